@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a record says about a socket, a request, or a segment.
+ *
+ * Everything here runs inside a probe: in softirq or process context, with
+ * preemption off, mostly under the socket's lock but for some events without
+ * it. So nothing sleeps, allocates or locks, and a field that another CPU may
+ * be writing is simply read: each is one machine word.
+ *
+ * The record keeps no history, so relative sequence numbers come from the
+ * socket's own counters. The kernel counts in bytes_received every sequence
+ * number taken after the peer's SYN (tcp_rcv_nxt_update()), hence
+ *
+ *	rcv_isn = rcv_nxt - bytes_received - 1
+ *
+ * and in bytes_acked every one acknowledged (tcp_snd_una_update()), which
+ * includes our own SYN only if we opened actively: a listener's child begins
+ * with snd_una already behind it (tcp_create_openreq_child()). Hence
+ *
+ *	snd_isn = snd_una - bytes_acked - (1 if passive)
+ *
+ * This holds for connections older than the module, too. Which of them are
+ * passive shows in sk_max_ack_backlog, which a child inherits from its
+ * listener and nobody else has; after listen(fd, 0) it is 0 and snd_isn comes
+ * out one too high.
+ */
+#include <linux/inet_diag.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/jiffies.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/skbuff.h>
+#include <linux/sock_diag.h>
+#include <linux/string.h>
+#include <linux/tcp.h>
+#include <net/inet_sock.h>
+#include <net/ipv6.h>
+#include <net/net_namespace.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "event_capture.h"
+#include "kernel_compat.h"
+#include "synack_backoff.h"
+
+static u16 at_most_u16(u32 number)
+{
+	return min_t(u32, number, U16_MAX);
+}
+
+
+/* ---- who -------------------------------------------------------------- */
+
+static void set_ipv4(struct in6_addr *address, __be32 ipv4)
+{
+	ipv6_addr_set_v4mapped(ipv4, address);
+}
+
+/*
+ * A connection's id is its socket cookie. A request passes its cookie on to
+ * its child and a socket to its TIME-WAIT remains, so asking for it early is
+ * what joins a connection's events. The function makes one if there is none.
+ */
+static u64 cookie_of(const struct sock *sk)
+{
+	u64 cookie = atomic64_read(&sk->sk_cookie);
+
+	if (unlikely(!cookie))
+		sock_diag_save_cookie((struct sock *)sk, (u32 *)&cookie);
+	return cookie;
+}
+
+/* What every kind of sock has in its struct sock_common. */
+static void capture_common(struct tcp_event *event, const struct sock *sk)
+{
+	event->netns = sock_net(sk)->ns.inum;
+	event->state = sk->sk_state;
+	event->local_port = sk->sk_num;
+	event->remote_port = ntohs(sk->sk_dport);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		event->local_addr = sk->sk_v6_rcv_saddr;
+		event->remote_addr = sk->sk_v6_daddr;
+		event->family = ipv6_addr_v4mapped(&sk->sk_v6_daddr) ? 4 : 6;
+		return;
+	}
+#endif
+	event->family = 4;
+	set_ipv4(&event->local_addr, sk->sk_rcv_saddr);
+	set_ipv4(&event->remote_addr, sk->sk_daddr);
+}
+
+/* ---- a full socket ---------------------------------------------------- */
+
+static bool send_side_begun(const struct tcp_sock *tp)
+{
+	return tp->snd_una || tp->bytes_acked;
+}
+
+static bool receive_side_begun(const struct tcp_sock *tp)
+{
+	return tp->rcv_nxt || tp->bytes_received;
+}
+
+static u8 sock_flags_of(const struct sock *sk, const struct tcp_sock *tp)
+{
+	u8 flags = 0;
+
+	if (sk->sk_max_ack_backlog && send_side_begun(tp))
+		flags |= EVENT_SOCK_passive;
+	if (tp->rx_opt.sack_ok)
+		flags |= EVENT_SOCK_sack;
+	if (tp->rx_opt.tstamp_ok)
+		flags |= EVENT_SOCK_timestamps;
+	if (tp->rx_opt.wscale_ok)
+		flags |= EVENT_SOCK_wscale;
+	if (tp->ecn_flags & TCP_ECN_OK)
+		flags |= EVENT_SOCK_ecn;
+	if (tp->is_cwnd_limited)
+		flags |= EVENT_SOCK_cwnd_limited;
+	if (tp->syn_fastopen)
+		flags |= EVENT_SOCK_fastopen;
+	return flags;
+}
+
+static void capture_numbers(struct tcp_event *event, const struct tcp_sock *tp)
+{
+	bool passive = event->sock_flags & EVENT_SOCK_passive;
+
+	if (send_side_begun(tp)) {
+		event->snd_una = tp->snd_una;
+		event->snd_nxt = tp->snd_nxt;
+		event->snd_isn = tp->snd_una - (u32)tp->bytes_acked - passive;
+	}
+	if (receive_side_begun(tp)) {
+		event->rcv_nxt = tp->rcv_nxt;
+		event->rcv_isn = tp->rcv_nxt - (u32)tp->bytes_received - 1;
+	}
+}
+
+static void capture_congestion(struct tcp_event *event, const struct sock *sk,
+			       const struct tcp_sock *tp)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	u32 min_rtt_us = tcp_min_rtt(tp);
+
+	event->ca_state = icsk->icsk_ca_state;
+	event->backoff = icsk->icsk_backoff;
+	event->retransmits = icsk->icsk_retransmits;
+	event->rto_us = jiffies_to_usecs(icsk->icsk_rto);
+	event->cwnd = tcp_snd_cwnd(tp);
+	event->ssthresh = tp->snd_ssthresh;
+	event->srtt_us = tp->srtt_us >> 3;
+	event->rttvar_us = tp->mdev_us >> 2;
+	event->min_rtt_us = min_rtt_us == U32_MAX ? 0 : min_rtt_us;
+	event->packets_out = at_most_u16(tp->packets_out);
+	event->lost_out = at_most_u16(tp->lost_out);
+	event->retrans_out = at_most_u16(tp->retrans_out);
+	event->sacked_out = at_most_u16(tp->sacked_out);
+}
+
+static void capture_full_sock(struct tcp_event *event, const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	event->sock_flags = sock_flags_of(sk, tp);
+	event->mss = at_most_u16(tp->mss_cache);
+	event->snd_wscale = tp->rx_opt.snd_wscale;
+	event->rcv_wscale = tp->rx_opt.rcv_wscale;
+	event->snd_wnd = tp->snd_wnd;
+	event->rcv_wnd = tp->rcv_wnd;
+	capture_numbers(event, tp);
+	capture_congestion(event, sk, tp);
+}
+
+/* ---- the small socks -------------------------------------------------- */
+
+static void capture_timewait(struct tcp_event *event, const struct sock *sk)
+{
+	const struct tcp_timewait_sock *tw = tcp_twsk(sk);
+
+	event->snd_nxt = tw->tw_snd_nxt;
+	event->snd_una = tw->tw_snd_nxt;
+	event->rcv_nxt = tw->tw_rcv_nxt;
+	event->rcv_wnd = tw->tw_rcv_wnd;
+	event->rcv_wscale = tw->tw_sk.tw_rcv_wscale;
+}
+
+static void capture_half_open(struct tcp_event *event,
+			      const struct request_sock *req)
+{
+	const struct inet_request_sock *ireq = inet_rsk(req);
+	const struct tcp_request_sock *treq = tcp_rsk(req);
+
+	event->state = TCP_SYN_RECV;
+	event->local_port = ireq->ir_num;
+	event->remote_port = ntohs(ireq->ir_rmt_port);
+	event->mss = req->mss;
+	event->snd_isn = treq->snt_isn;
+	event->snd_una = treq->snt_isn;
+	event->snd_nxt = treq->snt_isn + 1;
+	event->rcv_isn = treq->rcv_isn;
+	event->rcv_nxt = treq->rcv_nxt;
+	event->rcv_wnd = req->rsk_rcv_wnd;
+	event->snd_wscale = ireq->snd_wscale;
+	event->rcv_wscale = ireq->rcv_wscale;
+	event->sock_flags = EVENT_SOCK_passive;
+	if (ireq->sack_ok)
+		event->sock_flags |= EVENT_SOCK_sack;
+	if (ireq->tstamp_ok)
+		event->sock_flags |= EVENT_SOCK_timestamps;
+	if (ireq->wscale_ok)
+		event->sock_flags |= EVENT_SOCK_wscale;
+	if (ireq->ecn_ok)
+		event->sock_flags |= EVENT_SOCK_ecn;
+}
+
+static void capture_without_cookie(struct tcp_event *event,
+				   const struct sock *sk)
+{
+	capture_common(event, sk);
+	if (likely(sk_fullsock(sk)))
+		capture_full_sock(event, sk);
+	else if (sk->sk_state == TCP_TIME_WAIT)
+		capture_timewait(event, sk);
+	else
+		capture_half_open(event, inet_reqsk(sk));
+}
+
+/**
+ * event_capture_sock - everything a record says about a socket
+ * @event: zeroed but for what the ring owns
+ * @sk: a TCP socket of any sort: full, request or TIME-WAIT
+ *
+ * Context: any in which @sk cannot be freed; no lock is needed or taken.
+ */
+void event_capture_sock(struct tcp_event *event, const struct sock *sk)
+{
+	event->cookie = cookie_of(sk);
+	capture_without_cookie(event, sk);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_sock);
+
+/**
+ * event_capture_newborn - a listener's child, just cloned from it
+ * @event: zeroed but for what the ring owns
+ * @sk: the child
+ *
+ * inet_csk_clone_lock() tells of the child's first state before it has given
+ * the child its ports and its request's cookie: it still wears the listener's.
+ * So the record shows the listener's id, and none is made here.
+ *
+ * Context: softirq, inside sock:inet_sock_set_state.
+ */
+void event_capture_newborn(struct tcp_event *event, const struct sock *sk)
+{
+	event->cookie = atomic64_read(&sk->sk_cookie);
+	capture_without_cookie(event, sk);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_newborn);
+
+/* ---- SYN-ACKs --------------------------------------------------------- */
+
+/*
+ * Microseconds since the request's first SYN-ACK. tcp_make_synack() stamps it
+ * with CLOCK_MONOTONIC, the clock of the record.
+ */
+static u64 since_first_synack_us(const struct tcp_event *event,
+				 const struct request_sock *req)
+{
+	u64 now_us = event->time_ns / NSEC_PER_USEC;
+	u64 first_us = tcp_rsk(req)->snt_synack;
+
+	return first_us && now_us > first_us ? now_us - first_us : 0;
+}
+
+static void capture_queues(struct tcp_event *event, const struct sock *listener)
+{
+	event->half_open = inet_csk_reqsk_queue_len(listener);
+	event->accept_queue = READ_ONCE(listener->sk_ack_backlog);
+	event->accept_limit = READ_ONCE(listener->sk_max_ack_backlog);
+}
+
+static u8 max_synack_retries(const struct sock *listener)
+{
+	const struct net *net = sock_net(listener);
+	u8 of_socket = READ_ONCE(inet_csk(listener)->icsk_syn_retries);
+
+	return of_socket ?: READ_ONCE(net->ipv4.sysctl_tcp_synack_retries);
+}
+
+/*
+ * Who sends this SYN-ACK? While the timer's handler runs, the timer is not
+ * pending; a duplicate SYN finds it pending. With Fast Open the request has no
+ * timer, its child's retransmission timer does the work.
+ */
+static bool sent_by_timer(const struct sock *sk, const struct request_sock *req)
+{
+	if (sk->sk_state != TCP_LISTEN)
+		return !timer_pending(&inet_csk(sk)->icsk_retransmit_timer);
+	return !timer_pending(&req->rsk_timer);
+}
+
+/**
+ * event_capture_request - a request whose SYN-ACK is sent again
+ * @event: zeroed but for what the ring owns
+ * @listener: the socket that owns the request: a listener, or with Fast Open
+ *	      the child
+ * @req: the request, its counts as tcp:tcp_retransmit_synack sees them
+ *
+ * rto_us becomes the wait that begins now.
+ *
+ * Context: inside that tracepoint, softirq.
+ */
+void event_capture_request(struct tcp_event *event, const struct sock *listener,
+			   const struct request_sock *req)
+{
+	u32 first_wait_us = jiffies_to_usecs(req->timeout);
+	bool by_timer = sent_by_timer(listener, req);
+
+	event_capture_sock(event, req_to_sk((struct request_sock *)req));
+	event->seg_seq = event->snd_isn;
+	event->seg_ack = event->rcv_nxt;
+	event->seg_flags = TCPHDR_SYN | TCPHDR_ACK;
+	event->seg_window = min_t(u32, event->rcv_wnd, U16_MAX);
+	event->rto_us = synack_wait_after_retransmit_us(first_wait_us,
+							req->num_timeout,
+							by_timer,
+							jiffies_to_usecs(TCP_RTO_MAX));
+	event->since_synack_us = since_first_synack_us(event, req);
+	event->synack_timeout_us = first_wait_us;
+	event->num_retrans = req->num_retrans;
+	event->num_timeout = req->num_timeout;
+	event->by_timer = by_timer;
+	event->max_retries = max_synack_retries(listener);
+	if (listener->sk_state == TCP_LISTEN)
+		capture_queues(event, listener);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_request);
+
+/* ---- segments --------------------------------------------------------- */
+
+/**
+ * event_capture_received - the segment that arrived
+ * @event: the record
+ * @skb: the segment, its data beginning with the TCP header
+ *
+ * Context: any.
+ */
+void event_capture_received(struct tcp_event *event, const struct sk_buff *skb)
+{
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	event->seg_seq = ntohl(th->seq);
+	event->seg_ack = ntohl(th->ack_seq);
+	event->seg_len = skb->len - __tcp_hdrlen(th);
+	event->seg_window = ntohs(th->window);
+	event->seg_flags = tcp_flag_byte(th);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_received);
+
+/**
+ * event_capture_sent - a segment from the socket's retransmission queue
+ * @event: the record, its socket already captured
+ * @skb: the segment, which has no TCP header there
+ *
+ * Context: any.
+ */
+void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb)
+{
+	const struct tcp_skb_cb *tcb = TCP_SKB_CB(skb);
+	u8 flags = tcb->tcp_flags;
+
+	event->seg_seq = tcb->seq;
+	event->seg_ack = event->rcv_nxt;
+	event->seg_len = tcb->end_seq - tcb->seq - !!(flags & TCPHDR_SYN) -
+			 !!(flags & TCPHDR_FIN);
+	event->seg_flags = flags;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_sent);
+
+static const struct net *net_of_packet(const struct sk_buff *skb)
+{
+	if (skb->dev)
+		return dev_net(skb->dev);
+	return skb_dst(skb) ? dev_net(skb_dst(skb)->dev) : NULL;
+}
+
+/**
+ * event_capture_refused - a segment for which there is no socket
+ * @event: zeroed but for what the ring owns
+ * @skb: the segment as it came in, its network header set
+ *
+ * Local is where it was sent to, remote where it says it comes from. There is
+ * no connection, so there is no cookie.
+ *
+ * Context: softirq, in the receive path.
+ */
+void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb)
+{
+	const struct net *net = net_of_packet(skb);
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	event->netns = net ? net->ns.inum : 0;
+	event->state = TCP_CLOSE;
+	event->local_port = ntohs(th->dest);
+	event->remote_port = ntohs(th->source);
+	if (skb->protocol == htons(ETH_P_IPV6)) {
+		event->family = 6;
+		event->local_addr = ipv6_hdr(skb)->daddr;
+		event->remote_addr = ipv6_hdr(skb)->saddr;
+	} else {
+		event->family = 4;
+		set_ipv4(&event->local_addr, ip_hdr(skb)->daddr);
+		set_ipv4(&event->remote_addr, ip_hdr(skb)->saddr);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_refused);
+
+/* ---- the rest --------------------------------------------------------- */
+
+/**
+ * event_capture_totals - what a connection came to
+ * @event: a record of kind destroy, its socket already captured
+ * @sk: the full socket
+ *
+ * Context: any.
+ */
+void event_capture_totals(struct tcp_event *event, const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	event->bytes_acked = tp->bytes_acked;
+	event->bytes_received = tp->bytes_received;
+	event->segs_out = tp->segs_out;
+	event->segs_in = tp->segs_in;
+	event->retrans_segs = tp->total_retrans;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_totals);
+
+/**
+ * event_capture_without_numbers - take back the sequence numbers
+ * @event: a record of a socket that is about to choose new ones
+ *
+ * A socket that was used before still holds the old ones at that moment.
+ *
+ * Context: any.
+ */
+void event_capture_without_numbers(struct tcp_event *event)
+{
+	event->snd_isn = 0;
+	event->rcv_isn = 0;
+	event->snd_una = 0;
+	event->snd_nxt = 0;
+	event->rcv_nxt = 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_without_numbers);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kernel objects in, struct tcp_event out. No locks, no allocation, no I/O.
+ */
+#ifndef RENOSCOPE_EVENT_CAPTURE_H
+#define RENOSCOPE_EVENT_CAPTURE_H
+
+#include "event_schema.h"
+
+struct request_sock;
+struct sk_buff;
+struct sock;
+
+void event_capture_sock(struct tcp_event *event, const struct sock *sk);
+void event_capture_newborn(struct tcp_event *event, const struct sock *sk);
+void event_capture_request(struct tcp_event *event, const struct sock *listener,
+			   const struct request_sock *req);
+void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb);
+void event_capture_received(struct tcp_event *event, const struct sk_buff *skb);
+void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb);
+void event_capture_totals(struct tcp_event *event, const struct sock *sk);
+void event_capture_without_numbers(struct tcp_event *event);
+
+#endif /* RENOSCOPE_EVENT_CAPTURE_H */

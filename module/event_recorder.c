@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Between the probes, which know TCP, and the ring, which does not: a probe
+ * begins an event of a kind, fills it, and ends it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
+#include <linux/err.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/smp.h>
+#include <linux/stddef.h>
+#include <linux/string.h>
+
+#include "event_recorder.h"
+#include "kernel_compat.h"
+
+static_assert(sizeof(struct tcp_event) == sizeof(struct ring_record));
+static_assert(offsetof(struct tcp_event, serial) ==
+	      offsetof(struct ring_record, serial));
+static_assert(offsetof(struct tcp_event, time_ns) ==
+	      offsetof(struct ring_record, time_ns));
+
+static struct event_ring *recorder_ring;
+
+static unsigned int ring_records = RING_RECORDS_DEFAULT;
+
+static int set_ring_records(const char *text, const struct kernel_param *param)
+{
+	unsigned int records;
+	int err = kstrtouint(text, 0, &records);
+
+	if (err || !is_power_of_2(records) || records < RING_RECORDS_MIN ||
+	    records > RING_RECORDS_MAX) {
+		pr_err("ring_records: '%s' is not a power of two from %u to %u\n",
+		       text, RING_RECORDS_MIN, RING_RECORDS_MAX);
+		return -EINVAL;
+	}
+	ring_records = records;
+	return 0;
+}
+
+static const struct kernel_param_ops ring_records_ops = {
+	.set = set_ring_records,
+	.get = param_get_uint,
+};
+module_param_cb(ring_records, &ring_records_ops, &ring_records, 0444);
+MODULE_PARM_DESC(ring_records,
+		 "records kept per CPU, 192 bytes each: a power of two (default 8192)");
+
+/**
+ * event_recorder_init - make the ring
+ *
+ * Context: module load, may sleep.
+ * Return: 0, or the error of event_ring_create().
+ */
+int event_recorder_init(void)
+{
+	struct event_ring *ring = event_ring_create(ring_records);
+
+	if (IS_ERR(ring)) {
+		pr_err("no memory for %u records per CPU; load with a smaller ring_records\n",
+		       ring_records);
+		return PTR_ERR(ring);
+	}
+	recorder_ring = ring;
+	return 0;
+}
+
+/**
+ * event_recorder_exit - give the ring back
+ *
+ * Context: module unload, after the last probe and the last reader.
+ */
+void event_recorder_exit(void)
+{
+	event_ring_destroy(recorder_ring);
+	recorder_ring = NULL;
+}
+
+/**
+ * event_recorder_ring - the ring, for readers
+ *
+ * Context: any, between init and exit.
+ * Return: the ring.
+ */
+struct event_ring *event_recorder_ring(void)
+{
+	return recorder_ring;
+}
+
+/**
+ * event_begin - begin an event on this CPU
+ * @claim: where the ring keeps what event_end() needs
+ * @kind: what happened
+ *
+ * Context: any, NMI included. Preemption is off until event_end().
+ * Return: the record to fill, all zero but for serial, time, kind and CPU; NULL
+ * if it cannot be stored, which the ring has counted; then there is nothing to
+ * end.
+ */
+struct tcp_event *event_begin(struct ring_claim *claim, enum event_kind kind)
+{
+	struct tcp_event *event;
+
+	if (unlikely(!event_ring_claim(recorder_ring, claim)))
+		return NULL;
+	event = (struct tcp_event *)claim->record;
+	memset_startat(event, 0, cookie);
+	event->kind = kind;
+	event->cpu = smp_processor_id();
+	return event;
+}
+
+/**
+ * event_end - end an event: readers see it from now on
+ * @claim: as event_begin() left it
+ *
+ * Context: that of event_begin().
+ */
+void event_end(struct ring_claim *claim)
+{
+	event_ring_publish(recorder_ring, claim);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between kernels, in one place, each with the version that
+ * made it. Kbuild.compat asks the kernel's headers and not the
+ * version number, because stable kernels carry newer code under older numbers.
+ *
+ * A tracepoint whose signature differs from what is chosen here fails the
+ * build: tracepoint_probes.c compares the types.
+ */
+#ifndef RENOSCOPE_KERNEL_COMPAT_H
+#define RENOSCOPE_KERNEL_COMPAT_H
+
+#include <linux/types.h>
+
+#ifndef CONFIG_64BIT
+#error "renoscope counts events in 64-bit per-CPU words and needs a 64-bit kernel"
+#endif
+
+/*
+ * 6.2 gave KUnit a way to see what is static otherwise. Before it, and in
+ * kernels without KUnit, nothing is exported.
+ */
+#if IS_ENABLED(CONFIG_KUNIT) && defined(COMPAT_HAS_KUNIT_VISIBILITY)
+#include <kunit/visibility.h>
+#else
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)
+#endif
+
+/*
+ * 6.10 gave tcp:tcp_send_reset a third argument, the reason, together with
+ * net/rstreason.h. The reasons' numbers change from release to release, so
+ * their names are taken from the kernel that the module is built for.
+ */
+#ifdef COMPAT_HAS_RESET_REASON
+#include <net/rstreason.h>
+#define COMPAT_RESET_REASON_ARG		, const enum sk_rst_reason reason
+#define COMPAT_RESET_REASON		reason
+#define COMPAT_RESET_REASONS		SK_RST_REASON_MAX
+
+static inline const char *compat_reset_reason_name(unsigned int reason)
+{
+#define COMPAT_REASON_NAME(name)	[SK_RST_REASON_##name] = #name,
+#define COMPAT_REASON_END(name)
+	static const char * const names[SK_RST_REASON_MAX] = {
+		DEFINE_RST_REASON(COMPAT_REASON_NAME, COMPAT_REASON_END)
+	};
+#undef COMPAT_REASON_NAME
+#undef COMPAT_REASON_END
+	return reason < SK_RST_REASON_MAX ? names[reason] : NULL;
+}
+#else
+#define COMPAT_RESET_REASON_ARG
+#define COMPAT_RESET_REASON		0
+#define COMPAT_RESET_REASONS		0
+
+static inline const char *compat_reset_reason_name(unsigned int reason)
+{
+	return NULL;
+}
+#endif
+
+#endif /* RENOSCOPE_KERNEL_COMPAT_H */

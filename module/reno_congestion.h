@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The congestion control that renoscope registers.
+ */
+#ifndef RENOSCOPE_RENO_CONGESTION_H
+#define RENOSCOPE_RENO_CONGESTION_H
+
+struct tcp_congestion_ops;
+
+int reno_congestion_init(void);
+void reno_congestion_exit(void);
+const struct tcp_congestion_ops *reno_congestion_ops(void);
+
+#endif /* RENOSCOPE_RENO_CONGESTION_H */
