@@ -59,7 +59,7 @@ static struct dentry *renoscope_dir;
  */
 struct open_trace {
 	struct ring_reader *reader;
-	struct mutex lock;
+	struct mutex lock;	/* held while the buffer changes */
 	bool text;
 	bool follows;
 	size_t start;
@@ -136,22 +136,23 @@ static int wait_for_bytes(struct open_trace *trace, bool nonblocking)
 {
 	while (trace->start == trace->end) {
 		enum ring_next next = fill_buffer(trace);
-		int err = 0;
+		int err;
 
 		if (trace->end)
 			break;
-		if (next == RING_NEXT_BUSY)
+		if (next == RING_NEXT_BUSY) {
 			cond_resched();
-		else if (!trace->follows)
+			if (signal_pending(current))
+				return -ERESTARTSYS;
+			continue;
+		}
+		if (!trace->follows)
 			return 0;
-		else if (nonblocking)
+		if (nonblocking)
 			return -EAGAIN;
-		else
-			err = ring_reader_wait(trace->reader);
+		err = ring_reader_wait(trace->reader);
 		if (err)
 			return err;
-		if (fatal_signal_pending(current))
-			return -EINTR;
 	}
 	return 1;
 }

@@ -50,7 +50,6 @@ static u16 at_most_u16(u32 number)
 	return min_t(u32, number, U16_MAX);
 }
 
-
 /* ---- who -------------------------------------------------------------- */
 
 static void set_ipv4(struct in6_addr *address, __be32 ipv4)
@@ -77,7 +76,6 @@ static void capture_common(struct tcp_event *event, const struct sock *sk)
 {
 	event->netns = sock_net(sk)->ns.inum;
 	event->state = sk->sk_state;
-	event->local_port = sk->sk_num;
 	event->remote_port = ntohs(sk->sk_dport);
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6) {
@@ -165,6 +163,8 @@ static void capture_full_sock(struct tcp_event *event, const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
+	/* Not sk_num: it goes when the port does, before the last events. */
+	event->local_port = ntohs(inet_sk(sk)->inet_sport);
 	event->sock_flags = sock_flags_of(sk, tp);
 	event->mss = at_most_u16(tp->mss_cache);
 	event->snd_wscale = tp->rx_opt.snd_wscale;
@@ -181,6 +181,7 @@ static void capture_timewait(struct tcp_event *event, const struct sock *sk)
 {
 	const struct tcp_timewait_sock *tw = tcp_twsk(sk);
 
+	event->local_port = ntohs(tw->tw_sk.tw_sport);
 	event->snd_nxt = tw->tw_snd_nxt;
 	event->snd_una = tw->tw_snd_nxt;
 	event->rcv_nxt = tw->tw_rcv_nxt;

@@ -82,7 +82,7 @@
 	EVENT_FIELD(u32, seg_seq, sequence,				\
 		"sequence number of the segment the event is about")	\
 	EVENT_FIELD(u32, seg_ack, sequence,				\
-		"acknowledgement number of that segment")		\
+		"acknowledgment number of that segment")		\
 	EVENT_FIELD(u32, seg_len, bytes,				\
 		"payload of that segment, SYN and FIN not counted")	\
 	EVENT_FIELD(u16, seg_window, window,				\

@@ -12,7 +12,7 @@
 
 #define EVENT_KINDS(EVENT_KIND)						\
 	EVENT_KIND(lost,						\
-		"events overwritten before this reader came to them; made by the reader, never in the ring") \
+		"events overwritten before they were read; made for each reader") \
 	EVENT_KIND(state,						\
 		"a socket is about to change its TCP state")		\
 	EVENT_KIND(ack,							\

@@ -33,7 +33,7 @@ static int set_ring_records(const char *text, const struct kernel_param *param)
 
 	if (err || !is_power_of_2(records) || records < RING_RECORDS_MIN ||
 	    records > RING_RECORDS_MAX) {
-		pr_err("ring_records: '%s' is not a power of two from %u to %u\n",
+		pr_err("ring_records: '%s' is not a power of two from %u to %lu\n",
 		       text, RING_RECORDS_MIN, RING_RECORDS_MAX);
 		return -EINVAL;
 	}

@@ -72,6 +72,7 @@
  * read_prepare_sync). Why not relay: it lives by mmap, which debugfs does not
  * forward and lockdown forbids.
  */
+#include <linux/bits.h>
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/irq_work.h>
@@ -89,7 +90,7 @@
 #include "kernel_compat.h"
 
 #define RING_OPEN	(~0ULL)
-#define RING_TOMB	(1ULL << 63)
+#define RING_TOMB	BIT_ULL(63)
 
 /* Long enough to gather a batch, too short for a person to notice. */
 #define RING_WAKE_AGE	msecs_to_jiffies(10)
@@ -191,7 +192,8 @@ bool event_ring_claim(struct event_ring *ring, struct ring_claim *claim)
 		goto unwritten;
 
 	WRITE_ONCE(record->serial, RING_OPEN);
-	smp_wmb();	/* pairs with smp_rmb() in copy_record() */
+	/* OPEN before any new byte; pairs with the readers' smp_rmb(). */
+	smp_wmb();
 	record->time_ns = ktime_get_mono_fast_ns();
 	claim->record = record;
 	return true;
@@ -237,6 +239,7 @@ void event_ring_publish(struct event_ring *ring, struct ring_claim *claim)
 {
 	int wake_state;
 
+	/* The serial after every byte; pairs with the readers' acquire. */
 	smp_store_release(&claim->record->serial, claim->serial);
 	if (unlikely(head_of(claim->cpu) - claim->serial >= ring->records))
 		bury(ring, claim);
@@ -545,7 +548,8 @@ static void begin_batch(struct ring_reader *reader)
 	unsigned int cpu;
 
 	reader->horizon_ns = ktime_get_mono_fast_ns();
-	smp_mb();	/* claims timed before the horizon are in the heads */
+	/* Claims timed before the horizon must show in the heads. */
+	smp_mb();
 	for_each_possible_cpu(cpu)
 		reader->cursors[cpu].end =
 			head_of(per_cpu_ptr(reader->ring->cpus, cpu));
@@ -621,10 +625,13 @@ static enum ring_next peek(const struct ring_reader *reader,
 		return RING_NEXT_LOST;
 
 	slot = slot_of(reader->ring, cpu, cursor->next);
+	/* Pairs with the release in event_ring_publish(). */
 	verdict = judge(smp_load_acquire(&slot->serial), cursor->next);
 	if (verdict == RING_NEXT_RECORD) {
+		/* Races with the next writer; the second look finds out. */
 		time_ns = data_race(slot->time_ns);
-		smp_rmb();	/* pairs with smp_wmb() in event_ring_claim() */
+		/* Pairs with smp_wmb() in event_ring_claim(). */
+		smp_rmb();
 		verdict = judge(READ_ONCE(slot->serial), cursor->next);
 	}
 	if (verdict == RING_NEXT_LOST)
@@ -645,10 +652,13 @@ static bool copy_record(const struct ring_reader *reader,
 						 cursor->next);
 
 	cursor->peeked = false;
+	/* Pairs with the release in event_ring_publish(). */
 	if (smp_load_acquire(&slot->serial) != cursor->next)
 		return false;
+	/* Races with the next writer; the second look finds out. */
 	data_race(memcpy(record, slot, sizeof(*record)));
-	smp_rmb();	/* pairs with smp_wmb() in event_ring_claim() */
+	/* Pairs with smp_wmb() in event_ring_claim(). */
+	smp_rmb();
 	if (READ_ONCE(slot->serial) != cursor->next)
 		return false;
 	record->serial = cursor->next++;

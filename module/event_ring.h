@@ -6,12 +6,13 @@
 #ifndef RENOSCOPE_EVENT_RING_H
 #define RENOSCOPE_EVENT_RING_H
 
+#include <linux/bits.h>
 #include <linux/poll.h>
 #include <linux/types.h>
 
 #define RING_RECORD_BYTES	192
 #define RING_RECORDS_MIN	16
-#define RING_RECORDS_MAX	(1U << 20)
+#define RING_RECORDS_MAX	BIT(20)
 #define RING_RECORDS_DEFAULT	8192
 
 struct event_ring;

@@ -30,8 +30,8 @@ struct seq_file;
 #define EVENT_MEMBER(type, name, unit, meaning)	EVENT_TYPE_##type name;
 #define EVENT_DETAIL_MEMBERS(kind, FIELDS)	struct { FIELDS(EVENT_MEMBER) };
 
-/**
- * struct tcp_event - one record, as it lies in the ring and in a recording
+/*
+ * One record, as it lies in the ring and in a recording.
  *
  * The members are those of event_fields.h, in that order. Multi-byte members
  * are in host order, ports and sequence numbers too.

@@ -33,7 +33,9 @@
  */
 #ifdef COMPAT_HAS_RESET_REASON
 #include <net/rstreason.h>
-#define COMPAT_RESET_REASON_ARG		, const enum sk_rst_reason reason
+#define COMPAT_SEND_RESET_ARGUMENTS					\
+	void *data, const struct sock *sk, const struct sk_buff *skb,	\
+	const enum sk_rst_reason reason
 #define COMPAT_RESET_REASON		reason
 #define COMPAT_RESET_REASONS		SK_RST_REASON_MAX
 
@@ -49,7 +51,8 @@ static inline const char *compat_reset_reason_name(unsigned int reason)
 	return reason < SK_RST_REASON_MAX ? names[reason] : NULL;
 }
 #else
-#define COMPAT_RESET_REASON_ARG
+#define COMPAT_SEND_RESET_ARGUMENTS					\
+	void *data, const struct sock *sk, const struct sk_buff *skb
 #define COMPAT_RESET_REASON		0
 #define COMPAT_RESET_REASONS		0
 

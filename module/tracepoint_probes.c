@@ -127,8 +127,7 @@ static void probe_ca_state(void *data, struct sock *sk, const u8 ca_state)
 	event_end(&claim);
 }
 
-static void probe_reset_sent(void *data, const struct sock *sk,
-			     const struct sk_buff *skb COMPAT_RESET_REASON_ARG)
+static void probe_reset_sent(COMPAT_SEND_RESET_ARGUMENTS)
 {
 	struct ring_claim claim;
 	struct tcp_event *event = event_begin(&claim, EVENT_KIND_reset_sent);
@@ -228,7 +227,7 @@ static bool sources_live;		/* between init and exit */
 static u64 wanted_kinds = GENMASK_ULL(EVENT_KIND_END - 1,
 				      EVENT_KIND_NONE + 1);
 
-static void attach(struct source *source)
+static void attach_source(struct source *source)
 {
 	source->error = tracepoint_probe_register(source->tracepoint,
 						  source->probe, NULL);
@@ -239,7 +238,7 @@ static void attach(struct source *source)
 			event_kind_name(source->kind));
 }
 
-static void detach(struct source *source)
+static void detach_source(struct source *source)
 {
 	tracepoint_probe_unregister(source->tracepoint, source->probe, NULL);
 	source->attached = false;
@@ -259,9 +258,9 @@ static void apply_wanted(void)
 		if (!source->tracepoint)
 			continue;
 		if (wanted && !source->attached)
-			attach(source);
+			attach_source(source);
 		else if (!wanted && source->attached)
-			detach(source);
+			detach_source(source);
 	}
 }
 
@@ -301,7 +300,7 @@ static int add_word(const char *word, size_t length, u64 *kinds)
 
 static int parse_kinds(const char *text, u64 *kinds)
 {
-	const char *separators = ", \n";
+	const char *separators = "\n, ";
 	int err = 0;
 
 	*kinds = 0;
@@ -372,7 +371,8 @@ int tracepoint_probes_init(void)
 
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
 	for (i = 0; i < ARRAY_SIZE(sources); i++)
-		any |= sources[i].tracepoint != NULL;
+		if (sources[i].tracepoint)
+			any = true;
 	if (!any) {
 		pr_err("this kernel has no TCP tracepoints (CONFIG_TRACEPOINTS)\n");
 		return -ENOENT;
