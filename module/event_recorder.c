@@ -89,6 +89,7 @@ struct event_ring *event_recorder_ring(void)
 {
 	return recorder_ring;
 }
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
 
 /**
  * event_begin - begin an event on this CPU
@@ -112,6 +113,7 @@ struct tcp_event *event_begin(struct ring_claim *claim, enum event_kind kind)
 	event->cpu = smp_processor_id();
 	return event;
 }
+EXPORT_SYMBOL_IF_KUNIT(event_begin);
 
 /**
  * event_end - end an event: readers see it from now on
@@ -123,3 +125,4 @@ void event_end(struct ring_claim *claim)
 {
 	event_ring_publish(recorder_ring, claim);
 }
+EXPORT_SYMBOL_IF_KUNIT(event_end);

@@ -123,7 +123,8 @@ static void put_segment(struct text *text, const struct tcp_event *event)
 	put(text, received ? " received" : " sent");
 	put_flag_names(text, event->seg_flags);
 	put_sequence(text, "seq", event->seg_seq, of_sender);
-	put_sequence(text, "ack", event->seg_ack, of_receiver);
+	if (event->seg_ack || event->seg_flags & TCPHDR_ACK)
+		put_sequence(text, "ack", event->seg_ack, of_receiver);
 	put(text, " len=%u", event->seg_len);
 	put_count(text, "window", event->seg_window);
 }

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Read KTAP, the kernel's test results, and believe nothing that is not there.
+
+Two sources speak it: KUnit, inside the kernel's log, and our selftests, on
+their own.  A harness that only counts "not ok" passes a run that stopped half
+way; so plans, numbers and parents are checked too, and a text without any
+result is a failure.  The format: Documentation/dev-tools/ktap.rst in the
+kernel.  Two liberties of KUnit are known here:
+
+- Suites in modules appear in the log with neither version line nor plan at
+  the outermost level, and their numbers start again at 1; pass kernel_log.
+- The cases of a parameterised test have no plan.  Their count is checked
+  against the "pass:A fail:B skip:C total:D" line, where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+EXIT_PASSED = 0
+EXIT_FAILED = 1
+EXIT_SKIPPED = 4
+
+# What printk puts before a line: level, time, and with CONFIG_PRINTK_CALLER
+# the task or processor.
+_LOG_PREFIX = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
+_VERSION = re.compile(r"K?TAP version \d+$")
+_PLAN = re.compile(r"1\.\.(\d+)(?: +# *SKIP\b *(.*))?$", re.IGNORECASE)
+_RESULT = re.compile(r"(not )?ok\b(?: +(\d+))?(?: +- +| +-$| +|$)(.*)$")
+_DIRECTIVE = re.compile(r"^(.*?)(?:^| +)# *SKIP\b *(.*)$", re.IGNORECASE)
+_SUBTEST = re.compile(r"# Subtest: (.+)$")
+_TOTALS = re.compile(r"# (.+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)$")
+_BAIL_OUT = re.compile(r"Bail out!(.*)$")
+
+# KUnit prints suites at column 0, cases at 4 and parameters at 8.
+_FIRST_PLANLESS_COLUMN = 8
+
+
+class Status(Enum):
+    """How a test ended."""
+
+    PASSED = "ok"
+    FAILED = "not ok"
+    SKIPPED = "skip"
+
+
+@dataclass
+class Test:
+    """One result line, and the results that it sums up."""
+
+    name: str
+    status: Status
+    reason: str = ""
+    children: list[Test] = field(default_factory=list)
+
+    def leaves(self, parents: str = "") -> Iterator[tuple[str, Test]]:
+        """Every test below that sums up no other, with its full name."""
+        name = f"{parents}{self.name}"
+        if not self.children:
+            yield name, self
+        for child in self.children:
+            yield from child.leaves(f"{name}.")
+
+
+@dataclass
+class Report:
+    """All results of a text, and all that is wrong with the text itself."""
+
+    tests: list[Test] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    skip_reason: str = ""
+
+    def leaves(self) -> list[tuple[str, Test]]:
+        """Every single test with its full name."""
+        return [leaf for test in self.tests for leaf in test.leaves()]
+
+    def count(self, status: Status) -> int:
+        """How many single tests ended so."""
+        return sum(test.status is status for _, test in self.leaves())
+
+    def failures(self) -> list[str]:
+        """One line for everything that makes this no pass."""
+        failed = [f"not ok: {name}" for name, test in self.leaves() if test.status is Status.FAILED]
+        return failed + self.problems
+
+    @property
+    def skipped(self) -> bool:
+        """Nothing failed, but nothing ran either."""
+        return not self.failures() and self.count(Status.PASSED) == 0
+
+    @property
+    def passed(self) -> bool:
+        """Something ran, and nothing is wrong."""
+        return not self.failures() and self.count(Status.PASSED) > 0
+
+
+@dataclass
+class _Block:
+    """Results at one column that wait for the line that sums them up."""
+
+    column: int
+    name: str = ""
+    has_version: bool = False
+    plan: int | None = None
+    tests: list[Test] = field(default_factory=list)
+    skip_reason: str = ""
+
+    def described(self) -> str:
+        return f"subtest {self.name or '(unnamed)'}" if self.column else "the results"
+
+
+class _Parser:
+    """Reads line by line; deeper columns are children of the next shallower result."""
+
+    def __init__(self, kernel_log: bool) -> None:
+        self.kernel_log = kernel_log
+        self.report = Report()
+        self.blocks: dict[int, _Block] = {}
+        self.totals: dict[str, int] = {}
+
+    def read(self, line: str) -> None:
+        """Take in one line; lines that are not KTAP mean nothing here."""
+        text = line.lstrip(" ")
+        column = len(line) - len(text)
+        if _VERSION.match(text):
+            self._version(column)
+        elif found := _PLAN.match(text):
+            self._plan(column, int(found.group(1)), found.group(2))
+        elif found := _SUBTEST.match(text):
+            self._block(column).name = found.group(1)
+        elif found := _TOTALS.match(text):
+            self.totals[found.group(1)] = int(found.group(2))
+        elif found := _RESULT.match(text):
+            self._result(column, found)
+        elif found := _BAIL_OUT.match(text):
+            self._problem(f"bailed out:{found.group(1)}")
+
+    def finish(self) -> Report:
+        """Close what is open and give the report."""
+        self._end_document()
+        if not self.report.tests and not self.report.problems and not self.report.skip_reason:
+            self._problem("no test results at all")
+        return self.report
+
+    def _problem(self, text: str) -> None:
+        self.report.problems.append(text)
+
+    def _block(self, column: int) -> _Block:
+        return self.blocks.setdefault(column, _Block(column))
+
+    def _version(self, column: int) -> None:
+        if column == 0:
+            self._end_document()
+        elif column in self.blocks:
+            self._abandon(self.blocks.pop(column))
+        self._block(column).has_version = True
+
+    def _plan(self, column: int, count: int, skip_reason: str | None) -> None:
+        block = self._block(column)
+        if block.plan is not None:
+            self._problem(f"{block.described()}: two plans")
+        block.plan = count
+        if count == 0 and skip_reason is not None:
+            block.skip_reason = skip_reason or "no reason given"
+
+    def _result(self, column: int, found: re.Match[str]) -> None:
+        block = self._block(column)
+        number = int(found.group(2)) if found.group(2) else None
+        test = _make_test(bool(found.group(1)), found.group(3).strip())
+        self._check_number(block, number, test.name)
+        self._adopt_children(column, test)
+        block.tests.append(test)
+
+    def _check_number(self, block: _Block, number: int | None, name: str) -> None:
+        expected = len(block.tests) + 1
+        restarted = self.kernel_log and block.column == 0 and number == 1
+        if number == expected or restarted:
+            return
+        if self.kernel_log and block.column == 0 and not block.tests:
+            return  # the log's beginning may have been cleared
+        what = "no number" if number is None else f"number {number}"
+        self._problem(f"{block.described()}: {name} has {what}, not {expected}")
+
+    def _adopt_children(self, column: int, test: Test) -> None:
+        deeper = sorted(other for other in self.blocks if other > column)
+        if deeper:
+            block = self.blocks.pop(deeper[0])
+            block.name = block.name or test.name
+            self._check_plan(block)
+            test.children = block.tests
+        for other in deeper[1:]:
+            self._abandon(self.blocks.pop(other))
+        self._check_total(test)
+        bad = [child.name for child in test.children if child.status is Status.FAILED]
+        if bad and test.status is not Status.FAILED:
+            self._problem(f"{test.name} says {test.status.value}, but {', '.join(bad)} failed")
+        if test.status is Status.FAILED and test.children and not bad:
+            self._problem(f"{test.name} is not ok, though nothing in it failed")
+
+    def _check_total(self, test: Test) -> None:
+        total = self.totals.pop(test.name, None)
+        if total is not None and test.children and total != len(test.children):
+            self._problem(f"{test.name}: {total} results announced, {len(test.children)} seen")
+
+    def _check_plan(self, block: _Block) -> None:
+        in_log = self.kernel_log and block.column == 0
+        reported = len(block.tests)
+        if block.plan is None:
+            if not in_log and block.column < _FIRST_PLANLESS_COLUMN:
+                self._problem(f"{block.described()}: no plan")
+        # The log's own plan counts built-in suites; modules come on top.
+        elif reported < block.plan or (reported > block.plan and not in_log):
+            self._problem(f"{block.described()}: {block.plan} tests planned, {reported} reported")
+
+    def _abandon(self, block: _Block) -> None:
+        self._problem(f"{block.described()}: no result line sums it up")
+        self.report.tests += block.tests
+
+    def _end_document(self) -> None:
+        """End the outermost results: the text is over, or another set begins."""
+        top = self.blocks.pop(0, None)
+        for column in sorted(self.blocks):
+            self._abandon(self.blocks.pop(column))
+        self.totals.clear()
+        if top is None:
+            return
+        if not top.has_version and not self.kernel_log:
+            self._problem("no KTAP version line")
+        if top.plan == 0 and not top.skip_reason and not self.kernel_log:
+            self._problem("an empty plan without a reason")
+        self._check_plan(top)
+        self.report.tests += top.tests
+        self.report.skip_reason = self.report.skip_reason or top.skip_reason
+
+
+def _make_test(failed: bool, description: str) -> Test:
+    """A test from its result line; what is skipped must not have failed too."""
+    status = Status.FAILED if failed else Status.PASSED
+    found = _DIRECTIVE.match(description)
+    if not found:
+        return Test(description, status)
+    name, reason = found.group(1), found.group(2)
+    return Test(name, status if failed else Status.SKIPPED, reason)
+
+
+def parse(text: str, kernel_log: bool = False) -> Report:
+    """Read a whole text: a kernel's log, or what a selftest printed."""
+    parser = _Parser(kernel_log)
+    for line in text.splitlines():
+        parser.read(_LOG_PREFIX.sub("", line).rstrip())
+    return parser.finish()
+
+
+def summary(report: Report) -> str:
+    """The counts in one line."""
+    return ", ".join(f"{report.count(status)} {status.name.lower()}" for status in Status)
+
+
+def main() -> int:
+    """Judge KTAP from standard input."""
+    parser = argparse.ArgumentParser(
+        description="Read KTAP on standard input, name what failed, and count.",
+        epilog="Exit codes: 0 passed; 1 failed; 2 usage; 4 everything was skipped.",
+    )
+    parser.add_argument("--kernel-log", action="store_true", help="the text is a kernel's log")
+    report = parse(sys.stdin.read(), parser.parse_args().kernel_log)
+    for line in report.failures():
+        print(line)
+    print(summary(report))
+    if report.failures():
+        return EXIT_FAILED
+    return EXIT_SKIPPED if report.skipped else EXIT_PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Start QEMU, pass on what the guest sends, and be sure that QEMU ends.
+
+The first serial port is the kernel's console and goes to a file.  The second
+carries the command's output: a serial port because its driver is built into
+every kernel, while virtio's may be a module that is not there yet.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from guest_files import share_tag
+from result_stream import Ending, ResultStream
+
+QEMU = "qemu-system-x86_64"
+READ_SIZE = 65536
+# From the guest's last line to QEMU's end: powering off takes a fraction.
+POWER_OFF_SECONDS = 20
+# QEMU says this and then waits for ever: the processor it was given cannot
+# run the guest, as on some clouds whose /dev/kvm looks usable.
+KVM_IS_BROKEN = "KVM internal error"
+
+# Every line of the kernel's log is wanted; an oops must end the guest rather
+# than leave it half alive; the rest saves seconds under emulation and changes
+# nothing that a test of TCP can see: the clock QEMU gives is known to be good,
+# and the crypto self-tests and the timer's check have nothing to find.
+KERNEL_ARGUMENTS = (
+    "console=ttyS0 loglevel=8 printk.devkmsg=on panic=-1 oops=panic "
+    "tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on"
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The guest's hardware."""
+
+    image: Path
+    initrd: Path
+    log: Path
+    root: str
+    shares: Sequence[Path]
+    smp: int
+    memory_mb: int
+    append: str
+    icount: bool
+
+    def command_line(self) -> list[str]:
+        """The whole QEMU command."""
+        return [
+            *_dies_with_us(),
+            QEMU,
+            *self._processor(),
+            *("-machine", "pc,usb=off"),
+            *("-m", str(self.memory_mb)),
+            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
+            *("-kernel", str(self.image)),
+            *("-initrd", str(self.initrd)),
+            *("-append", f"{KERNEL_ARGUMENTS} {self.append}".strip()),
+            *("-chardev", f"file,id=log,path={_escape(self.log)}", "-serial", "chardev:log"),
+            *("-chardev", "stdio,id=results,signal=off", "-serial", "chardev:results"),
+            *self._exports(),
+        ]
+
+    def _processor(self) -> list[str]:
+        if self.icount:
+            # The guest's clock counts instructions: figures that repeat.
+            return ["-accel", "tcg", "-cpu", "max", "-icount", "shift=0,sleep=off", "-smp", "1"]
+        if os.environ.get("RENOSCOPE_ACCEL") == "kvm":
+            return ["-accel", "kvm", "-cpu", "host", "-smp", str(self.smp)]
+        return ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self.smp)]
+
+    def _exports(self) -> list[str]:
+        """The host directories that the guest may mount over 9p."""
+        exports = []
+        if self.root == "host":
+            exports += _export("host", Path("/"), "readonly=on,")
+        for index, path in enumerate(self.shares):
+            exports += _export(share_tag(index), path, "")
+        return exports
+
+
+def _export(tag: str, path: Path, options: str) -> list[str]:
+    # multidevs=remap: the tree may span file systems with equal inode numbers.
+    fsdev = f"local,id={tag},path={_escape(path)},{options}security_model=none,multidevs=remap"
+    return ["-fsdev", fsdev, "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+
+
+def _escape(path: Path) -> str:
+    """A path inside a QEMU option list, where a comma must be doubled."""
+    return str(path).replace(",", ",,")
+
+
+def _dies_with_us() -> list[str]:
+    """Have the kernel kill QEMU if this process is killed with no warning."""
+    return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a guest's life went."""
+
+    ending: Ending | None
+    timed_out: bool
+    qemu_code: int | None
+    qemu_message: str
+    seconds: float
+
+
+def run(machine: Machine, token: str, timeout: float, show: Callable[[bytes], None]) -> Outcome:
+    """Run a guest to its end or to the time limit; QEMU is gone on return."""
+    started = time.monotonic()
+    stream = ResultStream(token)
+    with subprocess.Popen(
+        machine.command_line(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as qemu:
+        try:
+            complaints, ended = _pass_on(qemu, stream, show, started + timeout)
+        finally:
+            qemu.kill()
+    return Outcome(
+        ending=stream.ending,
+        timed_out=not ended,
+        qemu_code=qemu.returncode if ended else None,
+        qemu_message=complaints.decode(errors="replace").strip(),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _pass_on(
+    qemu: subprocess.Popen[bytes],
+    stream: ResultStream,
+    show: Callable[[bytes], None],
+    deadline: float,
+) -> tuple[bytes, bool]:
+    """Show the guest's output until QEMU ends; return QEMU's messages, and if it did."""
+    assert qemu.stdout and qemu.stderr
+    complaints = b""
+    powering_off = False
+    with selectors.DefaultSelector() as selector:
+        selector.register(qemu.stdout, selectors.EVENT_READ)
+        selector.register(qemu.stderr, selectors.EVENT_READ)
+        while selector.get_map() and time.monotonic() < deadline:
+            if KVM_IS_BROKEN.encode() in complaints:
+                return complaints, False
+            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
+                data = os.read(key.fd, READ_SIZE)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is qemu.stderr:
+                    complaints += data
+                else:
+                    show(stream.feed(data))
+            if stream.ending and not powering_off:
+                powering_off = True
+                deadline = time.monotonic() + POWER_OFF_SECONDS
+    show(stream.rest())
+    try:
+        qemu.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return complaints, False
+    return complaints, True

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the `renoscope` command is made of.
+
+Reading upwards: schema (a record's shape), recording and stream (where records
+come from), flows (which connection an event belongs to), show and handshakes
+(what a person sees), cli (the words of the command line).
+"""

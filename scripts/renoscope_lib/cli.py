@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The words of the command line, and how every run ends.
+
+Whatever happens, the user gets at most one line beginning with `renoscope:`
+and an exit code from errors.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from . import doctor, modctl
+from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
+                     Problem)
+from .flows import Joiner, is_lost
+from .handshakes import Handshakes, as_json, as_text
+from .host import Host
+from .inputs import Input, LiveInput, RecordingInput
+from .recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
+from .recording import RecordingWriter
+from .schema import Event, Schema
+from .show import Clock, Filter, JsonWriter, LineWriter
+from .stream import LiveRing
+from .words import plural
+
+# What follows live may keep a person waiting so long for a missing part.
+LIVE_HOLD_NS = 200_000_000
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("renoscope").strip()
+        where = f"{command}: " if command else ""
+        raise Problem(f"{where}{message} (see {self.prog} --help)", BAD_INPUT)
+
+
+def complain(message: object) -> None:
+    """One line on standard error, if there is one."""
+    if sys.stderr is not None:
+        print(f"renoscope: {message}", file=sys.stderr)
+
+
+# ---- the values of options
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError
+    return port
+
+
+def _cookie(text: str) -> int:
+    return int(text.removeprefix("sk:"), 16)
+
+
+def _kinds(text: str) -> frozenset[str]:
+    return frozenset(word for word in text.split(",") if word)
+
+
+# What argparse calls a value that these refuse.
+_seconds.__name__ = "number of seconds"
+_count.__name__ = "number from 1"
+_port.__name__ = "port number"
+_cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
+
+
+# ---- the subcommands
+
+def _open_input(name: str | None, follows: bool) -> Input:
+    if name is not None:
+        return RecordingInput(name)
+    return LiveInput(LiveRing(Host().renoscope_dir()), follows)
+
+
+def _check_kinds(kinds: frozenset[str] | None, schema: Schema) -> None:
+    unknown = sorted((kinds or frozenset()) - schema.kind_meanings.keys())
+    if unknown:
+        raise Problem(f"show: there is no kind {unknown[0]!r}; there are: "
+                      f"{' '.join(schema.kind_meanings)}", BAD_INPUT)
+
+
+def _finish(source: Input) -> int:
+    complaint = source.complaint()
+    if complaint:
+        raise Problem(complaint, BAD_INPUT)
+    return OK
+
+
+def _coloured() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _show_writer(options: argparse.Namespace,
+                 source: Input) -> LineWriter | JsonWriter:
+    if options.json:
+        return JsonWriter(source.schema)
+    offset = source.wall_offset_ns() if options.absolute else None
+    if options.absolute and offset is None:
+        raise Problem("show: the recording does not tell the wall clock",
+                      BAD_INPUT)
+    writer = LineWriter(source.schema, Clock(offset), options.raw_seq,
+                        _coloured())
+    print(writer.heading())
+    return writer
+
+
+def _joined(source: Input) -> Iterator[Event]:
+    """The source's events, completed; none is kept back longer than needed."""
+    joiner = Joiner(source.schema, LIVE_HOLD_NS if source.follows else None)
+    try:
+        for batch in source.batches():
+            for event in batch:
+                yield from joiner.feed(event)
+            if not batch:
+                yield from joiner.flush()
+            if source.follows:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        # the one way to end a view that follows
+        if not source.follows:
+            raise
+    except Problem:
+        yield from joiner.flush()
+        raise
+    yield from joiner.flush()
+
+
+def _show(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=not options.once)
+    _check_kinds(options.kind, source.schema)
+    writer = _show_writer(options, source)
+    wanted = Filter(options.kind, options.port, options.connection)
+    for event in _joined(source):
+        if wanted.wants(event):
+            print(writer.line(event))
+        else:
+            writer.note(event)
+    return _finish(source)
+
+
+def _handshakes(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    handshakes = Handshakes(source.schema)
+    lost = 0
+    for event in _joined(source):
+        handshakes.feed(event)
+        if is_lost(event):
+            lost += event["lost_events"]
+    end_ns = source.end_ns()
+    if options.json:
+        print(json.dumps(as_json(handshakes, end_ns) | {"lost_events": lost},
+                         indent=1))
+    else:
+        print("\n".join(as_text(handshakes, end_ns)))
+        if lost:
+            print(f"\n*** {plural(lost, 'event')} LOST: connections may be "
+                  "missing here ***")
+    return _finish(source)
+
+
+def _record(options: argparse.Namespace) -> int:
+    if options.file == "-" and sys.stdout.isatty():
+        raise Problem("record: a recording is not for a terminal; name a file",
+                      BAD_INPUT)
+    host = Host()
+    ring = LiveRing(host.renoscope_dir())
+    limits = Limits(options.duration, options.count, options.all)
+    with stop_on_signals() as stop:
+        output = OutputFile(options.file)
+        recorder = Recorder(ring, RecordingWriter(output.write), limits, stop)
+        summary = recorder.run(meta(host))
+        output.close()
+    complain(summary)
+    return OK if summary.adds_up else NOT_SO
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    return doctor.examine(Host())
+
+
+def _load(options: argparse.Namespace) -> int:
+    return modctl.load(options.words, Host())
+
+
+def _unload(_: argparse.Namespace) -> int:
+    return modctl.unload(Host())
+
+
+# ---- the command line
+
+def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
+         purpose: str, more: str, example: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=purpose,
+        description=textwrap.fill(f"{purpose.capitalize()}. {more}", 78),
+        epilog=f"example:\n  {example}\n\n{EXIT_CODES_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every subcommand and option."""
+    parser = Parser(
+        prog="renoscope",
+        description="See TCP work: the kernel's state changes, sequence "
+        "numbers, cwnd\nand SYN-ACK retransmits, live or from a recording.",
+        epilog="example:\n  renoscope doctor && renoscope load && renoscope "
+        f"show\n\n{EXIT_CODES_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND",
+                                     required=True, parser_class=Parser)
+    _add_module_commands(commands)
+    _add_record(commands)
+    _add_show(commands)
+    _add_handshakes(commands)
+    return parser
+
+
+def _add_module_commands(commands: Any) -> None:
+    _add(commands, "doctor", _doctor, "check that it can work here",
+         "One line for each check: ok, warn or FAIL, what is so, and the "
+         "command that mends it.", "renoscope doctor")
+    load = _add(
+        commands, "load", _load, "load the module",
+        "Without MODULE.ko: the one built beside these scripts, or else the "
+        "installed one.",
+        "renoscope load ring_records=65536 events=state,synack_retransmit")
+    load.add_argument("words", nargs="*", metavar="[MODULE.ko] PARAM=VALUE",
+                      help="the module's file, and parameters for it")
+    _add(commands, "unload", _unload, "unload the module",
+         "If it is in use: who holds it, and the safe step that lets go.",
+         "renoscope unload")
+
+
+def _add_record(commands: Any) -> None:
+    record = _add(
+        commands, "record", _record, "write events to a file",
+        "Begins with what comes next and ends on Ctrl-C, SIGTERM or a limit. "
+        "FILE is overwritten; it is empty until recording has begun. The last "
+        "line tells whether read + lost = written on each CPU.",
+        "renoscope record handshake.renoscope --duration 60")
+    record.add_argument("file", metavar="FILE",
+                        help="where to; - is standard output")
+    record.add_argument("--duration", type=_seconds, metavar="S",
+                        help="end after S seconds")
+    record.add_argument("--count", type=_count, metavar="N",
+                        help="end after N events")
+    record.add_argument("--all", action="store_true",
+                        help="begin with what the ring still holds")
+
+
+def _add_show(commands: Any) -> None:
+    show = _add(
+        commands, "show", _show, "show events, one line each",
+        "Without FILE: live, from the oldest event in the ring on, until "
+        "Ctrl-C. The local end stands left, the peer right; < is a segment "
+        "received, > one sent. una, nxt and rcv are the oldest number not "
+        "acknowledged, the next to send and the next expected; those of an "
+        "ack are from before it is processed.",
+        "renoscope show --port 5000 --kind state,retransmit")
+    show.add_argument("file", nargs="?", metavar="FILE",
+                      help="a recording; - is standard input")
+    show.add_argument("--once", action="store_true",
+                      help="live: end when all that the ring holds is shown")
+    show.add_argument("--raw-seq", action="store_true",
+                      help="sequence numbers as on the wire, not relative")
+    show.add_argument("--absolute", action="store_true",
+                      help="wall-clock time, UTC")
+    show.add_argument("--kind", type=_kinds, metavar="K,...",
+                      help="only these kinds (a loss is always shown)")
+    show.add_argument("--port", type=_port, metavar="N",
+                      help="only connections with this port at either end")
+    show.add_argument("--connection", type=_cookie, metavar="HEX",
+                      help="only this connection, by its id as in ss -e")
+    show.add_argument("--json", action="store_true",
+                      help="one JSON object a line, with every field")
+
+
+def _add_handshakes(commands: Any) -> None:
+    handshakes = _add(
+        commands, "handshakes", _handshakes,
+        "tables of SYN-ACK retransmits and of handshakes",
+        "Without FILE: what the ring holds now. `waited` is the time since "
+        "the SYN-ACK before, `predicted` the wait the kernel's timer had "
+        "begun then; a duplicate SYN comes before that has ended.",
+        "renoscope handshakes syn-flood.renoscope")
+    handshakes.add_argument("file", nargs="?", metavar="FILE",
+                            help="a recording; - is standard input")
+    handshakes.add_argument("--json", action="store_true",
+                            help="both tables as one JSON object")
+
+
+def _forget_stdout() -> None:
+    """Nobody reads it any more; keep the interpreter from trying again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _failed(problem: Problem) -> int:
+    """What was shown before comes before what went wrong."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+    complain(problem)
+    return problem.exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="replace")
+    try:
+        options = build_parser().parse_args(arguments)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except Problem as problem:
+        return _failed(problem)
+    except BrokenPipeError:
+        _forget_stdout()
+        return OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        _forget_stdout()
+        complain(error.strerror or error)
+        return NOT_SO

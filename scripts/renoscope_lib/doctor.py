@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Will it work here, and if not, what to type: one line for each check."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import kmod
+from .errors import NOT_SO, OK, Problem
+from .host import CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host
+from .stats import ATTACHED, OFF, parse_stats
+
+GOOD = "ok"
+WARN = "warn"
+FAIL = "FAIL"
+
+OLDEST_KERNEL = (6, 1)
+NEEDED_CONFIG = ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT")
+
+SECURE_BOOT = ("/sys/firmware/efi/efivars/"
+               "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
+LOCKDOWN = "/sys/kernel/security/lockdown"
+
+DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what is so, and how to mend it where it should not be."""
+
+    level: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.level:<5} {self.what}"
+        return f"{line}  — mend: {self.mend}" if self.mend else line
+
+
+class Doctor:
+    """Runs every check on one machine."""
+
+    def __init__(self, host: Host, built: Path = kmod.BUILT) -> None:
+        self._host = host
+        self._built = built
+        self._loaded = host.module_loaded()
+
+    def checks(self) -> Iterator[Check]:
+        """All of them, from the kernel up to the module's own state."""
+        parts: tuple[Callable[[], Iterator[Check]], ...] = (
+            self._root, self._kernel, self._headers, self._config,
+            self._debugfs, self._lockdown, self._secure_boot, self._module,
+            self._sources, self._congestion_controls)
+        for part in parts:
+            yield from part()
+
+    def _root(self) -> Iterator[Check]:
+        if self._host.euid == 0:
+            yield Check(GOOD, "running as root")
+        else:
+            yield Check(FAIL, "not running as root: what follows is only what "
+                        "everybody may see", "sudo scripts/renoscope doctor")
+
+    def _kernel(self) -> Iterator[Check]:
+        release, machine = self._host.release, self._host.machine
+        image = f"apt-get install linux-image-{self._architecture()}"
+        version = re.match(r"(\d+)\.(\d+)", release)
+        new_enough = version is not None and (
+            int(version[1]), int(version[2])) >= OLDEST_KERNEL
+        wide = "64" in machine or machine == "s390x"
+        if new_enough and wide:
+            yield Check(GOOD, f"kernel {release} on {machine}: 6.1 or later, "
+                        "64 bit")
+        if not new_enough:
+            yield Check(FAIL, f"kernel {release} is older than 6.1",
+                        f"{image}, then reboot")
+        if not wide:
+            yield Check(FAIL, f"{machine} is not a 64-bit kernel",
+                        f"{image}, then reboot")
+
+    def _architecture(self) -> str:
+        machine = self._host.machine
+        return DEBIAN_ARCHITECTURES.get(machine, machine)
+
+    def _headers(self) -> Iterator[Check]:
+        release = self._host.release
+        build = f"/lib/modules/{release}/build"
+        if self._host.path(f"{build}/Makefile").exists():
+            yield Check(GOOD, f"kernel headers: {build}")
+            return
+        spare = self._loaded or self._found_module() is not None
+        yield Check(WARN if spare else FAIL,
+                    f"no kernel headers at {build}, so no module can be built",
+                    f"apt-get install linux-headers-{release}")
+
+    def _config_text(self) -> str | None:
+        release = self._host.release
+        packed = self._host.read_bytes("/proc/config.gz")
+        if packed is not None:
+            try:
+                return gzip.decompress(packed).decode(errors="replace")
+            except (OSError, EOFError):
+                pass
+        for name in (f"/boot/config-{release}", f"/lib/modules/{release}/config",
+                     f"/lib/modules/{release}/build/.config"):
+            text = self._host.read(name)
+            if text is not None:
+                return text
+        return None
+
+    def _config(self) -> Iterator[Check]:
+        text = self._config_text()
+        if text is None:
+            yield Check(WARN, "the kernel's configuration cannot be read, so "
+                        "what it lacks is not known", "modprobe configs")
+            return
+        on = set(re.findall(r"^CONFIG_(\w+)=[ym]$", text, re.MULTILINE))
+        lacking = [name for name in NEEDED_CONFIG if name not in on]
+        if not lacking:
+            yield Check(GOOD, "kernel configuration: "
+                        + " ".join(f"CONFIG_{n}" for n in NEEDED_CONFIG))
+        for name in lacking:
+            yield Check(FAIL, f"the kernel was built without CONFIG_{name}",
+                        f"apt-get install linux-image-{self._architecture()}"
+                        ", then reboot")
+
+    def _debugfs(self) -> Iterator[Check]:
+        mount = self._host.debugfs_mount()
+        if mount is None:
+            yield Check(FAIL, "debugfs is not mounted", MOUNT_DEBUGFS)
+        else:
+            yield Check(GOOD, f"debugfs is mounted at {mount}")
+
+    def _lockdown(self) -> Iterator[Check]:
+        text = self._host.read(LOCKDOWN)
+        if text is None:
+            yield Check(GOOD, "kernel lockdown: none to be seen")
+            return
+        state = re.search(r"\[(\w+)\]", text)
+        name = state[1] if state else text.strip()
+        if name == "none":
+            yield Check(GOOD, "kernel lockdown: none")
+        elif self._loaded:
+            yield Check(GOOD, f"kernel lockdown: {name}; the files can be "
+                        "read all the same")
+        else:
+            yield Check(WARN, f"kernel lockdown: {name}; only a signed module "
+                        "will load", self._sign_command())
+
+    def _sign_command(self) -> str:
+        path = self._found_module() or f"{MODULE}.ko"
+        return (f"/lib/modules/{self._host.release}/build/scripts/sign-file "
+                f"sha256 MOK.priv MOK.der {path} && mokutil --import MOK.der")
+
+    def _secure_boot(self) -> Iterator[Check]:
+        data = self._host.read_bytes(SECURE_BOOT)
+        if data is None or data[-1:] != b"\1":
+            yield Check(GOOD, "Secure Boot: off, or no EFI")
+            return
+        path = self._found_module()
+        module = self._read_module(path) if path else b""
+        if self._loaded or kmod.is_signed(module):
+            yield Check(GOOD, "Secure Boot: on, and the module is "
+                        + ("loaded" if self._loaded else "signed"))
+        else:
+            yield Check(WARN, "Secure Boot: on; the module must be signed with "
+                        "a key that is enrolled", self._sign_command())
+
+    @staticmethod
+    def _read_module(path: str) -> bytes:
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            return b""
+
+    def _found_module(self) -> str | None:
+        """The module file that would be loaded, if it suits this kernel."""
+        if (self._built.exists() and kmod.built_for(
+                self._read_module(str(self._built))) == self._host.release):
+            return str(self._built)
+        return kmod.installed(self._host)
+
+    def _module(self) -> Iterator[Check]:
+        if self._loaded:
+            yield Check(GOOD, f"{MODULE} is loaded")
+            return
+        path = self._found_module()
+        if path is not None:
+            yield Check(FAIL, f"{MODULE} is not loaded",
+                        "scripts/renoscope load")
+            return
+        other = None
+        if self._built.exists():
+            other = kmod.built_for(self._read_module(str(self._built)))
+        why = (f"{self._built} was built for {other}" if other
+               else f"there is no {MODULE}.ko")
+        yield Check(FAIL, f"{MODULE} is not loaded, and {why}",
+                    "make && scripts/renoscope load")
+
+    def _sources(self) -> Iterator[Check]:
+        if not self._loaded:
+            return
+        try:
+            text = (self._host.renoscope_dir() / "stats").read_text()
+            sources = parse_stats(text).sources
+        except (Problem, OSError) as error:
+            yield Check(FAIL, f"the event sources are not known: {error}",
+                        "sudo scripts/renoscope doctor")
+            return
+        for source in sources:
+            name = f"source {source.kind} ({source.tracepoint})"
+            if source.status == ATTACHED:
+                yield Check(GOOD, f"{name}: attached")
+            elif source.status == OFF:
+                yield Check(WARN, f"{name}: switched off by the events "
+                            "parameter", "echo all > /sys/module/"
+                            f"{MODULE}/parameters/events")
+            else:
+                yield Check(FAIL, f"{name}: {source.status}",
+                            "dmesg | grep renoscope")
+
+    def _congestion_controls(self) -> Iterator[Check]:
+        folder = "/proc/sys/net/ipv4"
+        available, allowed, default = (
+            (self._host.read(f"{folder}/tcp_{name}congestion_control")
+             or "").split()
+            for name in ("available_", "allowed_", ""))
+        ours = [name for name in CONGESTION_CONTROLS if name in available]
+        if not ours:
+            if self._loaded:
+                yield Check(FAIL, "no congestion control of ours is registered",
+                            "dmesg | grep renoscope")
+            return
+        yield Check(GOOD, f"congestion control registered: {' '.join(ours)}")
+        barred = [name for name in ours if name not in allowed]
+        if barred:
+            wanted = " ".join(allowed + barred)
+            yield Check(WARN, f"only root may choose {' '.join(barred)}",
+                        "sysctl -w net.ipv4.tcp_allowed_congestion_control="
+                        f'"{wanted}"')
+        else:
+            yield Check(GOOD, "everybody may choose it")
+        name = default[0] if default else "not known"
+        yield Check(GOOD, f"the default congestion control is {name}")
+
+
+def examine(host: Host) -> int:
+    """The subcommand: prints every check; the exit code says if one failed."""
+    failed = False
+    for check in Doctor(host).checks():
+        print(check)
+        failed = failed or check.level == FAIL
+    return NOT_SO if failed else OK

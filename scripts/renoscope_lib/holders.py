@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who keeps the module in the kernel, and the safe way to let go.
+
+These take a reference: each socket that uses one of our congestion controls
+(listeners too), each network namespace whose default is one of them, each open
+file in our debugfs folder, and each tracer on our trace events.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .host import CONGESTION_CONTROLS, DEBUGFS_DIR, MODULE, Host
+
+DEFAULT_KEY = "net.ipv4.tcp_congestion_control"
+DEFAULT_FILE = "/proc/sys/net/ipv4/tcp_congestion_control"
+AVAILABLE_FILE = "/proc/sys/net/ipv4/tcp_available_congestion_control"
+TRACING_DIRS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
+USERS = re.compile(r'"([^"]*)",pid=(\d+),fd=(\d+)')
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Something that holds the module, and how to end that."""
+
+    what: str
+    step: str
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace and a way into it."""
+
+    inode: int
+    path: str
+    name: str
+
+    def enter(self, command: list[str]) -> list[str]:
+        """The command, run inside; commands here need no entering."""
+        if not self.path:
+            return command
+        return ["nsenter", f"--net={self.path}", *command]
+
+
+def _inode(host: Host, path: str) -> int | None:
+    try:
+        return os.stat(host.path(path)).st_ino
+    except OSError:
+        return None
+
+
+def _pids(host: Host) -> list[int]:
+    try:
+        names = os.listdir(host.path("/proc"))
+    except OSError:
+        return []
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def namespaces(host: Host) -> list[Namespace]:
+    """Ours, those with a name, and those that some process lives in."""
+    found: dict[int, Namespace] = {}
+    here = _inode(host, "/proc/self/ns/net")
+    if here is not None:
+        found[here] = Namespace(here, "", "this network namespace")
+    try:
+        named = sorted(os.listdir(host.path("/run/netns")))
+    except OSError:
+        named = []
+    for name in named:
+        path = f"/run/netns/{name}"
+        inode = _inode(host, path)
+        if inode is not None:
+            found.setdefault(inode, Namespace(inode, path, f"netns {name}"))
+    for pid in _pids(host):
+        path = f"/proc/{pid}/ns/net"
+        inode = _inode(host, path)
+        if inode is not None:
+            found.setdefault(inode, Namespace(
+                inode, path, f"the network namespace of process {pid}"))
+    return list(found.values())
+
+
+def _output(host: Host, command: list[str]) -> str:
+    result = host.run(command)
+    return result.stdout if result is not None and result.returncode == 0 else ""
+
+
+def _replacement(host: Host) -> str:
+    """A congestion control of the kernel's own."""
+    available = (host.read(AVAILABLE_FILE) or "").split()
+    return "cubic" if "cubic" in available else "reno"
+
+
+def default_holder(host: Host, namespace: Namespace) -> Holder | None:
+    """The namespace, if new sockets in it get one of ours."""
+    name = _output(host, namespace.enter(["cat", DEFAULT_FILE])).strip()
+    if name not in CONGESTION_CONTROLS:
+        return None
+    command = namespace.enter(
+        ["sysctl", "-w", f"{DEFAULT_KEY}={_replacement(host)}"])
+    return Holder(f"{namespace.name}: the default is {name}",
+                  f"run: {' '.join(command)}")
+
+
+def _sockets(text: str) -> Iterator[str]:
+    """One string per socket; ss indents what belongs to the line before."""
+    current = ""
+    for line in text.splitlines():
+        if line[:1].isspace():
+            current += line
+            continue
+        if current:
+            yield current
+        current = line
+    if current:
+        yield current
+
+
+def _socket_holder(namespace: Namespace, line: str) -> Holder | None:
+    words = line.split()
+    name = next((w for w in words if w in CONGESTION_CONTROLS), None)
+    if name is None or len(words) < 5:
+        return None
+    what = (f"{namespace.name}: {words[0]} socket {words[3]} -> {words[4]} "
+            f"uses {name}")
+    users = USERS.findall(line)
+    if not users:
+        return Holder(what, "no process has it: wait, it closes by itself")
+    process, pid, fd = users[0]
+    return Holder(f"{what} ({process}, process {pid}, fd {fd})",
+                  f"end that process or let it close the socket: kill {pid}")
+
+
+def socket_holders(host: Host, namespace: Namespace) -> list[Holder]:
+    """The namespace's sockets that use one of ours."""
+    text = _output(host, namespace.enter(["ss", "-taipnH"]))
+    found = (_socket_holder(namespace, line) for line in _sockets(text))
+    return [holder for holder in found if holder is not None]
+
+
+def _open_files(host: Host, pid: int) -> Iterator[str]:
+    folder = host.path(f"/proc/{pid}/fd")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield os.readlink(folder / name)
+        except OSError:
+            continue
+
+
+def file_holders(host: Host) -> list[Holder]:
+    """Processes that have our debugfs files open."""
+    mount = host.debugfs_mount()
+    if mount is None:
+        return []
+    prefix = f"{mount}/{DEBUGFS_DIR}/"
+    holders = []
+    for pid in _pids(host):
+        files = sorted({f for f in _open_files(host, pid)
+                        if f.startswith(prefix)})
+        if files:
+            name = (host.read(f"/proc/{pid}/comm") or "?").strip()
+            holders.append(Holder(
+                f"process {pid} ({name}) reads {', '.join(files)}",
+                f"end it: kill {pid}"))
+    return holders
+
+
+def tracer_holders(host: Host) -> list[Holder]:
+    """Trace events of ours that ftrace has switched on."""
+    for folder in TRACING_DIRS:
+        switch = f"{folder}/events/renoscope/enable"
+        state = (host.read(switch) or "0").strip()
+        if state != "0":
+            return [Holder("ftrace records the events of renoscope",
+                           f"run: echo 0 > {switch}")]
+    return []
+
+
+def find_holders(host: Host) -> list[Holder]:
+    """Everything that was found, and a word on what was not."""
+    holders = file_holders(host) + tracer_holders(host)
+    for namespace in namespaces(host):
+        default = default_holder(host, namespace)
+        if default is not None:
+            holders.append(default)
+        holders += socket_holders(host, namespace)
+    if not holders:
+        count = (host.read(f"/sys/module/{MODULE}/refcnt") or "?").strip()
+        holders.append(Holder(
+            f"{count} references, but none of sockets, namespaces or files "
+            "was found",
+            "look for bpftrace or perf on its events, and for sockets that "
+            "were never bound; then try again"))
+    return holders

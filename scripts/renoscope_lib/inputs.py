@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where a view's events come from: a recording, a pipe, or the live ring.
+
+All give batches of decoded events.  An empty batch means that nothing came for
+a moment: whoever holds something back shows it then.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from .errors import BAD_INPUT, Problem
+from .ledger import Ledger
+from .recording import RecordingParser
+from .schema import Event, Schema, parse_schema
+from .stats import parse_stats
+from .stream import LiveRing
+
+READ_BYTES = 1 << 16
+
+# Nothing came for so long: show what is held back.  No person notices.
+PAUSE_S = 0.2
+
+
+class Input(Protocol):
+    """What a view needs of its source."""
+
+    schema: Schema
+    follows: bool
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Events in order; an empty list is a pause."""
+
+    def wall_offset_ns(self) -> int | None:
+        """Wall clock minus CLOCK_MONOTONIC, where it is known."""
+
+    def end_ns(self) -> int | None:
+        """CLOCK_MONOTONIC when watching ended, after the last batch."""
+
+    def complaint(self) -> str | None:
+        """What was wrong with it, after the last batch."""
+
+
+def decode(schema: Schema, records: bytes) -> list[Event]:
+    """Whole records to events."""
+    size = schema.record_bytes
+    return [schema.decode(records[at:at + size])
+            for at in range(0, len(records), size)]
+
+
+class RecordingInput:
+    """A recording from a file, or from a pipe while it is being written."""
+
+    def __init__(self, name: str) -> None:
+        self._name = "standard input" if name == "-" else name
+        self._fd = self._open(name)
+        self.follows = not stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._parser = RecordingParser()
+        self._last_ns: int | None = None
+        self._source = self._read()
+        self._first: bytes | None = b""
+        while self._parser.schema is None and self._first is not None:
+            self._first = next(self._source, None)
+        assert self._parser.schema is not None, "the parser would have raised"
+        self.schema = self._parser.schema
+
+    @staticmethod
+    def _open(name: str) -> int:
+        if name == "-":
+            return 0
+        try:
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Problem(f"cannot read {name}: {error.strerror}",
+                          BAD_INPUT) from None
+
+    def _read(self) -> Iterator[bytes]:
+        """Whole records as they come; b"" is a pause."""
+        try:
+            while True:
+                if self.follows and not self._something_comes():
+                    yield b""
+                    continue
+                data = os.read(self._fd, READ_BYTES)
+                if not data:
+                    self._parser.close()
+                    return
+                yield from self._parser.feed(data)
+        except Problem as problem:
+            raise Problem(f"{self._name}: {problem}",
+                          problem.exit_code) from None
+        except OSError as error:
+            raise Problem(f"cannot read {self._name}: {error.strerror}",
+                          BAD_INPUT) from None
+
+    def _something_comes(self) -> bool:
+        return bool(select.select([self._fd], [], [], PAUSE_S)[0])
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Its events in order."""
+        if self._first is None:
+            return
+        yield self._decoded(self._first)
+        for records in self._source:
+            yield self._decoded(records)
+
+    def _decoded(self, records: bytes) -> list[Event]:
+        events = decode(self.schema, records)
+        if events:
+            self._last_ns = events[-1]["time_ns"]
+        return events
+
+    def wall_offset_ns(self) -> int | None:
+        """From the two clocks that were noted when recording began."""
+        clocks = self._parser.meta.get("clocks")
+        try:
+            return clocks["realtime_ns"] - clocks["monotonic_ns"]
+        except (KeyError, TypeError):
+            return None
+
+    def end_ns(self) -> int | None:
+        """When recording ended; the last event's time if it was cut off."""
+        done = self._parser.done or {}
+        ended = done.get("ended_monotonic_ns")
+        return ended if isinstance(ended, int) else self._last_ns
+
+    def complaint(self) -> str | None:
+        """Whether it was cut off, and where."""
+        cut_off = self._parser.cut_off
+        return f"{self._name}: {cut_off}" if cut_off else None
+
+
+class LiveInput:
+    """The ring: from the oldest event on, for ever or just what it holds."""
+
+    def __init__(self, ring: LiveRing, follows: bool) -> None:
+        self._ring = ring
+        self.follows = follows
+        self.schema = parse_schema(ring.schema_text())
+        self._reader = ring.reader(self.schema.record_bytes)
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Its events in order."""
+        if self.follows:
+            return self._following()
+        return self._as_it_is()
+
+    def _following(self) -> Iterator[list[Event]]:
+        while True:
+            records = self._reader.read()
+            if records == b"":
+                return
+            if records is None:
+                self._reader.wait(PAUSE_S)
+                records = self._reader.read()
+            yield decode(self.schema, records or b"")
+
+    def _as_it_is(self) -> Iterator[list[Event]]:
+        """Until each CPU's last serial of this moment has come.
+
+        The reader merges by time, so a busy CPU's newer events can come
+        before a quiet one's last: these are left out.
+        """
+        mark = parse_stats(self._ring.stats_text()).written()
+        ledger = Ledger()
+        while not ledger.reached(mark):
+            records = self._reader.read()
+            if not records:
+                return
+            events = decode(self.schema, records)
+            for head in self.schema.heads(records):
+                ledger.add(head)
+            yield [event for event in events
+                   if event["serial"] <= mark.get(event["cpu"], 0)]
+
+    def wall_offset_ns(self) -> int | None:
+        """From this machine's clocks, now."""
+        return time.time_ns() - time.monotonic_ns()
+
+    def end_ns(self) -> int | None:
+        """Now."""
+        return time.monotonic_ns()
+
+    def complaint(self) -> str | None:
+        """The ring tells of a loss by itself."""
+        return None

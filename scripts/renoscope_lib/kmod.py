@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a .ko file says of itself, read without tools."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .host import MODULE, Host
+
+SIGNATURE_END = b"~Module signature appended~\n"
+VERMAGIC = re.compile(rb"\0vermagic=([^\0 ]+)")
+ELF_MAGIC = b"\x7fELF"
+
+BUILT = Path(__file__).resolve().parents[2] / "module" / f"{MODULE}.ko"
+
+
+def is_module(data: bytes) -> bool:
+    """Whether it is an uncompressed kernel module at all."""
+    return data.startswith(ELF_MAGIC) and b"vermagic=" in data
+
+
+def built_for(data: bytes) -> str | None:
+    """The kernel release a module was built for."""
+    found = VERMAGIC.search(data)
+    return found.group(1).decode() if found else None
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether a signature is appended; by whom only the kernel can judge."""
+    return data.endswith(SIGNATURE_END)
+
+
+def installed(host: Host) -> str | None:
+    """The module's path under /lib/modules, as modprobe would find it."""
+    result = host.run(["modinfo", "-k", host.release, "-F", "filename", MODULE])
+    if result is None or result.returncode != 0:
+        return None
+    return result.stdout.strip() or None

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From the live ring into a recording, with proof that nothing is missing.
+
+Where recording begins and ends is settled by serials and not by time: the
+`stats` are read before and after the reader is placed, and again when it is to
+stop; what was claimed by then is still read, what came later is left out.  So
+read + lost = written can be checked on each CPU to the last event.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from .errors import NOT_SO, Problem
+from .host import Host
+from .ledger import Account, Ledger
+from .recording import RecordingWriter
+from .schema import Schema, parse_schema
+from .stats import parse_stats
+from .words import plural
+
+# How long the last events may take to arrive; they are there already.
+DRAIN_S = 1.0
+
+
+class Reader(Protocol):
+    """What is needed of stream.LiveReader."""
+
+    def read(self) -> bytes | None: ...
+
+    def wait(self, timeout_s: float | None,
+             wake_fd: int | None = None) -> None: ...
+
+
+class Ring(Protocol):
+    """What is needed of stream.LiveRing."""
+
+    def schema_text(self) -> str: ...
+
+    def stats_text(self) -> str: ...
+
+    def reader(self, record_bytes: int, only_new: bool = False) -> Reader: ...
+
+
+class Stop:
+    """Set by SIGINT or SIGTERM; its fd becomes readable then."""
+
+    def __init__(self, wake_fd: int | None = None) -> None:
+        self.wake_fd = wake_fd
+        self.asked = False
+
+    def ask(self, *_: object) -> None:
+        """Stop at the next opportunity."""
+        self.asked = True
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Turn SIGINT and SIGTERM into a clean end while the block runs."""
+    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    stop = Stop(wake_read)
+    old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    old = {number: signal.signal(number, stop.ask)
+           for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(old_fd)
+        os.close(wake_read)
+        os.close(wake_write)
+
+
+class OutputFile:
+    """Where a recording goes; every failure to write is one clear Problem."""
+
+    def __init__(self, name: str) -> None:
+        self.name = "standard output" if name == "-" else name
+        try:
+            self._fd = 1 if name == "-" else os.open(
+                name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
+                0o600)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> Problem:
+        return Problem(f"cannot write {self.name}: {error.strerror}", NOT_SO)
+
+    def write(self, data: bytes) -> None:
+        """All of it."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest):]
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        """Some file systems tell only now that they have no room."""
+        if self._fd == 1:
+            return
+        try:
+            os.close(self._fd)
+        except OSError as error:
+            raise self._failed(error) from None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end by itself, and where to begin."""
+
+    duration_s: float | None = None
+    count: int | None = None
+    whole_ring: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of it."""
+
+    read: int
+    lost: int
+    accounts: list[Account]
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the law holds on every CPU."""
+        return all(account.holds for account in self.accounts)
+
+    def __str__(self) -> str:
+        sums = ", ".join(str(a) for a in self.accounts
+                         if a.written - a.start or not a.holds)
+        if not self.adds_up:
+            verdict = "NOT COMPLETE: it does not add up"
+        elif self.lost:
+            verdict = "not complete, but every loss is counted"
+        else:
+            verdict = "complete"
+        law = f" (read + lost = written: {sums})" if sums else ""
+        return f"{plural(self.read, 'event')}, {self.lost} lost{law}: {verdict}"
+
+
+def meta(host: Host) -> dict[str, Any]:
+    """What a recording says of where it was made; nothing of who made it."""
+    boot_id = host.read("/proc/sys/kernel/random/boot_id") or ""
+    return {
+        "kernel": host.release,
+        "machine": host.machine,
+        "boot_id": boot_id.strip(),
+        "clocks": {"monotonic_ns": time.monotonic_ns(),
+                   "realtime_ns": time.time_ns()},
+        "parameters": host.parameters(),
+    }
+
+
+class Recorder:
+    """One recording, from begin to end."""
+
+    def __init__(self, ring: Ring, writer: RecordingWriter, limits: Limits,
+                 stop: Stop) -> None:
+        self._ring = ring
+        self._writer = writer
+        self._limits = limits
+        self._stop = stop
+        self._records = 0
+
+    def run(self, about: dict[str, Any]) -> Summary:
+        """Record until a limit or a signal."""
+        schema_text = self._ring.schema_text()
+        schema = parse_schema(schema_text)
+        before = self._ring.stats_text()
+        reader = self._ring.reader(schema.record_bytes,
+                                   only_new=not self._limits.whole_ring)
+        ledger = self._opening_ledger(before)
+        self._writer.begin(about, schema_text, before)
+        self._follow(reader, schema, ledger)
+        return self._finish(reader, schema, ledger)
+
+    def _opening_ledger(self, before: str) -> Ledger:
+        if self._limits.whole_ring:
+            return Ledger()
+        after = parse_stats(self._ring.stats_text())
+        return Ledger.between(parse_stats(before).written(), after.written())
+
+    def _follow(self, reader: Reader, schema: Schema, ledger: Ledger) -> None:
+        deadline = None
+        if self._limits.duration_s is not None:
+            deadline = time.monotonic() + self._limits.duration_s
+        while not self._stop.asked and not self._counted_enough(ledger):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            records = reader.read()
+            if records == b"":
+                return
+            if records is None:
+                reader.wait(left, self._stop.wake_fd)
+            else:
+                self._take(records, schema, ledger, None)
+
+    def _counted_enough(self, ledger: Ledger) -> bool:
+        return (self._limits.count is not None
+                and ledger.read >= self._limits.count)
+
+    def _finish(self, reader: Reader, schema: Schema,
+                ledger: Ledger) -> Summary:
+        stats_text = self._ring.stats_text()
+        if self._counted_enough(ledger):
+            mark = ledger.lasts()
+        else:
+            mark = parse_stats(stats_text).written()
+            self._drain(reader, schema, ledger, mark)
+        summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark))
+        self._writer.end(stats_text, self._done(ledger, summary))
+        return summary
+
+    def _drain(self, reader: Reader, schema: Schema, ledger: Ledger,
+               mark: dict[int, int]) -> None:
+        """Read on until the mark; what is behind it is not taken."""
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline:
+            records = reader.read()
+            if records:
+                self._take(records, schema, ledger, mark)
+            if ledger.reached(mark) or records == b"":
+                return
+            if records is None:
+                reader.wait(DRAIN_S / 10)
+
+    def _take(self, records: bytes, schema: Schema, ledger: Ledger,
+              mark: dict[int, int] | None) -> None:
+        """Account for records and write them, as far as they are wanted."""
+        if mark is not None or self._limits.count is not None:
+            records = self._wanted(records, schema, ledger, mark)
+        for head in schema.heads(records):
+            ledger.add(head)
+        self._writer.records(records)
+        self._records += len(records) // schema.record_bytes
+
+    def _wanted(self, records: bytes, schema: Schema, ledger: Ledger,
+                mark: dict[int, int] | None) -> bytes:
+        """The records up to the count and the mark."""
+        wanted = bytearray()
+        size = schema.record_bytes
+        read = ledger.read
+        for place, head in enumerate(schema.heads(records)):
+            if self._limits.count is not None and read >= self._limits.count:
+                break
+            if mark is not None and head.serial > mark.get(head.cpu, 0):
+                continue
+            wanted += records[place * size:(place + 1) * size]
+            read += not head.lost_events
+        return bytes(wanted)
+
+    def _done(self, ledger: Ledger, summary: Summary) -> dict[str, Any]:
+        cpus = {}
+        for account in summary.accounts:
+            seen = ledger.cpus.get(account.cpu)
+            cpus[str(account.cpu)] = {
+                "first_serial": seen.first if seen else None,
+                **{name: number for name, number in asdict(account).items()
+                   if name != "cpu"},
+            }
+        return {
+            "records": self._records,
+            "events": summary.read,
+            "lost": summary.lost,
+            "adds_up": summary.adds_up,
+            "ended_monotonic_ns": time.monotonic_ns(),
+            "cpus": cpus,
+        }

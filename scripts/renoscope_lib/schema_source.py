@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The schema, read from the module's C headers instead of a running kernel.
+
+For tests and for the generated table in Documentation/events.rst.  The C
+preprocessor expands the lists in event_kinds.h and event_fields.h between
+markers; offsets are sums of sizes, because the record has no padding
+(event_schema.c asserts that).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import NOT_THERE, Problem
+from .schema import SCOPE_ALL, Field
+
+MODULE_DIR = Path(__file__).resolve().parents[2] / "module"
+
+SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "addr": 16}
+
+MARKERS = """
+#include "event_kinds.h"
+#include "event_fields.h"
+#define KIND(name, meaning)			@@kind name meaning
+#define FIELD(type, name, unit, meaning)	@@field type name unit meaning
+#define DETAIL(kind, FIELDS)			@@detail kind FIELDS(FIELD)
+#define FLAG(name, bit, meaning)		@@flag name bit meaning
+EVENT_KINDS(KIND)
+@@detail all EVENT_COMMON_FIELDS(FIELD)
+@@detail_bytes EVENT_DETAIL_BYTES
+EVENT_DETAILS(DETAIL)
+EVENT_SOCK_FLAGS(FLAG)
+"""
+
+STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+# Numbers of enums in include/net/tcp_states.h and include/uapi/linux/tcp.h.
+STATES = {
+    "TCP_ESTABLISHED": 1, "TCP_SYN_SENT": 2, "TCP_SYN_RECV": 3,
+    "TCP_FIN_WAIT1": 4, "TCP_FIN_WAIT2": 5, "TCP_TIME_WAIT": 6,
+    "TCP_CLOSE": 7, "TCP_CLOSE_WAIT": 8, "TCP_LAST_ACK": 9, "TCP_LISTEN": 10,
+    "TCP_CLOSING": 11,
+}
+CA_STATES = {
+    "TCP_CA_Open": 0, "TCP_CA_Disorder": 1, "TCP_CA_CWR": 2,
+    "TCP_CA_Recovery": 3, "TCP_CA_Loss": 4,
+}
+
+
+@dataclass(frozen=True)
+class SockFlag:
+    """One bit of sock_flags."""
+
+    name: str
+    bit: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the headers say."""
+
+    version: int
+    record_bytes: int
+    kinds: list[tuple[str, str]]
+    fields: list[Field]
+    sock_flags: list[SockFlag]
+    state_names: dict[int, str]
+    ca_state_names: dict[int, str]
+    tcp_flag_names: list[str]
+
+
+def _preprocess(module: Path) -> str:
+    try:
+        result = subprocess.run(
+            ["cc", "-E", "-P", "-x", "c", "-I", str(module), "-"],
+            input=MARKERS, text=True, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise Problem("there is no C compiler: apt-get install gcc",
+                      NOT_THERE) from None
+    if result.returncode != 0:
+        raise Problem("the headers cannot be preprocessed: "
+                      f"{result.stderr.strip()}", NOT_THERE)
+    return result.stdout
+
+
+def _text(literals: str) -> str:
+    """Adjacent C string literals as one string."""
+    return "".join(STRINGS.findall(literals)).replace('\\"', '"')
+
+
+class _Fields:
+    """Places fields one behind the other, each detail at the same offset."""
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+        self._scope = SCOPE_ALL
+        self._offset = 0
+        self._detail_offset = 0
+
+    def begin(self, scope: str) -> None:
+        if self._scope == SCOPE_ALL:
+            self._detail_offset = self._offset
+        self._scope = scope
+        self._offset = 0 if scope == SCOPE_ALL else self._detail_offset
+
+    def add(self, type_: str, name: str, unit: str, meaning: str) -> None:
+        self.fields.append(Field(name, type_, self._offset, SIZES[type_], unit,
+                                 self._scope, meaning))
+        self._offset += SIZES[type_]
+
+
+def _match(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        raise Problem(f"the sources have no {pattern!r}", NOT_THERE)
+    return found[1]
+
+
+def _names(numbers: Mapping[str, int], code: str) -> dict[int, str]:
+    """The names event_schema.c gives to the numbers of an enum."""
+    pairs = re.findall(r"\[(TCP_\w+)\]\s*=\s*\"([^\"]+)\"", code)
+    return {numbers[enum]: name for enum, name in pairs if enum in numbers}
+
+
+def read_source(module: Path = MODULE_DIR) -> Source:
+    """Read the headers and the name tables beside them."""
+    kinds: list[tuple[str, str]] = []
+    sock_flags: list[SockFlag] = []
+    fields = _Fields()
+    for item in _preprocess(module).split("@@")[1:]:
+        word, *words = item.split('"')[0].split()
+        meaning = _text(item)
+        if word == "kind":
+            kinds.append((words[0], meaning))
+        elif word == "detail":
+            fields.begin(words[0])
+        elif word == "field":
+            fields.add(*words, meaning)
+        elif word == "flag":
+            sock_flags.append(SockFlag(words[0], int(words[1]), meaning))
+    code = (module / "event_schema.c").read_text()
+    header = (module / "event_schema.h").read_text()
+    flags = _match(r"tcp_flag_names\[\] = \{([^}]*)\}", code)
+    return Source(
+        version=int(_match(r"^#define EVENT_SCHEMA_VERSION\s+(\d+)", header)),
+        record_bytes=int(_match(r"^#define RECORD_BYTES\s+(\d+)", code)),
+        kinds=kinds, fields=fields.fields, sock_flags=sock_flags,
+        state_names=_names(STATES, code),
+        ca_state_names=_names(CA_STATES, code),
+        tcp_flag_names=STRINGS.findall(flags))
+
+
+def schema_text(source: Source,
+                reset_reasons: Mapping[int, str] | None = None) -> str:
+    """What event_schema_show() prints on this machine."""
+    lines = [
+        "# kind NUMBER NAME MEANING",
+        "# field NAME TYPE OFFSET SIZE UNIT KIND MEANING "
+        "(KIND: all, or the only one that has it)",
+        "# value UNIT NUMBER NAME "
+        "(of tcp_flags and sock_flags: NUMBER is the bit)",
+        f"version {source.version}",
+        f"record_bytes {source.record_bytes}",
+        f"byte_order {sys.byteorder}",
+    ]
+    lines += [f"kind {number} {name} {meaning}"
+              for number, (name, meaning) in enumerate(source.kinds, 1)]
+    lines += [f"field {f.name} {f.type} {f.offset} {f.size} {f.unit} "
+              f"{f.scope} {f.meaning}" for f in source.fields]
+    tables: list[tuple[str, dict[int, str]]] = [
+        ("state", dict(sorted(source.state_names.items()))),
+        ("ca_state", dict(sorted(source.ca_state_names.items()))),
+        ("tcp_flags", dict(enumerate(source.tcp_flag_names))),
+        ("sock_flags", {flag.bit: flag.name for flag in source.sock_flags}),
+        ("reset_reason", dict(reset_reasons or {})),
+    ]
+    lines += [f"value {unit} {number} {name}"
+              for unit, names in tables for number, name in names.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Sequence number arithmetic, modulo 2^32 (RFC 9293 section 3.4)."""
+
+from __future__ import annotations
+
+MODULUS = 1 << 32
+
+FIN = 0x01
+SYN = 0x02
+
+
+def relative(number: int, isn: int) -> int:
+    """A sequence number counted from the initial one, as Wireshark shows it."""
+    return (number - isn) % MODULUS
+
+
+def segment_length(payload: int, flags: int) -> int:
+    """Sequence numbers a segment takes: SYN and FIN take one each."""
+    return payload + bool(flags & SYN) + bool(flags & FIN)
+
+
+def following(seq: int, payload: int, flags: int) -> int:
+    """The next sequence number after a segment, which acknowledges it."""
+    return (seq + segment_length(payload, flags)) % MODULUS
+
+
+def scaled_window(raw: int, shift: int, flags: int) -> int:
+    """Bytes that a window field stands for; a SYN's is never scaled (RFC 7323)."""
+    return raw if flags & SYN else raw << shift

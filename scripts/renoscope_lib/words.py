@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How single values read: addresses, connection ids, durations, wall clock."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from datetime import datetime, timedelta, timezone
+
+from .schema import Event
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+UNSET = (bytes(16), bytes(10) + b"\xff\xff" + bytes(4))
+
+
+@functools.lru_cache(maxsize=4096)
+def address(raw: bytes) -> str:
+    """A 16-byte address; ::ffff:a.b.c.d is IPv4."""
+    parsed = ipaddress.IPv6Address(raw)
+    return str(parsed.ipv4_mapped or parsed)
+
+
+def is_unset(raw: bytes) -> bool:
+    """No address yet, or the wildcard: 0.0.0.0 or ::."""
+    return raw in UNSET
+
+
+def _endpoint(raw: bytes, port: int) -> str:
+    if is_unset(raw):
+        return f"*:{port or '*'}"
+    text = address(raw)
+    host = f"[{text}]" if ":" in text else text
+    return f"{host}:{port or '*'}"
+
+
+def local_endpoint(event: Event) -> str:
+    """Our address and port; * stands for what is not set."""
+    return _endpoint(event["local_addr"], event["local_port"])
+
+
+def remote_endpoint(event: Event) -> str:
+    """The peer's address and port; * stands for what is not set."""
+    return _endpoint(event["remote_addr"], event["remote_port"])
+
+
+def connection(cookie: int) -> str:
+    """A connection id as `ss -e` prints it; sk:- where there is no socket."""
+    return f"sk:{cookie:x}" if cookie else "sk:-"
+
+
+def _trimmed(number: float) -> str:
+    return f"{number:.3f}".rstrip("0").rstrip(".")
+
+
+def duration(us: int) -> str:
+    """Microseconds in the unit a person would choose."""
+    if us >= 1_000_000:
+        return f"{_trimmed(us / 1_000_000)} s"
+    if us >= 1000:
+        return f"{_trimmed(us / 1000)} ms"
+    return f"{us} us"
+
+
+def wall_clock(realtime_ns: int) -> str:
+    """UTC, to the microsecond."""
+    moment = EPOCH + timedelta(microseconds=realtime_ns // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `make demo` does inside the guest.
+
+Two hosts, 20 ms apart each way, run the sample program twice: once undisturbed,
+and once with the handshake's third segment dropped, so that the server has to
+send its SYN-ACK again. What the programs say they do and what renoscope saw
+the kernel do are laid side by side by time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import recorder  # noqa: E402  (found through the line above)
+import sessions  # noqa: E402
+from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
+from recorder import Recorder, wait_until  # noqa: E402
+from renoscope_lib.flows import Joiner  # noqa: E402
+from renoscope_lib.inputs import RecordingInput  # noqa: E402
+from renoscope_lib.schema import Event  # noqa: E402
+from renoscope_lib.show import Clock, LineWriter  # noqa: E402
+
+DELAY_MS = 20
+RETRANSMITS = 3
+
+Transcript = list[dict[str, Any]]
+
+
+def say(text: str) -> None:
+    """Tell the person what is going on."""
+    print(text, flush=True)
+
+
+class Recording:
+    """`renoscope record`, running for the time of a with block."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __enter__(self) -> Recording:
+        self.process = subprocess.Popen(
+            [sys.executable, str(recorder.COMMAND), "record", "--all", str(self.file)])
+        wait_until("the recording to begin",
+                   lambda: self.file.exists() and self.file.stat().st_size > 0)
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.process.terminate()
+        if self.process.wait(timeout=60):
+            raise RuntimeError("the recording is not complete")
+
+
+def _events(file: Path) -> tuple[LineWriter, list[Event]]:
+    source = RecordingInput(str(file))
+    joiner = Joiner(source.schema)
+    events = [event for batch in source.batches() for part in batch
+              for event in joiner.feed(part)]
+    return LineWriter(source.schema, Clock()), events + list(joiner.flush())
+
+
+def timeline(file: Path, transcript: Transcript) -> str:
+    """What the programs say and what the kernel did, by time."""
+    writer, events = _events(file)
+    first_ns = events[0]["time_ns"]
+    lines = [(event["time_ns"], writer.line(event)) for event in events]
+    lines += [(said["time_ns"], f"{(said['time_ns'] - first_ns) / 1e9:12.6f} "
+               f">>>> the {said['who']} {said['what']}") for said in transcript]
+    return "\n".join([writer.heading(), *(text for _, text in sorted(
+        lines, key=lambda line: line[0]))])
+
+
+def undisturbed(hosts: TwoHosts, out: Path) -> None:
+    """The sample program's session."""
+    file = out / "session.renoscope"
+    with Recording(file):
+        transcript = sessions.greet(hosts, "Ann")
+    text = timeline(file, transcript)
+    (out / "session.txt").write_text(text + "\n")
+    say(text)
+
+
+def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
+    """The same with the third segment of the handshake dropped for a while."""
+    file = out / "lost-ack.renoscope"
+    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
+    with Recording(file):
+        server = sessions.start_server(hosts)
+        client = sessions.start_client(hosts, "--wait")
+        for count in range(1, RETRANSMITS + 1):
+            wait_until("a SYN-ACK retransmit", lambda n=count: len(
+                it.events("synack_retransmit")) >= n)
+            say(f"   SYN-ACK sent again, {count} of {RETRANSMITS}")
+        hosts.stop_dropping(SERVER)
+        sessions.finish(client, "\n")
+        sessions.finish(server)
+    table = recorder.renoscope("handshakes", str(file))
+    (out / "lost-ack.txt").write_text(table.stdout)
+    say("\n" + table.stdout + table.stderr)
+
+
+def main() -> None:
+    """Run both parts and leave the recordings behind."""
+    out = Path(sys.argv[1])
+    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
+        for host in (CLIENT, SERVER):
+            hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
+        say(f"\nLinux {run('uname', '-r').strip()}, two hosts {DELAY_MS} ms apart each way, "
+            "sysctl net.ipv4.tcp_congestion_control=renoscope")
+        say("\n== 1. A session of the sample program (>>>> is what the programs say)\n")
+        undisturbed(hosts, out)
+        say("\n== 2. The handshake's third segment is lost: the SYN-ACK is sent again\n")
+        lost_third_segment(hosts, out, it)
+    say(f"Recordings and text are in {out}:\n  "
+        "scripts/renoscope show out/demo/session.renoscope\n  "
+        "scripts/renoscope handshakes out/demo/lost-ack.renoscope")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Events of real traffic: what a record says is what happened."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import struct
+
+import sessions
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.schema import Event
+
+ACTIVE_CLOSE = ["FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"]
+PASSIVE_CLOSE = ["CLOSE-WAIT", "LAST-ACK", "CLOSED"]
+
+
+def _address(packed: bytes) -> str:
+    address = ipaddress.IPv6Address(packed)
+    return str(address.ipv4_mapped or address)
+
+
+def _on(host: str, events: list[Event]) -> list[Event]:
+    return [event for event in events if event["netns"] == TwoHosts.inode(host)]
+
+
+def _cookie_of(host: str, events: list[Event]) -> int:
+    """The connection on a host: the only one that came to ESTABLISHED."""
+    cookies = {event["cookie"] for event in _on(host, events)
+               if event.kind == "ack"}
+    assert len(cookies) == 1, cookies
+    return cookies.pop()
+
+
+def _relative(event: Event, field: str, isn: str) -> int:
+    return (event[field] - event[isn]) % 2**32
+
+
+def _check_session(ipv6: bool) -> None:
+    with Recorder() as it, TwoHosts(delay_ms=5) as hosts:
+        sessions.greet(hosts, "Ann", ipv6)
+        wait_until("both ends to close", lambda: _closed_ends(it) == 2)
+        events = it.events()
+        client, server = (_cookie_of(host, events) for host in (CLIENT, SERVER))
+        assert it.path(client) == ["SYN-SENT", "ESTABLISHED", *PASSIVE_CLOSE]
+        assert it.path(server) == ["ESTABLISHED", *ACTIVE_CLOSE]
+        _check_numbers(events, client, server)
+        _check_endpoints(events, client, ipv6)
+
+
+def _closed_ends(it: Recorder) -> int:
+    return sum(1 for event in it.events("destroy") if event["snd_isn"])
+
+
+def _check_numbers(events: list[Event], client: int, server: int) -> None:
+    """The greeting moves the acknowledgments as the textbook says."""
+    at_server = [(_relative(e, "seg_seq", "rcv_isn"),
+                  _relative(e, "seg_ack", "snd_isn"), e["seg_len"])
+                 for e in events if e.kind == "ack" and e["cookie"] == server]
+    assert (1, 9, 0) in at_server, at_server          # "Welcome!" is 8 bytes
+    assert (1, 9, 3) in at_server, at_server          # "Ann"
+    assert any(ack == 20 for _seq, ack, _len in at_server)  # "Hello, Ann!": 11
+    at_client = [(_relative(e, "seg_seq", "rcv_isn"),
+                  _relative(e, "seg_ack", "snd_isn"), e["seg_len"])
+                 for e in events if e.kind == "ack" and e["cookie"] == client]
+    assert (1, 1, 8) in at_client, at_client
+    assert (9, 4, 11) in at_client, at_client
+    isns = {(e["snd_isn"], e["rcv_isn"]) for e in events
+            if e["cookie"] == client and e["rcv_isn"]}
+    mirrored = {(e["rcv_isn"], e["snd_isn"]) for e in events
+                if e["cookie"] == server and e["rcv_isn"]}
+    assert len(isns) == 1 and isns == mirrored, (isns, mirrored)
+
+
+def _check_endpoints(events: list[Event], client: int, ipv6: bool) -> None:
+    which = 1 if ipv6 else 0
+    for event in events:
+        if event["cookie"] != client or event.kind != "ack":
+            continue
+        assert event["family"] == (6 if ipv6 else 4)
+        assert _address(event["local_addr"]) == ADDRESSES[CLIENT][which]
+        assert _address(event["remote_addr"]) == ADDRESSES[SERVER][which]
+        assert event["remote_port"] == sessions.PORT
+        assert event["cwnd"] == 10 and event["mss"] > 1000
+
+
+def test_session_ipv4() -> None:
+    """The sample program's session over IPv4: states, numbers, ends"""
+    _check_session(ipv6=False)
+
+
+def test_session_ipv6() -> None:
+    """The sample program's session over IPv6: states, numbers, ends"""
+    _check_session(ipv6=True)
+
+
+def test_connection_id_is_the_one_of_ss() -> None:
+    """The connection id equals sk: of ss -e, at both ends"""
+    with Recorder() as it, TwoHosts() as hosts:
+        server = sessions.start_server(hosts)
+        client = sessions.start_client(hosts, "--wait")
+        for host in (CLIENT, SERVER):
+            wait_until("ss to show the connection", lambda h=host: re.search(
+                r"sk:", hosts.run(h, "ss", "-tneH", "state", "established")))
+            shown = hosts.run(host, "ss", "-tneH", "state", "established")
+            cookie = int(re.search(r"sk:([0-9a-f]+)", shown).group(1), 16)
+            seen = {e["cookie"] for e in _on(host, it.events("state"))
+                    if it.state_name(e["state"]) == "ESTABLISHED"}
+            assert seen == {cookie}, (seen, shown)
+        sessions.finish(client, "\n")
+        sessions.finish(server)
+
+
+def test_lost_data_is_retransmitted() -> None:
+    """Lost data: retransmit events with the lost numbers, and CA state Loss"""
+    with Recorder() as it, TwoHosts() as hosts:
+        server = sessions.start_server(hosts)
+        client = sessions.start_client(hosts, "--wait", "--name", "Bartholomew")
+        wait_until("the greeting to be acknowledged",
+                   lambda: any(e["snd_nxt"] - e["snd_isn"] == 9
+                               for e in _on(SERVER, it.events("ack"))))
+        hosts.drop(SERVER, "tcp dport 5000 tcp flags & psh == psh")
+        assert client.stdin is not None
+        client.stdin.write("\n")
+        client.stdin.flush()
+        wait_until("two retransmissions",
+                   lambda: len(_on(CLIENT, it.events("retransmit"))) >= 2)
+        hosts.stop_dropping(SERVER)
+        sessions.finish(client)
+        sessions.finish(server)
+        resent = _on(CLIENT, it.events("retransmit"))
+        assert {_relative(e, "seg_seq", "snd_isn") for e in resent} == {1}
+        assert {e["seg_len"] for e in resent} == {len("Bartholomew")}
+        assert [e["total_retrans"] for e in resent] == list(
+            range(1, len(resent) + 1))
+        loss = [e for e in _on(CLIENT, it.events("ca_state"))
+                if it.schema.name_of("ca_state", e["ca_state"]) == "Loss"]
+        assert loss and loss[0]["ssthresh"] <= 10, loss
+
+
+def _refused(family: int, address: str) -> None:
+    with socket.socket(family) as s:
+        try:
+            s.connect((address, 9))
+        except ConnectionRefusedError:
+            return
+        raise AssertionError("something listens on port 9")
+
+
+def test_refused_connections() -> None:
+    """A closed port: one RST received, and one sent without a socket, both families
+
+    Kernels before 6.10 do not tell of a RST that has no socket; they give no
+    reasons either, by which we know them.
+    """
+    with Recorder() as it:
+        _refused(socket.AF_INET, "127.0.0.1")
+        _refused(socket.AF_INET6, "::1")
+        sent, received = it.events("reset_sent"), it.events("reset_received")
+        assert [e["family"] for e in received] == [4, 6], received
+        for event in received:
+            assert it.state_name(event["state"]) == "SYN-SENT"
+            assert event["remote_port"] == 9 and event["snd_isn"]
+        if "reset_reason" not in it.schema.values:
+            assert not sent, sent
+            return
+        assert [e["family"] for e in sent] == [4, 6], sent
+        for event, answer in zip(sent, received):
+            assert event["cookie"] == 0 and event["local_port"] == 9
+            assert event["seg_flags"] == 0x02, "the refused segment is a SYN"
+            assert event["seg_seq"] == answer["snd_isn"]
+            assert event["remote_port"] == answer["local_port"]
+            assert it.schema.name_of("reset_reason",
+                                     event["reset_reason"]) == "NO_SOCKET"
+
+
+def test_abort_is_a_reset_from_either_view() -> None:
+    """An aborted connection: RST sent by one end, received by the other"""
+    with Recorder() as it:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            connection, _peer = listener.accept()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                              struct.pack("ii", 1, 0))
+            client.close()
+            wait_until("the reset", lambda: it.events("reset_received"))
+            connection.close()
+        sent, received = it.events("reset_sent"), it.events("reset_received")
+        assert len(sent) == 1 and len(received) == 1
+        assert sent[0]["local_port"] == received[0]["remote_port"]
+        assert it.state_name(received[0]["state"]) == "ESTABLISHED"
+
+
+def test_serials_have_no_gap() -> None:
+    """On each CPU the serials run from 1 to what stats calls written"""
+    with Recorder() as it, TwoHosts() as hosts:
+        sessions.greet(hosts)
+        wait_until("both ends to close", lambda: _closed_ends(it) == 2)
+        serials: dict[int, list[int]] = {}
+        for event in it.events():
+            serials.setdefault(event["cpu"], []).append(event["serial"])
+        assert serials
+        for cpu, seen in serials.items():
+            assert seen == list(range(1, len(seen) + 1)), (cpu, seen)
+
+
+def test_order_of_time() -> None:
+    """A reader of all CPUs gets events in order of time"""
+    with Recorder() as it, TwoHosts() as hosts:
+        sessions.greet(hosts)
+        times = [event["time_ns"] for event in it.events()]
+        assert len(times) > 20 and times == sorted(times)

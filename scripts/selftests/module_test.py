@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The module as a kernel object: load, parameters, unload."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import recorder
+from hosts import run
+from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder
+
+RELOADS = 50
+
+
+def _log_since(before: str) -> str:
+    """What the kernel logged since, without the taint that every load brings."""
+    lines = recorder.kernel_log().removeprefix(before).splitlines()
+    return "\n".join(line for line in lines if "taint" not in line)
+
+
+def _load_fails(parameter: str) -> str:
+    before = recorder.kernel_log()
+    try:
+        run("insmod", str(MODULE), parameter)
+    except RuntimeError:
+        return _log_since(before)
+    run("rmmod", NAME)
+    raise AssertionError(f"loaded with {parameter}")
+
+
+def test_load_and_unload_many_times() -> None:
+    """50 loads and unloads leave nothing in the kernel log"""
+    before = recorder.kernel_log()
+    for _ in range(RELOADS):
+        with Recorder():
+            assert FOLDER.is_dir()
+        assert not FOLDER.exists()
+    log = _log_since(before)
+    assert not log, log
+
+
+def test_bad_parameters_are_named() -> None:
+    """A bad parameter stops the load, and the log names the word"""
+    assert "'1000' is not a power of two" in _load_fails("ring_records=1000")
+    assert "'8'" in _load_fails("ring_records=8")
+    assert "'nonsense'" in _load_fails("ring_records=nonsense")
+    assert "'sate' is no kind" in _load_fails("events=state,sate")
+
+
+def test_good_parameters_are_shown() -> None:
+    """Parameters given at load are in force and can be read back"""
+    with Recorder("ring_records=64", "events=ack,state"):
+        assert (PARAMETERS / "ring_records").read_text() == "64\n"
+        assert (PARAMETERS / "events").read_text() == "state,ack\n"
+        attached = {kind for kind, status in recorder.sources().items()
+                    if status == "attached"}
+        assert attached == {"state", "ack"}, attached
+        assert "records_per_cpu 64\n" in (FOLDER / "stats").read_text()
+
+
+def test_events_can_change_while_loaded() -> None:
+    """Writing `events` attaches and detaches; a bad word changes nothing"""
+    events = PARAMETERS / "events"
+    with Recorder():
+        assert set(recorder.sources().values()) == {"attached"}
+        events.write_text("none\n")
+        assert events.read_text() == "none\n"
+        assert set(recorder.sources().values()) == {"off"}
+        events.write_text("reset_sent, destroy")
+        before = events.read_text()
+        for bad in ("lost", "state;ack", "STATE", "x" * 3000):
+            try:
+                events.write_text(bad)
+            except OSError:
+                assert events.read_text() == before
+            else:
+                raise AssertionError(f"took {bad!r}")
+        events.write_text("all")
+        assert set(recorder.sources().values()) == {"attached"}
+
+
+def test_open_file_holds_the_module() -> None:
+    """rmmod is refused while a file is open, and works afterwards"""
+    with Recorder() as it:
+        for file in ("trace", "trace_pipe", "trace_raw", "schema", "stats",
+                     "per_cpu/cpu0/trace_raw"):
+            fd = os.open(FOLDER / file, os.O_RDONLY)
+            assert "in use" in recorder.run_rmmod(), file
+            os.close(fd)
+        assert it.schema.record_bytes == 192
+
+
+def test_files_are_read_only() -> None:
+    """Every file is 0400, as lockdown asks, and takes no write"""
+    with Recorder():
+        files = [path for path in FOLDER.rglob("*") if path.is_file()]
+        assert len(files) >= 6
+        for path in files:
+            assert path.stat().st_mode & 0o777 == 0o400, path
+            try:
+                os.close(os.open(path, os.O_WRONLY))
+            except OSError:
+                continue
+            fd = os.open(path, os.O_WRONLY)
+            try:
+                os.write(fd, b"x")
+            except OSError:
+                continue
+            finally:
+                os.close(fd)
+            raise AssertionError(f"{path} took a write")
+
+
+def test_sysctl_loads_an_installed_module() -> None:
+    """Choosing renoscope by sysctl loads the installed module by itself"""
+    modules = Path("/lib/modules", os.uname().release)
+    run("mount", "-t", "tmpfs", "tmpfs", str(modules))
+    try:
+        shutil.copy(MODULE, modules)
+        run("depmod")
+        assert not recorder.is_loaded()
+        run("sysctl", "-w", "net.ipv4.tcp_congestion_control=renoscope")
+        assert recorder.is_loaded()
+    finally:
+        run("sysctl", "-w", "net.ipv4.tcp_congestion_control=cubic")
+        recorder.run_rmmod()
+        run("umount", str(modules))

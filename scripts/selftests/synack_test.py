@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""SYN-ACK retransmission: the waits, their number, who sent them."""
+
+from __future__ import annotations
+
+import json
+
+import recorder
+import sessions
+from hosts import CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.schema import Event
+
+# The kernel's timers run in jiffies of 4 ms, an emulated CPU adds its own
+# delays; a wrong doubling would be off by a factor of two.
+FACTOR = 1.5
+
+
+def _about(seen_us: float, expected_us: float) -> bool:
+    return expected_us * 0.9 <= seen_us <= expected_us * FACTOR
+
+
+def _lose_third_segment(it: Recorder, hosts: TwoHosts, ipv6: bool,
+                        retransmits: int) -> list[Event]:
+    """A handshake whose final ACK is dropped until so many retransmits."""
+    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
+    server = sessions.start_server(hosts, ipv6)
+    client = sessions.start_client(hosts, "--wait", ipv6=ipv6)
+    wait_until(f"{retransmits} SYN-ACK retransmits",
+               lambda: len(it.events("synack_retransmit")) >= retransmits)
+    hosts.stop_dropping(SERVER)
+    sessions.finish(client, "\n")
+    sessions.finish(server)
+    return it.events("synack_retransmit")
+
+
+def _check_waits(events: list[Event]) -> None:
+    first, second = events[:2]
+    assert [e["num_retrans"] for e in events[:2]] == [0, 1]
+    assert all(e["by_timer"] for e in events[:2])
+    assert first["synack_timeout_us"] == 1_000_000
+    assert [e["rto_us"] for e in events[:2]] == [2_000_000, 4_000_000]
+    assert _about(first["since_synack_us"], 1_000_000), first.values
+    waited = (second["time_ns"] - first["time_ns"]) / 1000
+    assert _about(waited, 2_000_000), waited
+    assert len({(e["cookie"], e["snd_isn"], e["rcv_isn"]) for e in events}) == 1
+    for event in events:
+        assert event["half_open"] == 1 and event["accept_queue"] == 0
+        assert event["max_retries"] == 5
+
+
+def test_backoff_ipv4() -> None:
+    """Third segment lost, IPv4: waits of 1 s, 2 s, 4 s, attempts 1 and 2"""
+    with Recorder() as it, TwoHosts() as hosts:
+        _check_waits(_lose_third_segment(it, hosts, False, 2))
+
+
+def test_backoff_ipv6() -> None:
+    """Third segment lost, IPv6: waits of 1 s, 2 s, 4 s, attempts 1 and 2"""
+    with Recorder() as it, TwoHosts() as hosts:
+        _check_waits(_lose_third_segment(it, hosts, True, 2))
+
+
+def test_one_id_from_request_to_end() -> None:
+    """The request's id is the connection's, until it is destroyed"""
+    with Recorder() as it, TwoHosts() as hosts:
+        request = _lose_third_segment(it, hosts, False, 1)[0]
+        wait_until("the end", lambda: any(
+            e["cookie"] == request["cookie"] for e in it.events("destroy")))
+        path = it.path(request["cookie"])
+        assert path[0] == "ESTABLISHED" and path[-1] == "CLOSED", path
+
+
+def test_duplicate_syn() -> None:
+    """SYN-ACK lost: the client's second SYN gets one that is not the timer's"""
+    with Recorder() as it, TwoHosts() as hosts:
+        hosts.drop(CLIENT, "tcp sport 5000 tcp flags & syn == syn")
+        server = sessions.start_server(hosts)
+        client = sessions.start_client(hosts)
+        wait_until("a SYN-ACK for a duplicate SYN", lambda: any(
+            not e["by_timer"] for e in it.events("synack_retransmit")))
+        hosts.stop_dropping(CLIENT)
+        sessions.finish(client)
+        sessions.finish(server)
+        for event in it.events("synack_retransmit"):
+            doublings = event["num_timeout"] + event["by_timer"]
+            assert event["rto_us"] == 1_000_000 << doublings, event.values
+
+
+def test_handshakes_view() -> None:
+    """`renoscope handshakes` tells predicted and seen waits by attempt"""
+    with Recorder() as it, TwoHosts() as hosts:
+        _lose_third_segment(it, hosts, False, 2)
+        done = recorder.renoscope("record", "--all", "--duration", "0.1",
+                                  "/tmp/handshakes.renoscope")
+        assert done.returncode == 0, done.stderr
+        done = recorder.renoscope("handshakes", "--json", "/tmp/handshakes.renoscope")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout), done.stdout

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A machine described as a directory, with commands that only pretend."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from renoscope_lib.host import Host
+
+RELEASE = "6.12.0-test"
+
+
+@dataclass
+class FakeHost(Host):
+    """Answers commands from a table; remembers what was run."""
+
+    answers: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+
+    def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+        """The answer to the longest beginning that is in the table."""
+        command = " ".join(argv)
+        self.ran.append(command)
+        fitting = [known for known in self.answers if command.startswith(known)]
+        if not fitting:
+            return None
+        code, out, err = self.answers[max(fitting, key=len)]
+        return subprocess.CompletedProcess(argv, code, out, err)
+
+    def put(self, name: str, content: str | bytes = "") -> None:
+        """Make a file."""
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = content.encode() if isinstance(content, str) else content
+        path.write_bytes(data)
+
+    def link(self, name: str, target: str) -> None:
+        """Make a symbolic link."""
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(target, path)
+
+
+def fake_host(root: Path, **changes) -> FakeHost:
+    """A machine with nothing on it."""
+    return FakeHost(**{"root": root, "release": RELEASE, "machine": "x86_64",
+                       "euid": 0} | changes)
+
+
+def module_file(release: str = RELEASE, signed: bool = False) -> bytes:
+    """What matters of a .ko file."""
+    data = b"\x7fELF...\0license=GPL\0vermagic=%s SMP preempt\0rest" \
+        % release.encode()
+    return data + b"signature~Module signature appended~\n" if signed else data
+
+
+def loaded(host: FakeHost, stats: str) -> None:
+    """The module in the kernel and its files in debugfs."""
+    host.put("/sys/module/tcp_renoscope/initstate", "live\n")
+    host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
+    host.put("/sys/kernel/debug/renoscope/stats", stats)

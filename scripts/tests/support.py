@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Records for tests, packed by the layout that the C headers give.
+
+Nothing here uses the decoder under test: a record is packed field by field at
+the offsets that schema_source.py summed up.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import itertools
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from renoscope_lib import schema_source
+from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.schema import Event, Schema, parse_schema
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+
+NO_SOCKET = 3
+REASONS = {0: "NOT_SPECIFIED", NO_SOCKET: "NO_SOCKET"}
+
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+
+# MISSION's numbers.
+ISN_A = 2712239078
+ISN_B = 1288781508
+
+ESTABLISHED, SYN_SENT, SYN_RECEIVED, CLOSED, LISTEN = 1, 2, 3, 7, 10
+OPEN, LOSS = 0, 4
+
+CLIENT, SERVER, ANY = "10.77.0.1", "10.77.0.2", "0.0.0.0"
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+
+CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
+
+
+@functools.cache
+def source() -> schema_source.Source:
+    """The headers, read once."""
+    return schema_source.read_source()
+
+
+@functools.cache
+def schema_text() -> str:
+    """The schema as the module would print it."""
+    return schema_source.schema_text(source(), REASONS)
+
+
+@functools.cache
+def schema() -> Schema:
+    """The same, parsed."""
+    return parse_schema(schema_text())
+
+
+def ip(text: str) -> bytes:
+    """An address as a record has it."""
+    address = ipaddress.ip_address(text)
+    if address.version == 4:
+        return ipaddress.IPv6Address(f"::ffff:{text}").packed
+    return address.packed
+
+
+def pack(kind: str, **values: Any) -> bytes:
+    """One record; what is not given is 0."""
+    record = bytearray(source().record_bytes)
+    numbers = {name: n for n, (name, _) in enumerate(source().kinds, 1)}
+    values["kind"] = numbers[kind]
+    places = {f.name: f for f in source().fields if f.scope in ("all", kind)}
+    order = "<" if sys.byteorder == "little" else ">"
+    for name, value in values.items():
+        place = places[name]
+        if place.type == "addr":
+            value = ip(value)
+        struct.pack_into(order + CODES[place.type], record, place.offset, value)
+    return bytes(record)
+
+
+class Scene:
+    """Makes records in time order, counting serials on each CPU."""
+
+    def __init__(self, start_ns: int = 1000 * SECOND) -> None:
+        self.start_ns = start_ns
+        self._serials: dict[int, itertools.count[int]] = {}
+
+    def pack(self, kind: str, at_ns: int = 0, cpu: int = 0,
+             **values: Any) -> bytes:
+        """The next record, at_ns after the scene's start."""
+        serials = self._serials.setdefault(cpu, itertools.count(1))
+        whole = {"serial": next(serials), "time_ns": self.start_ns + at_ns,
+                 "cpu": cpu, "family": 4, "netns": 4026531840,
+                 "local_addr": CLIENT, "remote_addr": SERVER,
+                 "local_port": 40112, "remote_port": 5000, "cookie": 5}
+        return pack(kind, **whole | values)
+
+    def event(self, kind: str, at_ns: int = 0, cpu: int = 0,
+              **values: Any) -> Event:
+        """The same, decoded."""
+        return schema().decode(self.pack(kind, at_ns, cpu, **values))
+
+
+def stats_text(**written: int) -> str:
+    """Stats of CPUs: stats_text(cpu0=3)."""
+    lines = ["version 1", "records_per_cpu 16"]
+    lines += [f"cpu {cpu[3:]} written {count} oldest 1 unwritten 0"
+              for cpu, count in written.items()]
+    lines.append("source state sock:inet_sock_set_state attached")
+    return "\n".join(lines) + "\n"
+
+
+META = {"kernel": "6.12.0", "clocks": {"monotonic_ns": 1000 * SECOND,
+                                       "realtime_ns": 1700000000 * SECOND}}
+
+
+def recording(*blobs: bytes, **done: Any) -> bytes:
+    """A whole recording with one RECS chunk for each blob of records."""
+    file = bytearray()
+    writer = RecordingWriter(file.extend)
+    writer.begin(META, schema_text(), stats_text(cpu0=0))
+    for blob in blobs:
+        writer.records(blob)
+    count = sum(len(blob) for blob in blobs) // source().record_bytes
+    writer.end(stats_text(cpu0=count), {"records": count} | done)
+    return bytes(file)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command as a person runs it: one line on stderr, the right exit code."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from . import support
+from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, MS, SYN_SENT, Scene)
+
+RENOSCOPE = support.SCRIPTS / "renoscope"
+LOADED = Path("/sys/module/tcp_renoscope").exists()
+
+
+def run(*arguments: str, stdin: bytes = b"",
+        **options) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([RENOSCOPE, *arguments], input=stdin, timeout=60,
+                          capture_output=True, check=False, **options)
+
+
+def session() -> bytes:
+    """The records of a connection's beginning, and a loss."""
+    scene = Scene()
+    numbers = {"snd_isn": ISN_A, "rcv_isn": ISN_B}
+    return b"".join([
+        scene.pack("state", 0, old_state=CLOSED, state=SYN_SENT, local_port=0),
+        scene.pack("state", 36 * MS, old_state=SYN_SENT, state=ESTABLISHED,
+                   snd_una=ISN_A + 1, snd_nxt=ISN_A + 1, rcv_nxt=ISN_B + 1,
+                   **numbers),
+        scene.pack("ack", 40 * MS, seg_seq=ISN_B + 1, seg_ack=ISN_A + 1,
+                   seg_len=8, seg_flags=0x18, seg_window=511, snd_wscale=8,
+                   **numbers),
+        scene.pack("lost", 50 * MS, serial=4, lost_events=3),
+        scene.pack("ack", 60 * MS, serial=7, cookie=6, local_port=80),
+    ])
+
+
+class Errors(unittest.TestCase):
+    def complains(self, code: int, words: str, *arguments: str,
+                  stdin: bytes = b"") -> None:
+        result = run(*arguments, stdin=stdin)
+        complaint = result.stderr.decode()
+        self.assertEqual(result.returncode, code, complaint)
+        self.assertEqual(complaint.count("\n"), 1, complaint)
+        self.assertTrue(complaint.startswith("renoscope: "), complaint)
+        self.assertIn(words, complaint)
+        self.assertNotIn("Traceback", complaint)
+
+    def test_usage(self) -> None:
+        for words, arguments in (
+                ("COMMAND", []),
+                ("invalid choice: 'dance'", ["dance"]),
+                ("unrecognized arguments: --x", ["show", "--x"]),
+                ("show: argument --port: invalid port", ["show", "--port=0"]),
+                ("--port", ["show", "--port", "65536"]),
+                ("--connection", ["show", "--connection", "xyz"]),
+                ("FILE", ["record"]),
+                ("--duration", ["record", "x", "--duration", "-1"]),
+                ("--duration", ["record", "x", "--duration", "nan"]),
+                ("--count", ["record", "x", "--count", "0"]),
+                ("unrecognized arguments", ["doctor", "x"])):
+            with self.subTest(arguments):
+                self.complains(2, words, *arguments)
+
+    def test_bad_recordings(self) -> None:
+        self.complains(2, "cannot read /nix: No such file", "show", "/nix")
+        self.complains(2, "standard input: not a recording", "show", "-",
+                       stdin=b"hello")
+        self.complains(2, "standard input: not a recording: it is empty",
+                       "handshakes", "-")
+        self.complains(2, "there is no kind 'nix'; there are: lost state",
+                       "show", "-", "--kind", "ack,nix",
+                       stdin=support.recording())
+        self.complains(2, "is not a kernel module", "load", "/etc/passwd")
+        self.complains(2, "more than one module", "load", "a.ko", "b.ko")
+        self.complains(2, "is not PARAM=VALUE", "load", "--", "-x=1")
+
+    @unittest.skipIf(LOADED, "the module is loaded here")
+    def test_without_the_module(self) -> None:
+        for arguments in (["show"], ["show", "--once"], ["handshakes"],
+                          ["record", "/dev/null"]):
+            with self.subTest(arguments):
+                self.complains(4, "the module is not loaded; load it with",
+                               *arguments)
+
+    @unittest.skipIf(LOADED, "the module is loaded here")
+    def test_unloading_what_is_not_loaded(self) -> None:
+        result = run("unload")
+        self.assertEqual((result.returncode, result.stdout),
+                         (0, b"tcp_renoscope is not loaded\n"))
+
+    @unittest.skipIf(LOADED, "the module is loaded here")
+    def test_failed_recording_leaves_the_old_file(self) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"precious")
+            file.flush()
+            run("record", file.name)
+            self.assertEqual(Path(file.name).read_bytes(), b"precious")
+
+
+class Help(unittest.TestCase):
+    def test_every_command_has_an_example_and_the_codes(self) -> None:
+        for command in ("doctor", "load", "unload", "record", "show",
+                        "handshakes"):
+            with self.subTest(command):
+                text = run(command, "--help").stdout.decode()
+                self.assertIn(f"example:\n  renoscope {command}", text)
+                self.assertIn("exit codes:", text)
+                self.assertLess(max(map(len, text.splitlines())), 81)
+        self.assertIn("exit codes:", run("--help").stdout.decode())
+
+    def test_through_a_link(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "rs"
+            link.symlink_to(RENOSCOPE)
+            result = subprocess.run([link, "--help"], capture_output=True,
+                                    check=False, cwd="/")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+
+class Show(unittest.TestCase):
+    def show(self, *arguments: str, data: bytes | None = None) -> list[str]:
+        data = support.recording(session()) if data is None else data
+        result = run("show", "-", *arguments, stdin=data)
+        self.assertEqual(result.stderr, b"")
+        self.assertEqual(result.returncode, 0)
+        return result.stdout.decode().splitlines()
+
+    def test_lines(self) -> None:
+        heading, *lines = self.show()
+        self.assertTrue(heading.startswith("#"))
+        self.assertEqual(len(lines), 5)
+        self.assertRegex(lines[0], r"^ +0\.000000 cpu0 +sk:5 +10\.77\.0\.1:40112"
+                         r" +- 10\.77\.0\.2:5000 +CLOSED -> SYN-SENT, ISN "
+                         r"2712239078$")
+        self.assertRegex(lines[1], r"^ +0\.036000 .* SYN-SENT -> ESTABLISHED "
+                         r"+\| una=1 nxt=1 rcv=1$")
+        self.assertIn("received [PSH,ACK] seq=1 ack=1 len=8 next=9 win=130816",
+                      lines[2])
+        self.assertTrue(lines[3].startswith("*** 3 events LOST on cpu0"))
+
+    def test_no_colour_into_a_pipe(self) -> None:
+        self.assertNotIn("\033", "\n".join(self.show()))
+
+    def test_filters(self) -> None:
+        self.assertEqual(len(self.show("--kind", "state")), 1 + 2 + 1)
+        self.assertEqual(len(self.show("--port", "80")), 1 + 1 + 1)
+        self.assertEqual(len(self.show("--port", "40112")), 1 + 3 + 1,
+                         "the early event is found by the port filled in")
+        for name in ("6", "sk:6", "0x6"):
+            self.assertEqual(len(self.show("--connection", name)), 1 + 1 + 1)
+
+    def test_raw_and_absolute(self) -> None:
+        lines = self.show("--raw-seq", "--absolute")
+        self.assertIn(f"una={ISN_A + 1}", lines[2])
+        self.assertTrue(lines[1].startswith("2023-11-14T22:13:20.000000Z"))
+
+    def test_json(self) -> None:
+        objects = [json.loads(line) for line in self.show("--json")]
+        self.assertEqual([o["kind"] for o in objects],
+                         ["state", "state", "ack", "lost", "ack"])
+        self.assertEqual(objects[2]["relative"]["seg_ack"], 1)
+
+    def test_cut_off(self) -> None:
+        """What is there is shown, then it is said that more is missing."""
+        data = support.recording(session())
+        result = run("show", "-", stdin=data[:data.index(b"RECS") + 8 + 400])
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(result.stdout.splitlines()), 1 + 2)
+        self.assertEqual(result.stderr, b"renoscope: standard input: recording "
+                         b"cut off after 2 whole records, 16 bytes left over\n")
+
+    def test_damage_after_good_records(self) -> None:
+        result = run("show", "-", stdin=support.recording(session()) + b"x")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(result.stdout.splitlines()), 1 + 5)
+        self.assertIn(b"damaged recording", result.stderr)
+
+    def test_what_was_held_back_is_shown_before_the_damage(self) -> None:
+        early = Scene().pack("state", old_state=CLOSED, state=SYN_SENT,
+                             local_port=0)
+        result = run("show", "-", stdin=support.recording(early) + b"x")
+        self.assertIn(b"CLOSED -> SYN-SENT", result.stdout)
+
+    def test_reader_that_goes_away(self) -> None:
+        scene = Scene()
+        data = support.recording(*[scene.pack("ack") * 500 for _ in range(40)])
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            result = subprocess.run(
+                f"{RENOSCOPE} show {file.name} | head -1", shell=True,
+                capture_output=True, check=False)
+        self.assertEqual(result.stderr, b"")
+
+    def test_output_with_no_room(self) -> None:
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([RENOSCOPE, "show", "-"], stdout=full,
+                                    input=support.recording(session()),
+                                    stderr=subprocess.PIPE, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr,
+                         b"renoscope: No space left on device\n")
+
+    def test_terminal_that_knows_little(self) -> None:
+        """Nothing that is printed may be refused by the encoding."""
+        environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+        result = run("doctor", env=environment)
+        self.assertNotIn(b"Traceback", result.stderr)
+        self.assertIn(b"mend: ", result.stdout)
+
+
+class Terminal(unittest.TestCase):
+    def shown(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Exit code and what a terminal shows, stdout and stderr."""
+        ours, theirs = os.openpty()
+        with os.fdopen(theirs, "wb") as terminal:
+            result = subprocess.run(
+                [RENOSCOPE, *arguments], stdout=terminal, stderr=terminal,
+                input=support.recording(Scene().pack("retransmit")),
+                env=os.environ | environment, check=False)
+        text = b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(ours, 4096):
+                text += chunk
+        os.close(ours)
+        return result.returncode, text.decode()
+
+    def test_colour(self) -> None:
+        self.assertIn("\033[33m", self.shown("show", "-", NO_COLOR="")[1])
+
+    def test_no_color(self) -> None:
+        self.assertNotIn("\033", self.shown("show", "-", NO_COLOR="1")[1])
+
+    def test_no_recording_into_a_terminal(self) -> None:
+        code, text = self.shown("record", "-")
+        self.assertEqual(code, 2)
+        self.assertIn("not for a terminal", text)
+
+
+class HandshakesCommand(unittest.TestCase):
+    def test_tables(self) -> None:
+        result = run("handshakes", "-", stdin=support.recording(session()))
+        text = result.stdout.decode()
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("No SYN-ACK was sent again.", text)
+        self.assertRegex(text, r"sk:5 +10.77.0.1:40112 +10.77.0.2:5000 +us +"
+                         r"established +36 ms +SYN")
+        self.assertIn("3 events LOST", text)
+
+    def test_json(self) -> None:
+        result = run("handshakes", "-", "--json",
+                     stdin=support.recording(session()))
+        tables = json.loads(result.stdout)
+        self.assertEqual(tables["handshakes"][0]["took_us"], 36000)
+        self.assertEqual(tables["synack_retransmits"], [])
+        self.assertEqual(tables["lost_events"], 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

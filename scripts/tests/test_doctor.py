@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every check, on machines with one thing wrong at a time."""
+
+import gzip
+import tempfile
+import unittest
+from pathlib import Path
+
+from renoscope_lib.doctor import FAIL, GOOD, LOCKDOWN, SECURE_BOOT, WARN, Doctor
+from renoscope_lib.stats import parse_stats
+from renoscope_lib.errors import Problem
+
+from .fake_host import RELEASE, FakeHost, fake_host, loaded, module_file
+
+STATS = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
+         "source state sock:inet_sock_set_state attached\n")
+CONFIG = "".join(f"CONFIG_{name}=y\n" for name in
+                 ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT"))
+
+
+class Machine(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.built = self.folder / "built.ko"
+        self.host = self.good()
+
+    def good(self, **changes) -> FakeHost:
+        """A machine on which all is well."""
+        host = fake_host(self.folder / "root", **changes)
+        host.put(f"/lib/modules/{RELEASE}/build/Makefile")
+        host.put(f"/boot/config-{RELEASE}", CONFIG)
+        for name, words in (("available_", "reno cubic renoscope"),
+                            ("allowed_", "reno cubic renoscope"),
+                            ("", "cubic")):
+            host.put(f"/proc/sys/net/ipv4/tcp_{name}congestion_control", words)
+        loaded(host, STATS)
+        return host
+
+    def unload(self) -> None:
+        self.host.path("/sys/module/tcp_renoscope/initstate").unlink()
+
+    def lines(self) -> list[str]:
+        return [str(c) for c in Doctor(self.host, self.built).checks()]
+
+    def finds(self, level: str, *words: str) -> None:
+        """One line of this level has all the words."""
+        lines = self.lines()
+        self.assertTrue(any(line.startswith(level) and
+                            all(word in line for word in words)
+                            for line in lines), "\n".join(lines))
+
+    def test_all_is_well(self) -> None:
+        self.assertEqual({line.split()[0] for line in self.lines()}, {GOOD},
+                         "\n".join(self.lines()))
+        self.finds(GOOD, "source state (sock:inet_sock_set_state): attached")
+        self.finds(GOOD, "default congestion control is cubic")
+
+    def test_form(self) -> None:
+        self.host.path("/proc/mounts").write_text("")
+        self.assertIn("FAIL  debugfs is not mounted  — mend: mount -t debugfs "
+                      "none /sys/kernel/debug", self.lines())
+
+    def test_not_root(self) -> None:
+        self.host.euid = 1000
+        self.finds(FAIL, "not running as root", "mend: sudo")
+
+    def test_kernel(self) -> None:
+        for release, fine in (("6.1.0", True), ("7.0-rc1", True),
+                              ("6.0.19", False), ("5.19.0", False)):
+            self.host.release = release
+            self.finds(GOOD if fine else FAIL, f"kernel {release}")
+        self.host.machine = "i686"
+        self.finds(FAIL, "i686 is not a 64-bit kernel")
+
+    def test_headers(self) -> None:
+        self.host.path(f"/lib/modules/{RELEASE}/build/Makefile").unlink()
+        mend = f"mend: apt-get install linux-headers-{RELEASE}"
+        self.finds(WARN, "no kernel headers", mend)
+        self.unload()
+        self.finds(FAIL, "no kernel headers", mend)
+
+    def test_config(self) -> None:
+        path = f"/boot/config-{RELEASE}"
+        self.host.put(path, CONFIG.replace("CONFIG_DEBUG_FS=y",
+                                           "# CONFIG_DEBUG_FS is not set"))
+        self.finds(FAIL, "without CONFIG_DEBUG_FS", "mend: apt-get install")
+        self.host.put("/proc/config.gz", gzip.compress(CONFIG.encode()))
+        self.finds(GOOD, "CONFIG_DEBUG_FS")
+        self.host.path("/proc/config.gz").unlink()
+        self.host.path(path).unlink()
+        self.finds(WARN, "configuration cannot be read")
+
+    def test_debugfs_elsewhere(self) -> None:
+        self.host.put("/proc/mounts", "x /mnt/d debugfs rw 0 0\n")
+        self.host.put("/mnt/d/renoscope/stats", STATS)
+        self.finds(GOOD, "debugfs is mounted at /mnt/d")
+        self.finds(GOOD, "source state")
+
+    def test_lockdown(self) -> None:
+        self.host.put(LOCKDOWN, "[none] integrity confidentiality\n")
+        self.finds(GOOD, "lockdown: none")
+        self.host.put(LOCKDOWN, "none [integrity] confidentiality\n")
+        self.finds(GOOD, "lockdown: integrity; the files can be read")
+        self.unload()
+        self.finds(WARN, "lockdown: integrity; only a signed", "sign-file")
+
+    def test_secure_boot(self) -> None:
+        self.unload()
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.built.write_bytes(module_file())
+        self.finds(WARN, "Secure Boot: on", f"sign-file sha256 MOK.priv "
+                   f"MOK.der {self.built} && mokutil --import MOK.der")
+        self.built.write_bytes(module_file(signed=True))
+        self.finds(GOOD, "Secure Boot: on, and the module is signed")
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\0")
+        self.finds(GOOD, "Secure Boot: off")
+
+    def test_module(self) -> None:
+        self.unload()
+        self.finds(FAIL, "not loaded, and there is no tcp_renoscope.ko")
+        self.built.write_bytes(module_file("6.1.0-other"))
+        self.finds(FAIL, "was built for 6.1.0-other", "mend: make && ")
+        self.built.write_bytes(module_file())
+        self.finds(FAIL, "is not loaded", "mend: scripts/renoscope load")
+        self.built.unlink()
+        self.host.answers["modinfo"] = (0, "/lib/modules/x.ko\n", "")
+        self.finds(FAIL, "is not loaded", "mend: scripts/renoscope load")
+
+    def test_sources(self) -> None:
+        loaded(self.host, STATS + "source ack tcp:tcp_probe off\n"
+               "source ca_state tcp:tcp_cong_state_set missing: no such "
+               "tracepoint in this kernel\n")
+        self.finds(WARN, "source ack (tcp:tcp_probe): switched off", "mend: "
+                   "echo all > /sys/module/tcp_renoscope/parameters/events")
+        self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
+                   "this kernel")
+
+    def test_stats_that_cannot_be_used(self) -> None:
+        loaded(self.host, "version 9\n")
+        self.finds(FAIL, "version 9 is not supported")
+
+    def test_congestion_controls(self) -> None:
+        folder = "/proc/sys/net/ipv4"
+        self.host.put(f"{folder}/tcp_allowed_congestion_control", "reno cubic")
+        self.finds(WARN, "only root may choose renoscope", "mend: sysctl -w net"
+                   '.ipv4.tcp_allowed_congestion_control="reno cubic renoscope"')
+        self.host.put(f"{folder}/tcp_available_congestion_control", "reno")
+        self.finds(FAIL, "no congestion control of ours")
+
+
+class Stats(unittest.TestCase):
+    def test_parse(self) -> None:
+        stats = parse_stats(STATS + "source x y:z missing: two words\n")
+        self.assertEqual(stats.written(), {0: 3})
+        self.assertEqual(stats.records_per_cpu, 8)
+        self.assertEqual(stats.sources[1].status, "missing: two words")
+
+    def test_broken(self) -> None:
+        for text in ("", "version 2\n", STATS + "cpu 1 written x\n",
+                     STATS + "cpu 1 written 4\n", STATS + "source x\n"):
+            with self.subTest(text), self.assertRaises(Problem):
+                parse_stats(text)
+
+
+if __name__ == "__main__":
+    unittest.main()

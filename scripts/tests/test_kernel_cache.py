@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How kernels get into the cache: whole or not at all, and the right ones."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import lzma
+import struct
+import subprocess
+import sys
+import tempfile
+import types
+import unittest
+from pathlib import Path
+
+QEMU = Path(__file__).resolve().parent.parent / "qemu"
+sys.path.insert(0, str(QEMU))
+
+import bzimage  # noqa: E402
+import cache  # noqa: E402
+
+
+def load_command(name: str) -> types.ModuleType:
+    """Import a command, whose file has no .py at its end."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(QEMU / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = write_bytecode
+    return module
+
+
+fetch_kernel = load_command("fetch-kernel")
+build_kunit_kernel = load_command("build-kunit-kernel")
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = Path(scratch.name)
+
+
+class Publish(Scratch):
+    def test_appears_only_when_complete(self) -> None:
+        final = self.scratch / "kernel"
+        with cache.publish(final) as partial:
+            (partial / "vmlinuz").write_text("x")
+            self.assertFalse(final.exists())
+        self.assertTrue((final / "vmlinuz").exists())
+
+    def test_failure_leaves_nothing(self) -> None:
+        with self.assertRaises(KeyboardInterrupt), cache.publish(self.scratch / "kernel"):
+            raise KeyboardInterrupt
+        self.assertEqual(list(self.scratch.iterdir()), [])
+
+    def test_what_a_killed_run_left_is_swept(self) -> None:
+        (self.scratch / f"{cache.PARTIAL_PREFIX}old").mkdir()
+        with cache.publish(self.scratch / "kernel"):
+            pass
+        self.assertEqual([path.name for path in self.scratch.iterdir()], ["kernel"])
+
+
+class Series(unittest.TestCase):
+    def test_6_1_is_not_6_12(self) -> None:
+        belongs = fetch_kernel.belongs_to
+        self.assertTrue(belongs("6.1.0-56-amd64", "6.1"))
+        self.assertTrue(belongs("6.12.117+deb12-amd64", "6.12"))
+        self.assertTrue(belongs("6.12+1-amd64", "6.12"))
+        self.assertFalse(belongs("6.12.117+deb12-amd64", "6.1"))
+        self.assertFalse(belongs("6.1.0-56-amd64", "6.12"))
+
+
+class Headers(Scratch):
+    def test_include_finds_its_neighbour_wherever_the_cache_is(self) -> None:
+        for name in ("linux-headers-9-amd64", "linux-headers-9-common"):
+            (self.scratch / name).mkdir()
+        (self.scratch / "linux-headers-9-common/Makefile").write_text("all:\n\t@echo found\n")
+        makefile = self.scratch / "linux-headers-9-amd64/Makefile"
+        makefile.write_text("include /usr/src/linux-headers-9-common/Makefile\n")
+        fetch_kernel.point_headers_here(makefile)
+        link = self.scratch / "build"
+        link.symlink_to("linux-headers-9-amd64")
+        done = subprocess.run(["make", "-s", "-C", link], capture_output=True, text=True)
+        self.assertEqual((done.stdout, done.stderr), ("found\n", ""))
+
+    def test_unknown_makefile_is_refused(self) -> None:
+        makefile = self.scratch / "Makefile"
+        makefile.write_text("all:\n")
+        with self.assertRaises(fetch_kernel.PackageError):
+            fetch_kernel.point_headers_here(makefile)
+
+
+class BzImage(unittest.TestCase):
+    def image(self, packed: bytes) -> bytes:
+        """A bzImage of two setup sectors, with its payload 64 bytes into the rest."""
+        setup = bytearray(3 * bzimage.SECTOR)
+        setup[bzimage.SETUP_SECTORS_AT] = 2
+        setup[bzimage.MAGIC_AT : bzimage.MAGIC_AT + 4] = b"HdrS"
+        struct.pack_into("<II", setup, bzimage.PAYLOAD_AT, 64, len(packed) + 4)
+        return bytes(setup) + b"\xcc" * 64 + packed + struct.pack("<I", 99) + b"\xcc" * 100
+
+    def test_unpacks_the_kernel_proper(self) -> None:
+        kernel = b"\x7fELF" + b"kernel" * 1000
+        self.assertEqual(bzimage.unpack(self.image(lzma.compress(kernel))), kernel)
+
+    def test_what_it_cannot_unpack_is_left(self) -> None:
+        self.assertIsNone(bzimage.unpack(self.image(b"\x1f\x8b gzip")))
+        self.assertIsNone(bzimage.unpack(b"\0" * 4096))
+
+
+class Configuration(unittest.TestCase):
+    CONFIG = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_NR=8\n"
+
+    def lost(self, fragment: str) -> list[str]:
+        return build_kunit_kernel.lost_lines(fragment, self.CONFIG)
+
+    def test_everything_survived(self) -> None:
+        self.assertEqual(self.lost("# a remark\n\nCONFIG_A=y\nCONFIG_NR=8\n"), [])
+        self.assertEqual(self.lost("# CONFIG_B is not set\n# CONFIG_C is not set\n"), [])
+
+    def test_lost_lines_are_named(self) -> None:
+        fragment = "CONFIG_A=y\nCONFIG_B=y\nCONFIG_NR=4\nCONFIG_MISTYPED=y\n"
+        self.assertEqual(self.lost(fragment), ["CONFIG_B=y", "CONFIG_NR=4", "CONFIG_MISTYPED=y"])
+        self.assertEqual(self.lost("# CONFIG_A is not set\n"), ["# CONFIG_A is not set"])
+
+    def test_key_changes_with_every_ingredient(self) -> None:
+        key = build_kunit_kernel.cache_key
+        keys = {
+            key(Path("s/linux-source-6.12_6.12.1-1"), "a", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.2-1"), "a", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "b", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "a", "gcc 13"),
+        }
+        self.assertEqual(len(keys), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading, unloading, and naming who holds the module."""
+
+import contextlib
+import io
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from renoscope_lib import modctl
+from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
+                                  OK, Problem)
+from renoscope_lib.holders import find_holders, namespaces
+
+from .fake_host import RELEASE, fake_host, loaded, module_file
+from .test_doctor import STATS
+
+SS = """\
+LISTEN 0 128 10.0.0.1:5000 0.0.0.0:* users:(("server",pid=42,fd=3)) ino:7 sk:1
+\t renoscope cwnd:10
+ESTAB 0 0 10.0.0.1:5000 10.0.0.2:40112 users:(("server",pid=42,fd=4)) sk:2
+\t ts sack cubic wscale:7,7 rto:204
+FIN-WAIT-1 0 1 10.0.0.1:5000 10.0.0.2:40113 ino:0 sk:3
+\t ts sack reno_textbook wscale:7,7 rto:204
+"""
+
+
+class Machine(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.built = self.folder / "tcp_renoscope.ko"
+        self.host = fake_host(self.folder / "root")
+
+    def printed(self, run) -> tuple[int, str]:
+        """Exit code and what was printed."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = run()
+        return code, out.getvalue()
+
+    def refused(self, code: int, words: str, run) -> None:
+        with self.assertRaises(Problem) as caught:
+            self.printed(run)
+        self.assertEqual(caught.exception.exit_code, code)
+        self.assertIn(words, str(caught.exception))
+
+
+class Load(Machine):
+    def load(self, *words: str) -> tuple[int, str]:
+        return self.printed(lambda: modctl.load(words, self.host, self.built))
+
+    def load_refused(self, code: int, words: str, *arguments: str) -> None:
+        self.refused(code, words, lambda: modctl.load(arguments, self.host,
+                                                      self.built))
+
+    def test_the_one_beside_the_scripts(self) -> None:
+        self.built.write_bytes(module_file())
+        self.host.answers["insmod"] = (0, "", "")
+        self.host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
+        code, out = self.load("events=state,ack")
+        self.assertEqual(code, OK)
+        self.assertEqual(self.host.ran, [f"insmod {self.built} events=state,ack"])
+        self.assertIn("events are in /sys/kernel/debug/renoscope", out)
+
+    def test_without_debugfs(self) -> None:
+        self.built.write_bytes(module_file())
+        self.host.answers["insmod"] = (0, "", "")
+        self.assertIn("mount it with: mount -t debugfs", self.load()[1])
+        self.assertFalse([c for c in self.host.ran if c.startswith("mount")])
+
+    def test_the_one_given(self) -> None:
+        given = self.folder / "other.ko"
+        given.write_bytes(module_file())
+        self.host.answers["insmod"] = (0, "", "")
+        self.load(str(given))
+        self.assertEqual(self.host.ran, [f"insmod {given}"])
+
+    def test_the_one_installed(self) -> None:
+        self.host.answers |= {"modinfo": (0, "/lib/modules/x.ko\n", ""),
+                              "modprobe": (0, "", "")}
+        self.load("ring_records=64")
+        self.assertEqual(self.host.ran[-1],
+                         "modprobe tcp_renoscope ring_records=64")
+
+    def test_none(self) -> None:
+        self.load_refused(NOT_THERE, "there is no tcp_renoscope to load")
+
+    def test_for_another_kernel(self) -> None:
+        self.built.write_bytes(module_file("6.1.0-other"))
+        self.load_refused(NOT_SO, f"was built for kernel 6.1.0-other, and this "
+                          f"is {RELEASE}")
+        self.assertEqual(self.host.ran, [])
+
+    def test_not_root(self) -> None:
+        self.built.write_bytes(module_file())
+        self.host.euid = 1000
+        self.load_refused(NOT_PERMITTED, "needs root")
+        self.assertEqual(self.host.ran, [])
+
+    def test_already_loaded(self) -> None:
+        loaded(self.host, STATS)
+        code, out = self.load("events=ack")
+        self.assertEqual(code, OK)
+        self.assertIn("already loaded", out)
+        self.assertIn("stay as they are", out)
+        self.assertEqual(self.host.ran, [])
+
+    def test_module_that_is_still_coming_up(self) -> None:
+        self.host.put("/sys/module/tcp_renoscope/initstate", "coming\n")
+        self.assertFalse(self.host.module_loaded())
+
+    def test_refused_by_the_kernel(self) -> None:
+        self.built.write_bytes(module_file())
+        for message, meaning in (
+                ("Key was rejected by service", "signed with a key it knows"),
+                ("Invalid parameters", "see: dmesg"),
+                ("Something new", "Something new; see: dmesg")):
+            self.host.answers["insmod"] = (
+                1, "", f"insmod: ERROR: could not insert module x: {message}\n")
+            self.load_refused(NOT_SO, meaning)
+
+    def test_bad_words(self) -> None:
+        self.load_refused(BAD_INPUT, "more than one module", "a", "b")
+        self.load_refused(BAD_INPUT, "'=3' is not PARAM=VALUE", "=3")
+        self.load_refused(BAD_INPUT, "cannot read /nix", "/nix")
+
+
+class Unload(Machine):
+    def unload(self) -> tuple[int, str]:
+        return self.printed(lambda: modctl.unload(self.host))
+
+    def test_done(self) -> None:
+        loaded(self.host, STATS)
+        self.host.answers["rmmod"] = (0, "", "")
+        self.assertEqual(self.unload(), (OK, "unloaded tcp_renoscope\n"))
+
+    def test_not_loaded(self) -> None:
+        self.assertEqual(self.unload(), (OK, "tcp_renoscope is not loaded\n"))
+        self.assertEqual(self.host.ran, [])
+
+    def test_other_failure(self) -> None:
+        loaded(self.host, STATS)
+        self.host.answers["rmmod"] = (
+            1, "", "rmmod: ERROR: could not remove: Operation not permitted\n")
+        self.refused(NOT_SO, "Operation not permitted",
+                     lambda: modctl.unload(self.host))
+
+    def test_in_use(self) -> None:
+        loaded(self.host, STATS)
+        self.host.answers["rmmod"] = (
+            1, "", "rmmod: ERROR: Module tcp_renoscope is in use\n")
+        self.host.put("/sys/module/tcp_renoscope/refcnt", "2\n")
+        code, out = self.unload()
+        self.assertEqual(code, NOT_SO)
+        self.assertIn("tcp_renoscope is in use:\n  2 references, but none", out)
+
+
+class Folder(Machine):
+    """What it takes to have the debugfs files."""
+
+    def test_ways_not_to_have_them(self) -> None:
+        self.refused(NOT_THERE, "not loaded; load it with: renoscope load",
+                     self.host.renoscope_dir)
+        self.host.put("/sys/module/tcp_renoscope/initstate", "live\n")
+        self.refused(NOT_THERE, "debugfs is not mounted; mount it with",
+                     self.host.renoscope_dir)
+        self.host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
+        self.refused(NOT_THERE, "see: dmesg", self.host.renoscope_dir)
+
+    def test_for_root_only(self) -> None:
+        loaded(self.host, STATS)
+        with mock.patch.object(Path, "stat", side_effect=PermissionError):
+            self.refused(NOT_PERMITTED, "run this as root",
+                         self.host.renoscope_dir)
+
+
+class Holders(Machine):
+    def setUp(self) -> None:
+        super().setUp()
+        loaded(self.host, STATS)
+        self.host.put("/proc/self/ns/net")
+        self.host.put("/proc/sys/net/ipv4/tcp_available_congestion_control",
+                      "reno cubic renoscope")
+
+    def holders(self) -> list[tuple[str, str]]:
+        return [(h.what, h.step) for h in find_holders(self.host)]
+
+    def test_open_files(self) -> None:
+        self.host.put("/proc/77/comm", "cat\n")
+        for fd, target in (("3", "/sys/kernel/debug/renoscope/trace_pipe"),
+                           ("4", "/sys/kernel/debug/renoscope/trace_pipe"),
+                           ("5", "/etc/passwd")):
+            self.host.link(f"/proc/77/fd/{fd}", target)
+        self.host.link("/proc/78/fd/0", "/sys/kernel/debug/renoscopes/x")
+        self.assertEqual(self.holders(), [
+            ("process 77 (cat) reads /sys/kernel/debug/renoscope/trace_pipe",
+             "end it: kill 77")])
+
+    def test_sockets(self) -> None:
+        self.host.answers["ss"] = (0, SS, "")
+        listener, closing = self.holders()
+        self.assertEqual(listener, (
+            "this network namespace: LISTEN socket 10.0.0.1:5000 -> 0.0.0.0:* "
+            "uses renoscope (server, process 42, fd 3)",
+            "end that process or let it close the socket: kill 42"))
+        self.assertIn("FIN-WAIT-1 socket 10.0.0.1:5000 -> 10.0.0.2:40113 uses "
+                      "reno_textbook", closing[0])
+        self.assertIn("wait", closing[1])
+
+    def test_namespaces(self) -> None:
+        """Ours, a named one, a process's own; each only once."""
+        self.host.put("/run/netns/blue")
+        self.host.put("/proc/5/ns/net")
+        os.makedirs(self.host.path("/proc/6/ns"))
+        os.link(self.host.path("/run/netns/blue"),
+                self.host.path("/proc/6/ns/net"))
+        os.makedirs(self.host.path("/proc/7/ns"))
+        os.link(self.host.path("/proc/self/ns/net"),
+                self.host.path("/proc/7/ns/net"))
+        self.assertEqual([(n.name, n.path) for n in namespaces(self.host)], [
+            ("this network namespace", ""),
+            ("netns blue", "/run/netns/blue"),
+            ("the network namespace of process 5", "/proc/5/ns/net")])
+
+    def test_defaults(self) -> None:
+        self.host.put("/run/netns/blue")
+        default = "/proc/sys/net/ipv4/tcp_congestion_control"
+        self.host.answers[f"cat {default}"] = (0, "reno_modern\n", "")
+        self.host.answers[f"nsenter --net=/run/netns/blue cat {default}"] = (
+            0, "renoscope\n", "")
+        self.assertEqual(self.holders(), [
+            ("this network namespace: the default is reno_modern",
+             "run: sysctl -w net.ipv4.tcp_congestion_control=cubic"),
+            ("netns blue: the default is renoscope",
+             "run: nsenter --net=/run/netns/blue sysctl -w "
+             "net.ipv4.tcp_congestion_control=cubic")])
+
+    def test_default_of_the_kernels_own(self) -> None:
+        self.host.answers["cat"] = (0, "cubic\n", "")
+        self.assertIn("none of sockets", self.holders()[0][0])
+
+    def test_ftrace(self) -> None:
+        self.host.put("/sys/kernel/tracing/events/renoscope/enable", "X\n")
+        self.assertEqual(self.holders(), [
+            ("ftrace records the events of renoscope",
+             "run: echo 0 > /sys/kernel/tracing/events/renoscope/enable")])
+
+
+if __name__ == "__main__":
+    unittest.main()

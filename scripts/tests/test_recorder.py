@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Recording: read + lost = written, and every way in which it may not hold."""
+
+import os
+import resource
+import signal
+import tempfile
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+from renoscope_lib.errors import NOT_SO, Problem
+from renoscope_lib.ledger import Ledger
+from renoscope_lib.recorder import (Limits, OutputFile, Recorder, Stop,
+                                    Summary, stop_on_signals)
+from renoscope_lib.recording import RecordingParser, RecordingWriter
+from renoscope_lib.schema import Head
+from renoscope_lib.stream import LiveReader
+
+from . import support
+from .support import Scene
+
+Written = dict[str, int]
+
+
+class FakeRing:
+    """A ring whose reads are scripted: bytes, None (nothing now), a function."""
+
+    def __init__(self, stats: list[Written],
+                 reads: list[bytes | None | Callable[[], None]]) -> None:
+        self._stats = list(stats)
+        self._reads = list(reads)
+        self.only_new: bool | None = None
+
+    def schema_text(self) -> str:
+        return support.schema_text()
+
+    def stats_text(self) -> str:
+        """Each reading of stats; the last one for ever."""
+        written = self._stats.pop(0) if len(self._stats) > 1 else self._stats[0]
+        return support.stats_text(**written)
+
+    def reader(self, record_bytes: int, only_new: bool = False) -> "FakeRing":
+        self.only_new = only_new
+        return self
+
+    def read(self) -> bytes | None:
+        step = self._reads.pop(0) if self._reads else None
+        if callable(step):
+            step()
+            return None
+        return step
+
+    def wait(self, timeout_s: float | None,
+             wake_fd: int | None = None) -> None:
+        pass
+
+
+def record(ring: FakeRing, stop: Stop,
+           limits: Limits) -> tuple[Summary, list[int], RecordingParser]:
+    """Summary, serials in the file, and the file."""
+    file = bytearray()
+    summary = Recorder(ring, RecordingWriter(file.extend), limits,
+                       stop).run(support.META)
+    parser = RecordingParser()
+    serials = [head.serial for blob in parser.feed(bytes(file))
+               for head in support.schema().heads(blob)]
+    parser.close()
+    return summary, serials, parser
+
+
+class Recording(unittest.TestCase):
+    def setUp(self) -> None:
+        self.stop = Stop()
+        self.scene = Scene()
+
+    def acks(self, *serials: int, cpu: int = 0) -> bytes:
+        return b"".join(self.scene.pack("ack", cpu=cpu, serial=serial)
+                        for serial in serials)
+
+    def lost(self, serial: int, count: int, cpu: int = 0) -> bytes:
+        return self.scene.pack("lost", cpu=cpu, serial=serial,
+                               lost_events=count)
+
+    def run_with(self, stats: list[Written], reads: list,
+                 **limits) -> tuple[Summary, list[int], RecordingParser]:
+        ring = FakeRing(stats, reads)
+        result = record(ring, self.stop, Limits(**limits))
+        self.assertEqual(ring.only_new, not limits.get("whole_ring", False))
+        return result
+
+    def test_complete(self) -> None:
+        summary, serials, parser = self.run_with(
+            [{"cpu0": 10, "cpu1": 5}, {"cpu0": 10, "cpu1": 5},
+             {"cpu0": 12, "cpu1": 6}],
+            [self.acks(11, 12), self.acks(6, cpu=1), self.stop.ask])
+        self.assertEqual(serials, [11, 12, 6])
+        self.assertEqual(str(summary), "3 events, 0 lost (read + lost = "
+                         "written: cpu0 2 + 0 = 2, cpu1 1 + 0 = 1): complete")
+        self.assertEqual(parser.done["cpus"]["0"], {
+            "first_serial": 11, "start": 10, "written": 12, "read": 2,
+            "lost": 0, "disorder": 0})
+        self.assertEqual((parser.done["records"], parser.done["events"]),
+                         (3, 3))
+
+    def test_start_between_two_readings_of_stats(self) -> None:
+        """The reader was placed at 11: neither 10, read before, nor 12."""
+        summary, _, _ = self.run_with(
+            [{"cpu0": 10}, {"cpu0": 12}, {"cpu0": 13}],
+            [self.acks(12, 13), self.stop.ask])
+        self.assertTrue(summary.adds_up, summary)
+
+    def test_first_event_missing(self) -> None:
+        """Serial 13 must have come: the reader was placed before it."""
+        summary, _, _ = self.run_with(
+            [{"cpu0": 10}, {"cpu0": 12}, {"cpu0": 15}],
+            [self.acks(14, 15), self.stop.ask])
+        self.assertFalse(summary.adds_up)
+        self.assertIn("NOT COMPLETE", str(summary))
+
+    def test_nothing_from_a_cpu_that_wrote(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 10}, {"cpu0": 10}, {"cpu0": 11}], [self.stop.ask])
+        self.assertFalse(summary.adds_up)
+        self.assertIn("cpu0 0 + 0 but 1 written", str(summary))
+
+    def test_nothing_at_all(self) -> None:
+        summary, _, _ = self.run_with([{"cpu0": 10}], [self.stop.ask])
+        self.assertEqual(str(summary), "0 events, 0 lost: complete")
+
+    def test_losses_are_counted_and_kept(self) -> None:
+        summary, serials, parser = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 20}],
+            [self.lost(1, 15), self.acks(*range(16, 21)), self.stop.ask],
+            whole_ring=True)
+        self.assertEqual(serials, [1, 16, 17, 18, 19, 20])
+        self.assertTrue(summary.adds_up)
+        self.assertIn("5 events, 15 lost", str(summary))
+        self.assertIn("cpu0 5 + 15 = 20", str(summary))
+        self.assertIn("not complete, but every loss is counted", str(summary))
+        self.assertEqual(parser.done["lost"], 15)
+
+    def test_whole_ring_must_begin_with_serial_1(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 3}], [self.acks(2, 3), self.stop.ask], whole_ring=True)
+        self.assertFalse(summary.adds_up)
+
+    def test_silent_gap(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 4}],
+            [self.acks(1, 2, 4), self.stop.ask])
+        self.assertFalse(summary.adds_up)
+
+    def test_gap_and_repetition_do_not_make_up_for_each_other(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 4}],
+            [self.acks(1, 1, 2, 4), self.stop.ask])
+        self.assertFalse(summary.adds_up)
+        self.assertIn("out of order", str(summary))
+
+    def test_what_was_claimed_at_the_end_is_still_read(self) -> None:
+        summary, serials, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 3}],
+            [self.acks(1), self.stop.ask, self.acks(2), None, self.acks(3, 4)])
+        self.assertEqual(serials, [1, 2, 3], "and nothing after it")
+        self.assertTrue(summary.adds_up)
+
+    def test_loss_across_the_end(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 3}],
+            [self.acks(1), self.stop.ask, self.lost(2, 9)])
+        self.assertTrue(summary.adds_up)
+        self.assertEqual(summary.lost, 9)
+
+    def test_count(self) -> None:
+        summary, serials, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 9}],
+            [self.lost(1, 4) + self.acks(5, 6, 7, 8)], count=2)
+        self.assertEqual(serials, [1, 5, 6], "a loss is no event")
+        self.assertTrue(summary.adds_up)
+        self.assertEqual(summary.read, 2)
+
+    def test_duration(self) -> None:
+        summary, serials, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
+            [self.acks(1)], duration_s=0.05)
+        self.assertEqual(serials, [1])
+        self.assertTrue(summary.adds_up)
+
+
+class Ledgers(unittest.TestCase):
+    def test_reached(self) -> None:
+        ledger = Ledger.between({0: 5}, {0: 5})
+        self.assertTrue(ledger.reached({0: 5}))
+        self.assertFalse(ledger.reached({0: 6}))
+        ledger.add(Head(6, 0, 0))
+        self.assertTrue(ledger.reached({0: 6}))
+        self.assertFalse(ledger.reached({0: 6, 1: 1}))
+
+
+class Output(unittest.TestCase):
+    def test_no_room(self) -> None:
+        output = OutputFile("/dev/full")
+        with self.assertRaises(Problem) as caught:
+            output.write(b"x")
+        self.assertEqual(str(caught.exception), "cannot write /dev/full: "
+                         "No space left on device")
+        self.assertEqual(caught.exception.exit_code, NOT_SO)
+        output.close()
+
+    def test_file_keeps_whole_records_when_there_is_no_more_room(self) -> None:
+        """A limit on the file's size stands for a full disk."""
+        scene = Scene()
+        records = [scene.pack("ack") for _ in range(10)]
+        limit = len(support.recording()) + 700
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "full"
+            output = OutputFile(str(path))
+            writer = RecordingWriter(output.write)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
+            try:
+                with self.assertRaisesRegex(Problem, "File too large"):
+                    writer.begin(support.META, support.schema_text(),
+                                 support.stats_text(cpu0=0))
+                    for record in records:
+                        writer.records(record)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, old)
+            output.close()
+            parser = RecordingParser()
+            kept = list(parser.feed(path.read_bytes()))
+            parser.close()
+        self.assertGreater(len(kept), 1)
+        self.assertEqual(kept, records[:len(kept)])
+        self.assertIn("cut off", parser.cut_off)
+
+    def test_short_writes(self) -> None:
+        """A pipe may take less than it is offered."""
+        with tempfile.NamedTemporaryFile() as file:
+            output = OutputFile(file.name)
+            whole = os.write
+            with mock.patch("renoscope_lib.recorder.os.write",
+                            lambda fd, data: whole(fd, data[:3])):
+                output.write(b"0123456789")
+            output.close()
+            self.assertEqual(Path(file.name).read_bytes(), b"0123456789")
+
+    def test_no_such_folder(self) -> None:
+        with self.assertRaisesRegex(Problem, "cannot write /nix/da/x"):
+            OutputFile("/nix/da/x")
+
+
+class Signals(unittest.TestCase):
+    def test_both_signals_ask_to_stop_and_wake(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with stop_on_signals() as stop:
+                self.assertFalse(stop.asked)
+                os.kill(os.getpid(), number)
+                self.assertEqual(len(os.read(stop.wake_fd, 10)), 1)
+                self.assertTrue(stop.asked)
+        self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+
+
+class Live(unittest.TestCase):
+    """LiveReader on a FIFO, which blocks and polls as trace_raw does."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "trace_raw"
+        os.mkfifo(self.path)
+        self.reader = LiveReader(self.path, 192)
+        self.addCleanup(self.reader.close)
+        self.writer = os.open(self.path, os.O_WRONLY)
+
+    def test_whole_records_only(self) -> None:
+        self.assertIsNone(self.reader.read(), "nothing there yet")
+        os.write(self.writer, b"a" * 192 + b"b" * 100)
+        self.reader.wait(5)
+        self.assertEqual(self.reader.read(), b"a" * 192)
+        os.write(self.writer, b"b" * 92)
+        self.assertEqual(self.reader.read(), b"b" * 192)
+        os.close(self.writer)
+        self.assertEqual(self.reader.read(), b"")
+
+    def test_wakes_for_another_fd(self) -> None:
+        read, write = os.pipe()
+        os.write(write, b"x")
+        self.reader.wait(30, read)
+        for fd in (read, write, self.writer):
+            os.close(fd)
+
+    def test_missing_file(self) -> None:
+        with self.assertRaisesRegex(Problem, "No such file"):
+            LiveReader(self.path.parent / "nix", 192)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The schema text, its faults, and records decoded by it."""
+
+import struct
+import sys
+import unittest
+
+from renoscope_lib.errors import BAD_INPUT, Problem
+from renoscope_lib.schema import SchemaError, parse_schema
+
+from . import support
+from .support import Scene
+
+
+class Parsing(unittest.TestCase):
+    def refused(self, text: str, *words: str) -> None:
+        """It is refused in one line that has these words."""
+        with self.assertRaises(SchemaError) as caught:
+            parse_schema(text)
+        self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+        self.assertNotIn("\n", str(caught.exception))
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+
+    def changed(self, old: str, new: str) -> str:
+        self.assertEqual(support.schema_text().count(old), 1, old)
+        return support.schema_text().replace(old, new)
+
+    def test_record_is_192_bytes_without_gaps(self) -> None:
+        schema = support.schema()
+        self.assertEqual(schema.record_bytes, 192)
+        common = [f for f in schema.fields if f.scope == "all"]
+        position = 0
+        for field in common:
+            self.assertEqual(field.offset, position, field.name)
+            position = field.end
+        self.assertEqual(position, 152)
+
+    def test_details_share_the_place_behind_the_common_fields(self) -> None:
+        schema = support.schema()
+        self.assertEqual(schema.field_named("old_state").offset, 152)
+        self.assertEqual(schema.field_named("lost_events").offset, 152)
+
+    def test_known_offsets(self) -> None:
+        """Counted by hand from event_fields.h."""
+        offsets = {f.name: f.offset for f in support.schema().fields}
+        self.assertEqual(
+            [offsets[name] for name in ("cookie", "kind", "local_addr",
+                                        "local_port", "cpu", "snd_isn",
+                                        "seg_seq", "cwnd", "srtt_us")],
+            [16, 28, 32, 64, 68, 72, 92, 112, 128])
+
+    def test_unsupported_version(self) -> None:
+        self.refused(self.changed("version 1\n", "version 2\n"),
+                     "version 2", "not supported")
+
+    def test_missing_head_lines(self) -> None:
+        for line in ("version 1\n", "record_bytes 192\n",
+                     f"byte_order {sys.byteorder}\n"):
+            with self.subTest(line):
+                self.refused(self.changed(line, ""), "broken",
+                             line.split()[0])
+
+    def test_empty(self) -> None:
+        self.refused("", "broken", "version")
+
+    def test_garbage_line_is_named(self) -> None:
+        self.refused(self.changed("kind 2 state", "kin 2 state"),
+                     "line", "kin 2 state")
+
+    def test_cut_line(self) -> None:
+        self.refused(support.schema_text() + "field x u8 3", "broken", "line")
+
+    def test_kind_given_twice(self) -> None:
+        self.refused(self.changed("kind 3 ack", "kind 2 ack"), "second kind")
+
+    def test_field_outside_the_record(self) -> None:
+        self.refused(self.changed("retrans_segs u32 176", "retrans_segs u32 190"),
+                     "retrans_segs", "does not lie")
+
+    def test_overlapping_fields(self) -> None:
+        self.refused(self.changed("field cwnd u32 112", "field cwnd u32 111"),
+                     "cwnd", "overlaps")
+
+    def test_size_against_type(self) -> None:
+        self.refused(self.changed("field cwnd u32 112 4", "field cwnd u32 112 8"),
+                     "cwnd", "u32 of 8 bytes")
+
+    def test_field_of_a_kind_that_is_not(self) -> None:
+        self.refused(self.changed("state state the state being left",
+                                  "state stat the state being left"),
+                     "old_state", "no kind")
+
+    def test_needed_field_missing(self) -> None:
+        text = "".join(line for line in
+                       support.schema_text().splitlines(keepends=True)
+                       if not line.startswith("field snd_una "))
+        self.refused(text, "no field snd_una")
+
+    def test_needed_detail_missing(self) -> None:
+        text = "".join(line for line in
+                       support.schema_text().splitlines(keepends=True)
+                       if not line.startswith("field by_timer "))
+        self.refused(text, "synack_retransmit", "by_timer")
+
+    def test_record_bytes_no_number(self) -> None:
+        self.refused(self.changed("record_bytes 192", "record_bytes x"),
+                     "record_bytes")
+
+
+class Decoding(unittest.TestCase):
+    def test_every_field_of_every_kind_comes_back(self) -> None:
+        """Each field gets a value of its own, as large as it can hold."""
+        schema = support.schema()
+        for kind in schema.kind_meanings:
+            values = {}
+            for number, field in enumerate(schema.fields_of(kind), 1):
+                if field.type == "addr":
+                    values[field.name] = f"2001:db8::{number:x}"
+                elif field.name != "kind":
+                    values[field.name] = (1 << 8 * field.size) - number
+            event = schema.decode(support.pack(kind, **values))
+            self.assertEqual(event.kind, kind)
+            for name, value in values.items():
+                if isinstance(value, str):
+                    value = support.ip(value)
+                self.assertEqual(event[name], value, (kind, name))
+
+    def test_other_byte_order(self) -> None:
+        text = support.schema_text().replace(
+            f"byte_order {sys.byteorder}", "byte_order big")
+        schema = parse_schema(text)
+        record = bytearray(192)
+        record[28] = 3
+        struct.pack_into(">I", record, 112, 24)
+        self.assertEqual(schema.decode(bytes(record))["cwnd"], 24)
+
+    def test_unknown_kind(self) -> None:
+        record = bytearray(192)
+        record[28] = 200
+        with self.assertRaisesRegex(Problem, "kind 200"):
+            support.schema().decode(bytes(record))
+
+    def test_heads(self) -> None:
+        scene = Scene()
+        records = (scene.pack("ack", cpu=3)
+                   + scene.pack("lost", cpu=1, serial=7, lost_events=12)
+                   + scene.pack("destroy", cpu=1, bytes_acked=99))
+        self.assertEqual(list(support.schema().heads(records)),
+                         [(1, 3, 0), (7, 1, 12), (2, 1, 0)])
+
+    def test_names(self) -> None:
+        schema = support.schema()
+        self.assertEqual(schema.name_of("state", 3), "SYN-RECEIVED")
+        self.assertEqual(schema.name_of("ca_state", 4), "Loss")
+        self.assertEqual(schema.name_of("state", 99), "unknown(99)")
+        self.assertEqual(schema.bit_names("tcp_flags", 0x12), ["SYN", "ACK"])
+        self.assertEqual(schema.bit_names("sock_flags", 0x81),
+                         ["passive", "bit7"])
+
+
+if __name__ == "__main__":
+    unittest.main()
