@@ -13,8 +13,8 @@ And the last ones, from CLOSED on, come after it has taken the port away again;
 earlier events of the same cookie knew it.
 
 Joiner remembers who is who, and holds an early event, and whatever comes after
-it, until the missing part has come.  Order never changes.  A view of something live must not wait for
-ever: then the joiner is given a longest time to hold.
+it, until the missing part has come.  Order never changes.  A view of something
+live must not wait for ever: then the joiner is given a longest time to hold.
 """
 
 from __future__ import annotations

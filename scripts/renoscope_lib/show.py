@@ -10,6 +10,7 @@ not known, the raw number is shown and says so.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,21 +130,36 @@ def has_segment(event: Event) -> bool:
     return bool(event["seg_flags"] or event["seg_seq"] or event["seg_len"])
 
 
+WHO_HEADING = (f"{'cpu':<5} {'connection':<10} {'local':<21} - "
+               f"{'peer':<21}")
+
+
+def who(event: Event) -> str:
+    """Where an event was seen, and whose it is."""
+    return (f"cpu{event['cpu']:<2} {connection(event['cookie']):<10} "
+            f"{local_endpoint(event):<21} {ARROWS.get(event.kind, '-')} "
+            f"{remote_endpoint(event):<21}")
+
+
 class LineWriter:
-    """Events in their order to lines."""
+    """Events in their order to lines.
+
+    Who an event is of can be told in other words, by those who know more.
+    """
 
     def __init__(self, schema: Schema, clock: Clock, raw: bool = False,
-                 colour: bool = False) -> None:
+                 colour: bool = False,
+                 who_words: Callable[[Event], str] = who) -> None:
         self._schema = schema
         self._clock = clock
+        self._who = who_words
         self._numbers = Numbers(raw)
         self._colour = colour
         self._waits = SynackWaits()
 
     def heading(self) -> str:
         """Names for the columns of every line."""
-        return (f"{self._clock.heading} {'cpu':<5} {'connection':<10} "
-                f"{'local':<21} - {'peer':<21}  what happened  | "
+        return (f"{self._clock.heading} {WHO_HEADING}  what happened  | "
                 "where the connection stood")
 
     def note(self, event: Event) -> None:
@@ -157,7 +173,8 @@ class LineWriter:
         if is_lost(event):
             text = self._lost(event)
         else:
-            text = f"{self._who(event)}  {self._what(event)}"
+            text = (f"{self._clock.text(event):>12} {self._who(event)}  "
+                    f"{self._what(event)}")
             stood = self._where_it_stood(event)
             if stood:
                 text += f"  | {stood}"
@@ -170,12 +187,6 @@ class LineWriter:
         return (f"*** {plural(count, 'event')} LOST on cpu{event['cpu']}, "
                 f"serial {event['serial']} to {event['serial'] + count - 1}: "
                 "overwritten before they were read ***")
-
-    def _who(self, event: Event) -> str:
-        return (f"{self._clock.text(event):>12} cpu{event['cpu']:<2} "
-                f"{connection(event['cookie']):<10} "
-                f"{local_endpoint(event):<21} {ARROWS.get(event.kind, '-')} "
-                f"{remote_endpoint(event):<21}")
 
     def _what(self, event: Event) -> str:
         words = getattr(self, f"_words_{event.kind}", None)

@@ -25,6 +25,7 @@ from renoscope_lib.flows import Joiner  # noqa: E402
 from renoscope_lib.inputs import RecordingInput  # noqa: E402
 from renoscope_lib.schema import Event  # noqa: E402
 from renoscope_lib.show import Clock, LineWriter  # noqa: E402
+from renoscope_lib.words import connection  # noqa: E402
 
 DELAY_MS = 20
 RETRANSMITS = 3
@@ -56,22 +57,30 @@ class Recording:
             raise RuntimeError("the recording is not complete")
 
 
-def _events(file: Path) -> tuple[LineWriter, list[Event]]:
+def _side(event: Event) -> str:
+    """Which of the two hosts saw the event; its listener is not a connection."""
+    host = CLIENT if event["netns"] == TwoHosts.inode(CLIENT) else SERVER
+    return f"{host:<6} {connection(event['cookie']):<7}"
+
+
+def _lines(file: Path) -> tuple[int, list[tuple[int, str]]]:
+    """The time of the first event, and all as lines with their times."""
     source = RecordingInput(str(file))
     joiner = Joiner(source.schema)
     events = [event for batch in source.batches() for part in batch
-              for event in joiner.feed(part)]
-    return LineWriter(source.schema, Clock()), events + list(joiner.flush())
+              for event in joiner.feed(part)] + list(joiner.flush())
+    writer = LineWriter(source.schema, Clock(), who_words=_side)
+    return (events[0]["time_ns"],
+            [(event["time_ns"], writer.line(event)) for event in events])
 
 
 def timeline(file: Path, transcript: Transcript) -> str:
     """What the programs say and what the kernel did, by time."""
-    writer, events = _events(file)
-    first_ns = events[0]["time_ns"]
-    lines = [(event["time_ns"], writer.line(event)) for event in events]
+    first_ns, lines = _lines(file)
     lines += [(said["time_ns"], f"{(said['time_ns'] - first_ns) / 1e9:12.6f} "
                f">>>> the {said['who']} {said['what']}") for said in transcript]
-    return "\n".join([writer.heading(), *(text for _, text in sorted(
+    heading = "     seconds host   id       what happened  | where the connection stood"
+    return "\n".join([heading, *(text for _, text in sorted(
         lines, key=lambda line: line[0]))])
 
 
