@@ -93,7 +93,6 @@ EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
 
 /**
  * event_begin - begin an event on this CPU
- * @claim: where the ring keeps what event_end() needs
  * @kind: what happened
  *
  * Context: any, NMI included. Preemption is off until event_end().
@@ -101,13 +100,13 @@ EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
  * if it cannot be stored, which the ring has counted; then there is nothing to
  * end.
  */
-struct tcp_event *event_begin(struct ring_claim *claim, enum event_kind kind)
+struct tcp_event *event_begin(enum event_kind kind)
 {
 	struct tcp_event *event;
 
-	if (unlikely(!event_ring_claim(recorder_ring, claim)))
+	event = (struct tcp_event *)event_ring_claim(recorder_ring);
+	if (unlikely(!event))
 		return NULL;
-	event = (struct tcp_event *)claim->record;
 	memset_startat(event, 0, cookie);
 	event->kind = kind;
 	event->cpu = smp_processor_id();
@@ -117,12 +116,12 @@ EXPORT_SYMBOL_IF_KUNIT(event_begin);
 
 /**
  * event_end - end an event: readers see it from now on
- * @claim: as event_begin() left it
+ * @event: what event_begin() returned
  *
  * Context: that of event_begin().
  */
-void event_end(struct ring_claim *claim)
+void event_end(struct tcp_event *event)
 {
-	event_ring_publish(recorder_ring, claim);
+	event_ring_publish(recorder_ring, (struct ring_record *)event);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_end);

@@ -11,7 +11,7 @@
 int event_recorder_init(void);
 void event_recorder_exit(void);
 struct event_ring *event_recorder_ring(void);
-struct tcp_event *event_begin(struct ring_claim *claim, enum event_kind kind);
-void event_end(struct ring_claim *claim);
+struct tcp_event *event_begin(enum event_kind kind);
+void event_end(struct tcp_event *event);
 
 #endif /* RENOSCOPE_EVENT_RECORDER_H */

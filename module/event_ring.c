@@ -20,7 +20,7 @@
  * and no retry.
  *
  *	claim:	  s = ++head			(local to the CPU)
- *		  slot's serial word = OPEN
+ *		  slot's serial word = s | OPEN
  *	fill:	  time, payload
  *	publish:  slot's serial word = s	(release)
  *
@@ -88,9 +88,6 @@
 
 #include "event_ring.h"
 #include "kernel_compat.h"
-
-#define RING_OPEN	(~0ULL)
-#define RING_TOMB	BIT_ULL(63)
 
 /* Long enough to gather a batch, too short for a person to notice. */
 #define RING_WAKE_AGE	msecs_to_jiffies(10)
@@ -167,41 +164,39 @@ static u64 head_of(const struct ring_cpu *cpu)
 /**
  * event_ring_claim - take the next serial on this CPU and open its slot
  * @ring: the ring
- * @claim: filled on success; give it to event_ring_publish()
  *
- * Everything of the record but serial and time must then be written by the
- * caller. Disables preemption until event_ring_publish().
+ * The caller then writes the payload, all of it, and leaves serial and time
+ * alone. Preemption is off until event_ring_publish().
  *
  * Context: any, NMI included; nests.
- * Return: true; false if the event has no slot and is counted as unwritten,
- * then preemption is as it was and there is nothing to publish.
+ * Return: the record to fill; NULL if the event has no slot and is counted as
+ * unwritten, then preemption is as it was and there is nothing to publish.
  */
-bool event_ring_claim(struct event_ring *ring, struct ring_claim *claim)
+struct ring_record *event_ring_claim(struct event_ring *ring)
 {
-	struct ring_cpu *cpu;
 	struct ring_record *record;
+	struct ring_cpu *cpu;
+	u64 serial;
 
 	preempt_disable_notrace();
 	cpu = this_cpu_ptr(ring->cpus);
-	claim->cpu = cpu;
-	claim->serial = local_inc_return(&cpu->head);
+	serial = local_inc_return(&cpu->head);
 	if (unlikely(!cpu->slots))
 		goto unwritten;
-	record = slot_of(ring, cpu, claim->serial);
-	if (unlikely(READ_ONCE(record->serial) == RING_OPEN))
+	record = slot_of(ring, cpu, serial);
+	if (unlikely(READ_ONCE(record->serial) & RING_OPEN))
 		goto unwritten;
 
-	WRITE_ONCE(record->serial, RING_OPEN);
+	WRITE_ONCE(record->serial, serial | RING_OPEN);
 	/* OPEN before any new byte; pairs with the readers' smp_rmb(). */
 	smp_wmb();
 	record->time_ns = ktime_get_mono_fast_ns();
-	claim->record = record;
-	return true;
+	return record;
 
 unwritten:
 	local_inc(&cpu->unwritten);
 	preempt_enable_notrace();
-	return false;
+	return NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_ring_claim);
 
@@ -210,42 +205,46 @@ EXPORT_SYMBOL_IF_KUNIT(event_ring_claim);
  * that met it open left no trace, so name the newest of them, unless a later
  * one has taken the slot since it was published.
  */
-static void bury(const struct event_ring *ring, struct ring_claim *claim)
+static noinline void bury(const struct event_ring *ring,
+			  const struct ring_cpu *cpu,
+			  struct ring_record *record, u64 serial)
 {
-	u64 rounds = (head_of(claim->cpu) - claim->serial) / ring->records;
-	u64 newest = claim->serial + rounds * ring->records;
+	u64 rounds = (head_of(cpu) - serial) / ring->records;
+	u64 newest = serial + rounds * ring->records;
 
-	cmpxchg_local(&claim->record->serial, claim->serial,
-		      newest | RING_TOMB);
+	cmpxchg_local(&record->serial, serial, newest | RING_TOMB);
 }
 
-static void note_for_readers(struct event_ring *ring, struct ring_claim *claim,
-			     int wake_state)
+static noinline void note_for_readers(struct event_ring *ring,
+				      struct ring_cpu *cpu, u64 serial,
+				      int wake_state)
 {
-	u64 since_batch = claim->serial - READ_ONCE(claim->cpu->batch_start);
+	u64 since_batch = serial - READ_ONCE(cpu->batch_start);
 
 	if (wake_state == WAKE_FIRST || since_batch >= ring->watermark)
-		irq_work_queue(&claim->cpu->wake);
+		irq_work_queue(&cpu->wake);
 }
 
 /**
  * event_ring_publish - let readers see a record
  * @ring: the ring
- * @claim: what event_ring_claim() filled
+ * @record: what event_ring_claim() returned, filled
  *
  * Context: that of the claim. Enables preemption again.
  */
-void event_ring_publish(struct event_ring *ring, struct ring_claim *claim)
+void event_ring_publish(struct event_ring *ring, struct ring_record *record)
 {
+	struct ring_cpu *cpu = this_cpu_ptr(ring->cpus);
+	u64 serial = record->serial & ~RING_OPEN;
 	int wake_state;
 
 	/* The serial after every byte; pairs with the readers' acquire. */
-	smp_store_release(&claim->record->serial, claim->serial);
-	if (unlikely(head_of(claim->cpu) - claim->serial >= ring->records))
-		bury(ring, claim);
+	smp_store_release(&record->serial, serial);
+	if (unlikely(head_of(cpu) - serial >= ring->records))
+		bury(ring, cpu, record, serial);
 	wake_state = READ_ONCE(ring->wake_state);
 	if (unlikely(wake_state != WAKE_IDLE))
-		note_for_readers(ring, claim, wake_state);
+		note_for_readers(ring, cpu, serial, wake_state);
 	preempt_enable_notrace();
 }
 EXPORT_SYMBOL_IF_KUNIT(event_ring_publish);
@@ -603,7 +602,7 @@ static enum ring_next judge(u64 word, u64 wanted)
 {
 	if (word == wanted)
 		return RING_NEXT_RECORD;
-	if (word == RING_OPEN || (word & ~RING_TOMB) < wanted)
+	if (word & RING_OPEN || (word & ~RING_TOMB) < wanted)
 		return RING_NEXT_BUSY;
 	return RING_NEXT_LOST;
 }

@@ -16,8 +16,14 @@
 #define RING_RECORDS_DEFAULT	8192
 
 struct event_ring;
-struct ring_cpu;
 struct ring_reader;
+
+/*
+ * Set in a record's serial while it is being written, and once its place was
+ * lost to nested writers. A reader's copy has neither, and no serial comes near.
+ */
+#define RING_OPEN		BIT_ULL(62)
+#define RING_TOMB		BIT_ULL(63)
 
 /**
  * struct ring_record - what a writer fills and a reader gets
@@ -29,18 +35,6 @@ struct ring_record {
 	u64 serial;
 	u64 time_ns;
 	u8 payload[RING_RECORD_BYTES - 16];
-};
-
-/**
- * struct ring_claim - a record being written, from claim to publish
- * @record: where to write the payload
- * @cpu: the CPU's part of the ring
- * @serial: the serial that publishing will give it
- */
-struct ring_claim {
-	struct ring_record *record;
-	struct ring_cpu *cpu;
-	u64 serial;
 };
 
 /**
@@ -96,8 +90,8 @@ enum ring_start {
 struct event_ring *event_ring_create(unsigned int records);
 void event_ring_destroy(struct event_ring *ring);
 unsigned int event_ring_records(const struct event_ring *ring);
-bool event_ring_claim(struct event_ring *ring, struct ring_claim *claim);
-void event_ring_publish(struct event_ring *ring, struct ring_claim *claim);
+struct ring_record *event_ring_claim(struct event_ring *ring);
+void event_ring_publish(struct event_ring *ring, struct ring_record *record);
 bool event_ring_cpu_stats(struct event_ring *ring, unsigned int cpu,
 			  struct ring_cpu_stats *stats);
 

@@ -56,12 +56,11 @@ static u8 state_for_people(int state)
 static void probe_state(void *data, const struct sock *sk, const int old_state,
 			const int new_state)
 {
-	struct ring_claim claim;
 	struct tcp_event *event;
 
 	if (sk->sk_protocol != IPPROTO_TCP)	/* MPTCP, SCTP and DCCP share it */
 		return;
-	event = event_begin(&claim, EVENT_KIND_state);
+	event = event_begin(EVENT_KIND_state);
 	if (!event)
 		return;
 	if (old_state == TCP_LISTEN && new_state == TCP_SYN_RECV)
@@ -72,65 +71,59 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 		event_capture_without_numbers(event);
 	event->state = state_for_people(new_state);
 	event->old_state = state_for_people(old_state);
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_ack(void *data, struct sock *sk, struct sk_buff *skb)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim, EVENT_KIND_ack);
+	struct tcp_event *event = event_begin(EVENT_KIND_ack);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
 	event_capture_received(event, skb);
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_retransmit(void *data, const struct sock *sk,
 			     const struct sk_buff *skb)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim, EVENT_KIND_retransmit);
+	struct tcp_event *event = event_begin(EVENT_KIND_retransmit);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
 	event_capture_sent(event, skb);
 	event->total_retrans = tcp_sk(sk)->total_retrans;
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_synack_retransmit(void *data, const struct sock *sk,
 				    const struct request_sock *req)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim,
-					      EVENT_KIND_synack_retransmit);
+	struct tcp_event *event = event_begin(EVENT_KIND_synack_retransmit);
 
 	if (!event)
 		return;
 	event_capture_request(event, sk, req);
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_ca_state(void *data, struct sock *sk, const u8 ca_state)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim, EVENT_KIND_ca_state);
+	struct tcp_event *event = event_begin(EVENT_KIND_ca_state);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
 	event->old_ca_state = event->ca_state;
 	event->ca_state = ca_state;
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_reset_sent(COMPAT_SEND_RESET_ARGUMENTS)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim, EVENT_KIND_reset_sent);
+	struct tcp_event *event = event_begin(EVENT_KIND_reset_sent);
 
 	if (!event)
 		return;
@@ -141,31 +134,28 @@ static void probe_reset_sent(COMPAT_SEND_RESET_ARGUMENTS)
 	if (skb)
 		event_capture_received(event, skb);
 	event->reset_reason = COMPAT_RESET_REASON;
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_reset_received(void *data, struct sock *sk)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim,
-					      EVENT_KIND_reset_received);
+	struct tcp_event *event = event_begin(EVENT_KIND_reset_received);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
-	event_end(&claim);
+	event_end(event);
 }
 
 static void probe_destroy(void *data, struct sock *sk)
 {
-	struct ring_claim claim;
-	struct tcp_event *event = event_begin(&claim, EVENT_KIND_destroy);
+	struct tcp_event *event = event_begin(EVENT_KIND_destroy);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
 	event_capture_totals(event, sk);
-	event_end(&claim);
+	event_end(event);
 }
 
 /* Never called: compiling it is the check. */

@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A record as a line of text.
+ *
+ * Three promises are tested. Nothing that was recorded is unprintable: changing
+ * any bit of any field changes the line. What is printed is right: whole lines
+ * are compared, and relative sequence numbers are those that Wireshark shows.
+ * And a line is a line: it ends with its only newline and fits its buffer,
+ * whatever the numbers.
+ */
+#include <kunit/test.h>
+#include <linux/bits.h>
+#include <linux/in6.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/tcp.h>
+#include <linux/time64.h>
+#include <net/ipv6.h>
+#include <net/tcp.h>
+#include <net/tcp_states.h>
+
+#include "event_schema.h"
+#include "event_text.h"
+
+#define CLIENT_ISN	2712239078U
+#define SERVER_ISN	1288781508U
+
+#define for_each_kind(kind)	\
+	for ((kind) = EVENT_KIND_NONE + 1; (kind) < EVENT_KIND_END; (kind)++)
+
+/*
+ * A line in a buffer of exactly the size promised, so that KASAN sees a write
+ * behind it.
+ */
+static char *new_line(struct kunit *test)
+{
+	char *line = kunit_kzalloc(test, EVENT_TEXT_MAX, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, line);
+	return line;
+}
+
+static const char *line_of(struct kunit *test, const struct tcp_event *event)
+{
+	char *line = new_line(test);
+
+	event_text_line(event, line);
+	return line;
+}
+
+static void expect_in_line(struct kunit *test, const struct tcp_event *event,
+			   const char *words)
+{
+	const char *line = line_of(test, event);
+
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(line, words), "'%s' in %s",
+				  words, line);
+}
+
+static void expect_not_in_line(struct kunit *test,
+			       const struct tcp_event *event, const char *words)
+{
+	const char *line = line_of(test, event);
+
+	KUNIT_EXPECT_NULL_MSG(test, strstr(line, words), "'%s' in %s", words,
+			      line);
+}
+
+/* ---- nothing is unprintable ---------------------------------------------- */
+
+/* A record with something in every byte, of a kind. */
+static void fill_event(struct tcp_event *event, unsigned int kind)
+{
+	u8 *bytes = (u8 *)event;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*event); i++)
+		bytes[i] = 0x11 + i % 97;
+	event->kind = kind;
+	event->family = 6;
+	event->state = TCP_ESTABLISHED;
+	event->ca_state = TCP_CA_Open;
+	event->sock_flags = 0;
+	if (kind == EVENT_KIND_state)
+		event->old_state = TCP_LISTEN;
+	if (kind == EVENT_KIND_ca_state)
+		event->old_ca_state = TCP_CA_CWR;
+	if (kind == EVENT_KIND_synack_retransmit)
+		event->by_timer = 1;
+}
+
+struct field_bits {
+	const char *field;
+	u8 bits;
+};
+
+#define SOCK_FLAG_BIT(name, bit, meaning)	| BIT(bit)
+
+/* The fields of which not every bit means something. */
+static const struct field_bits meaningful_bits[] = {
+	{ "kind", 0 },			/* tells the kinds apart, see below */
+	{ "family", 4 ^ 6 },		/* is 4 or 6 */
+	{ "sock_flags", 0 EVENT_SOCK_FLAGS(SOCK_FLAG_BIT) },
+	{ "by_timer", 1 },		/* is 0 or 1 */
+};
+
+static bool is_meaningful(const struct event_field *field, unsigned int bit)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(meaningful_bits); i++)
+		if (!strcmp(meaningful_bits[i].field, field->name))
+			return meaningful_bits[i].bits & BIT(bit);
+	return true;
+}
+
+/* A loss is no event of a connection: it has only these. */
+static bool kind_has(unsigned int kind, const struct event_field *field)
+{
+	static const char * const of_lost[] = {
+		"serial", "time_ns", "cpu", "lost_events",
+	};
+
+	return kind != EVENT_KIND_lost ||
+	       match_string(of_lost, ARRAY_SIZE(of_lost), field->name) >= 0;
+}
+
+/**
+ * struct comparison - two lines side by side
+ * @event: a full record
+ * @line: its line
+ * @changed_line: the line with a bit changed
+ */
+struct comparison {
+	struct tcp_event event;
+	char line[EVENT_TEXT_MAX];
+	char changed_line[EVENT_TEXT_MAX];
+};
+
+static bool bit_shows(struct comparison *pair, unsigned int byte,
+		      unsigned int bit)
+{
+	u8 *bytes = (u8 *)&pair->event;
+
+	bytes[byte] ^= BIT(bit);
+	event_text_line(&pair->event, pair->changed_line);
+	bytes[byte] ^= BIT(bit);
+	return strcmp(pair->line, pair->changed_line);
+}
+
+static void expect_every_bit_shows(struct kunit *test, struct comparison *pair,
+				   const struct event_field *field)
+{
+	unsigned int bit;
+
+	for (bit = 0; bit < 8 * field->size; bit++)
+		if (is_meaningful(field, bit))
+			KUNIT_EXPECT_TRUE_MSG(test,
+					      bit_shows(pair, field->offset +
+							bit / 8, bit % 8),
+					      "bit %u of %s in %s", bit,
+					      field->name, pair->line);
+}
+
+static void expect_fields_show(struct kunit *test, struct comparison *pair,
+			       const struct event_field_group *group)
+{
+	unsigned int i;
+
+	for (i = 0; i < group->count; i++)
+		if (kind_has(pair->event.kind, &group->fields[i]))
+			expect_every_bit_shows(test, pair, &group->fields[i]);
+}
+
+static const unsigned int kinds[] = {
+#define KIND_NUMBER(name, meaning)	EVENT_KIND_##name,
+	EVENT_KINDS(KIND_NUMBER)
+};
+
+static void describe_kind(const unsigned int *kind, char *name)
+{
+	strscpy(name, event_kind_name(*kind), KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(kind, kinds, describe_kind);
+
+static void every_bit_of_a_kind_shows(struct kunit *test)
+{
+	unsigned int kind = *(const unsigned int *)test->param_value, i;
+	struct comparison *pair;
+
+	pair = kunit_kzalloc(test, sizeof(*pair), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pair);
+	fill_event(&pair->event, kind);
+	event_text_line(&pair->event, pair->line);
+	for (i = 0; i < event_field_groups_count; i++)
+		if (event_field_groups[i].kind == EVENT_KIND_NONE ||
+		    event_field_groups[i].kind == kind)
+			expect_fields_show(test, pair, &event_field_groups[i]);
+}
+
+/* Small numbers next to nothing at all, where "0 is left out" might hide one. */
+static void one_shows_beside_zeros(struct kunit *test)
+{
+	unsigned int kind = *(const unsigned int *)test->param_value, i, j;
+	struct comparison *pair;
+
+	pair = kunit_kzalloc(test, sizeof(*pair), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pair);
+	pair->event.kind = kind;
+	pair->event.family = 6;
+	event_text_line(&pair->event, pair->line);
+	for (i = 0; i < event_field_groups_count; i++) {
+		const struct event_field_group *group = &event_field_groups[i];
+
+		if (group->kind != EVENT_KIND_NONE && group->kind != kind)
+			continue;
+		for (j = 0; j < group->count; j++) {
+			const struct event_field *field = &group->fields[j];
+
+			if (is_meaningful(field, 0) && kind_has(kind, field))
+				KUNIT_EXPECT_TRUE_MSG(test,
+						      bit_shows(pair,
+								field->offset, 0),
+						      "%s in %s", field->name,
+						      pair->line);
+		}
+	}
+}
+
+static void kinds_read_differently(struct kunit *test)
+{
+	unsigned int kind, other;
+	struct tcp_event event;
+
+	for_each_kind(kind) {
+		const char *line;
+
+		fill_event(&event, kind);
+		line = line_of(test, &event);
+		for_each_kind(other) {
+			if (other == kind)
+				continue;
+			event.kind = other;
+			KUNIT_EXPECT_STRNEQ(test, line, line_of(test, &event));
+		}
+	}
+}
+
+static void ipv4_address_shows(struct kunit *test)
+{
+	struct comparison *pair;
+	unsigned int bit;
+
+	pair = kunit_kzalloc(test, sizeof(*pair), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pair);
+	fill_event(&pair->event, EVENT_KIND_ack);
+	pair->event.family = 4;
+	event_text_line(&pair->event, pair->line);
+	for (bit = 0; bit < 32; bit++) {
+		unsigned int byte = 12 + bit / 8;
+
+		KUNIT_EXPECT_TRUE(test,
+				  bit_shows(pair, byte +
+					    offsetof(struct tcp_event, local_addr),
+					    bit % 8));
+		KUNIT_EXPECT_TRUE(test,
+				  bit_shows(pair, byte +
+					    offsetof(struct tcp_event, remote_addr),
+					    bit % 8));
+	}
+}
+
+/* ---- whole lines --------------------------------------------------------- */
+
+/* The client of MISSION's sample program, its handshake just done. */
+static struct tcp_event client_event(enum event_kind kind)
+{
+	struct tcp_event event = {
+		.serial = 7,
+		.time_ns = 12345678901ULL,
+		.cookie = 0x1003,
+		.netns = 4026531840U,
+		.kind = kind,
+		.family = 4,
+		.state = TCP_ESTABLISHED,
+		.ca_state = TCP_CA_Open,
+		.local_port = 40000,
+		.remote_port = 5000,
+		.cpu = 1,
+		.mss = 1448,
+		.snd_isn = CLIENT_ISN,
+		.rcv_isn = SERVER_ISN,
+		.snd_una = CLIENT_ISN + 1,
+		.snd_nxt = CLIENT_ISN + 1,
+		.rcv_nxt = SERVER_ISN + 1,
+		.snd_wscale = 7,
+		.rcv_wscale = 8,
+		.cwnd = 10,
+		.ssthresh = TCP_INFINITE_SSTHRESH,
+		.snd_wnd = 37632,
+		.rcv_wnd = 130816,
+		.srtt_us = 36020,
+		.rttvar_us = 18010,
+		.min_rtt_us = 36020,
+		.rto_us = 236000,
+		.sock_flags = EVENT_SOCK_sack | EVENT_SOCK_timestamps |
+			      EVENT_SOCK_wscale,
+	};
+
+	ipv6_addr_set_v4mapped(htonl(0x0a000001), &event.local_addr);
+	ipv6_addr_set_v4mapped(htonl(0x0a000002), &event.remote_addr);
+	return event;
+}
+
+#define CLIENT_WHO							\
+	"12.345678901 cpu=1 serial=7 netns=4026531840 sk=1003 "		\
+	"local=10.0.0.1:40000 remote=10.0.0.2:5000 "
+
+static void state_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_state);
+
+	event.old_state = TCP_SYN_SENT;
+	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
+			   CLIENT_WHO
+			   "state SYN-SENT -> ESTABLISHED ca=Open una=1 nxt=1 rcv=1 isn=2712239078/1288781508 snd_wnd=37632 rcv_wnd=130816 wscale=7/8 mss=1448 cwnd=10 ssthresh=none srtt=36.020ms rttvar=18.010ms min_rtt=36.020ms rto=236.000ms sack timestamps wscale\n");
+}
+
+/* Numbers of a segment that arrived count from the peer's ISN. */
+static void ack_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_ack);
+
+	event.seg_seq = SERVER_ISN + 1;
+	event.seg_ack = CLIENT_ISN + 1 + 960;
+	event.seg_len = 8;
+	event.seg_window = 294;
+	event.seg_flags = TCPHDR_ACK | TCPHDR_PSH;
+	event.snd_nxt = CLIENT_ISN + 1 + 960;
+	event.packets_out = 1;
+	event.ssthresh = 16;
+	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
+			   CLIENT_WHO
+			   "ack ESTABLISHED ca=Open received [PSH,ACK] seq=1 ack=961 len=8 window=294 una=1 nxt=961 rcv=1 isn=2712239078/1288781508 snd_wnd=37632 rcv_wnd=130816 wscale=7/8 mss=1448 cwnd=10 ssthresh=16 srtt=36.020ms rttvar=18.010ms min_rtt=36.020ms rto=236.000ms packets_out=1 sack timestamps wscale\n");
+}
+
+/* Those of one that was sent count from our own. */
+static void retransmit_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_retransmit);
+
+	event.ca_state = TCP_CA_Loss;
+	event.seg_seq = CLIENT_ISN + 1;
+	event.seg_ack = SERVER_ISN + 9;
+	event.seg_len = 1448;
+	event.seg_flags = TCPHDR_ACK;
+	event.total_retrans = 3;
+	event.backoff = 1;
+	event.retransmits = 2;
+	event.cwnd = 1;
+	event.ssthresh = 12;
+	event.packets_out = 24;
+	event.lost_out = 23;
+	event.retrans_out = 1;
+	event.sacked_out = 4;
+	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
+			   CLIENT_WHO
+			   "retransmit ESTABLISHED ca=Loss total_retrans=3 sent [ACK] seq=1 ack=9 len=1448 una=1 nxt=1 rcv=1 isn=2712239078/1288781508 snd_wnd=37632 rcv_wnd=130816 wscale=7/8 mss=1448 cwnd=1 ssthresh=12 srtt=36.020ms rttvar=18.010ms min_rtt=36.020ms rto=236.000ms backoff=1 retransmits=2 packets_out=24 lost_out=23 retrans_out=1 sacked_out=4 sack timestamps wscale\n");
+}
+
+/* A half-open request knows neither window nor RTT; what is 0 is left out. */
+static void synack_retransmit_line(struct kunit *test)
+{
+	struct tcp_event event = {
+		.serial = 1,
+		.time_ns = NSEC_PER_SEC,
+		.cookie = 0xa,
+		.netns = 1,
+		.kind = EVENT_KIND_synack_retransmit,
+		.family = 6,
+		.state = TCP_SYN_RECV,
+		.local_port = 5000,
+		.remote_port = 40000,
+		.local_addr = IN6ADDR_LOOPBACK_INIT,
+		.remote_addr = {{{ 0x20, 0x01, 0x0d, 0xb8, [15] = 0x99 }}},
+		.snd_isn = SERVER_ISN,
+		.rcv_isn = CLIENT_ISN,
+		.snd_una = SERVER_ISN,
+		.snd_nxt = SERVER_ISN + 1,
+		.rcv_nxt = CLIENT_ISN + 1,
+		.seg_seq = SERVER_ISN,
+		.seg_ack = CLIENT_ISN + 1,
+		.seg_flags = TCPHDR_SYN | TCPHDR_ACK,
+		.sock_flags = EVENT_SOCK_passive,
+		.rto_us = 4 * USEC_PER_SEC,
+		.since_synack_us = 3000123,
+		.synack_timeout_us = USEC_PER_SEC,
+		.half_open = 17,
+		.accept_queue = 2,
+		.accept_limit = 128,
+		.num_retrans = 1,
+		.num_timeout = 1,
+		.by_timer = 1,
+		.max_retries = 5,
+	};
+
+	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
+			   "1.000000000 cpu=0 serial=1 netns=1 sk=a local=[::1]:5000 remote=[2001:db8::99]:40000 synack_retransmit SYN-RECEIVED ca=Open attempt=2 by=timer timeouts=1 of=5 since_first=3000.123ms first_wait=1000.000ms next_wait=4000.000ms half_open=17 accept_queue=2/128 sent [SYN,ACK] seq=0 ack=1 len=0 una=0 nxt=1 rcv=1 isn=1288781508/2712239078 passive\n");
+	event.by_timer = 0;
+	expect_in_line(test, &event, " by=duplicate-SYN ");
+}
+
+static void ca_state_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_ca_state);
+
+	event.old_ca_state = TCP_CA_Disorder;
+	event.ca_state = TCP_CA_Recovery;
+	expect_in_line(test, &event,
+		       " ca_state ESTABLISHED ca=Disorder -> Recovery una=1 ");
+}
+
+static void reset_sent_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_reset_sent);
+
+	event.seg_seq = SERVER_ISN;
+	event.seg_flags = TCPHDR_SYN;
+	event.seg_window = 64240;
+	event.reset_reason = 0xffff;
+	expect_in_line(test, &event,
+		       " reset_sent ESTABLISHED ca=Open reason=unknown(65535) received [SYN] seq=0 len=0 window=64240 ");
+}
+
+static void reset_received_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_reset_received);
+
+	expect_in_line(test, &event,
+		       " reset_received ESTABLISHED ca=Open una=1 ");
+}
+
+static void destroy_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_destroy);
+
+	event.state = TCP_CLOSE;
+	event.bytes_acked = 1449;
+	event.bytes_received = 5000000000ULL;
+	event.segs_out = 12;
+	event.segs_in = 11;
+	event.retrans_segs = 0;
+	expect_in_line(test, &event,
+		       " destroy CLOSED ca=Open bytes_acked=1449 bytes_received=5000000000 segs_out=12 segs_in=11 retrans_segs=0 una=1 ");
+}
+
+static void lost_line(struct kunit *test)
+{
+	struct tcp_event event = {
+		.serial = 6,
+		.time_ns = 61 * NSEC_PER_SEC + 5,
+		.kind = EVENT_KIND_lost,
+		.cpu = 3,
+		.lost_events = 29,
+	};
+
+	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
+			   "61.000000005 cpu=3 lost 29 events, serials 6 to 34: overwritten before they were read\n");
+}
+
+static void all_flags_have_names(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_ack);
+
+	event.seg_flags = U8_MAX;
+	event.sock_flags = U8_MAX;
+	expect_in_line(test, &event,
+		       " received [FIN,SYN,RST,PSH,ACK,URG,ECE,CWR] seq=");
+#define EXPECT_SOCK_FLAG(name, bit, meaning)	\
+	expect_in_line(test, &event, " " #name);
+	EVENT_SOCK_FLAGS(EXPECT_SOCK_FLAG)
+}
+
+/* An event without a segment says nothing of one. */
+static void no_segment_no_words(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_ack);
+
+	expect_not_in_line(test, &event, " received ");
+	expect_not_in_line(test, &event, " len=");
+}
+
+/* ---- relative sequence numbers ------------------------------------------- */
+
+struct relative_case {
+	const char *name;
+	u32 isn;
+	u32 sequence;
+	const char *shown;
+};
+
+/* The numbers of the source documents, raw and as Wireshark shows them. */
+static const struct relative_case relative_cases[] = {
+	{ "a SYN", CLIENT_ISN, 2712239078U, " seq=0 " },
+	{ "the third segment", CLIENT_ISN, 2712239079U, " seq=1 " },
+	{ "960 bytes acknowledged", CLIENT_ISN, 2712240039U, " seq=961 " },
+	{ "a FIN", SERVER_ISN, 1288781777U, " seq=269 " },
+	{ "a FIN acknowledged", SERVER_ISN, 1288781778U, " seq=270 " },
+	{ "Welcome! acknowledged", SERVER_ISN, SERVER_ISN + 1 + 8, " seq=9 " },
+	{ "725 bytes acknowledged", SERVER_ISN, SERVER_ISN + 1 + 725,
+	  " seq=726 " },
+	{ "1448 bytes acknowledged", SERVER_ISN, SERVER_ISN + 1 + 1448,
+	  " seq=1449 " },
+	{ "FIN 3343 acknowledged", CLIENT_ISN, CLIENT_ISN + 3343 + 1,
+	  " seq=3344 " },
+	{ "FIN 4478 acknowledged", CLIENT_ISN, CLIENT_ISN + 4478 + 1,
+	  " seq=4479 " },
+	{ "wrap right after the SYN", U32_MAX, 0, " seq=1 " },
+	{ "wrap within the data", 4294966000U, 153, " seq=1449 " },
+	{ "half the space away", 4000000000U, 1852516352U, " seq=2147483648 " },
+	{ "ISN not known", 0, 2712239079U, " seq=raw:2712239079 " },
+};
+
+KUNIT_ARRAY_PARAM_DESC(relative, relative_cases, name);
+
+static void sequence_counts_from_the_senders_isn(struct kunit *test)
+{
+	const struct relative_case *relative = test->param_value;
+	struct tcp_event event = client_event(EVENT_KIND_ack);
+
+	event.seg_flags = TCPHDR_ACK;
+	event.seg_seq = relative->sequence;
+	event.rcv_isn = relative->isn;
+	expect_in_line(test, &event, relative->shown);
+
+	event = client_event(EVENT_KIND_retransmit);
+	event.seg_flags = TCPHDR_ACK;
+	event.seg_seq = relative->sequence;
+	event.snd_isn = relative->isn;
+	expect_in_line(test, &event, relative->shown);
+}
+
+static void ack_counts_from_the_receivers_isn(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_ack);
+
+	event.seg_flags = TCPHDR_ACK;
+	event.seg_ack = CLIENT_ISN + 9;
+	expect_in_line(test, &event, " ack=9 ");
+
+	event = client_event(EVENT_KIND_retransmit);
+	event.seg_flags = TCPHDR_ACK;
+	event.seg_ack = SERVER_ISN + 726;
+	expect_in_line(test, &event, " ack=726 ");
+}
+
+static void refused_syn_shows_raw_numbers(struct kunit *test)
+{
+	struct tcp_event event = {
+		.kind = EVENT_KIND_reset_sent,
+		.family = 4,
+		.state = TCP_CLOSE,
+		.seg_seq = CLIENT_ISN,
+		.seg_flags = TCPHDR_SYN,
+	};
+
+	expect_in_line(test, &event,
+		       " received [SYN] seq=raw:2712239078 len=0");
+	expect_not_in_line(test, &event, " isn=");
+}
+
+/* ---- a line is a line ---------------------------------------------------- */
+
+static void expect_one_line(struct kunit *test, const struct tcp_event *event)
+{
+	char *line = new_line(test);
+	size_t length = event_text_line(event, line);
+
+	KUNIT_ASSERT_LT(test, length, EVENT_TEXT_MAX);
+	KUNIT_EXPECT_EQ(test, strnlen(line, EVENT_TEXT_MAX), length);
+	KUNIT_EXPECT_PTR_EQ_MSG(test, strchr(line, '\n'), line + length - 1,
+				"%s", line);
+}
+
+/* The longest words and numbers, as far as one line can have them together. */
+static void make_longest(struct tcp_event *event, unsigned int kind)
+{
+	memset(event, 0xff, sizeof(*event));
+	event->kind = kind;
+	event->family = 6;
+	event->state = TCP_SYN_RECV;
+	event->ca_state = TCP_CA_Disorder;
+	if (kind == EVENT_KIND_state)
+		event->old_state = TCP_SYN_RECV;
+	if (kind == EVENT_KIND_ca_state)
+		event->old_ca_state = TCP_CA_Disorder;
+	if (kind == EVENT_KIND_synack_retransmit)
+		event->by_timer = 0;
+}
+
+static void largest_numbers_fit(struct kunit *test)
+{
+	unsigned int kind = *(const unsigned int *)test->param_value;
+	struct tcp_event event;
+
+	make_longest(&event, kind);
+	expect_one_line(test, &event);
+	event.snd_isn = 0;	/* "raw:" is longer still */
+	expect_one_line(test, &event);
+	event.rcv_isn = 0;
+	expect_one_line(test, &event);
+	memset(&event, 0xff, sizeof(event));
+	event.kind = kind;
+	expect_one_line(test, &event);
+}
+
+static void longest_reset_reason_fits(struct kunit *test)
+{
+	struct tcp_event event;
+	unsigned int reason;
+
+	for (reason = 0; reason <= U8_MAX; reason++) {
+		make_longest(&event, EVENT_KIND_reset_sent);
+		event.reset_reason = reason;
+		event.snd_isn = 0;
+		expect_one_line(test, &event);
+	}
+}
+
+static void nothing_but_zeros_is_a_line(struct kunit *test)
+{
+	struct tcp_event event = {
+		.kind = *(const unsigned int *)test->param_value,
+	};
+
+	expect_one_line(test, &event);
+}
+
+/* Records come from files, too: an unknown kind must not do harm. */
+static void unknown_kinds_are_lines(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_NONE);
+
+	expect_in_line(test, &event, " unknown ESTABLISHED ");
+	expect_one_line(test, &event);
+	event.kind = EVENT_KIND_END;
+	expect_one_line(test, &event);
+	event.kind = U8_MAX;
+	expect_one_line(test, &event);
+}
+
+static struct kunit_case event_text_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(every_bit_of_a_kind_shows, kind_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE_PARAM(one_shows_beside_zeros, kind_gen_params),
+	KUNIT_CASE(kinds_read_differently),
+	KUNIT_CASE(ipv4_address_shows),
+
+	KUNIT_CASE(state_line),
+	KUNIT_CASE(ack_line),
+	KUNIT_CASE(retransmit_line),
+	KUNIT_CASE(synack_retransmit_line),
+	KUNIT_CASE(ca_state_line),
+	KUNIT_CASE(reset_sent_line),
+	KUNIT_CASE(reset_received_line),
+	KUNIT_CASE(destroy_line),
+	KUNIT_CASE(lost_line),
+	KUNIT_CASE(all_flags_have_names),
+	KUNIT_CASE(no_segment_no_words),
+
+	KUNIT_CASE_PARAM(sequence_counts_from_the_senders_isn,
+			 relative_gen_params),
+	KUNIT_CASE(ack_counts_from_the_receivers_isn),
+	KUNIT_CASE(refused_syn_shows_raw_numbers),
+
+	KUNIT_CASE_PARAM(largest_numbers_fit, kind_gen_params),
+	KUNIT_CASE(longest_reset_reason_fits),
+	KUNIT_CASE_PARAM(nothing_but_zeros_is_a_line, kind_gen_params),
+	KUNIT_CASE(unknown_kinds_are_lines),
+	{}
+};
+
+static struct kunit_suite event_text_suite = {
+	.name = "renoscope_event_text",
+	.test_cases = event_text_cases,
+};
+
+kunit_test_suite(event_text_suite);
+
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_DESCRIPTION("KUnit suite: a record as a line of text");
+MODULE_LICENSE("GPL");
