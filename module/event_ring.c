@@ -719,28 +719,6 @@ static enum ring_next next_in_batch(struct ring_reader *reader,
 }
 
 /**
- * ring_reader_next - the reader's next record
- * @reader: the reader
- * @record: filled on RING_NEXT_RECORD, undefined otherwise
- * @lost: filled on RING_NEXT_LOST, undefined otherwise
- *
- * Context: process context; does not sleep.
- * Return: what was found, see enum ring_next.
- */
-enum ring_next ring_reader_next(struct ring_reader *reader,
-				struct ring_record *record,
-				struct ring_lost *lost)
-{
-	enum ring_next next = next_in_batch(reader, record, lost);
-
-	if (next != RING_NEXT_NONE || reader->frozen)
-		return next;
-	begin_batch(reader);
-	return next_in_batch(reader, record, lost);
-}
-EXPORT_SYMBOL_IF_KUNIT(ring_reader_next);
-
-/**
  * ring_reader_ready - is there anything that the reader has not had?
  * @reader: the reader
  *
@@ -762,6 +740,32 @@ bool ring_reader_ready(struct ring_reader *reader)
 	return false;
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_ready);
+
+/**
+ * ring_reader_next - the reader's next record
+ * @reader: the reader
+ * @record: filled on RING_NEXT_RECORD, undefined otherwise
+ * @lost: filled on RING_NEXT_LOST, undefined otherwise
+ *
+ * Context: process context; does not sleep.
+ * Return: what was found, see enum ring_next.
+ */
+enum ring_next ring_reader_next(struct ring_reader *reader,
+				struct ring_record *record,
+				struct ring_lost *lost)
+{
+	enum ring_next next = next_in_batch(reader, record, lost);
+
+	if (next != RING_NEXT_NONE || reader->frozen)
+		return next;
+	begin_batch(reader);
+	next = next_in_batch(reader, record, lost);
+	/* Claimed between the horizon and the heads: for the next batch. */
+	if (next == RING_NEXT_NONE && ring_reader_ready(reader))
+		return RING_NEXT_BUSY;
+	return next;
+}
+EXPORT_SYMBOL_IF_KUNIT(ring_reader_next);
 
 /**
  * ring_reader_wait - sleep until there is something to read

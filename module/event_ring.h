@@ -65,7 +65,7 @@ struct ring_cpu_stats {
  * enum ring_next - what ring_reader_next() found
  * @RING_NEXT_RECORD: a record was copied out
  * @RING_NEXT_LOST: events were lost; the reader now stands behind them
- * @RING_NEXT_BUSY: the next record is being written this moment; ask again
+ * @RING_NEXT_BUSY: the next record was not complete this moment; ask again
  * @RING_NEXT_NONE: nothing more for now
  */
 enum ring_next {

@@ -84,11 +84,18 @@ def timeline(file: Path, transcript: Transcript) -> str:
         lines, key=lambda line: line[0]))])
 
 
+def wait_for_the_end(hosts: TwoHosts) -> None:
+    """The programs have ended; the last ACK is still on its way."""
+    wait_until("both ends to close",
+               lambda: not hosts.is_busy(CLIENT) and not hosts.is_busy(SERVER))
+
+
 def undisturbed(hosts: TwoHosts, out: Path) -> None:
     """The sample program's session."""
     file = out / "session.renoscope"
     with Recording(file):
         transcript = sessions.greet(hosts, "Ann")
+        wait_for_the_end(hosts)
     text = timeline(file, transcript)
     (out / "session.txt").write_text(text + "\n")
     say(text)
@@ -108,6 +115,7 @@ def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
         hosts.stop_dropping(SERVER)
         sessions.finish(client, "\n")
         sessions.finish(server)
+        wait_for_the_end(hosts)
     table = recorder.renoscope("handshakes", str(file))
     (out / "lost-ack.txt").write_text(table.stdout)
     say("\n" + table.stdout + table.stderr)

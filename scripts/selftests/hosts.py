@@ -81,12 +81,13 @@ class TwoHosts:
             for pid in run("ip", "netns", "pids", host).split():
                 run("kill", "-KILL", pid, check=False)
         deadline = time.monotonic() + CLOSING_S
-        while any(map(self._is_busy, hosts)) and time.monotonic() < deadline:
+        while any(map(self.is_busy, hosts)) and time.monotonic() < deadline:
             time.sleep(0.05)
         for host in hosts:
             run("ip", "netns", "del", host)
 
-    def _is_busy(self, host: str) -> bool:
+    def is_busy(self, host: str) -> bool:
+        """Whether a host still has a TCP socket, TIME-WAIT not counted."""
         lines = self.run(host, "ss", "-tanH").splitlines()
         return any(not line.startswith("TIME-WAIT") for line in lines)
 
