@@ -24,9 +24,11 @@ demo:
 	scripts/demo $(KERNEL)
 
 test:
+	scripts/install-deps test
 	scripts/run-tests
 
 check:
+	scripts/install-deps test
 	scripts/check
 
 help:
