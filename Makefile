@@ -5,19 +5,26 @@
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.12
 
+ifneq ($(words $(CURDIR)),1)
+$(error the kernel's build cannot take a path with a blank in it: move $(CURDIR))
+endif
+
 .PHONY: all modules modules_install clean demo test check help
 
 all: modules
 
 modules modules_install:
 	@test -e "$(KERNELDIR)/Makefile" || { \
-		echo "make: no kernel headers at $(KERNELDIR): apt-get install linux-headers-$$(uname -r), or name others with KERNELDIR=" >&2; \
+		echo "make: no kernel headers at $(KERNELDIR): install them (Debian: apt-get install linux-headers-$$(uname -r)), or name a kernel's build folder with KERNELDIR=" >&2; \
 		exit 2; }
 	$(MAKE) -C "$(KERNELDIR)" M="$(CURDIR)" $@
 
+# Not Kbuild's own clean: it needs the headers that the module was built with.
 clean:
-	@if test -e "$(KERNELDIR)/Makefile"; then \
-		$(MAKE) -C "$(KERNELDIR)" M="$(CURDIR)" clean; fi
+	find module kunit . -maxdepth 1 \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name 'Module.symvers' \
+		-o -name 'modules.order' -o -name '.module-common.c' \) -delete
+	find scripts -name __pycache__ -exec rm -r {} +
 	rm -rf out
 
 demo:

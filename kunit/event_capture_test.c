@@ -556,6 +556,17 @@ static void timewait_is_captured_as_what_it_is(struct kunit *test)
 	KUNIT_EXPECT_NE(test, event.cookie, 0);
 }
 
+/* The kernel waits in FIN-WAIT-2 with a timewait sock, too. */
+static void fin_wait_2_of_a_timewait_sock_is_named(struct kunit *test)
+{
+	struct sock *sk = new_timewait(test);
+	struct tcp_event event;
+
+	inet_twsk(sk)->tw_substate = TCP_FIN_WAIT2;
+	event = capture_sock(sk);
+	KUNIT_EXPECT_EQ(test, event.state, TCP_FIN_WAIT2);
+}
+
 /* ---- half-open requests -------------------------------------------------- */
 
 static void never_fires(struct timer_list *timer)
@@ -771,6 +782,27 @@ static void synack_tells_when_it_is_given_up(struct kunit *test)
 			READ_ONCE(init_net.ipv4.sysctl_tcp_synack_retries));
 	inet_csk(listener)->icsk_syn_retries = 3;
 	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 3);
+}
+
+/* reqsk_timer_handler() gives old requests up sooner when they crowd the queue. */
+static void crowded_queue_is_less_patient(struct kunit *test)
+{
+	struct sock *listener = new_listener(test);
+	struct request_sock_queue *queue = &inet_csk(listener)->icsk_accept_queue;
+	struct request_sock *req = new_request(test);
+
+	listener->sk_max_ack_backlog = 16;
+	inet_csk(listener)->icsk_syn_retries = 5;
+
+	atomic_set(&queue->qlen, 8);		/* half full: patient */
+	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 5);
+	atomic_set(&queue->qlen, 12);
+	atomic_set(&queue->young, 12);		/* crowded by young ones: patient */
+	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 5);
+	atomic_set(&queue->young, 3);		/* 6, 12 young ones would do */
+	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 3);
+	atomic_set(&queue->young, 0);
+	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 2);
 }
 
 struct since_case {
@@ -1190,6 +1222,7 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(sock_flags_come_one_by_one),
 	KUNIT_CASE(totals_are_captured),
 	KUNIT_CASE(timewait_is_captured_as_what_it_is),
+	KUNIT_CASE(fin_wait_2_of_a_timewait_sock_is_named),
 
 	KUNIT_CASE(request_is_captured_as_half_open),
 	KUNIT_CASE(ipv6_request_is_told_by_its_addresses),
@@ -1198,6 +1231,7 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(synack_is_a_segment),
 	KUNIT_CASE(synack_tells_of_the_queues),
 	KUNIT_CASE(synack_tells_when_it_is_given_up),
+	KUNIT_CASE(crowded_queue_is_less_patient),
 	KUNIT_CASE_PARAM(synack_counts_from_the_first, since_gen_params),
 	KUNIT_CASE(fast_open_child_is_no_listener),
 

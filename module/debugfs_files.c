@@ -33,7 +33,6 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
 #include "debugfs_files.h"
@@ -53,6 +52,7 @@ static struct dentry *renoscope_dir;
  * @lock: one read at a time
  * @text: lines, not records
  * @follows: waits for more instead of ending
+ * @last_ns: time of the last record, 0 before the first
  * @start: first byte in @buffer that was not read yet
  * @end: one past the last
  * @buffer: whole lines or records
@@ -62,6 +62,7 @@ struct open_trace {
 	struct mutex lock;	/* held while the buffer changes */
 	bool text;
 	bool follows;
+	u64 last_ns;
 	size_t start;
 	size_t end;
 	char buffer[BUFFER_BYTES];
@@ -69,12 +70,13 @@ struct open_trace {
 
 /* ---- filling the buffer ----------------------------------------------- */
 
+/* Nobody knows when the lost ones were; they stand where they are missing. */
 static void make_lost_event(struct tcp_event *event,
-			    const struct ring_lost *lost)
+			    const struct ring_lost *lost, u64 time_ns)
 {
 	memset(event, 0, sizeof(*event));
 	event->serial = lost->first_serial;
-	event->time_ns = ktime_get_mono_fast_ns();
+	event->time_ns = time_ns;
 	event->kind = EVENT_KIND_lost;
 	event->cpu = lost->cpu;
 	event->lost_events = lost->count;
@@ -89,9 +91,11 @@ static enum ring_next next_event(struct open_trace *trace,
 
 	next = ring_reader_next(trace->reader, (struct ring_record *)event,
 				&lost);
+	if (next == RING_NEXT_RECORD)
+		trace->last_ns = event->time_ns;
 	if (next != RING_NEXT_LOST)
 		return next;
-	make_lost_event(event, &lost);
+	make_lost_event(event, &lost, trace->last_ns);
 	return RING_NEXT_RECORD;
 }
 
@@ -192,16 +196,21 @@ static ssize_t read_trace(struct file *file, char __user *to, size_t count,
 static __poll_t poll_trace(struct file *file, poll_table *wait)
 {
 	struct open_trace *trace = file->private_data;
+	__poll_t ready;
 
-	if (READ_ONCE(trace->start) != READ_ONCE(trace->end))
+	if (!trace->follows)	/* what is left, or the end of file */
 		return EPOLLIN | EPOLLRDNORM;
-	return ring_reader_poll(trace->reader, file, wait);
+	ready = ring_reader_poll(trace->reader, file, wait);
+	if (READ_ONCE(trace->start) != READ_ONCE(trace->end))
+		ready |= EPOLLIN | EPOLLRDNORM;
+	return ready;
 }
 
 static void begin_at(struct open_trace *trace, enum ring_start start)
 {
-	trace->start = 0;
-	trace->end = 0;
+	WRITE_ONCE(trace->start, 0);
+	WRITE_ONCE(trace->end, 0);
+	trace->last_ns = 0;
 	ring_reader_start(trace->reader, start);
 	if (!trace->follows)
 		ring_reader_freeze(trace->reader);
@@ -325,9 +334,7 @@ static void create_cpu_files(void)
 }
 
 /**
- * debugfs_files_init - make the files
- *
- * The recorder must be there: a file may be opened as soon as it exists.
+ * debugfs_files_init - make the folder, still empty
  *
  * Context: module load, may sleep.
  * Return: 0, or the error of debugfs, -ENODEV where the kernel has it off.
@@ -340,6 +347,18 @@ int debugfs_files_init(void)
 		       PTR_ERR(renoscope_dir));
 		return PTR_ERR(renoscope_dir);
 	}
+	return 0;
+}
+
+/**
+ * debugfs_files_open - put the files into the folder
+ *
+ * Whoever opens one holds the module, so this comes last in bringing it up.
+ *
+ * Context: module load, may sleep.
+ */
+void debugfs_files_open(void)
+{
 	debugfs_create_file("schema", 0400, renoscope_dir, NULL,
 			    &event_schema_fops);
 	debugfs_create_file("stats", 0400, renoscope_dir, NULL, &stats_fops);
@@ -349,11 +368,10 @@ int debugfs_files_init(void)
 	debugfs_create_file("trace_raw", 0400, renoscope_dir, NULL,
 			    &trace_raw_fops);
 	create_cpu_files();
-	return 0;
 }
 
 /**
- * debugfs_files_exit - take the files away
+ * debugfs_files_exit - take the files and the folder away
  *
  * None is open: each that is holds the module.
  *

@@ -6,6 +6,7 @@
 #define RENOSCOPE_DEBUGFS_FILES_H
 
 int debugfs_files_init(void);
+void debugfs_files_open(void);
 void debugfs_files_exit(void);
 
 #endif /* RENOSCOPE_DEBUGFS_FILES_H */

@@ -5,7 +5,8 @@
  * Everything here runs inside a probe: in softirq or process context, with
  * preemption off, mostly under the socket's lock but for some events without
  * it. So nothing sleeps, allocates or locks, and a field that another CPU may
- * be writing is simply read: each is one machine word.
+ * be writing is simply read. What must fit together, like snd_una and
+ * bytes_acked, is only wanted of sockets whose lock is held.
  *
  * The record keeps no history, so relative sequence numbers come from the
  * socket's own counters. The kernel counts in bytes_received every sequence
@@ -20,9 +21,13 @@
  *	snd_isn = snd_una - bytes_acked - (1 if passive)
  *
  * This holds for connections older than the module, too. Which of them are
- * passive shows in sk_max_ack_backlog, which a child inherits from its
- * listener and nobody else has; after listen(fd, 0) it is 0 and snd_isn comes
- * out one too high.
+ * passive shows in sk_max_ack_backlog, which a child inherits from its listener.
+ *
+ * Where it does not hold: after listen(fd, 0) the backlog is 0, and snd_isn comes
+ * out one too high; a socket that was a listener and then connects keeps its
+ * backlog, and comes out one too low; SYN, data and FIN in one segment (Fast
+ * Open) leave the FIN out of bytes_received; TCP_REPAIR sets the numbers without
+ * counting.
  */
 #include <linux/inet_diag.h>
 #include <linux/ip.h>
@@ -65,10 +70,12 @@ static void set_ipv4(struct in6_addr *address, __be32 ipv4)
 static u64 cookie_of(const struct sock *sk)
 {
 	u64 cookie = atomic64_read(&sk->sk_cookie);
+	u32 halves[2];
 
-	if (unlikely(!cookie))
-		sock_diag_save_cookie((struct sock *)sk, (u32 *)&cookie);
-	return cookie;
+	if (likely(cookie))
+		return cookie;
+	sock_diag_save_cookie((struct sock *)sk, halves);
+	return (u64)halves[1] << 32 | halves[0];
 }
 
 /* What every kind of sock has in its struct sock_common. */
@@ -106,7 +113,8 @@ static u8 sock_flags_of(const struct sock *sk, const struct tcp_sock *tp)
 {
 	u8 flags = 0;
 
-	if (sk->sk_max_ack_backlog && send_side_begun(tp))
+	if (sk->sk_max_ack_backlog && send_side_begun(tp) &&
+	    sk->sk_state != TCP_SYN_SENT)
 		flags |= EVENT_SOCK_passive;
 	if (tp->rx_opt.sack_ok)
 		flags |= EVENT_SOCK_sack;
@@ -118,7 +126,7 @@ static u8 sock_flags_of(const struct sock *sk, const struct tcp_sock *tp)
 		flags |= EVENT_SOCK_ecn;
 	if (tp->is_cwnd_limited)
 		flags |= EVENT_SOCK_cwnd_limited;
-	if (tp->syn_fastopen)
+	if (tp->syn_fastopen || tp->syn_data_acked)
 		flags |= EVENT_SOCK_fastopen;
 	return flags;
 }
@@ -181,6 +189,8 @@ static void capture_timewait(struct tcp_event *event, const struct sock *sk)
 {
 	const struct tcp_timewait_sock *tw = tcp_twsk(sk);
 
+	/* FIN-WAIT-2 too ends its days as a timewait sock. */
+	event->state = READ_ONCE(tw->tw_sk.tw_substate);
 	event->local_port = ntohs(tw->tw_sk.tw_sport);
 	event->snd_nxt = tw->tw_snd_nxt;
 	event->snd_una = tw->tw_snd_nxt;
@@ -284,12 +294,30 @@ static void capture_queues(struct tcp_event *event, const struct sock *listener)
 	event->accept_limit = READ_ONCE(listener->sk_max_ack_backlog);
 }
 
-static u8 max_synack_retries(const struct sock *listener)
+/*
+ * How many timeouts the kernel will wait. reqsk_timer_handler() in
+ * net/ipv4/inet_connection_sock.c is less patient with a listener whose
+ * half-open queue is more than half full of old requests;
+ * tcp_fastopen_synack_timer() grants a Fast Open child one more.
+ */
+static u8 max_synack_retries(const struct sock *sk)
 {
-	const struct net *net = sock_net(listener);
-	u8 of_socket = READ_ONCE(inet_csk(listener)->icsk_syn_retries);
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	u8 of_host = READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_synack_retries);
+	u8 retries = READ_ONCE(icsk->icsk_syn_retries);
+	int length, young;
 
-	return of_socket ?: READ_ONCE(net->ipv4.sysctl_tcp_synack_retries);
+	if (sk->sk_state != TCP_LISTEN)
+		return retries ?: of_host + 1;
+	if (!retries)
+		retries = of_host;
+	length = reqsk_queue_len(&icsk->icsk_accept_queue);
+	young = reqsk_queue_len_young(&icsk->icsk_accept_queue);
+	if (length << 1 <= max(8U, READ_ONCE(sk->sk_max_ack_backlog)))
+		return retries;
+	for (young <<= 1; retries > 2 && length >= young; young <<= 1)
+		retries--;
+	return retries;
 }
 
 /*
@@ -311,7 +339,8 @@ static bool sent_by_timer(const struct sock *sk, const struct request_sock *req)
  *	      the child
  * @req: the request, its counts as tcp:tcp_retransmit_synack sees them
  *
- * rto_us becomes the wait that begins now.
+ * rto_us becomes the wait that begins now. (With Fast Open a duplicate SYN begins
+ * none: the child's timer runs on.)
  *
  * Context: inside that tracepoint, softirq.
  */
@@ -390,22 +419,18 @@ static const struct net *net_of_packet(const struct sk_buff *skb)
 }
 
 /**
- * event_capture_refused - a segment for which there is no socket
- * @event: zeroed but for what the ring owns
+ * event_capture_ends - the two ends of a segment that arrived
+ * @event: the record
  * @skb: the segment as it came in, its network header set
  *
- * Local is where it was sent to, remote where it says it comes from. There is
- * no connection, so there is no cookie.
+ * Local is where it was sent to, remote where it says it comes from.
  *
  * Context: softirq, in the receive path.
  */
-void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb)
+void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb)
 {
-	const struct net *net = net_of_packet(skb);
 	const struct tcphdr *th = tcp_hdr(skb);
 
-	event->netns = net ? net->ns.inum : 0;
-	event->state = TCP_CLOSE;
 	event->local_port = ntohs(th->dest);
 	event->remote_port = ntohs(th->source);
 	if (skb->protocol == htons(ETH_P_IPV6)) {
@@ -417,6 +442,24 @@ void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb)
 		set_ipv4(&event->local_addr, ip_hdr(skb)->daddr);
 		set_ipv4(&event->remote_addr, ip_hdr(skb)->saddr);
 	}
+}
+
+/**
+ * event_capture_refused - a segment for which there is no socket
+ * @event: zeroed but for what the ring owns
+ * @skb: the segment as it came in, its network header set
+ *
+ * There is no connection, so there is no cookie.
+ *
+ * Context: softirq, in the receive path.
+ */
+void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb)
+{
+	const struct net *net = net_of_packet(skb);
+
+	event->netns = net ? net->ns.inum : 0;
+	event->state = TCP_CLOSE;
+	event_capture_ends(event, skb);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_capture_refused);
 

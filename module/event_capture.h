@@ -15,6 +15,7 @@ void event_capture_sock(struct tcp_event *event, const struct sock *sk);
 void event_capture_newborn(struct tcp_event *event, const struct sock *sk);
 void event_capture_request(struct tcp_event *event, const struct sock *listener,
 			   const struct request_sock *req);
+void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_received(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb);

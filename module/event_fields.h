@@ -44,7 +44,7 @@
 	EVENT_FIELD(u64, serial, number,				\
 		"number of this event on its CPU, from 1, without gaps") \
 	EVENT_FIELD(u64, time_ns, ns,					\
-		"CLOCK_MONOTONIC when the event was claimed")		\
+		"CLOCK_MONOTONIC; of lost: that of the record before, 0 if none") \
 	EVENT_FIELD(u64, cookie, cookie,				\
 		"connection id: the kernel's socket cookie, as sk: in ss -e") \
 	EVENT_FIELD(u32, netns, number,					\
@@ -70,7 +70,7 @@
 	EVENT_FIELD(u16, mss, bytes,					\
 		"what one segment may carry now (mss_cache)")		\
 	EVENT_FIELD(u32, snd_isn, sequence,				\
-		"initial sequence number sent, 0 when not chosen yet")	\
+		"initial sequence number sent, 0 when not known (exceptions: event_capture.c)") \
 	EVENT_FIELD(u32, rcv_isn, sequence,				\
 		"initial sequence number received, 0 when not known yet") \
 	EVENT_FIELD(u32, snd_una, sequence,				\
@@ -157,7 +157,7 @@
 	EVENT_FIELD(u8, by_timer, number,				\
 		"1 sent by the timer, 0 in answer to a duplicate SYN")	\
 	EVENT_FIELD(u8, max_retries, number,				\
-		"timeouts after which the request is given up")
+		"timeouts after which it is given up, fewer in a crowded queue")
 
 #define EVENT_CA_STATE_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u8, old_ca_state, ca_state,				\
@@ -195,13 +195,13 @@
 
 /* What the bits of sock_flags say: SOCK_FLAG(name, bit, meaning). */
 #define EVENT_SOCK_FLAGS(SOCK_FLAG)					\
-	SOCK_FLAG(passive, 0, "opened by the peer: a listener's child")	\
+	SOCK_FLAG(passive, 0, "opened by the peer, or a listener before") \
 	SOCK_FLAG(sack, 1, "both ends permit SACK")			\
 	SOCK_FLAG(timestamps, 2, "both ends send timestamps")		\
 	SOCK_FLAG(wscale, 3, "both ends scale windows")			\
 	SOCK_FLAG(ecn, 4, "ECN was negotiated")				\
 	SOCK_FLAG(cwnd_limited, 5, "the congestion window is what holds the sender back") \
-	SOCK_FLAG(fastopen, 6, "the SYN carried a Fast Open option")
+	SOCK_FLAG(fastopen, 6, "opened with TCP Fast Open")
 
 enum event_sock_flag {
 #define SOCK_FLAG_ENUM(name, bit, meaning)	EVENT_SOCK_##name = 1 << (bit),

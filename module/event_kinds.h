@@ -26,7 +26,7 @@
 	EVENT_KIND(reset_sent,						\
 		"a RST is being sent, with the segment that provoked it where there is one") \
 	EVENT_KIND(reset_received,					\
-		"a valid RST arrived for a socket")			\
+		"a RST arrived for a socket, or data after both directions were shut") \
 	EVENT_KIND(destroy,						\
 		"a socket's TCP part is being destroyed; carries its final counts")
 

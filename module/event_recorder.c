@@ -60,8 +60,10 @@ int event_recorder_init(void)
 	struct event_ring *ring = event_ring_create(ring_records);
 
 	if (IS_ERR(ring)) {
-		pr_err("no memory for %u records per CPU; load with a smaller ring_records\n",
-		       ring_records);
+		pr_err("cannot make a ring of %u records per CPU (error %ld)%s\n",
+		       ring_records, PTR_ERR(ring),
+		       PTR_ERR(ring) == -ENOMEM ?
+		       ": no memory; load with a smaller ring_records" : "");
 		return PTR_ERR(ring);
 	}
 	recorder_ring = ring;

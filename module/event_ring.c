@@ -51,9 +51,12 @@
  * -----
  * A reader of all CPUs merges by time. It works in batches: it notes the time,
  * then each CPU's head, and hands out what lies below both. Time is taken after
- * claiming, so whatever was claimed later is also timed later than the batch,
- * and no batch can be overtaken by the next. On one CPU the order is that of
- * the serials, in which a nested writer stands behind the one it interrupted.
+ * claiming, so what is claimed later is timed later than the batch, and batches
+ * do not overlap. Two things blur that by nanoseconds, and are not worth a
+ * barrier for each event: a claim may still be on its way to the other CPUs
+ * when its time is taken, and ktime_get_mono_fast_ns() may step when the clock
+ * is adjusted. On one CPU the order is that of the serials, always, in which a
+ * nested writer stands behind the one it interrupted.
  *
  * Waking
  * ------
@@ -72,6 +75,8 @@
  * read_prepare_sync). Why not relay: it lives by mmap, which debugfs does not
  * forward and lockdown forbids.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/bits.h>
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
@@ -313,7 +318,10 @@ static void arm_wake(struct event_ring *ring)
 
 /* ---- life ------------------------------------------------------------- */
 
-/* A CPU is about to come up: give it slots, unless it has had them before. */
+/*
+ * A CPU is about to come up: give it slots, unless it has had them before. It
+ * comes up without them too: then its events are counted as unwritten.
+ */
 static int ring_prepare_cpu(unsigned int cpu, struct hlist_node *node)
 {
 	struct event_ring *ring = hlist_entry(node, struct event_ring,
@@ -324,7 +332,20 @@ static int ring_prepare_cpu(unsigned int cpu, struct hlist_node *node)
 		return 0;
 	part->slots = vzalloc_node(array_size(ring->records, RING_RECORD_BYTES),
 				   cpu_to_node(cpu));
-	return part->slots ? 0 : -ENOMEM;
+	if (part->slots)
+		return 0;
+	pr_warn("CPU %u has no ring: its events will be lost\n", cpu);
+	return 0;
+}
+
+static bool running_cpus_have_slots(const struct event_ring *ring)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (!per_cpu_ptr(ring->cpus, cpu)->slots)
+			return false;
+	return true;
 }
 
 static void free_slots(struct event_ring *ring)
@@ -392,8 +413,14 @@ struct event_ring *event_ring_create(unsigned int records)
 				       &ring->hotplug_node);
 	if (err)
 		goto err_hotplug;
+	err = -ENOMEM;
+	if (!running_cpus_have_slots(ring))
+		goto err_instance;
 	return ring;
 
+err_instance:
+	cpuhp_state_remove_instance_nocalls(ring->hotplug_state,
+					    &ring->hotplug_node);
 err_hotplug:
 	cpuhp_remove_multi_state(ring->hotplug_state);
 err_cpus:
@@ -547,7 +574,7 @@ static void begin_batch(struct ring_reader *reader)
 	unsigned int cpu;
 
 	reader->horizon_ns = ktime_get_mono_fast_ns();
-	/* Claims timed before the horizon must show in the heads. */
+	/* The heads after the time; see "Order". */
 	smp_mb();
 	for_each_possible_cpu(cpu)
 		reader->cursors[cpu].end =
@@ -627,8 +654,7 @@ static enum ring_next peek(const struct ring_reader *reader,
 	/* Pairs with the release in event_ring_publish(). */
 	verdict = judge(smp_load_acquire(&slot->serial), cursor->next);
 	if (verdict == RING_NEXT_RECORD) {
-		/* Races with the next writer; the second look finds out. */
-		time_ns = data_race(slot->time_ns);
+		time_ns = READ_ONCE(slot->time_ns);
 		/* Pairs with smp_wmb() in event_ring_claim(). */
 		smp_rmb();
 		verdict = judge(READ_ONCE(slot->serial), cursor->next);
@@ -734,7 +760,8 @@ bool ring_reader_ready(struct ring_reader *reader)
 		u64 last = reader->frozen ? cursor->end :
 			   head_of(per_cpu_ptr(reader->ring->cpus, cpu));
 
-		if (reads_cpu(reader, cpu) && cursor->next <= last)
+		/* Polling races with a read of the same file; either is true. */
+		if (reads_cpu(reader, cpu) && data_race(cursor->next) <= last)
 			return true;
 	}
 	return false;
@@ -767,6 +794,15 @@ enum ring_next ring_reader_next(struct ring_reader *reader,
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_next);
 
+/* Look, arm, and look again: what came in between is not slept through. */
+static bool ready_or_armed(struct ring_reader *reader)
+{
+	if (ring_reader_ready(reader))
+		return true;
+	arm_wake(reader->ring);
+	return ring_reader_ready(reader);
+}
+
 /**
  * ring_reader_wait - sleep until there is something to read
  * @reader: the reader
@@ -776,23 +812,8 @@ EXPORT_SYMBOL_IF_KUNIT(ring_reader_next);
  */
 int ring_reader_wait(struct ring_reader *reader)
 {
-	struct event_ring *ring = reader->ring;
-	DEFINE_WAIT(wait);
-	int err = 0;
-
-	while (!ring_reader_ready(reader)) {
-		prepare_to_wait(&ring->readers, &wait, TASK_INTERRUPTIBLE);
-		arm_wake(ring);
-		if (ring_reader_ready(reader))
-			break;
-		if (signal_pending(current)) {
-			err = -ERESTARTSYS;
-			break;
-		}
-		schedule();
-	}
-	finish_wait(&ring->readers, &wait);
-	return err;
+	return wait_event_interruptible(reader->ring->readers,
+					ready_or_armed(reader));
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_wait);
 
@@ -809,8 +830,8 @@ __poll_t ring_reader_poll(struct ring_reader *reader, struct file *file,
 			  poll_table *wait)
 {
 	poll_wait(file, &reader->ring->readers, wait);
-	if (!ring_reader_ready(reader))
-		arm_wake(reader->ring);
+	/* Ready or not: an edge-triggered epoll will not ask again. */
+	arm_wake(reader->ring);
 	return ring_reader_ready(reader) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_poll);

@@ -137,8 +137,9 @@ static void put_synack(struct text *text, const struct tcp_event *event)
 	put_ms(text, "since_first", event->since_synack_us);
 	put_ms(text, "first_wait", event->synack_timeout_us);
 	put_ms(text, "next_wait", event->rto_us);
-	put(text, " half_open=%u accept_queue=%u/%u", event->half_open,
-	    event->accept_queue, event->accept_limit);
+	if (event->half_open || event->accept_queue || event->accept_limit)
+		put(text, " half_open=%u accept_queue=%u/%u", event->half_open,
+		    event->accept_queue, event->accept_limit);
 }
 
 static void put_totals(struct text *text, const struct tcp_event *event)
@@ -168,9 +169,10 @@ static void put_detail(struct text *text, const struct tcp_event *event)
 		put_synack(text, event);
 		break;
 	case EVENT_KIND_reset_sent:
-		put(text, " reason=%s(%u)",
-		    event_reset_reason_name(event->reset_reason),
-		    event->reset_reason);
+		if (COMPAT_RESET_REASONS)
+			put(text, " reason=%s(%u)",
+			    event_reset_reason_name(event->reset_reason),
+			    event->reset_reason);
 		break;
 	case EVENT_KIND_destroy:
 		put_totals(text, event);

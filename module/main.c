@@ -7,7 +7,10 @@
  *	kernel TCP -> tracepoint_probes -> event_capture -> event_recorder
  *	-> event_ring -> debugfs_files -> scripts/renoscope
  *
- * This file is the order of bring-up, and nothing else.
+ * This file is the order of bring-up, and nothing else. The order has a law: no
+ * step that can fail comes after one by which somebody could take hold of the
+ * module (a congestion control's name, a file). When init fails the kernel frees
+ * the module without asking who holds it.
  */
 #include <linux/module.h>
 
@@ -23,22 +26,23 @@ static int __init renoscope_init(void)
 	err = event_recorder_init();
 	if (err)
 		goto err_recorder;
-	err = reno_congestion_init();
-	if (err)
-		goto err_congestion;
 	err = debugfs_files_init();
 	if (err)
 		goto err_debugfs;
 	err = tracepoint_probes_init();
 	if (err)
 		goto err_probes;
+	err = reno_congestion_init();
+	if (err)
+		goto err_congestion;
+	debugfs_files_open();
 	return 0;
 
+err_congestion:
+	tracepoint_probes_exit();
 err_probes:
 	debugfs_files_exit();
 err_debugfs:
-	reno_congestion_exit();
-err_congestion:
 	event_recorder_exit();
 err_recorder:
 	return err;
@@ -46,9 +50,9 @@ err_recorder:
 
 static void __exit renoscope_exit(void)
 {
+	reno_congestion_exit();
 	tracepoint_probes_exit();
 	debugfs_files_exit();
-	reno_congestion_exit();
 	event_recorder_exit();
 }
 

@@ -24,7 +24,9 @@
  *  ca_state		tcp:tcp_cong_state_set, before the new state is stored
  *  reset_sent		tcp:tcp_send_reset, before the RST to a received segment
  *			goes out, after one sent of our own accord
- *  reset_received	tcp:tcp_receive_reset, on entry to tcp_reset()
+ *  reset_received	tcp:tcp_receive_reset, on entry to tcp_reset(): for a
+ *			valid RST, and for data that comes after both directions
+ *			were shut; then a reset_sent of the same socket follows
  *  destroy		tcp:tcp_destroy_sock, on entry to tcp_v4_destroy_sock()
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -131,6 +133,8 @@ static void probe_reset_sent(COMPAT_SEND_RESET_ARGUMENTS)
 		event_capture_sock(event, sk);
 	else if (skb)
 		event_capture_refused(event, skb);
+	if (sk && skb && sk->sk_state == TCP_LISTEN)
+		event_capture_ends(event, skb);	/* a listener has no peer */
 	if (skb)
 		event_capture_received(event, skb);
 	event->reset_reason = COMPAT_RESET_REASON;
@@ -211,11 +215,12 @@ static struct source sources[] = {
 	SOURCE("tcp", "tcp_destroy_sock", destroy),
 };
 
+#define ALL_KINDS	GENMASK_ULL(EVENT_KIND_END - 1, EVENT_KIND_NONE + 1)
+
 /* Guards sources[] and the three below. */
 static DEFINE_MUTEX(sources_lock);
 static bool sources_live;		/* between init and exit */
-static u64 wanted_kinds = GENMASK_ULL(EVENT_KIND_END - 1,
-				      EVENT_KIND_NONE + 1);
+static u64 wanted_kinds = ALL_KINDS;
 
 static void attach_source(struct source *source)
 {
@@ -268,17 +273,8 @@ static void find_tracepoint(struct tracepoint *tracepoint, void *unused)
 /* One word of the parameter into @kinds. */
 static int add_word(const char *word, size_t length, u64 *kinds)
 {
-	int kind;
+	int kind = event_kind_by_name(word, length);
 
-	if (length == 3 && !strncmp(word, "all", length)) {
-		*kinds = GENMASK_ULL(EVENT_KIND_END - 1, EVENT_KIND_NONE + 1);
-		return 0;
-	}
-	if (length == 4 && !strncmp(word, "none", length)) {
-		*kinds = 0;
-		return 0;
-	}
-	kind = event_kind_by_name(word, length);
 	if (kind < 0 || kind == EVENT_KIND_lost) {
 		pr_err("events: '%.*s' is no kind of event; cat schema in debugfs lists them\n",
 		       (int)length, word);
@@ -293,8 +289,19 @@ static int parse_kinds(const char *text, u64 *kinds)
 	const char *separators = "\n, ";
 	int err = 0;
 
+	if (sysfs_streq(text, "all")) {
+		*kinds = ALL_KINDS;
+		return 0;
+	}
 	*kinds = 0;
+	if (sysfs_streq(text, "none"))
+		return 0;
+
 	text += strspn(text, separators);
+	if (!*text) {
+		pr_err("events: no kind is named; to record nothing write none\n");
+		return -EINVAL;
+	}
 	while (*text && !err) {
 		size_t length = strcspn(text, separators);
 
@@ -364,7 +371,7 @@ int tracepoint_probes_init(void)
 		if (sources[i].tracepoint)
 			any = true;
 	if (!any) {
-		pr_err("this kernel has no TCP tracepoints (CONFIG_TRACEPOINTS)\n");
+		pr_err("this kernel has none of TCP's tracepoints\n");
 		return -ENOENT;
 	}
 

@@ -19,6 +19,7 @@ WARN = "warn"
 FAIL = "FAIL"
 
 OLDEST_KERNEL = (6, 1)
+TESTED_KERNELS = ((6, 1), (6, 12))
 NEEDED_CONFIG = ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT")
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
@@ -73,8 +74,9 @@ class Doctor:
             int(version[1]), int(version[2])) >= OLDEST_KERNEL
         wide = "64" in machine or machine == "s390x"
         if new_enough and wide:
-            yield Check(GOOD, f"kernel {release} on {machine}: 6.1 or later, "
-                        "64 bit")
+            tested = (int(version[1]), int(version[2])) in TESTED_KERNELS
+            yield Check(GOOD, f"kernel {release} on {machine}: 64 bit, " + (
+                "tested" if tested else "not older than 6.1, not tested"))
         if not new_enough:
             yield Check(FAIL, f"kernel {release} is older than 6.1",
                         f"{image}, then reboot")
@@ -116,7 +118,9 @@ class Doctor:
         text = self._config_text()
         if text is None:
             yield Check(WARN, "the kernel's configuration cannot be read, so "
-                        "what it lacks is not known", "modprobe configs")
+                        "what it lacks is not known",
+                        "apt-get install --reinstall linux-image-"
+                        + self._host.release)
             return
         on = set(re.findall(r"^CONFIG_(\w+)=[ym]$", text, re.MULTILINE))
         lacking = [name for name in NEEDED_CONFIG if name not in on]

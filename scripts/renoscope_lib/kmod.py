@@ -10,6 +10,7 @@ from .host import MODULE, Host
 
 SIGNATURE_END = b"~Module signature appended~\n"
 VERMAGIC = re.compile(rb"\0vermagic=([^\0 ]+)")
+PARAMETER = re.compile(rb"\0parm=([a-z0-9_]+):")
 ELF_MAGIC = b"\x7fELF"
 
 BUILT = Path(__file__).resolve().parents[2] / "module" / f"{MODULE}.ko"
@@ -24,6 +25,11 @@ def built_for(data: bytes) -> str | None:
     """The kernel release a module was built for."""
     found = VERMAGIC.search(data)
     return found.group(1).decode() if found else None
+
+
+def parameters(data: bytes) -> list[str]:
+    """The names of the parameters it takes."""
+    return sorted({name.decode() for name in PARAMETER.findall(data)})
 
 
 def is_signed(data: bytes) -> bool:

@@ -71,7 +71,26 @@ def _check_built_for(path: str, data: bytes, host: Host) -> None:
             NOT_SO)
 
 
-def _choose(path: str | None, host: Host, built: Path) -> list[str]:
+def _check_names(data: bytes, given: Sequence[str]) -> None:
+    """The kernel only logs an unknown parameter, and loads all the same."""
+    known = kmod.parameters(data)
+    for parameter in given:
+        name = parameter.partition("=")[0]
+        if known and name not in known:
+            raise Problem(f"load: there is no parameter {name!r}; there are: "
+                          f"{' '.join(known)}", BAD_INPUT)
+
+
+def _logged(host: Host) -> str:
+    """The module's last word in the kernel's log, which tells a cause best."""
+    result = host.run(["dmesg"])
+    lines = result.stdout.splitlines() if result is not None else []
+    said = [line for line in lines[-20:] if f"{MODULE}: " in line]
+    return said[-1].partition(f"{MODULE}: ")[2] if said else ""
+
+
+def _choose(path: str | None, host: Host, built: Path,
+            parameters: Sequence[str]) -> list[str]:
     """The command that loads the module."""
     if path is None and built.exists():
         path = str(built)
@@ -82,6 +101,7 @@ def _choose(path: str | None, host: Host, built: Path) -> list[str]:
             raise Problem(f"cannot read {path}: {error.strerror}",
                           BAD_INPUT) from None
         _check_built_for(path, data, host)
+        _check_names(data, parameters)
         return ["insmod", path]
     if kmod.installed(host) is None:
         raise Problem(f"there is no {MODULE} to load: neither {built} nor one "
@@ -96,17 +116,20 @@ def load(words: Sequence[str], host: Host, built: Path = kmod.BUILT) -> int:
     if host.module_loaded():
         print(f"{MODULE} is already loaded")
         if parameters:
-            print(f"its parameters stay as they are; `{parameters[0]}` and the "
-                  "like take effect after: renoscope unload")
+            print("its parameters stay as they are; events can be changed in "
+                  f"/sys/module/{MODULE}/parameters, the others after: "
+                  "renoscope unload")
         return OK
-    command = _choose(path, host, built) + parameters
+    command = _choose(path, host, built, parameters) + parameters
     host.need_root("loading a module")
     result = host.run(command)
     if result is None:
         raise Problem(f"there is no {command[0]} on this machine "
                       "(package kmod)", NOT_THERE)
     if result.returncode != 0:
-        raise Problem(_hint(_reason(result.stderr)), NOT_SO)
+        message = _reason(result.stderr)
+        logged = _logged(host) if "parameter was refused" in _hint(message) else ""
+        raise Problem(f"{message}: {logged}" if logged else _hint(message), NOT_SO)
     print(f"loaded: {shlex.join(command)}")
     mount = host.debugfs_mount()
     if mount is None:

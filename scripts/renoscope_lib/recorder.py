@@ -87,8 +87,16 @@ class OutputFile:
             self._fd = 1 if name == "-" else os.open(
                 name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
                 0o600)
+            if self._fd != 1:
+                self._give_to_the_caller()
         except OSError as error:
             raise self._failed(error) from None
+
+    def _give_to_the_caller(self) -> None:
+        """Under sudo the file is for whoever typed the command."""
+        uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+        if os.geteuid() == 0 and uid and gid:
+            os.fchown(self._fd, int(uid), int(gid))
 
     def _failed(self, error: OSError) -> Problem:
         return Problem(f"cannot write {self.name}: {error.strerror}", NOT_SO)

@@ -29,6 +29,9 @@ ARROWS = {
     "retransmit": ">", "synack_retransmit": ">", "reset_sent": ">",
 }
 
+# Here the kernel resets on data as well, and tells of it in the same way.
+SHUT_STATES = ("FIN-WAIT-1", "FIN-WAIT-2")
+
 RESET = "\033[0m"
 COLOURS = {
     "lost": "\033[1;37;41m", "state": "\033[32m", "retransmit": "\033[33m",
@@ -221,7 +224,7 @@ class LineWriter:
         old, new = (self._schema.name_of("ca_state", event[name])
                     for name in ("old_ca_state", "ca_state"))
         if old == new:
-            return f"congestion state set to {new} again"
+            return f"congestion state set to {new}"
         return f"congestion state {old} -> {new}"
 
     def _words_reset_sent(self, event: Event) -> str:
@@ -236,13 +239,14 @@ class LineWriter:
     def _words_reset_received(self, event: Event) -> str:
         state = self._schema.name_of("state", event["state"])
         segment = f" {self._segment(event)}" if has_segment(event) else ""
+        if state in SHUT_STATES:
+            return (f"reset in {state}: RST received, or data after both "
+                    f"directions were shut{segment}")
         return f"RST received in {state}{segment}"
 
     def _words_destroy(self, event: Event) -> str:
-        return (f"destroyed: {event['bytes_acked']} acked, "
-                f"{event['bytes_received']} received (SYN, FIN counted); "
-                f"segments {event['segs_out']} out, {event['segs_in']} in, "
-                f"{event['retrans_segs']} sent again")
+        return (f"destroyed; segments: {event['segs_out']} out, "
+                f"{event['segs_in']} in, {event['retrans_segs']} sent again")
 
     # ---- parts
 
@@ -265,6 +269,9 @@ class LineWriter:
 
     def _where_it_stood(self, event: Event) -> str:
         if event.kind == "synack_retransmit":
+            if not (event["half_open"] or event["accept_queue"]
+                    or event["accept_limit"]):
+                return ""  # a Fast Open child, which is in no queue
             return (f"half-open {event['half_open']}, accept queue "
                     f"{event['accept_queue']} of {event['accept_limit']}")
         parts = self._sequence_parts(event)

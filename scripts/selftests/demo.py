@@ -28,7 +28,18 @@ from renoscope_lib.show import Clock, LineWriter  # noqa: E402
 from renoscope_lib.words import connection  # noqa: E402
 
 DELAY_MS = 20
-RETRANSMITS = 3
+NTH = {1: "first", 2: "second", 3: "third"}
+RETRANSMITS = len(NTH)
+
+LEGEND = """\
+Sequence numbers (seq, ack, una, nxt, rcv) count from each side's ISN. Behind the
+bar is where the connection stood before the event: oldest number not yet
+acknowledged (una), next to send (nxt), next expected (rcv), the congestion window
+in segments (cwnd), the slow start threshold, the smoothed round trip time, and the
+retransmission timeout. Recorded are states, and what an established connection
+receives. The server's socket is born at the handshake's third segment; what the
+kernel keeps in TIME-WAIT is no socket, so the story ends with CLOSED.
+"""
 
 Transcript = list[dict[str, Any]]
 
@@ -45,6 +56,7 @@ class Recording:
         self.file = file
 
     def __enter__(self) -> Recording:
+        self.file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, str(recorder.COMMAND), "record", "--all", str(self.file)])
         wait_until("the recording to begin",
@@ -55,6 +67,7 @@ class Recording:
         self.process.terminate()
         if self.process.wait(timeout=60):
             raise RuntimeError("the recording is not complete")
+        self.file.chmod(0o644)  # for whoever ran the demo
 
 
 def _side(event: Event) -> str:
@@ -99,6 +112,7 @@ def undisturbed(hosts: TwoHosts, out: Path) -> None:
     text = timeline(file, transcript)
     (out / "session.txt").write_text(text + "\n")
     say(text)
+    say("\n" + LEGEND)
 
 
 def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
@@ -111,8 +125,9 @@ def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
         for count in range(1, RETRANSMITS + 1):
             wait_until("a SYN-ACK retransmit", lambda n=count: len(
                 it.events("synack_retransmit")) >= n)
-            say(f"   SYN-ACK sent again, {count} of {RETRANSMITS}")
+            say(f"   SYN-ACK sent again, for the {NTH[count]} time")
         hosts.stop_dropping(SERVER)
+        say("   The next segment is let through.")
         sessions.finish(client, "\n")
         sessions.finish(server)
         wait_for_the_end(hosts)
@@ -131,7 +146,7 @@ def main() -> None:
             "sysctl net.ipv4.tcp_congestion_control=renoscope")
         say("\n== 1. A session of the sample program (>>>> is what the programs say)\n")
         undisturbed(hosts, out)
-        say("\n== 2. The handshake's third segment is lost: the SYN-ACK is sent again\n")
+        say("== 2. The handshake's third segment is dropped, again and again\n")
         lost_third_segment(hosts, out, it)
     say(f"Recordings and text are in {out}:\n  "
         "scripts/renoscope show out/demo/session.renoscope\n  "

@@ -176,6 +176,38 @@ def test_refused_connections() -> None:
                                      event["reset_reason"]) == "NO_SOCKET"
 
 
+def _checksum(data: bytes) -> int:
+    """The Internet checksum, RFC 1071."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def _send_stray_ack(source_port: int, port: int) -> None:
+    """An ACK that belongs to no connection, to loopback."""
+    address = socket.inet_aton("127.0.0.1")
+    head = struct.pack("!HHIIBBHHH", source_port, port, 111, 222, 0x50, 0x10,
+                       1000, 0, 0)
+    pseudo = address + address + struct.pack("!HH", socket.IPPROTO_TCP, len(head))
+    checksum = struct.pack("!H", _checksum(pseudo + head))
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.sendto(head[:16] + checksum + head[18:], ("127.0.0.1", 0))
+
+
+def test_reset_of_a_listener_names_the_peer() -> None:
+    """A stray ACK to a listener: the RST's record has the peer's address and port"""
+    with Recorder() as it, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        _send_stray_ack(4444, port)
+        wait_until("the reset", lambda: it.events("reset_sent"))
+        event = it.events("reset_sent")[0]
+        assert it.state_name(event["state"]) == "LISTEN" and event["cookie"]
+        assert (event["local_port"], event["remote_port"]) == (port, 4444)
+        assert _address(event["remote_addr"]) == "127.0.0.1"
+        assert (event["seg_seq"], event["seg_ack"]) == (111, 222)
+
+
 def test_abort_is_a_reset_from_either_view() -> None:
     """An aborted connection: RST sent by one end, received by the other"""
     with Recorder() as it:

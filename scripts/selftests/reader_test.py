@@ -134,12 +134,41 @@ def test_poll() -> None:
         assert poll.poll(100) == []
         _one_connection()
         assert poll.poll(60_000) == [(fd, select.POLLIN)]
-        while True:
-            try:
-                os.read(fd, 65536)
-            except BlockingIOError:
-                break
+        _read_to_the_end(fd)
+        wait_until("the last events", lambda: poll.poll(0) == [] or
+                   _read_to_the_end(fd))
         assert poll.poll(100) == []
+        os.close(fd)
+
+
+def test_edge_triggered_epoll() -> None:
+    """An edge-triggered epoll is woken again after each time it read everything"""
+    with Recorder():
+        fd = os.open(FOLDER / "trace_raw", os.O_RDONLY | os.O_NONBLOCK)
+        with select.epoll() as epoll:
+            epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+            for _ in range(3):
+                _one_connection()
+                assert epoll.poll(60), "not woken"
+                _read_to_the_end(fd)
+        os.close(fd)
+
+
+def _read_to_the_end(fd: int) -> None:
+    while True:
+        try:
+            os.read(fd, 65536)
+        except BlockingIOError:
+            return
+
+
+def test_poll_on_a_snapshot() -> None:
+    """poll on trace never waits: what is left can be read, and so can the end"""
+    with Recorder():
+        fd = os.open(FOLDER / "trace", os.O_RDONLY)
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        assert poll.poll(60_000) and os.read(fd, 65536) == b""
         os.close(fd)
 
 

@@ -53,7 +53,8 @@ def fake_host(root: Path, **changes) -> FakeHost:
 
 def module_file(release: str = RELEASE, signed: bool = False) -> bytes:
     """What matters of a .ko file."""
-    data = b"\x7fELF...\0license=GPL\0vermagic=%s SMP preempt\0rest" \
+    data = b"\x7fELF...\0license=GPL\0parmtype=x:y\0parm=events:kinds (default all)\0" \
+        b"parm=ring_records:how many\0vermagic=%s SMP preempt\0rest" \
         % release.encode()
     return data + b"signature~Module signature appended~\n" if signed else data
 

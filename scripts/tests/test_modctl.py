@@ -86,6 +86,23 @@ class Load(Machine):
         self.assertEqual(self.host.ran[-1],
                          "modprobe tcp_renoscope ring_records=64")
 
+    def test_unknown_parameter(self) -> None:
+        self.built.write_bytes(module_file())
+        self.load_refused(BAD_INPUT, "no parameter 'event'; there are: events "
+                          "ring_records", "event=state")
+        self.assertEqual(self.host.ran, [])
+
+    def test_refused_parameter_is_told_in_the_modules_words(self) -> None:
+        self.built.write_bytes(module_file())
+        self.host.answers |= {
+            "insmod": (1, "", "insmod: ERROR: could not insert module x.ko: "
+                       "Invalid parameters\n"),
+            "dmesg": (0, "[1.0] tcp_renoscope: events: 'older'\n[2.0] "
+                      "tcp_renoscope: ring_records: '1000' is no power\n"
+                      "[2.1] other\n", "")}
+        self.load_refused(NOT_SO, "Invalid parameters: ring_records: '1000' is "
+                          "no power", "ring_records=1000")
+
     def test_none(self) -> None:
         self.load_refused(NOT_THERE, "there is no tcp_renoscope to load")
 

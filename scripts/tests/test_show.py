@@ -187,7 +187,7 @@ class OtherKinds(unittest.TestCase):
 
     def test_congestion_state_set_again(self) -> None:
         shown = line(Scene().event("ca_state"))
-        self.assertIn("congestion state set to Open again", shown)
+        self.assertIn("congestion state set to Open", shown)
 
     def test_a_listener_has_no_congestion_window(self) -> None:
         scene = Scene()
@@ -227,8 +227,7 @@ class OtherKinds(unittest.TestCase):
         shown = line(Scene().event("destroy", bytes_acked=726,
                                    bytes_received=9, segs_out=5, segs_in=4,
                                    retrans_segs=1))
-        self.assertIn("destroyed: 726 acked, 9 received (SYN, FIN counted); "
-                      "segments 5 out, 4 in, 1 sent again", shown)
+        self.assertIn("destroyed; segments: 5 out, 4 in, 1 sent again", shown)
 
     def test_lost_is_loud_and_always_shown(self) -> None:
         event = Scene().event("lost", cpu=1, serial=5, lost_events=123)
