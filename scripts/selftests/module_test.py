@@ -70,7 +70,7 @@ def test_events_can_change_while_loaded() -> None:
         assert set(recorder.sources().values()) == {"off"}
         events.write_text("reset_sent, destroy")
         before = events.read_text()
-        for bad in ("", "lost", "state;ack", "STATE", "state,none",
+        for bad in ("\n", "lost", "state;ack", "STATE", "state,none",
                     "ack all", "x" * 3000):
             try:
                 events.write_text(bad)
