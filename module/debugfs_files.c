@@ -244,6 +244,11 @@ static int open_trace(struct file *file, int only_cpu, bool text, bool follows)
 	trace->text = text;
 	trace->follows = follows;
 	begin_at(trace, RING_START_FIRST);
+	/*
+	 * There is no position to guard. Left on, the second user of a shared
+	 * file would wait for a blocked read, and take no signal meanwhile.
+	 */
+	file->f_mode &= ~FMODE_ATOMIC_POS;
 	file->private_data = trace;
 	return 0;
 }

@@ -33,6 +33,8 @@ TROUBLE = (
     ("refcount", r"\brefcount_t\b|\bunregister_netdevice: waiting\b"),
     ("memory", r"\blist_(add|del) corruption\b|\bBad page (state|map)\b|\bOut of memory\b"),
     ("memory", r"\bpage allocation failure\b|\bObjects remaining in\b|\bRedzone\b|\bPoison\b"),
+    ("objects", r"\bODEBUG: |\balready present!|\bAttempt to release TCP socket\b"),
+    ("tracing", r"\btcp_renoscope: .*cannot attach\b"),
     ("tracing", r"\bftrace (bug|failed)\b|\bFailed to arm kprobe\b"),
 )
 _ANY = [(kind, re.compile(pattern)) for kind, pattern in TROUBLE]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import struct
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -349,3 +350,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_stdout()
         complain(error.strerror or error)
         return NOT_SO
+    except (RecursionError, OverflowError, struct.error) as error:
+        # numbers and depths that no recorder writes
+        return _failed(Problem(f"damaged input: {error}", BAD_INPUT))

@@ -6,8 +6,9 @@ Some events come before the kernel has finished naming the connection:
  - CLOSED -> SYN-SENT comes before connect() has chosen the local port and the
    ISN.  The next event of the same cookie knows both.
  - LISTEN -> SYN-RECEIVED is a child just cloned from its listener: it has the
-   listener's cookie and no peer.  The kernel finishes it and goes on to
-   SYN-RECEIVED -> something on the same CPU; that event names the child.
+   listener's cookie and no peer.  The kernel finishes it on the same CPU, sets
+   its congestion state and goes on to SYN-RECEIVED -> something, with Fast Open
+   much later; the first event of these names the child.
 
 And the last ones, from CLOSED on, come after it has taken the port away again;
 earlier events of the same cookie knew it.
@@ -67,6 +68,10 @@ class StateNames:
     def __init__(self, schema: Schema) -> None:
         self._names = schema.values.get("state", {})
 
+    def name_of(self, event: Event) -> str:
+        """The state an event shows."""
+        return self._names.get(event["state"], "?")
+
     def change(self, event: Event) -> tuple[str, str] | None:
         """(old, new) of a state event, None of any other."""
         if event.kind != "state":
@@ -115,8 +120,7 @@ class Joiner:
             return
         change = self._states.change(event)
         newborn = self._newborn.get(event["cpu"])
-        if (newborn is not None and change is not None
-                and change[0] == "SYN-RECEIVED"
+        if (newborn is not None and self._is_of_a_child(event, change)
                 and _may_be_child(newborn.event, event)):
             self._adopt(self._newborn.pop(event["cpu"]), event)
         connecting = self._connecting.pop(event["cookie"], None)
@@ -151,6 +155,13 @@ class Joiner:
         newborn.event = filled_from(newborn.event, child, IDENTITY)
         newborn.event.listener = listener
         newborn.waits = False
+
+    def _is_of_a_child(self, event: Event,
+                       change: tuple[str, str] | None) -> bool:
+        """Whether it is the first that a cloned socket tells of itself."""
+        if change is not None:
+            return change[0] == "SYN-RECEIVED"
+        return event.kind == "ca_state" and self._states.name_of(event) == "SYN-RECEIVED"
 
     def _see_whether_it_waits(self, held: _Held) -> None:
         change = self._states.change(held.event)

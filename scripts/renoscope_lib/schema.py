@@ -282,6 +282,8 @@ def parse_schema(text: str) -> Schema:
     """Read what the debugfs file `schema` says."""
     parser = _Parser()
     for number, line in enumerate(text.splitlines(), 1):
+        if not line.isprintable():  # what it says ends up on terminals
+            raise SchemaError(f"broken at line {number}: control characters")
         if not line or line.startswith("#"):
             continue
         try:

@@ -67,6 +67,10 @@ def _check_numbers(events: list[Event], client: int, server: int) -> None:
                  for e in events if e.kind == "ack" and e["cookie"] == client]
     assert (1, 1, 8) in at_client, at_client
     assert (9, 4, 11) in at_client, at_client
+    totals = {e["cookie"]: (e["bytes_acked"], e["bytes_received"])
+              for e in events if e.kind == "destroy"}
+    assert totals[client] == (9, 20), totals          # SYN, 7 bytes, FIN
+    assert totals[server] == (20, 8), totals          # 19 bytes, FIN
     isns = {(e["snd_isn"], e["rcv_isn"]) for e in events
             if e["cookie"] == client and e["rcv_isn"]}
     mirrored = {(e["rcv_isn"], e["snd_isn"]) for e in events

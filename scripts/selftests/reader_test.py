@@ -86,13 +86,40 @@ def test_law_with_a_tiny_ring() -> None:
     """A ring of 16 records: read + lost = written, on each CPU and for each reader"""
     with Recorder("ring_records=16") as it:
         early = it.reader()
-        for _ in range(20):
-            _one_connection()
+        for cpu in os.sched_getaffinity(0):
+            _connections_on(cpu, 20)
+        assert all(counts["written"] > 100 for counts in recorder.stats().values())
         late = it.reader()
         for reader in (early, late):
             read, lost = _law_holds(it, reader)
             assert 0 < read <= 16 * (os.cpu_count() or 1) and lost > 100
             reader.close()
+
+
+def _connections_on(cpu: int, count: int) -> None:
+    """Loopback traffic stays on the CPU of whoever sends it."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        for _ in range(count):
+            _one_connection()
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+def test_shared_file_takes_signals() -> None:
+    """A second user of a file in which somebody waits can still be ended"""
+    with Recorder():
+        fd = os.open(FOLDER / "trace_raw", os.O_RDONLY)
+        readers = [subprocess.Popen(["cat"], stdin=fd, stdout=subprocess.DEVNULL)
+                   for _ in range(2)]
+        for reader in readers:
+            wait_until("both to sleep", lambda r=reader: open(
+                f"/proc/{r.pid}/stat").read().split()[2] == "S")
+        for reader in reversed(readers):
+            reader.terminate()
+            assert reader.wait(timeout=60) == -15
+        os.close(fd)
 
 
 def test_per_cpu_files_add_up() -> None:

@@ -162,6 +162,17 @@ class Newborn(unittest.TestCase):
         self.assertEqual(first["remote_port"], 40112)
         self.assertEqual(first["local_addr"], support.ip(SERVER))
 
+    def test_its_congestion_state_names_it_first(self) -> None:
+        """Fast Open children live on in SYN-RECEIVED, one beside the other."""
+        def named(cookie: int) -> Event:
+            return self.scene.event("ca_state", 0, 0, state=SYN_RECEIVED,
+                                    cookie=cookie, local_addr=SERVER,
+                                    local_port=5000, remote_addr=CLIENT)
+        joined = join([self.birth(), named(CHILD), self.birth(), named(OTHER),
+                       self.grown(), self.grown(cookie=OTHER)])
+        self.assertEqual([e["cookie"] for e in joined],
+                         [CHILD, CHILD, OTHER, OTHER, CHILD, OTHER])
+
     def test_other_cpus_children_are_others(self) -> None:
         """Two children born at once, told apart by their CPUs."""
         joined = join([self.birth(cpu=0), self.birth(cpu=1),

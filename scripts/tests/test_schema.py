@@ -22,6 +22,10 @@ class Parsing(unittest.TestCase):
         for word in words:
             self.assertIn(word, str(caught.exception))
 
+    def test_control_characters_do_not_reach_a_terminal(self) -> None:
+        self.refused(support.schema_text() + "value state 1 \033[2J\n",
+                     "control characters")
+
     def changed(self, old: str, new: str) -> str:
         self.assertEqual(support.schema_text().count(old), 1, old)
         return support.schema_text().replace(old, new)
