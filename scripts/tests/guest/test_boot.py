@@ -98,6 +98,8 @@ def command_line(pid: str) -> bytes:
 
 
 class Passing(unittest.TestCase):
+    maxDiff = None  # what a guest complained of is wanted whole
+
     def assert_passed(self, done: subprocess.CompletedProcess[str]) -> None:
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
