@@ -158,6 +158,18 @@ const char *event_ca_state_name(unsigned int ca_state)
 EXPORT_SYMBOL_IF_KUNIT(event_ca_state_name);
 
 /**
+ * event_tcp_flag_name - RFC 9293's name of a TCP header flag
+ * @bit: its bit in the flag byte, 0 for FIN
+ *
+ * Context: any.
+ * Return: its name, "unknown" for any bit above 7.
+ */
+const char *event_tcp_flag_name(unsigned int bit)
+{
+	return name_in(tcp_flag_names, ARRAY_SIZE(tcp_flag_names), bit);
+}
+
+/**
  * event_reset_reason_name - the kernel's word for why it sent a RST
  * @reason: an enum sk_rst_reason of the running kernel
  *

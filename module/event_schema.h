@@ -80,6 +80,7 @@ extern const unsigned int event_field_groups_count;
 const char *event_kind_name(unsigned int kind);
 const char *event_state_name(unsigned int state);
 const char *event_ca_state_name(unsigned int ca_state);
+const char *event_tcp_flag_name(unsigned int bit);
 const char *event_reset_reason_name(unsigned int reason);
 int event_kind_by_name(const char *name, size_t length);
 int event_schema_show(struct seq_file *file, void *unused);

@@ -78,17 +78,14 @@ static void put_endpoint(struct text *text, const char *name, u8 family,
 
 static void put_flag_names(struct text *text, u8 flags)
 {
-	static const char * const names[] = {
-		"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR",
-	};
 	const char *separator = "";
 	unsigned int bit;
 
 	put(text, " [");
-	for (bit = 0; bit < ARRAY_SIZE(names); bit++) {
+	for (bit = 0; bit < BITS_PER_BYTE; bit++) {
 		if (!(flags & BIT(bit)))
 			continue;
-		put(text, "%s%s", separator, names[bit]);
+		put(text, "%s%s", separator, event_tcp_flag_name(bit));
 		separator = ",";
 	}
 	put(text, "]");

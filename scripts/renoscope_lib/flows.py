@@ -10,8 +10,8 @@ Some events come before the kernel has finished naming the connection:
    its congestion state and goes on to SYN-RECEIVED -> something, with Fast Open
    much later; the first event of these names the child.
 
-And the last ones, from CLOSED on, come after it has taken the port away again;
-earlier events of the same cookie knew it.
+And the last ones, from CLOSED on, may come after it has taken an end away again,
+as when a connect() fails; earlier events of the same cookie knew it.
 
 Joiner remembers who is who, and holds an early event, and whatever comes after
 it, until the missing part has come.  Order never changes.  A view of something
