@@ -22,7 +22,7 @@
  *	----	two cache lines
  *	 16	srtt, rttvar, minimum RTT, RTO
  *	  8	packets out, lost, retransmitted, SACKed
- *	 40	the detail: what one kind alone needs
+ *	 40	the detail: what one kind, or a family of kinds, needs
  *	----	three cache lines
  *
  * The first 152 bytes are wanted by every view, so 128 cannot hold them. The
@@ -137,27 +137,48 @@
 
 #define EVENT_RETRANSMIT_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u32, total_retrans, segments,			\
-		"segments this connection has sent again so far")
+		"segments this connection has sent again so far")	\
+	EVENT_FIELD(u32, retransmit_segs, segments,			\
+		"segments this event stands for")			\
+	EVENT_FIELD(u8, retransmit_cause, retransmit_cause,		\
+		"what made it be sent again")
 
-#define EVENT_SYNACK_RETRANSMIT_FIELDS(EVENT_FIELD)			\
-	EVENT_FIELD(u64, since_synack_us, us,				\
+/*
+ * The life of a request, from the SYN to accept(): all its kinds have these. The
+ * addresses of syn, refused and cookie_checked are the segment's, as the request
+ * is not there yet, or no more.
+ */
+#define EVENT_HANDSHAKE_FIELDS(EVENT_FIELD)				\
+	EVENT_FIELD(u64, listener, cookie,				\
+		"connection id of the listener, 0 when there is none")	\
+	EVENT_FIELD(u32, since_synack_us, us,				\
 		"time since the request's first SYN-ACK")		\
 	EVENT_FIELD(u32, synack_timeout_us, us,				\
 		"the request's first wait, from which the others double") \
 	EVENT_FIELD(u32, half_open, number,				\
-		"requests in the listener's half-open queue")		\
+		"requests in the listener's half-open queue, before this event") \
 	EVENT_FIELD(u32, accept_queue, number,				\
-		"connections waiting in the listener's accept queue")	\
+		"connections waiting in the listener's accept queue, before this event") \
 	EVENT_FIELD(u32, accept_limit, number,				\
-		"the listener's backlog, the limit of both queues")	\
+		"the listener's backlog: the half-open queue is full at it, the accept queue above it") \
+	EVENT_FIELD(u32, syn_backlog, number,				\
+		"tcp_max_syn_backlog; without cookies its last quarter is for proven peers") \
 	EVENT_FIELD(u8, num_retrans, number,				\
-		"SYN-ACKs sent again before this one")			\
+		"SYN-ACKs sent again before this event")		\
 	EVENT_FIELD(u8, num_timeout, number,				\
 		"times the request's timer fired before this event")	\
 	EVENT_FIELD(u8, by_timer, number,				\
-		"1 sent by the timer, 0 in answer to a duplicate SYN")	\
+		"of synack_retransmit: 1 sent by the timer, 0 in answer to a duplicate SYN") \
 	EVENT_FIELD(u8, max_retries, number,				\
-		"timeouts after which it is given up, fewer in a crowded queue")
+		"timeouts after which it is given up, fewer in a crowded queue") \
+	EVENT_FIELD(u8, synack_type, synack_type,			\
+		"of synack: what sort of SYN-ACK")			\
+	EVENT_FIELD(u8, refusal, refusal,				\
+		"of refused: why")					\
+	EVENT_FIELD(u8, request_ending, request_ending,			\
+		"of request_end: why")					\
+	EVENT_FIELD(u8, cookie_verdict, cookie_verdict,			\
+		"of cookie_checked: what came of it")
 
 #define EVENT_CA_STATE_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u8, old_ca_state, ca_state,				\
@@ -181,17 +202,249 @@
 	EVENT_FIELD(u32, retrans_segs, segments,			\
 		"segments sent again")
 
+#define EVENT_TIME_WAIT_FIELDS(EVENT_FIELD)				\
+	EVENT_FIELD(u32, time_wait_us, us,				\
+		"how long it is to last from now on, 0 where nothing was said") \
+	EVENT_FIELD(u8, time_wait_step, time_wait_step,			\
+		"of time_wait: what happened")				\
+	EVENT_FIELD(u8, time_wait_ending, time_wait_ending,		\
+		"of time_wait_end: why")
+
+#define EVENT_RTO_FIELDS(EVENT_FIELD)
+
+#define EVENT_LOSS_PROBE_FIELDS(EVENT_FIELD)				\
+	EVENT_FIELD(u8, probe_retransmits, number,			\
+		"1 the probe is a retransmission, 0 it is new data")
+
+#define EVENT_PROBE_FIELDS(EVENT_FIELD)					\
+	EVENT_FIELD(u8, probe_cause, probe_cause,			\
+		"why it is sent")					\
+	EVENT_FIELD(u8, probes_out, number,				\
+		"probes in a row without an answer, before this one")	\
+	EVENT_FIELD(u8, probe_carries_data, number,			\
+		"1 the window has room again and data goes instead of a probe")
+
+#define EVENT_ZERO_WINDOW_FIELDS(EVENT_FIELD)				\
+	EVENT_FIELD(u8, window_side, window_side,			\
+		"whose receive window it is")				\
+	EVENT_FIELD(u8, window_change, window_change,			\
+		"what became of it")
+
+#define EVENT_ERROR_FIELDS(EVENT_FIELD)					\
+	EVENT_FIELD(u32, sk_error, errno,				\
+		"the error, as in errno")
+
+#define EVENT_BAD_CHECKSUM_FIELDS(EVENT_FIELD)
+
+/*
+ * Options of a segment. Timestamps and four SACK blocks do not fit into a header
+ * together, so the fourth block lies where the timestamps would.
+ */
+#define EVENT_SEGMENT_FIELDS(EVENT_FIELD)				\
+	EVENT_FIELD(u32, tsval, number,					\
+		"timestamp value; with four SACK blocks: left edge of the fourth") \
+	EVENT_FIELD(u32, tsecr, number,					\
+		"timestamp echo reply; with four SACK blocks: right edge of the fourth") \
+	EVENT_FIELD(u32, sack1_left, sequence,				\
+		"left edge of the first SACK block")			\
+	EVENT_FIELD(u32, sack1_right, sequence,				\
+		"right edge of the first SACK block")			\
+	EVENT_FIELD(u32, sack2_left, sequence,				\
+		"left edge of the second")				\
+	EVENT_FIELD(u32, sack2_right, sequence,				\
+		"right edge of the second")				\
+	EVENT_FIELD(u32, sack3_left, sequence,				\
+		"left edge of the third")				\
+	EVENT_FIELD(u32, sack3_right, sequence,				\
+		"right edge of the third")				\
+	EVENT_FIELD(u16, urgent_pointer, number,			\
+		"urgent pointer")					\
+	EVENT_FIELD(u16, option_mss, bytes,				\
+		"MSS option")						\
+	EVENT_FIELD(u8, option_wscale, shift,				\
+		"window scale option")					\
+	EVENT_FIELD(u8, header_words, number,				\
+		"data offset: the TCP header's length in 32-bit words")	\
+	EVENT_FIELD(u8, sack_blocks, number,				\
+		"SACK blocks")						\
+	EVENT_FIELD(u8, segment_flags, segment_flags,			\
+		"direction, and which options it has")
+
+#define EVENT_MARK_FIELDS(EVENT_FIELD)					\
+	EVENT_FIELD(u64, kinds_on, kinds,				\
+		"the kinds recorded from now on: the bit of a kind is its number") \
+	EVENT_FIELD(u8, mark_cause, mark_cause,				\
+		"what was changed")
+
 /* Every detail with the kind it belongs to: EVENT_DETAIL(kind, FIELDS). */
 #define EVENT_DETAILS(EVENT_DETAIL)					\
 	EVENT_DETAIL(lost, EVENT_LOST_FIELDS)				\
 	EVENT_DETAIL(state, EVENT_STATE_FIELDS)				\
 	EVENT_DETAIL(ack, EVENT_ACK_FIELDS)				\
 	EVENT_DETAIL(retransmit, EVENT_RETRANSMIT_FIELDS)		\
-	EVENT_DETAIL(synack_retransmit, EVENT_SYNACK_RETRANSMIT_FIELDS)	\
+	EVENT_DETAIL(synack_retransmit, EVENT_HANDSHAKE_FIELDS)		\
 	EVENT_DETAIL(ca_state, EVENT_CA_STATE_FIELDS)			\
 	EVENT_DETAIL(reset_sent, EVENT_RESET_SENT_FIELDS)		\
 	EVENT_DETAIL(reset_received, EVENT_RESET_RECEIVED_FIELDS)	\
-	EVENT_DETAIL(destroy, EVENT_DESTROY_FIELDS)
+	EVENT_DETAIL(destroy, EVENT_DESTROY_FIELDS)			\
+	EVENT_DETAIL(syn, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(request, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(synack, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(refused, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(completed, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(accepted, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(request_end, EVENT_HANDSHAKE_FIELDS)		\
+	EVENT_DETAIL(cookie_checked, EVENT_HANDSHAKE_FIELDS)		\
+	EVENT_DETAIL(time_wait, EVENT_TIME_WAIT_FIELDS)			\
+	EVENT_DETAIL(time_wait_end, EVENT_TIME_WAIT_FIELDS)		\
+	EVENT_DETAIL(rto, EVENT_RTO_FIELDS)				\
+	EVENT_DETAIL(loss_probe, EVENT_LOSS_PROBE_FIELDS)		\
+	EVENT_DETAIL(probe, EVENT_PROBE_FIELDS)				\
+	EVENT_DETAIL(zero_window, EVENT_ZERO_WINDOW_FIELDS)		\
+	EVENT_DETAIL(error, EVENT_ERROR_FIELDS)				\
+	EVENT_DETAIL(bad_checksum, EVENT_BAD_CHECKSUM_FIELDS)		\
+	EVENT_DETAIL(segment, EVENT_SEGMENT_FIELDS)			\
+	EVENT_DETAIL(mark, EVENT_MARK_FIELDS)
+
+/* Each of these details once: the members of struct tcp_event's union. */
+#define EVENT_DETAIL_LAYOUTS(LAYOUT)					\
+	LAYOUT(EVENT_LOST_FIELDS)					\
+	LAYOUT(EVENT_STATE_FIELDS)					\
+	LAYOUT(EVENT_RETRANSMIT_FIELDS)					\
+	LAYOUT(EVENT_HANDSHAKE_FIELDS)					\
+	LAYOUT(EVENT_CA_STATE_FIELDS)					\
+	LAYOUT(EVENT_RESET_SENT_FIELDS)					\
+	LAYOUT(EVENT_DESTROY_FIELDS)					\
+	LAYOUT(EVENT_TIME_WAIT_FIELDS)					\
+	LAYOUT(EVENT_LOSS_PROBE_FIELDS)					\
+	LAYOUT(EVENT_PROBE_FIELDS)					\
+	LAYOUT(EVENT_ZERO_WINDOW_FIELDS)				\
+	LAYOUT(EVENT_ERROR_FIELDS)					\
+	LAYOUT(EVENT_SEGMENT_FIELDS)					\
+	LAYOUT(EVENT_MARK_FIELDS)
+
+/*
+ * The words that numbers of a unit stand for, counted from 0:
+ * EVENT_WORD(unit, word, meaning). A word's number is written into recordings:
+ * add at the end of a list.
+ */
+#define RETRANSMIT_CAUSE_WORDS(EVENT_WORD)				\
+	EVENT_WORD(retransmit_cause, unknown, "none of the below")	\
+	EVENT_WORD(retransmit_cause, rto, "the retransmission timer fired") \
+	EVENT_WORD(retransmit_cause, fast_retransmit,			\
+		"duplicate ACKs, SACK or RACK told of a loss")		\
+	EVENT_WORD(retransmit_cause, loss_recovery,			\
+		"ACKs after a timeout let the rest of the lost segments go") \
+	EVENT_WORD(retransmit_cause, tail_loss_probe,			\
+		"no ACK came for two round trips")			\
+	EVENT_WORD(retransmit_cause, syn, "a SYN was not answered")	\
+	EVENT_WORD(retransmit_cause, zero_window,			\
+		"the timer fired while the peer's window was zero")
+
+#define SYNACK_TYPE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(synack_type, normal, "for a request that is kept")	\
+	EVENT_WORD(synack_type, fastopen, "for a Fast Open child")	\
+	EVENT_WORD(synack_type, cookie, "with a SYN cookie; nothing is kept")
+
+#define REFUSAL_WORDS(EVENT_WORD)					\
+	EVENT_WORD(refusal, none, "not refused")			\
+	EVENT_WORD(refusal, accept_queue_full, "the accept queue is full") \
+	EVENT_WORD(refusal, half_open_queue_full,			\
+		"the half-open queue is full and SYN cookies are off")	\
+	EVENT_WORD(refusal, unproven_peer,				\
+		"SYN cookies are off and the rest of the queue is for known peers") \
+	EVENT_WORD(refusal, other,					\
+		"no memory, no route, or a policy: the kernel does not say")
+
+#define REQUEST_ENDING_WORDS(EVENT_WORD)				\
+	EVENT_WORD(request_ending, none, "not ended")			\
+	EVENT_WORD(request_ending, expired, "its timer gave it up")	\
+	EVENT_WORD(request_ending, reset_by_peer, "the peer sent a RST") \
+	EVENT_WORD(request_ending, reset_by_us,				\
+		"a segment that does not fit the handshake made us send a RST") \
+	EVENT_WORD(request_ending, listener_gone, "the listener was closed") \
+	EVENT_WORD(request_ending, other,				\
+		"an ICMP error, a lost race, or the end of the namespace")
+
+#define COOKIE_VERDICT_WORDS(EVENT_WORD)				\
+	EVENT_WORD(cookie_verdict, none, "not checked")			\
+	EVENT_WORD(cookie_verdict, valid, "valid: a connection was made of it") \
+	EVENT_WORD(cookie_verdict, invalid, "not a cookie of ours, or too old") \
+	EVENT_WORD(cookie_verdict, valid_refused,			\
+		"valid, but the connection was refused")
+
+#define TIME_WAIT_STEP_WORDS(EVENT_WORD)				\
+	EVENT_WORD(time_wait_step, started, "the full socket makes place for it") \
+	EVENT_WORD(time_wait_step, segment, "a segment arrived in it")	\
+	EVENT_WORD(time_wait_step, timer_set, "its timer was set anew")	\
+	EVENT_WORD(time_wait_step, overflow,				\
+		"there was no room for it: the connection is closed at once")
+
+#define TIME_WAIT_ENDING_WORDS(EVENT_WORD)				\
+	EVENT_WORD(time_wait_ending, none, "not ended")			\
+	EVENT_WORD(time_wait_ending, timer, "its time was over")	\
+	EVENT_WORD(time_wait_ending, reset, "a RST ended it")		\
+	EVENT_WORD(time_wait_ending, new_syn, "a SYN opens the connection anew") \
+	EVENT_WORD(time_wait_ending, reused, "a connect() took its port") \
+	EVENT_WORD(time_wait_ending, other,				\
+		"the end of its namespace, or the kernel does not say")
+
+#define PROBE_CAUSE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(probe_cause, zero_window, "the persist timer fired")	\
+	EVENT_WORD(probe_cause, keepalive, "the keepalive timer fired")	\
+	EVENT_WORD(probe_cause, other, "neither: TCP_REPAIR opens a window")
+
+#define WINDOW_SIDE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(window_side, peer, "the peer's: it holds us back")	\
+	EVENT_WORD(window_side, own, "ours: it holds the peer back")
+
+#define WINDOW_CHANGE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(window_change, closed, "it is zero from now on")	\
+	EVENT_WORD(window_change, opened, "it is zero no more")
+
+#define MARK_CAUSE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(mark_cause, events, "other kinds are recorded now")	\
+	EVENT_WORD(mark_cause, filter, "another filter or sampling holds now") \
+	EVENT_WORD(mark_cause, frozen, "recording stops here")		\
+	EVENT_WORD(mark_cause, thawed, "recording goes on")
+
+/* All lists of words: EVENT_WORD_LIST(unit, WORDS). */
+#define EVENT_WORD_LISTS(EVENT_WORD_LIST)				\
+	EVENT_WORD_LIST(retransmit_cause, RETRANSMIT_CAUSE_WORDS)	\
+	EVENT_WORD_LIST(synack_type, SYNACK_TYPE_WORDS)			\
+	EVENT_WORD_LIST(refusal, REFUSAL_WORDS)				\
+	EVENT_WORD_LIST(request_ending, REQUEST_ENDING_WORDS)		\
+	EVENT_WORD_LIST(cookie_verdict, COOKIE_VERDICT_WORDS)		\
+	EVENT_WORD_LIST(time_wait_step, TIME_WAIT_STEP_WORDS)		\
+	EVENT_WORD_LIST(time_wait_ending, TIME_WAIT_ENDING_WORDS)	\
+	EVENT_WORD_LIST(probe_cause, PROBE_CAUSE_WORDS)			\
+	EVENT_WORD_LIST(window_side, WINDOW_SIDE_WORDS)			\
+	EVENT_WORD_LIST(window_change, WINDOW_CHANGE_WORDS)		\
+	EVENT_WORD_LIST(mark_cause, MARK_CAUSE_WORDS)
+
+/* EVENT_refusal_accept_queue_full and so on. */
+#define EVENT_WORD_ENUM(unit, word, meaning)	EVENT_##unit##_##word,
+#define EVENT_WORD_LIST_ENUM(unit, WORDS)	enum event_##unit { WORDS(EVENT_WORD_ENUM) };
+EVENT_WORD_LISTS(EVENT_WORD_LIST_ENUM)
+#undef EVENT_WORD_LIST_ENUM
+#undef EVENT_WORD_ENUM
+
+/* What the bits of segment_flags say: SEGMENT_FLAG(name, bit, meaning). */
+#define EVENT_SEGMENT_FLAGS(SEGMENT_FLAG)				\
+	SEGMENT_FLAG(outgoing, 0, "we send it; otherwise it came in")	\
+	SEGMENT_FLAG(mss, 1, "has the MSS option")			\
+	SEGMENT_FLAG(wscale, 2, "has the window scale option")		\
+	SEGMENT_FLAG(sack_permitted, 3, "has the SACK permitted option") \
+	SEGMENT_FLAG(timestamps, 4, "has the timestamps option")	\
+	SEGMENT_FLAG(fastopen, 5, "has the Fast Open option")		\
+	SEGMENT_FLAG(other, 6, "has an option not named here")		\
+	SEGMENT_FLAG(unverified, 7, "nothing has verified its checksum yet")
+
+enum event_segment_flag {
+#define SEGMENT_FLAG_ENUM(name, bit, meaning)	EVENT_SEGMENT_##name = 1 << (bit),
+	EVENT_SEGMENT_FLAGS(SEGMENT_FLAG_ENUM)
+#undef SEGMENT_FLAG_ENUM
+};
 
 /* What the bits of sock_flags say: SOCK_FLAG(name, bit, meaning). */
 #define EVENT_SOCK_FLAGS(SOCK_FLAG)					\

@@ -16,7 +16,7 @@
 	EVENT_KIND(state,						\
 		"a socket is about to change its TCP state")		\
 	EVENT_KIND(ack,							\
-		"a segment reached an established connection; its ACK is not processed yet") \
+		"a segment reached a connection; nothing of it is processed yet") \
 	EVENT_KIND(retransmit,						\
 		"a segment was sent again")				\
 	EVENT_KIND(synack_retransmit,					\
@@ -28,7 +28,43 @@
 	EVENT_KIND(reset_received,					\
 		"a RST arrived for a socket, or data after both directions were shut") \
 	EVENT_KIND(destroy,						\
-		"a socket's TCP part is being destroyed; carries its final counts")
+		"a socket's TCP part is being destroyed; carries its final counts") \
+	EVENT_KIND(syn,							\
+		"a SYN reached a listener; what becomes of it follows")	\
+	EVENT_KIND(request,						\
+		"a request enters a listener's half-open queue")	\
+	EVENT_KIND(synack,						\
+		"a request's first SYN-ACK is being sent")		\
+	EVENT_KIND(refused,						\
+		"a listener dropped a SYN, or a handshake's last ACK")	\
+	EVENT_KIND(completed,						\
+		"a handshake is complete, its connection enters the accept queue") \
+	EVENT_KIND(accepted,						\
+		"a process took a connection out of the accept queue")	\
+	EVENT_KIND(request_end,						\
+		"a request left the half-open queue without a connection") \
+	EVENT_KIND(cookie_checked,					\
+		"an ACK without a request was taken for a SYN cookie and checked") \
+	EVENT_KIND(time_wait,						\
+		"TIME-WAIT, or FIN-WAIT-2 in a small sock, begins, begins anew, or sees a segment") \
+	EVENT_KIND(time_wait_end,					\
+		"TIME-WAIT, or FIN-WAIT-2 in a small sock, is over")	\
+	EVENT_KIND(rto,							\
+		"the retransmission timer fired; rto_us is what it waited") \
+	EVENT_KIND(loss_probe,						\
+		"a tail loss probe was sent, new data or a retransmission") \
+	EVENT_KIND(probe,						\
+		"a probe of a zero window, or a keepalive, is being sent") \
+	EVENT_KIND(zero_window,						\
+		"a window, ours or the peer's, closed or opened again")	\
+	EVENT_KIND(error,						\
+		"a socket reports an error to its process")		\
+	EVENT_KIND(bad_checksum,					\
+		"a segment arrived with a wrong checksum")		\
+	EVENT_KIND(segment,						\
+		"a segment on its way in or out, with its options; off by default") \
+	EVENT_KIND(mark,						\
+		"what is recorded was changed; what is missing after it was not asked for")
 
 enum event_kind {
 	EVENT_KIND_NONE,

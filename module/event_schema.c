@@ -110,6 +110,16 @@ static const char * const sock_flag_names[] = {
 	EVENT_SOCK_FLAGS(SOCK_FLAG_NAME)
 };
 
+#define SEGMENT_FLAG_NAME(name, bit, meaning)	[bit] = #name,
+static const char * const segment_flag_names[] = {
+	EVENT_SEGMENT_FLAGS(SEGMENT_FLAG_NAME)
+};
+
+#define WORD_NAME(unit, word, meaning)	#word,
+#define WORD_NAMES(unit, WORDS)		\
+	static const char * const unit##_names[] = { WORDS(WORD_NAME) };
+EVENT_WORD_LISTS(WORD_NAMES)
+
 static const char *name_in(const char * const *names, size_t count,
 			   unsigned int number)
 {
@@ -180,6 +190,14 @@ const char *event_reset_reason_name(unsigned int reason)
 {
 	return compat_reset_reason_name(reason) ?: "unknown";
 }
+
+#define WORD_NAME_FUNCTION(unit, WORDS)					\
+	const char *event_##unit##_name(unsigned int number)		\
+	{								\
+		return name_in(unit##_names, ARRAY_SIZE(unit##_names),	\
+			       number);					\
+	}
+EVENT_WORD_LISTS(WORD_NAME_FUNCTION)
 
 /**
  * event_kind_by_name - the kind that a word names
@@ -257,8 +275,8 @@ int event_schema_show(struct seq_file *file, void *unused)
 
 	seq_puts(file,
 		 "# kind NUMBER NAME MEANING\n"
-		 "# field NAME TYPE OFFSET SIZE UNIT KIND MEANING (KIND: all, or the only one that has it)\n"
-		 "# value UNIT NUMBER NAME (of tcp_flags and sock_flags: NUMBER is the bit)\n");
+		 "# field NAME TYPE OFFSET SIZE UNIT KIND MEANING (KIND: all, or one that has it)\n"
+		 "# value UNIT NUMBER NAME (of tcp_flags, sock_flags and segment_flags: NUMBER is the bit)\n");
 	seq_printf(file, "version %u\n", EVENT_SCHEMA_VERSION);
 	seq_printf(file, "record_bytes %zu\n", sizeof(struct tcp_event));
 	seq_printf(file, "byte_order %s\n",
@@ -275,6 +293,12 @@ int event_schema_show(struct seq_file *file, void *unused)
 		    ARRAY_SIZE(tcp_flag_names));
 	show_values(file, "sock_flags", sock_flag_names,
 		    ARRAY_SIZE(sock_flag_names));
+	show_values(file, "segment_flags", segment_flag_names,
+		    ARRAY_SIZE(segment_flag_names));
+#define SHOW_WORDS(unit, WORDS)	\
+	show_values(file, #unit, unit##_names, ARRAY_SIZE(unit##_names));
+	EVENT_WORD_LISTS(SHOW_WORDS)
+#undef SHOW_WORDS
 	show_reset_reasons(file);
 	return 0;
 }

@@ -28,7 +28,7 @@ struct seq_file;
 #define EVENT_TYPE_addr		struct in6_addr
 
 #define EVENT_MEMBER(type, name, unit, meaning)	EVENT_TYPE_##type name;
-#define EVENT_DETAIL_MEMBERS(kind, FIELDS)	struct { FIELDS(EVENT_MEMBER) };
+#define EVENT_DETAIL_MEMBERS(FIELDS)	struct { FIELDS(EVENT_MEMBER) };
 
 /*
  * One record, as it lies in the ring and in a recording.
@@ -39,7 +39,7 @@ struct seq_file;
 struct tcp_event {
 	EVENT_COMMON_FIELDS(EVENT_MEMBER)
 	union {
-		EVENT_DETAILS(EVENT_DETAIL_MEMBERS)
+		EVENT_DETAIL_LAYOUTS(EVENT_DETAIL_MEMBERS)
 		u8 detail[EVENT_DETAIL_BYTES];
 	};
 };
@@ -77,11 +77,16 @@ struct event_field_group {
 extern const struct event_field_group event_field_groups[];
 extern const unsigned int event_field_groups_count;
 
+/* event_refusal_name(number) and so on: the word for it, "unknown" for any other. */
+#define EVENT_WORD_NAME_DECLARATION(unit, WORDS)	\
+	const char *event_##unit##_name(unsigned int number);
+
 const char *event_kind_name(unsigned int kind);
 const char *event_state_name(unsigned int state);
 const char *event_ca_state_name(unsigned int ca_state);
 const char *event_tcp_flag_name(unsigned int bit);
 const char *event_reset_reason_name(unsigned int reason);
+EVENT_WORD_LISTS(EVENT_WORD_NAME_DECLARATION)
 int event_kind_by_name(const char *name, size_t length);
 int event_schema_show(struct seq_file *file, void *unused);
 
