@@ -37,8 +37,8 @@
 
 #include "debugfs_files.h"
 #include "event_recorder.h"
+#include "event_sources.h"
 #include "event_text.h"
-#include "tracepoint_probes.h"
 
 #define STATS_VERSION	1
 
@@ -315,7 +315,7 @@ static int stats_show(struct seq_file *file, void *unused)
 		seq_printf(file, "cpu %u written %llu oldest %llu unwritten %llu\n",
 			   cpu, stats.written, stats.oldest, stats.unwritten);
 	}
-	tracepoint_probes_show(file);
+	event_sources_show(file);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

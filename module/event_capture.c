@@ -278,20 +278,15 @@ EXPORT_SYMBOL_IF_KUNIT(event_capture_newborn);
  * Microseconds since the request's first SYN-ACK. tcp_make_synack() stamps it
  * with CLOCK_MONOTONIC, the clock of the record.
  */
-static u64 since_first_synack_us(const struct tcp_event *event,
+static u32 since_first_synack_us(const struct tcp_event *event,
 				 const struct request_sock *req)
 {
 	u64 now_us = event->time_ns / NSEC_PER_USEC;
 	u64 first_us = tcp_rsk(req)->snt_synack;
 
-	return first_us && now_us > first_us ? now_us - first_us : 0;
-}
-
-static void capture_queues(struct tcp_event *event, const struct sock *listener)
-{
-	event->half_open = inet_csk_reqsk_queue_len(listener);
-	event->accept_queue = READ_ONCE(listener->sk_ack_backlog);
-	event->accept_limit = READ_ONCE(listener->sk_max_ack_backlog);
+	if (!first_us || now_us <= first_us)
+		return 0;
+	return min_t(u64, now_us - first_us, U32_MAX);
 }
 
 /*
@@ -333,7 +328,100 @@ static bool sent_by_timer(const struct sock *sk, const struct request_sock *req)
 }
 
 /**
- * event_capture_request - a request whose SYN-ACK is sent again
+ * event_capture_listener - whose request it is, and how full its queues are
+ * @event: a record with the handshake's detail
+ * @listener: the listener; anything else, as Fast Open's child, says nothing
+ *
+ * Context: any.
+ */
+void event_capture_listener(struct tcp_event *event, const struct sock *listener)
+{
+	const struct netns_ipv4 *host = &sock_net(listener)->ipv4;
+
+	event->max_retries = max_synack_retries(listener);
+	if (listener->sk_state != TCP_LISTEN)
+		return;
+	event->listener = cookie_of(listener);
+	event->half_open = inet_csk_reqsk_queue_len(listener);
+	event->accept_queue = READ_ONCE(listener->sk_ack_backlog);
+	event->accept_limit = READ_ONCE(listener->sk_max_ack_backlog);
+	event->syn_backlog = READ_ONCE(host->sysctl_max_syn_backlog);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_listener);
+
+/**
+ * event_capture_synack_counts - what a request says of its SYN-ACKs
+ * @event: a record with the handshake's detail
+ * @req: the request
+ *
+ * Context: any.
+ */
+void event_capture_synack_counts(struct tcp_event *event,
+				 const struct request_sock *req)
+{
+	event->since_synack_us = since_first_synack_us(event, req);
+	event->synack_timeout_us = jiffies_to_usecs(req->timeout);
+	event->num_retrans = req->num_retrans;
+	event->num_timeout = req->num_timeout;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_synack_counts);
+
+/**
+ * event_capture_request - a request in one of its moments
+ * @event: zeroed but for what the ring owns
+ * @listener: the socket that owns the request: a listener, with Fast Open the
+ *	      child, or NULL when there is none any more
+ * @req: the request, no matter whether it is in a queue
+ *
+ * Context: any in which both cannot be freed.
+ */
+void event_capture_request(struct tcp_event *event, const struct sock *listener,
+			   const struct request_sock *req)
+{
+	event_capture_sock(event, req_to_sk((struct request_sock *)req));
+	event_capture_synack_counts(event, req);
+	if (listener)
+		event_capture_listener(event, listener);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_request);
+
+/**
+ * event_capture_synack - a SYN-ACK as a segment
+ * @event: the record, its request already captured
+ *
+ * Context: any.
+ */
+void event_capture_synack(struct tcp_event *event)
+{
+	event->seg_seq = event->snd_isn;
+	event->seg_ack = event->rcv_nxt;
+	event->seg_flags = TCPHDR_SYN | TCPHDR_ACK;
+	event->seg_window = min_t(u32, event->rcv_wnd, U16_MAX);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_synack);
+
+/**
+ * event_capture_cookie_request - the request that a SYN cookie stands for
+ * @event: zeroed but for what the ring owns
+ * @listener: the listener
+ * @req: the request, which is forgotten as soon as its SYN-ACK is sent
+ *
+ * It never becomes a connection, so it gets no id. The connection that the
+ * cookie may bring is found by its ends and by snd_isn, the cookie itself.
+ *
+ * Context: softirq, inside tcp_make_synack().
+ */
+void event_capture_cookie_request(struct tcp_event *event,
+				  const struct sock *listener,
+				  const struct request_sock *req)
+{
+	capture_without_cookie(event, req_to_sk((struct request_sock *)req));
+	event_capture_listener(event, listener);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_cookie_request);
+
+/**
+ * event_capture_synack_retransmit - a request whose SYN-ACK is sent again
  * @event: zeroed but for what the ring owns
  * @listener: the socket that owns the request: a listener, or with Fast Open
  *	      the child
@@ -344,31 +432,22 @@ static bool sent_by_timer(const struct sock *sk, const struct request_sock *req)
  *
  * Context: inside that tracepoint, softirq.
  */
-void event_capture_request(struct tcp_event *event, const struct sock *listener,
-			   const struct request_sock *req)
+void event_capture_synack_retransmit(struct tcp_event *event,
+				     const struct sock *listener,
+				     const struct request_sock *req)
 {
 	u32 first_wait_us = jiffies_to_usecs(req->timeout);
 	bool by_timer = sent_by_timer(listener, req);
 
-	event_capture_sock(event, req_to_sk((struct request_sock *)req));
-	event->seg_seq = event->snd_isn;
-	event->seg_ack = event->rcv_nxt;
-	event->seg_flags = TCPHDR_SYN | TCPHDR_ACK;
-	event->seg_window = min_t(u32, event->rcv_wnd, U16_MAX);
+	event_capture_request(event, listener, req);
+	event_capture_synack(event);
 	event->rto_us = synack_wait_after_retransmit_us(first_wait_us,
 							req->num_timeout,
 							by_timer,
 							jiffies_to_usecs(TCP_RTO_MAX));
-	event->since_synack_us = since_first_synack_us(event, req);
-	event->synack_timeout_us = first_wait_us;
-	event->num_retrans = req->num_retrans;
-	event->num_timeout = req->num_timeout;
 	event->by_timer = by_timer;
-	event->max_retries = max_synack_retries(listener);
-	if (listener->sk_state == TCP_LISTEN)
-		capture_queues(event, listener);
 }
-EXPORT_SYMBOL_IF_KUNIT(event_capture_request);
+EXPORT_SYMBOL_IF_KUNIT(event_capture_synack_retransmit);
 
 /* ---- segments --------------------------------------------------------- */
 
@@ -410,6 +489,51 @@ void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb)
 	event->seg_flags = flags;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_capture_sent);
+
+/*
+ * Why is this segment sent again? Each way to __tcp_retransmit_skb() leaves its
+ * mark on the socket: the retransmission timer's handler has cleared icsk_pending
+ * and everybody else has not (tcp_write_timer_handler() in net/ipv4/tcp_timer.c);
+ * only a tail loss probe comes while its own timer is pending and no recovery is
+ * under way (tcp_send_loss_probe() in net/ipv4/tcp_output.c); all others come
+ * through tcp_xmit_retransmit_queue(), in Recovery or in Loss.
+ */
+static u8 retransmit_cause(const struct sock *sk, const struct sk_buff *skb)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+
+	if (TCP_SKB_CB(skb)->tcp_flags & TCPHDR_SYN)
+		return EVENT_retransmit_cause_syn;
+	if (!icsk->icsk_pending && !tcp_sk(sk)->snd_wnd)
+		return EVENT_retransmit_cause_zero_window;
+	if (!icsk->icsk_pending)
+		return EVENT_retransmit_cause_rto;
+	if (icsk->icsk_ca_state == TCP_CA_Recovery)
+		return EVENT_retransmit_cause_fast_retransmit;
+	if (icsk->icsk_ca_state == TCP_CA_Loss)
+		return EVENT_retransmit_cause_loss_recovery;
+	if (icsk->icsk_pending == ICSK_TIME_LOSS_PROBE)
+		return EVENT_retransmit_cause_tail_loss_probe;
+	return EVENT_retransmit_cause_unknown;
+}
+
+/**
+ * event_capture_retransmit - a segment that was sent again, and why
+ * @event: a record of kind retransmit, its socket already captured
+ * @sk: the full socket
+ * @skb: the segment, from its retransmission queue
+ *
+ * Context: inside tcp:tcp_retransmit_skb, under the socket's lock.
+ */
+void event_capture_retransmit(struct tcp_event *event, const struct sock *sk,
+			      const struct sk_buff *skb)
+{
+	event_capture_sent(event, skb);
+	event->total_retrans = tcp_sk(sk)->total_retrans;
+	event->retransmit_segs = tcp_skb_pcount(skb);
+	event->retransmit_cause = retransmit_cause(sk, skb);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_retransmit);
 
 static const struct net *net_of_packet(const struct sk_buff *skb)
 {

@@ -15,6 +15,18 @@ void event_capture_sock(struct tcp_event *event, const struct sock *sk);
 void event_capture_newborn(struct tcp_event *event, const struct sock *sk);
 void event_capture_request(struct tcp_event *event, const struct sock *listener,
 			   const struct request_sock *req);
+void event_capture_listener(struct tcp_event *event, const struct sock *listener);
+void event_capture_synack_counts(struct tcp_event *event,
+				 const struct request_sock *req);
+void event_capture_synack(struct tcp_event *event);
+void event_capture_cookie_request(struct tcp_event *event,
+				  const struct sock *listener,
+				  const struct request_sock *req);
+void event_capture_synack_retransmit(struct tcp_event *event,
+				     const struct sock *listener,
+				     const struct request_sock *req);
+void event_capture_retransmit(struct tcp_event *event, const struct sock *sk,
+			      const struct sk_buff *skb);
 void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_received(struct tcp_event *event, const struct sk_buff *skb);

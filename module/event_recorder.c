@@ -24,6 +24,9 @@ static_assert(offsetof(struct tcp_event, time_ns) ==
 
 static struct event_ring *recorder_ring;
 
+/* The kinds being recorded; the bit of a kind is its number. */
+static u64 kept_kinds;
+
 static unsigned int ring_records = RING_RECORDS_DEFAULT;
 
 static int set_ring_records(const char *text, const struct kernel_param *param)
@@ -92,6 +95,78 @@ struct event_ring *event_recorder_ring(void)
 	return recorder_ring;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
+
+/**
+ * event_recorder_keep_kinds - say which kinds are recorded from now on
+ * @kinds: the bit of a kind is its number
+ *
+ * A probe that has begun its event already will end it.
+ *
+ * Context: any; one caller at a time.
+ */
+void event_recorder_keep_kinds(u64 kinds)
+{
+	WRITE_ONCE(kept_kinds, kinds);
+}
+
+/**
+ * event_recorder_kinds - which kinds are recorded
+ *
+ * Context: any.
+ * Return: the kinds, the bit of each is its number.
+ */
+u64 event_recorder_kinds(void)
+{
+	return READ_ONCE(kept_kinds);
+}
+
+/**
+ * event_begin_sock - begin an event of a socket, if it is wanted
+ * @kind: what happened
+ * @sk: the socket, of any sort; NULL if there is none
+ *
+ * Context: as event_begin().
+ * Return: as event_begin(); NULL too where the kind or the socket is not wanted.
+ */
+struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
+{
+	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+		return NULL;
+	return event_begin(kind);
+}
+
+/**
+ * event_begin_like - begin an event of a segment that was captured before
+ * @kind: what happened
+ * @seen: a record of the caller's own, with who and the segment filled in
+ *
+ * Context: as event_begin().
+ * Return: the record, filled as @seen is; NULL where it is not wanted.
+ */
+struct tcp_event *event_begin_like(enum event_kind kind,
+				   const struct tcp_event *seen)
+{
+	struct tcp_event *event;
+
+	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+		return NULL;
+	event = event_begin(kind);
+	if (!event)
+		return NULL;
+	event->netns = seen->netns;
+	event->family = seen->family;
+	event->state = seen->state;
+	event->local_addr = seen->local_addr;
+	event->remote_addr = seen->remote_addr;
+	event->local_port = seen->local_port;
+	event->remote_port = seen->remote_port;
+	event->seg_seq = seen->seg_seq;
+	event->seg_ack = seen->seg_ack;
+	event->seg_len = seen->seg_len;
+	event->seg_window = seen->seg_window;
+	event->seg_flags = seen->seg_flags;
+	return event;
+}
 
 /**
  * event_begin - begin an event on this CPU

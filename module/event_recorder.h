@@ -8,10 +8,17 @@
 #include "event_ring.h"
 #include "event_schema.h"
 
+struct sock;
+
 int event_recorder_init(void);
 void event_recorder_exit(void);
 struct event_ring *event_recorder_ring(void);
+void event_recorder_keep_kinds(u64 kinds);
+u64 event_recorder_kinds(void);
 struct tcp_event *event_begin(enum event_kind kind);
+struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk);
+struct tcp_event *event_begin_like(enum event_kind kind,
+				   const struct tcp_event *seen);
 void event_end(struct tcp_event *event);
 
 #endif /* RENOSCOPE_EVENT_RECORDER_H */

@@ -11,6 +11,7 @@
 #define RENOSCOPE_KERNEL_COMPAT_H
 
 #include <linux/types.h>
+#include <linux/version.h>
 
 #ifndef CONFIG_64BIT
 #error "renoscope counts events in 64-bit per-CPU words and needs a 64-bit kernel"
@@ -61,5 +62,11 @@ static inline const char *compat_reset_reason_name(unsigned int reason)
 	return NULL;
 }
 #endif
+
+/*
+ * 6.6 takes a window of zero from a segment that brings nothing else that is new
+ * (tcp_may_update_window() in net/ipv4/tcp_input.c). No header shows it.
+ */
+#define COMPAT_ZERO_WINDOW_COUNTS	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0))
 
 #endif /* RENOSCOPE_KERNEL_COMPAT_H */

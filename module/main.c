@@ -4,8 +4,9 @@
  *
  * An event travels upwards through these files:
  *
- *	kernel TCP -> tracepoint_probes -> event_capture -> event_recorder
- *	-> event_ring -> debugfs_files -> scripts/renoscope
+ *	kernel TCP -> tracepoint_probes, gap_probes, segment_hooks
+ *	-> event_capture -> event_recorder -> event_ring -> debugfs_files
+ *	-> scripts/renoscope
  *
  * This file is the order of bring-up, and nothing else. The order has a law: no
  * step that can fail comes after one by which somebody could take hold of the
@@ -16,8 +17,8 @@
 
 #include "debugfs_files.h"
 #include "event_recorder.h"
+#include "event_sources.h"
 #include "reno_congestion.h"
-#include "tracepoint_probes.h"
 
 static int __init renoscope_init(void)
 {
@@ -29,9 +30,9 @@ static int __init renoscope_init(void)
 	err = debugfs_files_init();
 	if (err)
 		goto err_debugfs;
-	err = tracepoint_probes_init();
+	err = event_sources_init();
 	if (err)
-		goto err_probes;
+		goto err_sources;
 	err = reno_congestion_init();
 	if (err)
 		goto err_congestion;
@@ -39,8 +40,8 @@ static int __init renoscope_init(void)
 	return 0;
 
 err_congestion:
-	tracepoint_probes_exit();
-err_probes:
+	event_sources_exit();
+err_sources:
 	debugfs_files_exit();
 err_debugfs:
 	event_recorder_exit();
@@ -51,7 +52,7 @@ err_recorder:
 static void __exit renoscope_exit(void)
 {
 	reno_congestion_exit();
-	tracepoint_probes_exit();
+	event_sources_exit();
 	debugfs_files_exit();
 	event_recorder_exit();
 }

@@ -28,6 +28,8 @@
  *			valid RST, and for data that comes after both directions
  *			were shut; then a reset_sent of the same socket follows
  *  destroy		tcp:tcp_destroy_sock, on entry to tcp_v4_destroy_sock()
+ *  error		sock:inet_sk_error_report, before the process is woken
+ *  bad_checksum	tcp:tcp_bad_csum, before the segment is dropped
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -45,6 +47,7 @@
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "kernel_compat.h"
+#include "receive_gaps.h"
 #include "tracepoint_probes.h"
 
 /* ---- the probes ------------------------------------------------------- */
@@ -62,7 +65,7 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 
 	if (sk->sk_protocol != IPPROTO_TCP)	/* MPTCP, SCTP and DCCP share it */
 		return;
-	event = event_begin(EVENT_KIND_state);
+	event = event_begin_sock(EVENT_KIND_state, sk);
 	if (!event)
 		return;
 	if (old_state == TCP_LISTEN && new_state == TCP_SYN_RECV)
@@ -78,42 +81,37 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 
 static void probe_ack(void *data, struct sock *sk, struct sk_buff *skb)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_ack);
-
-	if (!event)
-		return;
-	event_capture_sock(event, sk);
-	event_capture_received(event, skb);
-	event_end(event);
+	record_received(sk, skb);
 }
 
 static void probe_retransmit(void *data, const struct sock *sk,
 			     const struct sk_buff *skb)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_retransmit);
+	struct tcp_event *event = event_begin_sock(EVENT_KIND_retransmit, sk);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
-	event_capture_sent(event, skb);
-	event->total_retrans = tcp_sk(sk)->total_retrans;
+	event_capture_retransmit(event, sk, skb);
 	event_end(event);
 }
 
 static void probe_synack_retransmit(void *data, const struct sock *sk,
 				    const struct request_sock *req)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_synack_retransmit);
+	const struct sock *as_sock = req_to_sk((struct request_sock *)req);
+	struct tcp_event *event;
 
+	event = event_begin_sock(EVENT_KIND_synack_retransmit, as_sock);
 	if (!event)
 		return;
-	event_capture_request(event, sk, req);
+	event_capture_synack_retransmit(event, sk, req);
 	event_end(event);
 }
 
 static void probe_ca_state(void *data, struct sock *sk, const u8 ca_state)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_ca_state);
+	struct tcp_event *event = event_begin_sock(EVENT_KIND_ca_state, sk);
 
 	if (!event)
 		return;
@@ -125,41 +123,56 @@ static void probe_ca_state(void *data, struct sock *sk, const u8 ca_state)
 
 static void probe_reset_sent(COMPAT_SEND_RESET_ARGUMENTS)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_reset_sent);
-
-	if (!event)
-		return;
-	if (sk)
-		event_capture_sock(event, sk);
-	else if (skb)
-		event_capture_refused(event, skb);
-	if (sk && skb && sk->sk_state == TCP_LISTEN)
-		event_capture_ends(event, skb);	/* a listener has no peer */
-	if (skb)
-		event_capture_received(event, skb);
-	event->reset_reason = COMPAT_RESET_REASON;
-	event_end(event);
+	record_reset_sent(sk, skb, COMPAT_RESET_REASON);
 }
 
 static void probe_reset_received(void *data, struct sock *sk)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_reset_received);
+	struct tcp_event *event;
 
+	event = event_begin_sock(EVENT_KIND_reset_received, sk);
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
+	capture_reset_segment(event, sk);
 	event_end(event);
 }
 
 static void probe_destroy(void *data, struct sock *sk)
 {
-	struct tcp_event *event = event_begin(EVENT_KIND_destroy);
+	struct tcp_event *event = event_begin_sock(EVENT_KIND_destroy, sk);
 
 	if (!event)
 		return;
 	event_capture_sock(event, sk);
 	event_capture_totals(event, sk);
 	event_end(event);
+}
+
+static void probe_error(void *data, const struct sock *sk)
+{
+	struct tcp_event *event;
+
+	if (sk->sk_protocol != IPPROTO_TCP || !sk_is_inet(sk))
+		return;
+	event = event_begin_sock(EVENT_KIND_error, sk);
+	if (!event)
+		return;
+	event_capture_sock(event, sk);
+	event->sk_error = READ_ONCE(sk->sk_err);
+	event_end(event);
+}
+
+static void probe_bad_checksum(void *data, const struct sk_buff *skb)
+{
+	struct tcp_event seen = {};
+	struct tcp_event *event;
+
+	event_capture_refused(&seen, skb);
+	event_capture_received(&seen, skb);
+	event = event_begin_like(EVENT_KIND_bad_checksum, &seen);
+	if (event)
+		event_end(event);
 }
 
 /* Never called: compiling it is the check. */
@@ -173,13 +186,16 @@ static void __maybe_unused check_probe_types(void)
 	check_trace_callback_type_tcp_send_reset(probe_reset_sent);
 	check_trace_callback_type_tcp_receive_reset(probe_reset_received);
 	check_trace_callback_type_tcp_destroy_sock(probe_destroy);
+	check_trace_callback_type_inet_sk_error_report(probe_error);
+	check_trace_callback_type_tcp_bad_csum(probe_bad_checksum);
 }
 
 /* ---- the sources ------------------------------------------------------ */
 
 /**
  * struct source - a tracepoint and the probe that goes on it
- * @kind: what the probe records
+ * @words: the kinds that the probe records, comma-separated
+ * @kinds: the same as bits, each the number of its kind
  * @system: the tracepoint's ftrace system, for people
  * @name: the tracepoint's name
  * @probe: the function
@@ -188,7 +204,8 @@ static void __maybe_unused check_probe_types(void)
  * @error: why attaching failed last, 0 if it did not
  */
 struct source {
-	enum event_kind kind;
+	const char *words;
+	u64 kinds;
 	const char *system;
 	const char *name;
 	void *probe;
@@ -197,8 +214,12 @@ struct source {
 	int error;
 };
 
-#define SOURCE(system_, name_, kind_) {					\
-	.kind = EVENT_KIND_##kind_,					\
+#define SOURCE(system_, name_, kind_)					\
+	SOURCE_OF(system_, name_, kind_, #kind_,			\
+		  BIT_ULL(EVENT_KIND_##kind_))
+#define SOURCE_OF(system_, name_, kind_, words_, kinds_) {		\
+	.words = words_,						\
+	.kinds = kinds_,						\
 	.system = system_,						\
 	.name = name_,							\
 	.probe = (void *)probe_##kind_,					\
@@ -206,21 +227,17 @@ struct source {
 
 static struct source sources[] = {
 	SOURCE("sock", "inet_sock_set_state", state),
-	SOURCE("tcp", "tcp_probe", ack),
+	SOURCE_OF("tcp", "tcp_probe", ack, "ack,zero_window",
+		  BIT_ULL(EVENT_KIND_ack) | BIT_ULL(EVENT_KIND_zero_window)),
 	SOURCE("tcp", "tcp_retransmit_skb", retransmit),
 	SOURCE("tcp", "tcp_retransmit_synack", synack_retransmit),
 	SOURCE("tcp", "tcp_cong_state_set", ca_state),
 	SOURCE("tcp", "tcp_send_reset", reset_sent),
 	SOURCE("tcp", "tcp_receive_reset", reset_received),
 	SOURCE("tcp", "tcp_destroy_sock", destroy),
+	SOURCE("sock", "inet_sk_error_report", error),
+	SOURCE("tcp", "tcp_bad_csum", bad_checksum),
 };
-
-#define ALL_KINDS	GENMASK_ULL(EVENT_KIND_END - 1, EVENT_KIND_NONE + 1)
-
-/* Guards sources[] and the three below. */
-static DEFINE_MUTEX(sources_lock);
-static bool sources_live;		/* between init and exit */
-static u64 wanted_kinds = ALL_KINDS;
 
 static void attach_source(struct source *source)
 {
@@ -230,33 +247,13 @@ static void attach_source(struct source *source)
 	if (source->error)
 		pr_warn("%s:%s: cannot attach (error %d); no %s events\n",
 			source->system, source->name, source->error,
-			event_kind_name(source->kind));
+			source->words);
 }
 
 static void detach_source(struct source *source)
 {
 	tracepoint_probe_unregister(source->tracepoint, source->probe, NULL);
 	source->attached = false;
-}
-
-/* Bring every source into the state that wanted_kinds asks for. */
-static void apply_wanted(void)
-{
-	size_t i;
-
-	lockdep_assert_held(&sources_lock);
-	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		struct source *source = &sources[i];
-		bool wanted = sources_live &&
-			      (wanted_kinds & BIT_ULL(source->kind));
-
-		if (!source->tracepoint)
-			continue;
-		if (wanted && !source->attached)
-			attach_source(source);
-		else if (!wanted && source->attached)
-			detach_source(source);
-	}
 }
 
 static void find_tracepoint(struct tracepoint *tracepoint, void *unused)
@@ -268,132 +265,51 @@ static void find_tracepoint(struct tracepoint *tracepoint, void *unused)
 			sources[i].tracepoint = tracepoint;
 }
 
-/* ---- the parameter ---------------------------------------------------- */
-
-/* One word of the parameter into @kinds. */
-static int add_word(const char *word, size_t length, u64 *kinds)
-{
-	int kind = event_kind_by_name(word, length);
-
-	if (kind < 0 || kind == EVENT_KIND_lost) {
-		pr_err("events: '%.*s' is no kind of event; cat schema in debugfs lists them\n",
-		       (int)length, word);
-		return -EINVAL;
-	}
-	*kinds |= BIT_ULL(kind);
-	return 0;
-}
-
-static int parse_kinds(const char *text, u64 *kinds)
-{
-	const char *separators = "\n, ";
-	int err = 0;
-
-	if (sysfs_streq(text, "all")) {
-		*kinds = ALL_KINDS;
-		return 0;
-	}
-	*kinds = 0;
-	if (sysfs_streq(text, "none"))
-		return 0;
-
-	text += strspn(text, separators);
-	if (!*text) {
-		pr_err("events: no kind is named; to record nothing write none\n");
-		return -EINVAL;
-	}
-	while (*text && !err) {
-		size_t length = strcspn(text, separators);
-
-		err = add_word(text, length, kinds);
-		text += length;
-		text += strspn(text, separators);
-	}
-	return err;
-}
-
-static int set_events(const char *text, const struct kernel_param *param)
-{
-	u64 kinds;
-	int err = parse_kinds(text, &kinds);
-
-	if (err)
-		return err;
-	mutex_lock(&sources_lock);
-	wanted_kinds = kinds;
-	apply_wanted();
-	mutex_unlock(&sources_lock);
-	return 0;
-}
-
-static int get_events(char *text, const struct kernel_param *param)
-{
-	size_t i, length = 0;
-
-	mutex_lock(&sources_lock);
-	for (i = 0; i < ARRAY_SIZE(sources); i++)
-		if (wanted_kinds & BIT_ULL(sources[i].kind))
-			length += scnprintf(text + length, PAGE_SIZE - length,
-					    "%s%s", length ? "," : "",
-					    event_kind_name(sources[i].kind));
-	mutex_unlock(&sources_lock);
-	length += scnprintf(text + length, PAGE_SIZE - length, "%s\n",
-			    length ? "" : "none");
-	return length;
-}
-
-static const struct kernel_param_ops events_ops = {
-	.set = set_events,
-	.get = get_events,
-};
-module_param_cb(events, &events_ops, NULL, 0644);
-MODULE_PARM_DESC(events,
-		 "kinds of events to record, comma-separated, or all, or none (default all)");
-
-/* ---- life ------------------------------------------------------------- */
+/* ---- for event_sources ------------------------------------------------ */
 
 /**
- * tracepoint_probes_init - find the tracepoints and attach what is wanted
- *
- * From here on events flow into the recorder.
+ * tracepoint_probes_find - find the tracepoints
  *
  * Context: module load, may sleep.
  * Return: 0, or -ENOENT if the kernel has none of the tracepoints, so that
- * nothing could ever be recorded.
+ * hardly anything could ever be recorded.
  */
-int tracepoint_probes_init(void)
+int tracepoint_probes_find(void)
 {
-	bool any = false;
 	size_t i;
 
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
 	for (i = 0; i < ARRAY_SIZE(sources); i++)
 		if (sources[i].tracepoint)
-			any = true;
-	if (!any) {
-		pr_err("this kernel has none of TCP's tracepoints\n");
-		return -ENOENT;
-	}
-
-	mutex_lock(&sources_lock);
-	sources_live = true;
-	apply_wanted();
-	mutex_unlock(&sources_lock);
-	return 0;
+			return 0;
+	pr_err("this kernel has none of TCP's tracepoints\n");
+	return -ENOENT;
 }
 
 /**
- * tracepoint_probes_exit - detach everything and wait for the last probe
+ * tracepoint_probes_apply - attach what is wanted, detach what is not
+ * @kinds: the kinds wanted, the bit of each is its number
  *
- * Context: module unload, sleeps.
+ * A detached probe may still be running: tracepoint_synchronize_unregister()
+ * waits for it.
+ *
+ * Context: may sleep; one caller at a time.
  */
-void tracepoint_probes_exit(void)
+void tracepoint_probes_apply(u64 kinds)
 {
-	mutex_lock(&sources_lock);
-	sources_live = false;
-	apply_wanted();
-	mutex_unlock(&sources_lock);
-	tracepoint_synchronize_unregister();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sources); i++) {
+		struct source *source = &sources[i];
+		bool wanted = kinds & source->kinds;
+
+		if (!source->tracepoint)
+			continue;
+		if (wanted && !source->attached)
+			attach_source(source);
+		else if (!wanted && source->attached)
+			detach_source(source);
+	}
 }
 
 static void show_status(struct seq_file *file, const struct source *source)
@@ -410,21 +326,18 @@ static void show_status(struct seq_file *file, const struct source *source)
 }
 
 /**
- * tracepoint_probes_show - one line for each source, for `stats`
+ * tracepoint_probes_show - one line for each tracepoint, for `stats`
  * @file: where to
  *
- * Context: process context, may sleep.
+ * Context: may sleep; not beside tracepoint_probes_apply().
  */
 void tracepoint_probes_show(struct seq_file *file)
 {
 	size_t i;
 
-	mutex_lock(&sources_lock);
 	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		seq_printf(file, "source %s %s:%s ",
-			   event_kind_name(sources[i].kind), sources[i].system,
-			   sources[i].name);
+		seq_printf(file, "source %s %s:%s ", sources[i].words,
+			   sources[i].system, sources[i].name);
 		show_status(file, &sources[i]);
 	}
-	mutex_unlock(&sources_lock);
 }

@@ -5,10 +5,12 @@
 #ifndef RENOSCOPE_TRACEPOINT_PROBES_H
 #define RENOSCOPE_TRACEPOINT_PROBES_H
 
+#include <linux/types.h>
+
 struct seq_file;
 
-int tracepoint_probes_init(void);
-void tracepoint_probes_exit(void);
+int tracepoint_probes_find(void);
+void tracepoint_probes_apply(u64 kinds);
 void tracepoint_probes_show(struct seq_file *file);
 
 #endif /* RENOSCOPE_TRACEPOINT_PROBES_H */

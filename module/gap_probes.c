@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Kprobes for what no tracepoint shows.
+ *
+ * A SYN that arrives, a request that expires, the end of TIME-WAIT: the kernel
+ * has no tracepoint there, but it has a function, and its name is in the symbol
+ * table. This file puts probes on such functions and takes them off; what they
+ * do is said, subject by subject, in
+ *
+ *	handshake_gaps.c	from the SYN to accept(), cookies, refusals
+ *	timewait_gaps.c		TIME-WAIT
+ *	sender_gaps.c		timers of the sender, and zero windows
+ *	receive_gaps.c		segments that tcp_probe does not show, resets
+ *
+ * What is probed is a function that another file calls, or one whose address is
+ * taken: such a function exists as itself in every build, while a static one
+ * may be inlined into its callers and never run under its name.
+ *
+ * A probe of the entry costs what a call costs where the kernel traces functions
+ * (CONFIG_KPROBES_ON_FTRACE), a breakpoint elsewhere. A probe of both ends needs
+ * an instance from its first moment to its last. All functions so probed run
+ * without being preempted, so two for each CPU suffice; should one ever be
+ * missing, the kernel counts it, and `stats` tells.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpumask.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include "gap_probes.h"
+#include "handshake_gaps.h"
+#include "receive_gaps.h"
+#include "sender_gaps.h"
+#include "timewait_gaps.h"
+
+static const struct gap_group * const groups[] = {
+	&handshake_gaps,
+	&timewait_gaps,
+	&sender_gaps,
+	&receive_gaps,
+};
+
+#define for_each_gap_probe(gap, group, i)				\
+	for ((group) = 0; (group) < ARRAY_SIZE(groups); (group)++)	\
+		for ((i) = 0; (i) < groups[group]->count &&		\
+			      ((gap) = &groups[group]->probes[i]); (i)++)
+
+static int register_gap(struct gap_probe *gap)
+{
+	struct kretprobe *probe = &gap->probe;
+
+	/* The kernel leaves its traces in it: it must be new each time. */
+	memset(probe, 0, sizeof(*probe));
+	probe->kp.symbol_name = gap->symbol;
+	if (gap->at_entry) {
+		probe->kp.pre_handler = gap->at_entry;
+		return register_kprobe(&probe->kp);
+	}
+	probe->entry_handler = gap->before;
+	probe->handler = gap->after;
+	probe->data_size = gap->data_bytes;
+	probe->maxactive = 2 * num_possible_cpus();
+	return register_kretprobe(probe);
+}
+
+static void attach_gap(struct gap_probe *gap)
+{
+	gap->error = register_gap(gap);
+	gap->attached = !gap->error;
+	if (gap->error)
+		pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
+			gap->symbol, gap->error, gap->words);
+}
+
+static void detach_gap(struct gap_probe *gap)
+{
+	if (gap->at_entry)
+		unregister_kprobe(&gap->probe.kp);
+	else
+		unregister_kretprobe(&gap->probe);
+	gap->attached = false;
+}
+
+/**
+ * gap_probes_apply - attach what is wanted, detach what is not
+ * @kinds: the kinds wanted, the bit of each is its number
+ *
+ * When it returns, no detached probe is running any more.
+ *
+ * Context: may sleep; one caller at a time.
+ */
+void gap_probes_apply(u64 kinds)
+{
+	struct gap_probe *gap;
+	size_t group, i;
+
+	for_each_gap_probe(gap, group, i) {
+		bool wanted = kinds & gap->kinds;
+
+		if (wanted && !gap->attached)
+			attach_gap(gap);
+		else if (!wanted && gap->attached)
+			detach_gap(gap);
+	}
+}
+
+static void show_status(struct seq_file *file, const struct gap_probe *gap)
+{
+	unsigned long missed = gap->probe.kp.nmissed + gap->probe.nmissed;
+
+	if (gap->attached && missed)
+		seq_printf(file, "attached, missed %lu calls\n", missed);
+	else if (gap->attached)
+		seq_puts(file, "attached\n");
+	else if (gap->error == -ENOENT)
+		seq_puts(file, "missing: this kernel has no such function\n");
+	else if (gap->error)
+		seq_printf(file, "missing: attaching failed with error %d\n",
+			   gap->error);
+	else
+		seq_puts(file, "off\n");
+}
+
+/**
+ * gap_probes_show - one line for each probe, for `stats`
+ * @file: where to
+ *
+ * Context: may sleep; not beside gap_probes_apply().
+ */
+void gap_probes_show(struct seq_file *file)
+{
+	struct gap_probe *gap;
+	size_t group, i;
+
+	for_each_gap_probe(gap, group, i) {
+		seq_printf(file, "source %s kprobe:%s ", gap->words,
+			   gap->symbol);
+		show_status(file, gap);
+	}
+}

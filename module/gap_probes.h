@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kprobes for what no tracepoint shows.
+ */
+#ifndef RENOSCOPE_GAP_PROBES_H
+#define RENOSCOPE_GAP_PROBES_H
+
+#include <linux/bits.h>
+#include <linux/kprobes.h>
+#include <linux/types.h>
+
+#include "event_kinds.h"
+
+struct seq_file;
+
+/**
+ * struct gap_probe - a function of the kernel, and what is done when it runs
+ * @symbol: the function's name
+ * @words: the kinds of events that need it, comma-separated, for people
+ * @kinds: the same as bits, each the number of its kind
+ * @at_entry: for a probe of the entry alone: called there
+ * @before: for a probe of both ends: called on entry; nonzero skips @after
+ * @after: for a probe of both ends: called on return; NULL for @at_entry
+ * @data_bytes: what @before keeps for @after, in bytes
+ * @probe: the kernel's part, made anew each time; .kp alone for @at_entry
+ * @attached: @probe is registered
+ * @error: why attaching failed last, 0 if it did not
+ */
+struct gap_probe {
+	const char *symbol;
+	const char *words;
+	u64 kinds;
+	kprobe_pre_handler_t at_entry;
+	kretprobe_handler_t before;
+	kretprobe_handler_t after;
+	size_t data_bytes;
+	struct kretprobe probe;
+	bool attached;
+	int error;
+};
+
+#define GAP_KIND(kind)	BIT_ULL(EVENT_KIND_##kind)
+
+/* One part of the table: the gaps of one subject. */
+struct gap_group {
+	struct gap_probe *probes;
+	size_t count;
+};
+
+void gap_probes_apply(u64 kinds);
+void gap_probes_show(struct seq_file *file);
+
+#endif /* RENOSCOPE_GAP_PROBES_H */

@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of a request, from the SYN to accept().
+ *
+ * A listener answers a SYN in tcp_conn_request(). It either drops it, or keeps a
+ * request in its half-open queue and sends a SYN-ACK, or keeps nothing and sends
+ * a SYN-ACK with a cookie, or, with Fast Open, makes the connection at once. A
+ * request waits for the third segment; its timer sends the SYN-ACK again
+ * (tcp:tcp_retransmit_synack, tracepoint_probes.c) and at last gives it up. When
+ * the third segment comes, the connection moves to the accept queue and waits for
+ * a process.
+ *
+ *  syn			tcp_conn_request(), on entry
+ *  request		inet_csk_reqsk_queue_hash_add(), on entry
+ *  synack		tcp_make_synack(), on entry, unless it is a retransmit
+ *  refused		tcp_conn_request(), on return, if it did none of these;
+ *			tcp_v4_syn_recv_sock() and tcp_v6_syn_recv_sock(), on
+ *			return, if they made no connection of the third segment
+ *  completed		inet_csk_complete_hashdance(), on entry; of cookies and Fast
+ *			Open inet_csk_reqsk_queue_add()
+ *  accepted		security_sock_graft(), on entry
+ *  request_end		tcp_v4_reqsk_destructor() and tcp_v6_reqsk_destructor(): the
+ *			request is being freed; completed ones are left out
+ *  cookie_checked	cookie_v4_check() and cookie_v6_check(), on return
+ *
+ * The destructor knows every request's end but not its cause. Whoever can cause
+ * it runs in softirq and calls down to the destructor, so it leaves its name in a
+ * per-CPU place for as long as it runs: struct handshake_stage. (Where softirqs
+ * can be preempted, on PREEMPT_RT, a cause may be mistaken, an event not.)
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/net.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/skbuff.h>
+#include <linux/string.h>
+#include <linux/timer.h>
+#include <net/inet_connection_sock.h>
+#include <net/request_sock.h>
+#include <net/tcp.h>
+
+#include "event_capture.h"
+#include "event_recorder.h"
+#include "handshake_gaps.h"
+
+#define argument(regs, n)	((void *)regs_get_kernel_argument(regs, n))
+
+/* What a listener is doing on a CPU. */
+enum stage {
+	STAGE_NONE,
+	STAGE_SYN,		/* tcp_conn_request() */
+	STAGE_SEGMENT,		/* tcp_check_req(): a segment for a request */
+	STAGE_TIMER,		/* reqsk_timer_handler() */
+	STAGE_COOKIE,		/* cookie_v4_check() or cookie_v6_check() */
+};
+
+/**
+ * struct handshake_stage - what a listener is doing on a CPU, and what came of it
+ * @stage: what
+ * @listener: the listener, where it is needed
+ * @seg_flags: flags of the segment that it is about
+ * @queued: a request of this stage entered the half-open queue
+ * @answered: a SYN-ACK was made
+ */
+struct handshake_stage {
+	enum stage stage;
+	const struct sock *listener;
+	u8 seg_flags;
+	bool queued;
+	bool answered;
+};
+
+static DEFINE_PER_CPU(struct handshake_stage, stages);
+
+static void begin_stage(enum stage stage, const struct sock *listener,
+			u8 seg_flags)
+{
+	*this_cpu_ptr(&stages) = (struct handshake_stage) {
+		.stage = stage,
+		.listener = listener,
+		.seg_flags = seg_flags,
+	};
+}
+
+static void end_stage(void)
+{
+	this_cpu_write(stages.stage, STAGE_NONE);
+}
+
+static int after_stage(struct kretprobe_instance *instance,
+		       struct pt_regs *regs)
+{
+	end_stage();
+	return 0;
+}
+
+/* A segment for a listener, into a record of the caller's own. */
+static void see_segment(struct tcp_event *seen, const struct sk_buff *skb)
+{
+	memset(seen, 0, sizeof(*seen));
+	event_capture_refused(seen, skb);
+	event_capture_received(seen, skb);
+	seen->state = TCP_LISTEN;
+}
+
+/* ---- the SYN ---------------------------------------------------------- */
+
+/* As tcp_conn_request() in net/ipv4/tcp_input.c decides, in its order. */
+static u8 refusal_of_syn(const struct sock *listener)
+{
+	const struct netns_ipv4 *host = &sock_net(listener)->ipv4;
+	bool cookies = READ_ONCE(host->sysctl_tcp_syncookies);
+	int limit = READ_ONCE(host->sysctl_max_syn_backlog);
+
+	if (!cookies && inet_csk_reqsk_queue_is_full(listener))
+		return EVENT_refusal_half_open_queue_full;
+	if (sk_acceptq_is_full(listener))
+		return EVENT_refusal_accept_queue_full;
+	if (!cookies &&
+	    limit - inet_csk_reqsk_queue_len(listener) < limit >> 2)
+		return EVENT_refusal_unproven_peer;
+	return EVENT_refusal_other;
+}
+
+static void record_refused(const struct tcp_event *seen,
+			   const struct sock *listener, u64 cookie, u8 refusal)
+{
+	struct tcp_event *event;
+
+	event = event_begin_like(EVENT_KIND_refused, seen);
+	if (!event)
+		return;
+	event->cookie = cookie;
+	event->rcv_isn = seen->rcv_isn;
+	event_capture_listener(event, listener);
+	event->refusal = refusal;
+	event_end(event);
+}
+
+/**
+ * struct syn_call - tcp_conn_request() at work
+ * @listener: its listener
+ * @refusal: why it would refuse, if it does: an enum event_refusal
+ * @seen: the SYN
+ */
+struct syn_call {
+	const struct sock *listener;
+	u8 refusal;
+	struct tcp_event seen;
+};
+
+static int before_conn_request(struct kretprobe_instance *instance,
+			       struct pt_regs *regs)
+{
+	struct syn_call *call = (void *)instance->data;
+	const struct sk_buff *skb = argument(regs, 3);
+	struct tcp_event *event;
+
+	call->listener = argument(regs, 2);
+	if (call->listener->sk_protocol != IPPROTO_TCP)
+		return 1;
+	call->refusal = refusal_of_syn(call->listener);
+	see_segment(&call->seen, skb);
+	call->seen.rcv_isn = call->seen.seg_seq;
+	begin_stage(STAGE_SYN, call->listener, call->seen.seg_flags);
+
+	event = event_begin_like(EVENT_KIND_syn, &call->seen);
+	if (!event)
+		return 0;
+	event->rcv_isn = call->seen.rcv_isn;
+	event_capture_listener(event, call->listener);
+	event_end(event);
+	return 0;
+}
+
+/* Without the probes that see an answer, each SYN would seem refused. */
+static bool answers_are_seen(void);
+
+static int after_conn_request(struct kretprobe_instance *instance,
+			      struct pt_regs *regs)
+{
+	const struct syn_call *call = (void *)instance->data;
+	const struct handshake_stage *stage = this_cpu_ptr(&stages);
+
+	if (!stage->queued && !stage->answered && answers_are_seen())
+		record_refused(&call->seen, call->listener, 0, call->refusal);
+	end_stage();
+	return 0;
+}
+
+/* ---- the request and its SYN-ACK -------------------------------------- */
+
+static int enter_queue_hash_add(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *listener = argument(regs, 0);
+	struct request_sock *req = argument(regs, 1);
+	struct tcp_event *event;
+
+	if (listener->sk_protocol != IPPROTO_TCP)
+		return 0;
+	this_cpu_write(stages.queued, true);
+	event = event_begin_sock(EVENT_KIND_request, req_to_sk(req));
+	if (!event)
+		return 0;
+	event_capture_request(event, listener, req);
+	event->rto_us = event->synack_timeout_us;
+	event_end(event);
+	return 0;
+}
+
+static void capture_first_synack(struct tcp_event *event, const struct sock *sk,
+				 const struct request_sock *req,
+				 enum tcp_synack_type type)
+{
+	if (type == TCP_SYNACK_COOKIE) {
+		event_capture_cookie_request(event, sk, req);
+		event->synack_type = EVENT_synack_type_cookie;
+	} else {
+		event_capture_request(event, sk, req);
+		event->rto_us = event->synack_timeout_us;
+	}
+	if (type == TCP_SYNACK_FASTOPEN) {
+		/* The child is there already, with an id of its own. */
+		event_capture_sock(event, sk);
+		event->synack_type = EVENT_synack_type_fastopen;
+	}
+	event_capture_synack(event);
+}
+
+/* A SYN-ACK that is sent again is made without Fast Open's cookie buffer. */
+static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = argument(regs, 0);
+	struct request_sock *req = argument(regs, 2);
+	bool first = argument(regs, 3);
+	enum tcp_synack_type type = regs_get_kernel_argument(regs, 4);
+	struct tcp_event *event;
+
+	if (!first || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	this_cpu_write(stages.answered, true);
+	event = event_begin_sock(EVENT_KIND_synack, req_to_sk(req));
+	if (!event)
+		return 0;
+	capture_first_synack(event, sk, req, type);
+	event_end(event);
+	return 0;
+}
+
+/* ---- the third segment ------------------------------------------------ */
+
+/**
+ * struct child_call - tcp_v4_syn_recv_sock() or its IPv6 sister at work
+ * @listener: its listener
+ * @cookie: the request's id, 0 if it has none
+ * @full: the accept queue was full on entry
+ * @seen: the third segment
+ */
+struct child_call {
+	const struct sock *listener;
+	u64 cookie;
+	bool full;
+	struct tcp_event seen;
+};
+
+static void see_child_call(struct child_call *call, struct pt_regs *regs)
+{
+	const struct request_sock *req = argument(regs, 2);
+
+	call->listener = argument(regs, 0);
+	call->cookie = atomic64_read(&inet_rsk(req)->ir_cookie);
+	call->full = sk_acceptq_is_full(call->listener);
+	see_segment(&call->seen, argument(regs, 1));
+	call->seen.rcv_isn = tcp_rsk(req)->rcv_isn;
+}
+
+static int before_v4_syn_recv_sock(struct kretprobe_instance *instance,
+				   struct pt_regs *regs)
+{
+	see_child_call((void *)instance->data, regs);
+	return 0;
+}
+
+static int before_v6_syn_recv_sock(struct kretprobe_instance *instance,
+				   struct pt_regs *regs)
+{
+	const struct sk_buff *skb = argument(regs, 1);
+
+	/* IPv4 on an IPv6 socket is passed on to the IPv4 function. */
+	if (skb->protocol == htons(ETH_P_IP))
+		return 1;
+	see_child_call((void *)instance->data, regs);
+	return 0;
+}
+
+static int after_syn_recv_sock(struct kretprobe_instance *instance,
+			       struct pt_regs *regs)
+{
+	const struct child_call *call = (void *)instance->data;
+
+	if (regs_return_value(regs))
+		return 0;
+	record_refused(&call->seen, call->listener, call->cookie,
+		       call->full ? EVENT_refusal_accept_queue_full :
+				    EVENT_refusal_other);
+	return 0;
+}
+
+static void record_completed(const struct sock *listener,
+			     const struct request_sock *req,
+			     const struct sock *child)
+{
+	struct tcp_event *event;
+
+	if (child->sk_protocol != IPPROTO_TCP)
+		return;
+	event = event_begin_sock(EVENT_KIND_completed, child);
+	if (!event)
+		return;
+	event_capture_sock(event, child);
+	event_capture_synack_counts(event, req);
+	event_capture_listener(event, listener);
+	event_end(event);
+}
+
+/* A request that was kept becomes a connection, unless another CPU was first. */
+static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
+{
+	bool first = regs_get_kernel_argument(regs, 3) & 1;
+
+	if (first)
+		record_completed(argument(regs, 0), argument(regs, 2),
+				 argument(regs, 1));
+	return 0;
+}
+
+/*
+ * The same of a cookie's, and of Fast Open's. The function above calls this one,
+ * too, if the compiler has not made one of the two.
+ */
+static int enter_queue_add(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (this_cpu_read(stages.stage) != STAGE_SEGMENT)
+		record_completed(argument(regs, 0), argument(regs, 1),
+				 argument(regs, 2));
+	return 0;
+}
+
+static int enter_sock_graft(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = argument(regs, 0);
+	struct tcp_event *event;
+
+	if (!sk_is_inet(sk) || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	event = event_begin_sock(EVENT_KIND_accepted, sk);
+	if (!event)
+		return 0;
+	event_capture_sock(event, sk);
+	event_end(event);
+	return 0;
+}
+
+/* ---- the request's end ------------------------------------------------ */
+
+static int before_check_req(struct kretprobe_instance *instance,
+			    struct pt_regs *regs)
+{
+	const struct sk_buff *skb = argument(regs, 1);
+
+	begin_stage(STAGE_SEGMENT, NULL, tcp_flag_byte(tcp_hdr(skb)));
+	return 0;
+}
+
+static int before_reqsk_timer_handler(struct kretprobe_instance *instance,
+				      struct pt_regs *regs)
+{
+	struct timer_list *timer = argument(regs, 0);
+	struct request_sock *req = container_of(timer, struct request_sock,
+						rsk_timer);
+
+	begin_stage(STAGE_TIMER, req->rsk_listener, 0);
+	return 0;
+}
+
+static bool is_listening(const struct sock *listener)
+{
+	return listener && inet_sk_state_load(listener) == TCP_LISTEN;
+}
+
+/* An enum event_request_ending; none for what is no end of a queued request. */
+static u8 ending_of_request(const struct request_sock *req)
+{
+	const struct handshake_stage *stage = this_cpu_ptr(&stages);
+
+	switch (stage->stage) {
+	case STAGE_SYN:
+		return stage->queued ? EVENT_request_ending_other :
+				       EVENT_request_ending_none;
+	case STAGE_COOKIE:
+		return EVENT_request_ending_none;
+	case STAGE_TIMER:
+		return is_listening(stage->listener) ?
+			EVENT_request_ending_expired :
+			EVENT_request_ending_listener_gone;
+	case STAGE_SEGMENT:
+		if (stage->seg_flags & TCPHDR_RST)
+			return EVENT_request_ending_reset_by_peer;
+		if (is_listening(req->rsk_listener))
+			return EVENT_request_ending_reset_by_us;
+		return EVENT_request_ending_listener_gone;
+	default:
+		return is_listening(req->rsk_listener) ?
+			EVENT_request_ending_other :
+			EVENT_request_ending_listener_gone;
+	}
+}
+
+static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct request_sock *req = argument(regs, 0);
+	struct tcp_event *event;
+	u8 ending;
+
+	/* A completed one is freed by accept(), Fast Open's by the last ACK. */
+	if (req->sk || tcp_rsk(req)->tfo_listener)
+		return 0;
+	ending = ending_of_request(req);
+	if (ending == EVENT_request_ending_none)
+		return 0;
+	event = event_begin_sock(EVENT_KIND_request_end, req_to_sk(req));
+	if (!event)
+		return 0;
+	event_capture_request(event, req->rsk_listener, req);
+	event->request_ending = ending;
+	event_end(event);
+	return 0;
+}
+
+/* ---- cookies ---------------------------------------------------------- */
+
+/**
+ * struct cookie_call - cookie_v4_check() or cookie_v6_check() at work
+ * @listener: its listener
+ * @expected: cookies were sent lately, so that the ACK is looked at
+ * @seen: the ACK
+ */
+struct cookie_call {
+	const struct sock *listener;
+	bool expected;
+	struct tcp_event seen;
+};
+
+/* As the first lines of cookie_v4_check() in net/ipv4/syncookies.c decide. */
+static bool cookie_is_expected(const struct sock *listener,
+			       const struct tcphdr *th)
+{
+	return READ_ONCE(sock_net(listener)->ipv4.sysctl_tcp_syncookies) &&
+	       th->ack && !th->rst && !tcp_synq_no_recent_overflow(listener);
+}
+
+static int before_cookie_check(struct kretprobe_instance *instance,
+			       struct pt_regs *regs)
+{
+	struct cookie_call *call = (void *)instance->data;
+	const struct sk_buff *skb = argument(regs, 1);
+
+	call->listener = argument(regs, 0);
+	call->expected = cookie_is_expected(call->listener, tcp_hdr(skb));
+	see_segment(&call->seen, skb);
+	begin_stage(STAGE_COOKIE, call->listener, call->seen.seg_flags);
+	return 0;
+}
+
+static u8 cookie_verdict(const struct cookie_call *call,
+			 const struct sock *returned)
+{
+	if (returned == call->listener)
+		return call->expected ? EVENT_cookie_verdict_invalid :
+					EVENT_cookie_verdict_none;
+	return returned ? EVENT_cookie_verdict_valid :
+			  EVENT_cookie_verdict_valid_refused;
+}
+
+static int after_cookie_check(struct kretprobe_instance *instance,
+			      struct pt_regs *regs)
+{
+	const struct cookie_call *call = (void *)instance->data;
+	const struct sock *returned = (void *)regs_return_value(regs);
+	u8 verdict = cookie_verdict(call, returned);
+	struct tcp_event *event;
+
+	end_stage();
+	if (verdict == EVENT_cookie_verdict_none)
+		return 0;
+	event = event_begin_like(EVENT_KIND_cookie_checked, &call->seen);
+	if (!event)
+		return 0;
+	if (verdict == EVENT_cookie_verdict_valid)
+		event_capture_sock(event, returned);
+	else
+		event->snd_isn = event->seg_ack - 1;
+	event_capture_listener(event, call->listener);
+	event->cookie_verdict = verdict;
+	event_end(event);
+	return 0;
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+/* What request_end needs to know causes, beside the destructors. */
+#define STAGE_KINDS	GAP_KIND(request_end)
+
+#define AT_ENTRY(symbol_, words_, kinds_, handler) {			\
+	.symbol = symbol_,						\
+	.words = words_,						\
+	.kinds = kinds_,						\
+	.at_entry = handler,						\
+}
+
+#define AT_BOTH_ENDS(symbol_, words_, kinds_, before_, after_, bytes) {	\
+	.symbol = symbol_,						\
+	.words = words_,						\
+	.kinds = kinds_,						\
+	.before = before_,						\
+	.after = after_,						\
+	.data_bytes = bytes,						\
+}
+
+enum { QUEUE_HASH_ADD, MAKE_SYNACK };
+
+static struct gap_probe probes[] = {
+	[QUEUE_HASH_ADD] =
+	AT_ENTRY("inet_csk_reqsk_queue_hash_add", "request,refused,request_end",
+		 GAP_KIND(request) | GAP_KIND(refused) | STAGE_KINDS,
+		 enter_queue_hash_add),
+	[MAKE_SYNACK] =
+	AT_ENTRY("tcp_make_synack", "synack,refused",
+		 GAP_KIND(synack) | GAP_KIND(refused), enter_make_synack),
+	AT_BOTH_ENDS("tcp_conn_request", "syn,refused,request_end",
+		     GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
+		     before_conn_request, after_conn_request,
+		     sizeof(struct syn_call)),
+	AT_BOTH_ENDS("tcp_v4_syn_recv_sock", "refused", GAP_KIND(refused),
+		     before_v4_syn_recv_sock, after_syn_recv_sock,
+		     sizeof(struct child_call)),
+	AT_BOTH_ENDS("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
+		     before_v6_syn_recv_sock, after_syn_recv_sock,
+		     sizeof(struct child_call)),
+	AT_ENTRY("inet_csk_complete_hashdance", "completed",
+		 GAP_KIND(completed), enter_complete_hashdance),
+	AT_ENTRY("inet_csk_reqsk_queue_add", "completed", GAP_KIND(completed),
+		 enter_queue_add),
+	AT_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
+		 enter_sock_graft),
+	AT_BOTH_ENDS("tcp_check_req", "completed,request_end",
+		     GAP_KIND(completed) | STAGE_KINDS,
+		     before_check_req, after_stage, 0),
+	AT_BOTH_ENDS("reqsk_timer_handler", "request_end", STAGE_KINDS,
+		     before_reqsk_timer_handler, after_stage, 0),
+	AT_ENTRY("tcp_v4_reqsk_destructor", "request_end",
+		 GAP_KIND(request_end), enter_reqsk_destructor),
+	AT_ENTRY("tcp_v6_reqsk_destructor", "request_end",
+		 GAP_KIND(request_end), enter_reqsk_destructor),
+	AT_BOTH_ENDS("cookie_v4_check", "cookie_checked,request_end",
+		     GAP_KIND(cookie_checked) | STAGE_KINDS,
+		     before_cookie_check, after_cookie_check,
+		     sizeof(struct cookie_call)),
+	AT_BOTH_ENDS("cookie_v6_check", "cookie_checked,request_end",
+		     GAP_KIND(cookie_checked) | STAGE_KINDS,
+		     before_cookie_check, after_cookie_check,
+		     sizeof(struct cookie_call)),
+};
+
+static bool answers_are_seen(void)
+{
+	return probes[QUEUE_HASH_ADD].attached && probes[MAKE_SYNACK].attached;
+}
+
+const struct gap_group handshake_gaps = { probes, ARRAY_SIZE(probes) };

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The life of a request, from the SYN to accept().
+ */
+#ifndef RENOSCOPE_HANDSHAKE_GAPS_H
+#define RENOSCOPE_HANDSHAKE_GAPS_H
+
+#include "gap_probes.h"
+
+extern const struct gap_group handshake_gaps;
+
+#endif /* RENOSCOPE_HANDSHAKE_GAPS_H */

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The timers of a sender, and the windows that stop one.
+ *
+ *  rto			tcp_retransmit_timer(), on entry, when it is going to
+ *			count a timeout
+ *  loss_probe		tcp_send_loss_probe(), on return, if a probe was sent
+ *  probe		tcp_write_wakeup(), on entry: the persist timer's probe or
+ *			the keepalive timer's
+ *  zero_window, own	__tcp_select_window(), on return, when the window that
+ *			will be advertised becomes zero or ceases to be. (That of
+ *			the peer: receive_gaps.c.) A window that is zero for want
+ *			of memory (ICSK_ACK_NOMEM) does not come by here.
+ */
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/ptrace.h>
+#include <linux/snmp.h>
+#include <linux/string.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "event_capture.h"
+#include "event_recorder.h"
+#include "sender_gaps.h"
+
+static const struct sock *first_argument(struct pt_regs *regs)
+{
+	return (const struct sock *)regs_get_kernel_argument(regs, 0);
+}
+
+/* ---- timeouts --------------------------------------------------------- */
+
+/* Where tcp_retransmit_timer() in net/ipv4/tcp_timer.c counts TCPTimeouts. */
+static bool is_timeout(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	int opening = TCPF_SYN_SENT | TCPF_SYN_RECV;
+
+	if (rcu_access_pointer(tp->fastopen_rsk) || !tp->packets_out)
+		return false;
+	/* A retransmission into a zero window serves as a probe. */
+	return tp->snd_wnd || sock_flag(sk, SOCK_DEAD) ||
+	       (1 << sk->sk_state) & opening;
+}
+
+static int enter_retransmit_timer(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = first_argument(regs);
+	struct tcp_event *event;
+
+	if (!is_timeout(sk))
+		return 0;
+	event = event_begin_sock(EVENT_KIND_rto, sk);
+	if (!event)
+		return 0;
+	event_capture_sock(event, sk);
+	event_end(event);
+	return 0;
+}
+
+/* ---- tail loss probes ------------------------------------------------- */
+
+/**
+ * struct loss_probe_call - tcp_send_loss_probe() at work
+ * @sk: its socket
+ * @high_seq: tlp_high_seq on entry: not 0 while a probe is out already
+ */
+struct loss_probe_call {
+	const struct sock *sk;
+	u32 high_seq;
+};
+
+static int before_send_loss_probe(struct kretprobe_instance *instance,
+				  struct pt_regs *regs)
+{
+	struct loss_probe_call *call = (void *)instance->data;
+
+	call->sk = first_argument(regs);
+	call->high_seq = tcp_sk(call->sk)->tlp_high_seq;
+	return call->high_seq != 0;
+}
+
+static int after_send_loss_probe(struct kretprobe_instance *instance,
+				 struct pt_regs *regs)
+{
+	const struct loss_probe_call *call = (void *)instance->data;
+	const struct tcp_sock *tp = tcp_sk(call->sk);
+	struct tcp_event *event;
+
+	if (!tp->tlp_high_seq)
+		return 0;
+	event = event_begin_sock(EVENT_KIND_loss_probe, call->sk);
+	if (!event)
+		return 0;
+	event_capture_sock(event, call->sk);
+	event->probe_retransmits = tp->tlp_retrans;
+	event_end(event);
+	return 0;
+}
+
+/* ---- probes of windows and of life ------------------------------------ */
+
+static u8 probe_cause_of(int mib)
+{
+	switch (mib) {
+	case LINUX_MIB_TCPWINPROBE:
+		return EVENT_probe_cause_zero_window;
+	case LINUX_MIB_TCPKEEPALIVE:
+		return EVENT_probe_cause_keepalive;
+	default:
+		return EVENT_probe_cause_other;
+	}
+}
+
+/* As tcp_write_wakeup() in net/ipv4/tcp_output.c decides. */
+static bool window_has_room(const struct sock *sk)
+{
+	const struct sk_buff *skb = tcp_send_head(sk);
+
+	return skb && before(TCP_SKB_CB(skb)->seq, tcp_wnd_end(tcp_sk(sk)));
+}
+
+static int enter_write_wakeup(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = first_argument(regs);
+	int mib = regs_get_kernel_argument(regs, 1);
+	struct tcp_event *event;
+
+	if (sk->sk_state == TCP_CLOSE)
+		return 0;
+	event = event_begin_sock(EVENT_KIND_probe, sk);
+	if (!event)
+		return 0;
+	event_capture_sock(event, sk);
+	event->probe_cause = probe_cause_of(mib);
+	event->probes_out = inet_csk(sk)->icsk_probes_out;
+	event->probe_carries_data = window_has_room(sk);
+	event_end(event);
+	return 0;
+}
+
+/* ---- our own window --------------------------------------------------- */
+
+/**
+ * struct select_window_call - __tcp_select_window() at work
+ * @sk: its socket
+ */
+struct select_window_call {
+	const struct sock *sk;
+};
+
+/*
+ * The window that is offered now is what the peer may still fill, and it is not
+ * taken back. So only where nothing of it is left can it become zero, or cease to
+ * be zero. All other calls, nearly all, end here.
+ */
+static int before_select_window(struct kretprobe_instance *instance,
+				struct pt_regs *regs)
+{
+	struct select_window_call *call = (void *)instance->data;
+
+	call->sk = first_argument(regs);
+	return tcp_receive_window(tcp_sk(call->sk)) != 0;
+}
+
+/*
+ * The function is also called to find out whether an ACK would be worth its
+ * while; then the window is not advertised. The caller's name tells.
+ */
+static bool called_by_transmit(struct kretprobe_instance *instance)
+{
+	static const char transmit[] = "__tcp_transmit_skb";
+	char caller[sizeof(transmit) + 1];
+
+	snprintf(caller, sizeof(caller), "%ps",
+		 (void *)get_kretprobe_retaddr(instance));
+	return str_has_prefix(caller, transmit);
+}
+
+static int after_select_window(struct kretprobe_instance *instance,
+			       struct pt_regs *regs)
+{
+	const struct select_window_call *call = (void *)instance->data;
+	bool was_open = tcp_sk(call->sk)->rcv_wnd != 0;
+	bool opens = (u32)regs_return_value(regs) != 0;
+	struct tcp_event *event;
+
+	if (was_open == opens || !called_by_transmit(instance))
+		return 0;
+	event = event_begin_sock(EVENT_KIND_zero_window, call->sk);
+	if (!event)
+		return 0;
+	event_capture_sock(event, call->sk);
+	event->rcv_wnd = regs_return_value(regs);
+	event->window_side = EVENT_window_side_own;
+	event->window_change = opens ? EVENT_window_change_opened :
+				       EVENT_window_change_closed;
+	event_end(event);
+	return 0;
+}
+
+static struct gap_probe probes[] = {
+	{
+		.symbol = "tcp_retransmit_timer",
+		.words = "rto",
+		.kinds = GAP_KIND(rto),
+		.at_entry = enter_retransmit_timer,
+	},
+	{
+		.symbol = "tcp_send_loss_probe",
+		.words = "loss_probe",
+		.kinds = GAP_KIND(loss_probe),
+		.before = before_send_loss_probe,
+		.after = after_send_loss_probe,
+		.data_bytes = sizeof(struct loss_probe_call),
+	},
+	{
+		.symbol = "tcp_write_wakeup",
+		.words = "probe",
+		.kinds = GAP_KIND(probe),
+		.at_entry = enter_write_wakeup,
+	},
+	{
+		.symbol = "__tcp_select_window",
+		.words = "zero_window",
+		.kinds = GAP_KIND(zero_window),
+		.before = before_select_window,
+		.after = after_select_window,
+		.data_bytes = sizeof(struct select_window_call),
+	},
+};
+
+const struct gap_group sender_gaps = { probes, ARRAY_SIZE(probes) };

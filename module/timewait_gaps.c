@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TIME-WAIT, from its start to its end.
+ *
+ * A connection that reaches TIME-WAIT, or that waits in FIN-WAIT-2 with no process
+ * left, gives up its full socket: tcp_time_wait() makes a small one, with the same
+ * cookie, and closes the full one. No tracepoint knows the small one.
+ *
+ *  time_wait started	tcp_time_wait(), on entry: the full socket's last moment
+ *  time_wait segment	tcp_timewait_state_process(), on entry
+ *  time_wait timer_set	__inet_twsk_schedule(), when it sets a timer anew: a FIN
+ *			that came again, or FIN-WAIT-2 becoming TIME-WAIT
+ *  time_wait_end	tcp_twsk_destructor(): the small socket is being freed
+ *
+ * Every small socket ends in the destructor, but it does not say why. So the two
+ * ways that lead there, the timer and inet_twsk_deschedule_put(), leave a note
+ * with the socket's address on their CPU; both put the last reference but for a
+ * reader that holds one at that moment. Then the cause is `other`.
+ */
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/timer.h>
+#include <net/inet_timewait_sock.h>
+#include <net/net_namespace.h>
+#include <net/tcp.h>
+
+#include "event_capture.h"
+#include "event_recorder.h"
+#include "timewait_gaps.h"
+
+/**
+ * struct timewait_note - what was last done to a small socket on a CPU
+ * @tw: the socket, only ever compared
+ * @seg_flags: flags of the segment that it saw, 0 if none
+ * @ending: an enum event_time_wait_ending, none while it lives
+ */
+struct timewait_note {
+	const struct inet_timewait_sock *tw;
+	u8 seg_flags;
+	u8 ending;
+};
+
+static DEFINE_PER_CPU(struct timewait_note, timewait_notes);
+
+static const struct sock *sock_of(const struct inet_timewait_sock *tw)
+{
+	return (const struct sock *)tw;
+}
+
+/* ---- start ------------------------------------------------------------ */
+
+/* As tcp_time_wait() in net/ipv4/tcp_minisocks.c computes it. */
+static u32 time_wait_jiffies(const struct sock *sk, int state, int timeout)
+{
+	const int rto = inet_csk(sk)->icsk_rto;
+
+	if (state == TCP_TIME_WAIT)
+		return TCP_TIMEWAIT_LEN;
+	return max(timeout, (rto << 2) - (rto >> 1));
+}
+
+/* As inet_twsk_alloc() in net/ipv4/inet_timewait_sock.c decides. */
+static bool no_room_for_time_wait(const struct sock *sk)
+{
+	const struct inet_timewait_death_row *row =
+		&sock_net(sk)->ipv4.tcp_death_row;
+
+	return refcount_read(&row->tw_refcount) - 1 >=
+	       READ_ONCE(row->sysctl_max_tw_buckets);
+}
+
+static int enter_time_wait(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	int state = regs_get_kernel_argument(regs, 1);
+	int timeout = regs_get_kernel_argument(regs, 2);
+	struct tcp_event *event = event_begin_sock(EVENT_KIND_time_wait, sk);
+
+	if (!event)
+		return 0;
+	event_capture_sock(event, sk);
+	event->state = state;
+	if (no_room_for_time_wait(sk)) {
+		event->time_wait_step = EVENT_time_wait_step_overflow;
+	} else {
+		event->time_wait_step = EVENT_time_wait_step_started;
+		event->time_wait_us =
+			jiffies_to_usecs(time_wait_jiffies(sk, state, timeout));
+	}
+	event_end(event);
+	return 0;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static int enter_timewait_state_process(struct kprobe *probe,
+					struct pt_regs *regs)
+{
+	const struct inet_timewait_sock *tw =
+		(void *)regs_get_kernel_argument(regs, 0);
+	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
+	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
+	struct tcp_event *event;
+
+	note->tw = tw;
+	note->seg_flags = tcp_flag_byte(tcp_hdr(skb));
+	note->ending = EVENT_time_wait_ending_none;
+	event = event_begin_sock(EVENT_KIND_time_wait, sock_of(tw));
+	if (!event)
+		return 0;
+	event_capture_sock(event, sock_of(tw));
+	event_capture_received(event, skb);
+	event->time_wait_step = EVENT_time_wait_step_segment;
+	event_end(event);
+	return 0;
+}
+
+static int enter_twsk_schedule(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct inet_timewait_sock *tw =
+		(void *)regs_get_kernel_argument(regs, 0);
+	int timeout = regs_get_kernel_argument(regs, 1);
+	bool again = regs_get_kernel_argument(regs, 2) & 1;
+	struct tcp_event *event;
+
+	/* DCCP has such sockets too. */
+	if (!again || tw->tw_dr != &twsk_net(tw)->ipv4.tcp_death_row)
+		return 0;
+	event = event_begin_sock(EVENT_KIND_time_wait, sock_of(tw));
+	if (!event)
+		return 0;
+	event_capture_sock(event, sock_of(tw));
+	event->time_wait_step = EVENT_time_wait_step_timer_set;
+	event->time_wait_us = jiffies_to_usecs(timeout);
+	event_end(event);
+	return 0;
+}
+
+/* ---- end -------------------------------------------------------------- */
+
+static int enter_tw_timer_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct timer_list *timer = (void *)regs_get_kernel_argument(regs, 0);
+	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
+
+	note->tw = container_of(timer, struct inet_timewait_sock, tw_timer);
+	note->ending = EVENT_time_wait_ending_timer;
+	return 0;
+}
+
+/*
+ * Who takes a small socket away before its time? A segment, in softirq: a RST or
+ * a SYN, as noted. A process that connects, in its own context. A namespace's
+ * end, in a kernel thread.
+ */
+static u8 ending_of_early_death(const struct inet_timewait_sock *tw,
+				const struct timewait_note *note)
+{
+	if (!in_serving_softirq())
+		return current->flags & PF_KTHREAD ?
+			EVENT_time_wait_ending_other :
+			EVENT_time_wait_ending_reused;
+	if (note->tw != tw)
+		return EVENT_time_wait_ending_other;
+	if (note->seg_flags & TCPHDR_RST)
+		return EVENT_time_wait_ending_reset;
+	if (note->seg_flags & TCPHDR_SYN)
+		return EVENT_time_wait_ending_new_syn;
+	return EVENT_time_wait_ending_other;
+}
+
+static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct inet_timewait_sock *tw =
+		(void *)regs_get_kernel_argument(regs, 0);
+	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
+
+	note->ending = ending_of_early_death(tw, note);
+	note->tw = tw;
+	return 0;
+}
+
+static u8 noted_ending(const struct sock *sk)
+{
+	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
+
+	if (note->tw != inet_twsk(sk) || !note->ending)
+		return EVENT_time_wait_ending_other;
+	note->tw = NULL;
+	return note->ending;
+}
+
+static int enter_twsk_destructor(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	struct tcp_event *event = event_begin_sock(EVENT_KIND_time_wait_end, sk);
+
+	if (!event)
+		return 0;
+	event_capture_sock(event, sk);
+	event->time_wait_ending = noted_ending(sk);
+	event_end(event);
+	return 0;
+}
+
+static struct gap_probe probes[] = {
+	{
+		.symbol = "tcp_time_wait",
+		.words = "time_wait",
+		.kinds = GAP_KIND(time_wait),
+		.at_entry = enter_time_wait,
+	},
+	{
+		.symbol = "tcp_timewait_state_process",
+		.words = "time_wait,time_wait_end",
+		.kinds = GAP_KIND(time_wait) | GAP_KIND(time_wait_end),
+		.at_entry = enter_timewait_state_process,
+	},
+	{
+		.symbol = "__inet_twsk_schedule",
+		.words = "time_wait",
+		.kinds = GAP_KIND(time_wait),
+		.at_entry = enter_twsk_schedule,
+	},
+	{
+		.symbol = "tw_timer_handler",
+		.words = "time_wait_end",
+		.kinds = GAP_KIND(time_wait_end),
+		.at_entry = enter_tw_timer_handler,
+	},
+	{
+		.symbol = "inet_twsk_deschedule_put",
+		.words = "time_wait_end",
+		.kinds = GAP_KIND(time_wait_end),
+		.at_entry = enter_twsk_deschedule_put,
+	},
+	{
+		.symbol = "tcp_twsk_destructor",
+		.words = "time_wait_end",
+		.kinds = GAP_KIND(time_wait_end),
+		.at_entry = enter_twsk_destructor,
+	},
+};
+
+const struct gap_group timewait_gaps = { probes, ARRAY_SIZE(probes) };
