@@ -139,6 +139,51 @@ static void kinds_own_fields_fill_the_detail_from_its_start(struct kunit *test)
 	}
 }
 
+/*
+ * Kinds that share a layout share it whole: same rows at the same places. The
+ * union has each layout once, so what a kind says of a byte cannot differ.
+ */
+static void expect_same_fields(struct kunit *test,
+			       const struct event_field_group *group,
+			       const struct event_field_group *other)
+{
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, group->count, other->count);
+	for (i = 0; i < group->count; i++) {
+		KUNIT_EXPECT_STREQ(test, group->fields[i].name,
+				   other->fields[i].name);
+		KUNIT_EXPECT_EQ(test, group->fields[i].offset,
+				other->fields[i].offset);
+		KUNIT_EXPECT_EQ(test, group->fields[i].size,
+				other->fields[i].size);
+	}
+}
+
+static bool shares_a_field(const struct event_field_group *group,
+			   const struct event_field_group *other)
+{
+	return group->count && other->count &&
+	       !strcmp(group->fields[0].name, other->fields[0].name);
+}
+
+static void shared_details_are_shared_whole(struct kunit *test)
+{
+	const struct event_field_group *group, *other;
+	unsigned int shared = 0;
+
+	for_each_group(group) {
+		for_each_group(other) {
+			if (group == other || !shares_a_field(group, other))
+				continue;
+			expect_same_fields(test, group, other);
+			shared++;
+		}
+	}
+	/* nine kinds of handshake, two of TIME-WAIT, each with all others */
+	KUNIT_EXPECT_EQ(test, shared, 9 * 8 + 2 * 1);
+}
+
 static unsigned int size_of_type(const char *type)
 {
 	static const struct {
@@ -273,9 +318,14 @@ static void kind_numbers_are_those_of_recordings(struct kunit *test)
 	static const char * const recorded[] = {
 		"lost", "state", "ack", "retransmit", "synack_retransmit",
 		"ca_state", "reset_sent", "reset_received", "destroy",
+		"syn", "request", "synack", "refused", "completed", "accepted",
+		"request_end", "cookie_checked", "time_wait", "time_wait_end",
+		"rto", "loss_probe", "probe", "zero_window", "error",
+		"bad_checksum", "segment", "mark",
 	};
 	unsigned int i;
 
+	KUNIT_EXPECT_EQ(test, ARRAY_SIZE(recorded), EVENT_KIND_END - 1);
 	for (i = 0; i < ARRAY_SIZE(recorded); i++)
 		KUNIT_EXPECT_EQ_MSG(test, kind_called(recorded[i]), i + 1, "%s",
 				    recorded[i]);
@@ -283,8 +333,11 @@ static void kind_numbers_are_those_of_recordings(struct kunit *test)
 
 static const char * const near_misses[] = {
 	"", "a", "ac", "ackk", "ack ", " ack", "Ack", "ACK", "stat", "states",
-	"retransmi", "retransmits", "synack", "synack_retransmit ", "reset",
-	"reset_", "destroyed", "all", "none", "unknown", "1", "ack,state",
+	"retransmi", "retransmits", "synack_", "synack_retransmi",
+	"synack_retransmit ", "synac", "sy", "syns", "reset", "reset_",
+	"destroyed", "request_", "request_ends", "time", "time_wait_",
+	"time-wait", "zero", "accept", "refuse", "marks", "segments", "all",
+	"none", "unknown", "1", "ack,state",
 };
 
 static void describe_miss(const char * const *miss, char *name)
@@ -370,6 +423,143 @@ static void ca_states_have_the_kernels_names(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_ca_state_name(TCP_CA_Recovery),
 			   "Recovery");
 	KUNIT_EXPECT_STREQ(test, event_ca_state_name(TCP_CA_Loss), "Loss");
+}
+
+/**
+ * struct word_case - a word of event_fields.h
+ * @unit: the list that it stands in
+ * @number: the enum value made from it
+ * @word: the word itself
+ * @meaning: what it says to people
+ * @name_of: the function that turns numbers of that list into words
+ */
+struct word_case {
+	const char *unit;
+	unsigned int number;
+	const char *word;
+	const char *meaning;
+	const char *(*name_of)(unsigned int number);
+};
+
+#define WORD_CASE(unit_, word_, meaning_) {				\
+	.unit = #unit_,							\
+	.number = EVENT_##unit_##_##word_,				\
+	.word = #word_,							\
+	.meaning = meaning_,						\
+	.name_of = event_##unit_##_name,				\
+},
+#define WORD_CASES(unit, WORDS)	WORDS(WORD_CASE)
+
+static const struct word_case word_cases[] = {
+	EVENT_WORD_LISTS(WORD_CASES)
+};
+
+static void describe_word(const struct word_case *word, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%s %s", word->unit, word->word);
+}
+
+KUNIT_ARRAY_PARAM(word, word_cases, describe_word);
+
+static void number_of_a_word_leads_back_to_it(struct kunit *test)
+{
+	const struct word_case *word = test->param_value;
+
+	KUNIT_EXPECT_STREQ(test, word->name_of(word->number), word->word);
+	KUNIT_EXPECT_TRUE(test, is_word(word->word));
+	KUNIT_EXPECT_GT(test, strlen(word->meaning), 0);
+	KUNIT_EXPECT_NULL(test, strchr(word->meaning, '\n'));
+}
+
+/* Each list counts from 0 without gaps; behind its last word all is unknown. */
+static void words_of_a_list_follow_each_other(struct kunit *test)
+{
+	const struct word_case *word;
+	unsigned int expected = 0;
+
+	for (word = word_cases; word < word_cases + ARRAY_SIZE(word_cases);
+	     word++) {
+		bool is_last = word == &word_cases[ARRAY_SIZE(word_cases) - 1] ||
+			       strcmp(word->unit, word[1].unit);
+
+		KUNIT_EXPECT_EQ_MSG(test, word->number, expected, "%s %s",
+				    word->unit, word->word);
+		expected = is_last ? 0 : expected + 1;
+		if (!is_last)
+			continue;
+		KUNIT_EXPECT_STREQ(test, word->name_of(word->number + 1),
+				   "unknown");
+		KUNIT_EXPECT_STREQ(test, word->name_of(UINT_MAX), "unknown");
+	}
+}
+
+/* Recordings keep these, too: the first and the last word of every list. */
+static void word_numbers_are_those_of_recordings(struct kunit *test)
+{
+	KUNIT_EXPECT_STREQ(test, event_retransmit_cause_name(0), "unknown");
+	KUNIT_EXPECT_STREQ(test, event_retransmit_cause_name(6), "zero_window");
+	KUNIT_EXPECT_STREQ(test, event_synack_type_name(0), "normal");
+	KUNIT_EXPECT_STREQ(test, event_synack_type_name(2), "cookie");
+	KUNIT_EXPECT_STREQ(test, event_refusal_name(1), "accept_queue_full");
+	KUNIT_EXPECT_STREQ(test, event_refusal_name(4), "other");
+	KUNIT_EXPECT_STREQ(test, event_request_ending_name(1), "expired");
+	KUNIT_EXPECT_STREQ(test, event_request_ending_name(5), "other");
+	KUNIT_EXPECT_STREQ(test, event_cookie_verdict_name(1), "valid");
+	KUNIT_EXPECT_STREQ(test, event_cookie_verdict_name(3), "valid_refused");
+	KUNIT_EXPECT_STREQ(test, event_time_wait_step_name(0), "started");
+	KUNIT_EXPECT_STREQ(test, event_time_wait_step_name(3), "overflow");
+	KUNIT_EXPECT_STREQ(test, event_time_wait_ending_name(1), "timer");
+	KUNIT_EXPECT_STREQ(test, event_time_wait_ending_name(5), "other");
+	KUNIT_EXPECT_STREQ(test, event_probe_cause_name(0), "zero_window");
+	KUNIT_EXPECT_STREQ(test, event_probe_cause_name(2), "other");
+	KUNIT_EXPECT_STREQ(test, event_window_side_name(0), "peer");
+	KUNIT_EXPECT_STREQ(test, event_window_side_name(1), "own");
+	KUNIT_EXPECT_STREQ(test, event_window_change_name(0), "closed");
+	KUNIT_EXPECT_STREQ(test, event_window_change_name(1), "opened");
+	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(0), "events");
+	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(3), "thawed");
+}
+
+/* A field with a list's unit must be able to hold each of its numbers. */
+static bool is_unit_of_a_field(const char *unit)
+{
+	const struct event_field_group *group;
+	const struct event_field *field;
+
+	for_each_group(group)
+		for_each_field(field, group)
+			if (!strcmp(field->unit, unit) &&
+			    !strcmp(field->type, "u8"))
+				return true;
+	return false;
+}
+
+static void every_list_of_words_has_a_field(struct kunit *test)
+{
+#define EXPECT_FIELD(unit, WORDS)	\
+	KUNIT_EXPECT_TRUE_MSG(test, is_unit_of_a_field(#unit), #unit);
+	EVENT_WORD_LISTS(EXPECT_FIELD)
+	KUNIT_EXPECT_TRUE(test, is_unit_of_a_field("segment_flags"));
+	KUNIT_EXPECT_TRUE(test, is_unit_of_a_field("sock_flags"));
+}
+
+/* Flags are bits, each with its own. */
+static void flags_have_a_bit_each(struct kunit *test)
+{
+	unsigned int segment = 0, sock = 0;
+
+#define EXPECT_SEGMENT_BIT(name, bit, meaning)				\
+	KUNIT_EXPECT_EQ(test, EVENT_SEGMENT_##name, BIT(bit));		\
+	KUNIT_EXPECT_FALSE_MSG(test, segment & BIT(bit), #name);	\
+	segment |= BIT(bit);
+	EVENT_SEGMENT_FLAGS(EXPECT_SEGMENT_BIT)
+#define EXPECT_SOCK_BIT(name, bit, meaning)				\
+	KUNIT_EXPECT_EQ(test, EVENT_SOCK_##name, BIT(bit));		\
+	KUNIT_EXPECT_FALSE_MSG(test, sock & BIT(bit), #name);		\
+	sock |= BIT(bit);
+	EVENT_SOCK_FLAGS(EXPECT_SOCK_BIT)
+	KUNIT_EXPECT_LE(test, segment, U8_MAX);
+	KUNIT_EXPECT_LE(test, sock, U8_MAX);
 }
 
 /* ---- the text of the schema file ----------------------------------------- */
@@ -510,10 +700,26 @@ static const char *sock_flag_name(unsigned int bit)
 	       sock_flag_names[bit] : "unknown";
 }
 
+#define SEGMENT_FLAG_NAME(name, bit, meaning)	[bit] = #name,
+
+static const char * const segment_flag_names[] = {
+	EVENT_SEGMENT_FLAGS(SEGMENT_FLAG_NAME)
+};
+
+static const char *segment_flag_name(unsigned int bit)
+{
+	return bit < ARRAY_SIZE(segment_flag_names) &&
+	       segment_flag_names[bit] ? segment_flag_names[bit] : "unknown";
+}
+
 static const char *reset_reason_name(unsigned int reason)
 {
 	return compat_reset_reason_name(reason) ?: "unknown";
 }
+
+/* What the text says of a list of words, counted. */
+#define EXPECT_WORDS(unit, WORDS)	\
+	+ expect_values(test, text, #unit, event_##unit##_name)
 
 static void every_value_has_a_line(struct kunit *test)
 {
@@ -524,7 +730,12 @@ static void every_value_has_a_line(struct kunit *test)
 	count += expect_values(test, text, "ca_state", event_ca_state_name);
 	count += expect_values(test, text, "tcp_flags", tcp_flag_name);
 	count += expect_values(test, text, "sock_flags", sock_flag_name);
+	count += expect_values(test, text, "segment_flags", segment_flag_name);
+	count += 0 EVENT_WORD_LISTS(EXPECT_WORDS);
 	count += expect_values(test, text, "reset_reason", reset_reason_name);
+	/* here "unknown" is a word of its list, not the lack of one */
+	expect_line(test, text, "value retransmit_cause 0 unknown\n");
+	count++;
 	KUNIT_EXPECT_EQ(test, lines_that_begin_with(text, "value "), count);
 }
 
@@ -556,6 +767,7 @@ static struct kunit_case event_schema_cases[] = {
 	KUNIT_CASE(fields_lie_inside_the_record),
 	KUNIT_CASE(common_fields_cover_their_part),
 	KUNIT_CASE(kinds_own_fields_fill_the_detail_from_its_start),
+	KUNIT_CASE(shared_details_are_shared_whole),
 	KUNIT_CASE(sizes_match_types),
 	KUNIT_CASE(numbers_are_aligned),
 
@@ -568,6 +780,11 @@ static struct kunit_case event_schema_cases[] = {
 	KUNIT_CASE(numbers_without_a_name_are_unknown),
 	KUNIT_CASE_PARAM(state_has_its_rfc_name, state_gen_params),
 	KUNIT_CASE(ca_states_have_the_kernels_names),
+	KUNIT_CASE_PARAM(number_of_a_word_leads_back_to_it, word_gen_params),
+	KUNIT_CASE(words_of_a_list_follow_each_other),
+	KUNIT_CASE(word_numbers_are_those_of_recordings),
+	KUNIT_CASE(every_list_of_words_has_a_field),
+	KUNIT_CASE(flags_have_a_bit_each),
 
 	KUNIT_CASE(schema_begins_with_what_it_is),
 	KUNIT_CASE(every_kind_has_a_line),

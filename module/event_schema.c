@@ -196,7 +196,8 @@ const char *event_reset_reason_name(unsigned int reason)
 	{								\
 		return name_in(unit##_names, ARRAY_SIZE(unit##_names),	\
 			       number);					\
-	}
+	}								\
+	EXPORT_SYMBOL_IF_KUNIT(event_##unit##_name);
 EVENT_WORD_LISTS(WORD_NAME_FUNCTION)
 
 /**

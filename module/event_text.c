@@ -13,8 +13,15 @@
  * ISN is not known the raw number is shown and marked raw:. What is 0 because
  * there is nothing to tell is left out.
  *
+ * What a kind alone has to tell is written by a function of its own, found in a
+ * table. Two kinds are no event of a connection and have lines of their own:
+ *
+ *	61.000000005 cpu=3 lost 29 events, serials 6 to 34: overwritten ...
+ *	62.000000000 cpu=3 serial=35 mark cause=events kinds_on=state,ack
+ *
  * Runs in the reader's context: the price of text is paid by who reads it.
  */
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/string.h>
@@ -91,6 +98,25 @@ static void put_flag_names(struct text *text, u8 flags)
 	put(text, "]");
 }
 
+/* A word of event_fields.h; the number of one that is not there. */
+static void put_word(struct text *text, const char *name, const char *word,
+		     u8 number)
+{
+	put(text, " %s=%s", name, word);
+	if (!strcmp(word, "unknown"))
+		put(text, "(%u)", number);
+}
+
+#define PUT_WORD(text, name, unit, number)	\
+	put_word(text, name, event_##unit##_name(number), number)
+
+/* Of words whose first says that there is nothing to say. */
+#define PUT_WORD_IF_ANY(text, name, unit, number)		\
+	do {							\
+		if (number)					\
+			PUT_WORD(text, name, unit, number);	\
+	} while (0)
+
 static void put_sock_flags(struct text *text, u8 flags)
 {
 #define PUT_SOCK_FLAG(name, bit, meaning)	\
@@ -101,49 +127,72 @@ static void put_sock_flags(struct text *text, u8 flags)
 
 /* ---- what happened ---------------------------------------------------- */
 
+/* Whether the segment of an event came from the peer. */
 static bool is_received(const struct tcp_event *event)
 {
-	return event->kind == EVENT_KIND_ack ||
-	       event->kind == EVENT_KIND_reset_sent ||
-	       event->kind == EVENT_KIND_reset_received;
+	switch (event->kind) {
+	case EVENT_KIND_ack:
+	case EVENT_KIND_reset_sent:
+	case EVENT_KIND_reset_received:
+	case EVENT_KIND_syn:
+	case EVENT_KIND_request:
+	case EVENT_KIND_refused:
+	case EVENT_KIND_completed:
+	case EVENT_KIND_request_end:
+	case EVENT_KIND_cookie_checked:
+	case EVENT_KIND_time_wait:
+	case EVENT_KIND_time_wait_end:
+	case EVENT_KIND_bad_checksum:
+		return true;
+	case EVENT_KIND_zero_window:
+		return event->window_side == EVENT_window_side_peer;
+	case EVENT_KIND_segment:
+		return !(event->segment_flags & EVENT_SEGMENT_outgoing);
+	default:
+		return false;
+	}
+}
+
+/* The ISN that sequence numbers of the event's segment count from. */
+static u32 isn_of_sender(const struct tcp_event *event)
+{
+	return is_received(event) ? event->rcv_isn : event->snd_isn;
+}
+
+/* The ISN that its acknowledgments count from, SACK blocks too. */
+static u32 isn_of_receiver(const struct tcp_event *event)
+{
+	return is_received(event) ? event->snd_isn : event->rcv_isn;
+}
+
+static bool has_segment(const struct tcp_event *event)
+{
+	return event->kind == EVENT_KIND_segment || event->seg_flags ||
+	       event->seg_seq || event->seg_ack || event->seg_len ||
+	       event->seg_window;
+}
+
+/* What lies in the queue for retransmission has no header, hence no window. */
+static void put_window(struct text *text, const struct tcp_event *event)
+{
+	if (is_received(event) || event->kind == EVENT_KIND_segment)
+		put(text, " window=%u", event->seg_window);
+	else
+		put_count(text, "window", event->seg_window);
 }
 
 static void put_segment(struct text *text, const struct tcp_event *event)
 {
-	bool received = is_received(event);
-	u32 of_sender = received ? event->rcv_isn : event->snd_isn;
-	u32 of_receiver = received ? event->snd_isn : event->rcv_isn;
-
-	if (!event->seg_flags && !event->seg_seq && !event->seg_ack &&
-	    !event->seg_len && !event->seg_window)
+	if (!has_segment(event))
 		return;
-	put(text, received ? " received" : " sent");
+	put(text, is_received(event) ? " received" : " sent");
 	put_flag_names(text, event->seg_flags);
-	put_sequence(text, "seq", event->seg_seq, of_sender);
+	put_sequence(text, "seq", event->seg_seq, isn_of_sender(event));
 	if (event->seg_ack || event->seg_flags & TCPHDR_ACK)
-		put_sequence(text, "ack", event->seg_ack, of_receiver);
+		put_sequence(text, "ack", event->seg_ack,
+			     isn_of_receiver(event));
 	put(text, " len=%u", event->seg_len);
-	put_count(text, "window", event->seg_window);
-}
-
-static void put_synack(struct text *text, const struct tcp_event *event)
-{
-	put(text, " attempt=%u by=%s timeouts=%u of=%u", event->num_retrans + 1,
-	    event->by_timer ? "timer" : "duplicate-SYN", event->num_timeout,
-	    event->max_retries);
-	put_ms(text, "since_first", event->since_synack_us);
-	put_ms(text, "first_wait", event->synack_timeout_us);
-	put_ms(text, "next_wait", event->rto_us);
-	if (event->half_open || event->accept_queue || event->accept_limit)
-		put(text, " half_open=%u accept_queue=%u/%u", event->half_open,
-		    event->accept_queue, event->accept_limit);
-}
-
-static void put_totals(struct text *text, const struct tcp_event *event)
-{
-	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u retrans_segs=%u",
-	    event->bytes_acked, event->bytes_received, event->segs_out,
-	    event->segs_in, event->retrans_segs);
+	put_window(text, event);
 }
 
 static void put_states(struct text *text, const struct tcp_event *event)
@@ -156,25 +205,244 @@ static void put_states(struct text *text, const struct tcp_event *event)
 	put(text, "%s", event_ca_state_name(event->ca_state));
 }
 
+/* ---- what one kind alone tells ---------------------------------------- */
+
+static void put_retransmit(struct text *text, const struct tcp_event *event)
+{
+	PUT_WORD_IF_ANY(text, "cause", retransmit_cause,
+			event->retransmit_cause);
+	put_count(text, "segments", event->retransmit_segs);
+	put_count(text, "total_retrans", event->total_retrans);
+}
+
+static void put_attempts(struct text *text, const struct tcp_event *event)
+{
+	if (event->kind == EVENT_KIND_synack_retransmit) {
+		put(text, " attempt=%u by=%s", event->num_retrans + 1,
+		    event->by_timer ? "timer" : "duplicate-SYN");
+	} else {
+		put_count(text, "sent_again", event->num_retrans);
+		put_count(text, "by_timer", event->by_timer);
+	}
+	if (event->num_timeout || event->max_retries)
+		put(text, " timeouts=%u of=%u", event->num_timeout,
+		    event->max_retries);
+}
+
+static bool is_synack(const struct tcp_event *event)
+{
+	return event->kind == EVENT_KIND_synack ||
+	       event->kind == EVENT_KIND_synack_retransmit;
+}
+
+static void put_waits(struct text *text, const struct tcp_event *event)
+{
+	put_ms(text, "since_first", event->since_synack_us);
+	put_ms(text, "first_wait", event->synack_timeout_us);
+	if (is_synack(event))
+		put_ms(text, "next_wait", event->rto_us);
+}
+
+static void put_queues(struct text *text, const struct tcp_event *event)
+{
+	if (event->half_open || event->accept_queue || event->accept_limit)
+		put(text, " half_open=%u accept_queue=%u/%u", event->half_open,
+		    event->accept_queue, event->accept_limit);
+	put_count(text, "syn_backlog", event->syn_backlog);
+	if (event->listener)
+		put(text, " listener=%llx", event->listener);
+}
+
+static void put_handshake(struct text *text, const struct tcp_event *event)
+{
+	if (event->kind == EVENT_KIND_synack)
+		PUT_WORD(text, "type", synack_type, event->synack_type);
+	else
+		PUT_WORD_IF_ANY(text, "type", synack_type, event->synack_type);
+	PUT_WORD_IF_ANY(text, "reason", refusal, event->refusal);
+	PUT_WORD_IF_ANY(text, "ending", request_ending, event->request_ending);
+	PUT_WORD_IF_ANY(text, "verdict", cookie_verdict,
+			event->cookie_verdict);
+	put_attempts(text, event);
+	put_waits(text, event);
+	put_queues(text, event);
+}
+
+static void put_reset_reason(struct text *text, const struct tcp_event *event)
+{
+	if (COMPAT_RESET_REASONS)
+		put(text, " reason=%s(%u)",
+		    event_reset_reason_name(event->reset_reason),
+		    event->reset_reason);
+}
+
+static void put_time_wait(struct text *text, const struct tcp_event *event)
+{
+	if (event->kind == EVENT_KIND_time_wait)
+		PUT_WORD(text, "step", time_wait_step, event->time_wait_step);
+	else
+		PUT_WORD_IF_ANY(text, "step", time_wait_step,
+				event->time_wait_step);
+	PUT_WORD_IF_ANY(text, "ending", time_wait_ending,
+			event->time_wait_ending);
+	put_ms(text, "lasts", event->time_wait_us);
+}
+
+static void put_waited(struct text *text, const struct tcp_event *event)
+{
+	put_ms(text, "waited", event->rto_us);
+}
+
+static void put_loss_probe(struct text *text, const struct tcp_event *event)
+{
+	put(text, event->probe_retransmits ? " retransmission" : " new_data");
+}
+
+static void put_probe(struct text *text, const struct tcp_event *event)
+{
+	PUT_WORD(text, "cause", probe_cause, event->probe_cause);
+	put(text, " attempt=%u", event->probes_out + 1);
+	if (event->probe_carries_data)
+		put(text, " carries_data");
+}
+
+static void put_zero_window(struct text *text, const struct tcp_event *event)
+{
+	PUT_WORD(text, "window_of", window_side, event->window_side);
+	PUT_WORD(text, "change", window_change, event->window_change);
+}
+
+/* The errors that sockets report, by name. */
+static const char *error_name(u32 error)
+{
+#define ERROR_NAME(name)	[name] = #name
+	static const char * const names[] = {
+		ERROR_NAME(EPERM), ERROR_NAME(EIO), ERROR_NAME(ENOMEM),
+		ERROR_NAME(EACCES), ERROR_NAME(EINVAL), ERROR_NAME(EPIPE),
+		ERROR_NAME(EPROTO), ERROR_NAME(EMSGSIZE),
+		ERROR_NAME(ENOPROTOOPT), ERROR_NAME(EOPNOTSUPP),
+		ERROR_NAME(EADDRNOTAVAIL), ERROR_NAME(ENETDOWN),
+		ERROR_NAME(ENETUNREACH), ERROR_NAME(ECONNABORTED),
+		ERROR_NAME(ECONNRESET), ERROR_NAME(ENOBUFS),
+		ERROR_NAME(ETIMEDOUT), ERROR_NAME(ECONNREFUSED),
+		ERROR_NAME(EHOSTDOWN), ERROR_NAME(EHOSTUNREACH),
+	};
+
+	return error < ARRAY_SIZE(names) ? names[error] : NULL;
+}
+
+static void put_error(struct text *text, const struct tcp_event *event)
+{
+	const char *name = error_name(event->sk_error);
+
+	if (name)
+		put(text, " error=%s(%u)", name, event->sk_error);
+	else
+		put(text, " error=%u", event->sk_error);
+}
+
+static void put_totals(struct text *text, const struct tcp_event *event)
+{
+	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u retrans_segs=%u",
+	    event->bytes_acked, event->bytes_received, event->segs_out,
+	    event->segs_in, event->retrans_segs);
+}
+
+static void (* const put_detail_of[EVENT_KIND_END])(struct text *text,
+						    const struct tcp_event *event) = {
+	[EVENT_KIND_retransmit]		= put_retransmit,
+	[EVENT_KIND_synack_retransmit]	= put_handshake,
+	[EVENT_KIND_reset_sent]		= put_reset_reason,
+	[EVENT_KIND_destroy]		= put_totals,
+	[EVENT_KIND_syn]		= put_handshake,
+	[EVENT_KIND_request]		= put_handshake,
+	[EVENT_KIND_synack]		= put_handshake,
+	[EVENT_KIND_refused]		= put_handshake,
+	[EVENT_KIND_completed]		= put_handshake,
+	[EVENT_KIND_accepted]		= put_handshake,
+	[EVENT_KIND_request_end]	= put_handshake,
+	[EVENT_KIND_cookie_checked]	= put_handshake,
+	[EVENT_KIND_time_wait]		= put_time_wait,
+	[EVENT_KIND_time_wait_end]	= put_time_wait,
+	[EVENT_KIND_rto]		= put_waited,
+	[EVENT_KIND_loss_probe]		= put_loss_probe,
+	[EVENT_KIND_probe]		= put_probe,
+	[EVENT_KIND_zero_window]	= put_zero_window,
+	[EVENT_KIND_error]		= put_error,
+};
+
 static void put_detail(struct text *text, const struct tcp_event *event)
 {
-	switch (event->kind) {
-	case EVENT_KIND_retransmit:
-		put_count(text, "total_retrans", event->total_retrans);
-		break;
-	case EVENT_KIND_synack_retransmit:
-		put_synack(text, event);
-		break;
-	case EVENT_KIND_reset_sent:
-		if (COMPAT_RESET_REASONS)
-			put(text, " reason=%s(%u)",
-			    event_reset_reason_name(event->reset_reason),
-			    event->reset_reason);
-		break;
-	case EVENT_KIND_destroy:
-		put_totals(text, event);
-		break;
+	if (event->kind < EVENT_KIND_END && put_detail_of[event->kind])
+		put_detail_of[event->kind](text, event);
+}
+
+/* ---- the header of a segment ------------------------------------------ */
+
+#define MAX_SACK_BLOCKS	4
+
+struct sack_block {
+	u32 left;
+	u32 right;
+};
+
+static void put_edge(struct text *text, const char *before, u32 sequence,
+		     u32 isn)
+{
+	if (isn)
+		put(text, "%s%u", before, sequence - isn);
+	else
+		put(text, "%sraw:%u", before, sequence);
+}
+
+static void put_sack_blocks(struct text *text, const struct tcp_event *event)
+{
+	const struct sack_block blocks[MAX_SACK_BLOCKS] = {
+		{ event->sack1_left, event->sack1_right },
+		{ event->sack2_left, event->sack2_right },
+		{ event->sack3_left, event->sack3_right },
+		{ event->tsval, event->tsecr },
+	};
+	unsigned int count = min_t(unsigned int, event->sack_blocks,
+				   MAX_SACK_BLOCKS);
+	u32 isn = isn_of_receiver(event);
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		put_edge(text, i ? "," : " sack=", blocks[i].left, isn);
+		put_edge(text, ":", blocks[i].right, isn);
 	}
+}
+
+static bool has_timestamps(const struct tcp_event *event)
+{
+	return event->segment_flags & EVENT_SEGMENT_timestamps &&
+	       event->sack_blocks < MAX_SACK_BLOCKS;
+}
+
+/* The fields of a segment's header that other kinds do not have. */
+static void put_header(struct text *text, const struct tcp_event *event)
+{
+	u8 flags = event->segment_flags;
+
+	if (event->seg_flags & TCPHDR_URG || event->urgent_pointer)
+		put(text, " urgent_pointer=%u", event->urgent_pointer);
+	put_count(text, "header_words", event->header_words);
+	if (flags & EVENT_SEGMENT_mss)
+		put(text, " option_mss=%u", event->option_mss);
+	if (flags & EVENT_SEGMENT_wscale)
+		put(text, " option_wscale=%u", event->option_wscale);
+	if (flags & EVENT_SEGMENT_sack_permitted)
+		put(text, " sackOK");
+	if (has_timestamps(event))
+		put(text, " TS val=%u ecr=%u", event->tsval, event->tsecr);
+	put_sack_blocks(text, event);
+	if (flags & EVENT_SEGMENT_fastopen)
+		put(text, " fastopen_option");
+	if (flags & EVENT_SEGMENT_other)
+		put(text, " other_option");
+	if (flags & EVENT_SEGMENT_unverified)
+		put(text, " checksum_unverified");
 }
 
 /* ---- the parts of a line ---------------------------------------------- */
@@ -222,7 +490,7 @@ static void put_congestion(struct text *text, const struct tcp_event *event)
 	put_ms(text, "srtt", event->srtt_us);
 	put_ms(text, "rttvar", event->rttvar_us);
 	put_ms(text, "min_rtt", event->min_rtt_us);
-	if (event->kind != EVENT_KIND_synack_retransmit)
+	if (!is_synack(event) && event->kind != EVENT_KIND_rto)
 		put_ms(text, "rto", event->rto_us);
 	put_count(text, "backoff", event->backoff);
 	put_count(text, "retransmits", event->retransmits);
@@ -239,6 +507,47 @@ static void put_lost(struct text *text, const struct tcp_event *event)
 	    event->serial + event->lost_events - 1);
 }
 
+/* Kinds by name; a bit of no kind stays a number. */
+static void put_kinds(struct text *text, u64 kinds)
+{
+	const char *separator = "";
+	unsigned int kind;
+
+	put(text, " kinds_on=");
+	if (!kinds)
+		put(text, "none");
+	for (kind = EVENT_KIND_NONE + 1; kind < EVENT_KIND_END; kind++) {
+		if (!(kinds & BIT_ULL(kind)))
+			continue;
+		put(text, "%s%s", separator, event_kind_name(kind));
+		separator = ",";
+		kinds &= ~BIT_ULL(kind);
+	}
+	if (kinds)
+		put(text, "%s0x%llx", separator, kinds);
+}
+
+static void put_mark(struct text *text, const struct tcp_event *event)
+{
+	put(text, " serial=%llu mark", event->serial);
+	PUT_WORD(text, "cause", mark_cause, event->mark_cause);
+	put_kinds(text, event->kinds_on);
+}
+
+static void put_connection(struct text *text, const struct tcp_event *event)
+{
+	put_who(text, event);
+	put(text, " %s", event_kind_name(event->kind));
+	put_states(text, event);
+	put_detail(text, event);
+	put_segment(text, event);
+	if (event->kind == EVENT_KIND_segment)
+		put_header(text, event);
+	put_numbers(text, event);
+	put_congestion(text, event);
+	put_sock_flags(text, event->sock_flags);
+}
+
 /**
  * event_text_line - write a record as text
  * @event: the record
@@ -252,18 +561,12 @@ size_t event_text_line(const struct tcp_event *event, char *line)
 	struct text text = { .line = line };
 
 	put_time(&text, event);
-	if (event->kind == EVENT_KIND_lost) {
+	if (event->kind == EVENT_KIND_lost)
 		put_lost(&text, event);
-	} else {
-		put_who(&text, event);
-		put(&text, " %s", event_kind_name(event->kind));
-		put_states(&text, event);
-		put_detail(&text, event);
-		put_segment(&text, event);
-		put_numbers(&text, event);
-		put_congestion(&text, event);
-		put_sock_flags(&text, event->sock_flags);
-	}
+	else if (event->kind == EVENT_KIND_mark)
+		put_mark(&text, event);
+	else
+		put_connection(&text, event);
 	put(&text, "\n");
 	return text.length;
 }

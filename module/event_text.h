@@ -8,7 +8,7 @@
 #include "event_schema.h"
 
 /* No line is longer, its newline and NUL included. */
-#define EVENT_TEXT_MAX	1024
+#define EVENT_TEXT_MAX	1280
 
 size_t event_text_line(const struct tcp_event *event, char *line);
 
