@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The schema, read from the module's C headers instead of a running kernel.
 
-For tests and for the generated table in Documentation/events.rst.  The C
+For tests and for the generated tables in Documentation/events.rst.  The C
 preprocessor expands the lists in event_kinds.h and event_fields.h between
 markers; offsets are sums of sizes, because the record has no padding
 (event_schema.c asserts that).
@@ -29,12 +29,17 @@ MARKERS = """
 #define KIND(name, meaning)			@@kind name meaning
 #define FIELD(type, name, unit, meaning)	@@field type name unit meaning
 #define DETAIL(kind, FIELDS)			@@detail kind FIELDS(FIELD)
-#define FLAG(name, bit, meaning)		@@flag name bit meaning
+#define SOCK_FLAG(name, bit, meaning)		@@sock_flag name bit meaning
+#define SEGMENT_FLAG(name, bit, meaning)	@@segment_flag name bit meaning
+#define WORD(unit, name, meaning)		@@word unit name meaning
+#define WORD_LIST(unit, WORDS)			WORDS(WORD)
 EVENT_KINDS(KIND)
 @@detail all EVENT_COMMON_FIELDS(FIELD)
 @@detail_bytes EVENT_DETAIL_BYTES
 EVENT_DETAILS(DETAIL)
-EVENT_SOCK_FLAGS(FLAG)
+EVENT_SOCK_FLAGS(SOCK_FLAG)
+EVENT_SEGMENT_FLAGS(SEGMENT_FLAG)
+EVENT_WORD_LISTS(WORD_LIST)
 """
 
 STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -53,11 +58,20 @@ CA_STATES = {
 
 
 @dataclass(frozen=True)
-class SockFlag:
-    """One bit of sock_flags."""
+class Flag:
+    """One bit of a field of flags."""
 
     name: str
     bit: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Word:
+    """What one number of a unit stands for."""
+
+    name: str
+    number: int
     meaning: str
 
 
@@ -69,7 +83,8 @@ class Source:
     record_bytes: int
     kinds: list[tuple[str, str]]
     fields: list[Field]
-    sock_flags: list[SockFlag]
+    flags: dict[str, list[Flag]]
+    words: dict[str, list[Word]]
     state_names: dict[int, str]
     ca_state_names: dict[int, str]
     tcp_flag_names: list[str]
@@ -131,7 +146,8 @@ def _names(numbers: Mapping[str, int], code: str) -> dict[int, str]:
 def read_source(module: Path = MODULE_DIR) -> Source:
     """Read the headers and the name tables beside them."""
     kinds: list[tuple[str, str]] = []
-    sock_flags: list[SockFlag] = []
+    flags: dict[str, list[Flag]] = {"sock_flags": [], "segment_flags": []}
+    lists: dict[str, list[Word]] = {}
     fields = _Fields()
     for item in _preprocess(module).split("@@")[1:]:
         word, *words = item.split('"')[0].split()
@@ -142,18 +158,21 @@ def read_source(module: Path = MODULE_DIR) -> Source:
             fields.begin(words[0])
         elif word == "field":
             fields.add(*words, meaning)
-        elif word == "flag":
-            sock_flags.append(SockFlag(words[0], int(words[1]), meaning))
+        elif f"{word}s" in flags:
+            flags[f"{word}s"].append(Flag(words[0], int(words[1]), meaning))
+        elif word == "word":
+            entries = lists.setdefault(words[0], [])
+            entries.append(Word(words[1], len(entries), meaning))
     code = (module / "event_schema.c").read_text()
     header = (module / "event_schema.h").read_text()
-    flags = _match(r"tcp_flag_names\[\] = \{([^}]*)\}", code)
+    tcp_flags = _match(r"tcp_flag_names\[\] = \{([^}]*)\}", code)
     return Source(
         version=int(_match(r"^#define EVENT_SCHEMA_VERSION\s+(\d+)", header)),
         record_bytes=int(_match(r"^#define RECORD_BYTES\s+(\d+)", code)),
-        kinds=kinds, fields=fields.fields, sock_flags=sock_flags,
+        kinds=kinds, fields=fields.fields, flags=flags, words=lists,
         state_names=_names(STATES, code),
         ca_state_names=_names(CA_STATES, code),
-        tcp_flag_names=STRINGS.findall(flags))
+        tcp_flag_names=STRINGS.findall(tcp_flags))
 
 
 def schema_text(source: Source,
@@ -162,9 +181,9 @@ def schema_text(source: Source,
     lines = [
         "# kind NUMBER NAME MEANING",
         "# field NAME TYPE OFFSET SIZE UNIT KIND MEANING "
-        "(KIND: all, or the only one that has it)",
+        "(KIND: all, or one that has it)",
         "# value UNIT NUMBER NAME "
-        "(of tcp_flags and sock_flags: NUMBER is the bit)",
+        "(of tcp_flags, sock_flags and segment_flags: NUMBER is the bit)",
         f"version {source.version}",
         f"record_bytes {source.record_bytes}",
         f"byte_order {sys.byteorder}",
@@ -177,7 +196,10 @@ def schema_text(source: Source,
         ("state", dict(sorted(source.state_names.items()))),
         ("ca_state", dict(sorted(source.ca_state_names.items()))),
         ("tcp_flags", dict(enumerate(source.tcp_flag_names))),
-        ("sock_flags", {flag.bit: flag.name for flag in source.sock_flags}),
+        *((unit, {flag.bit: flag.name for flag in flags})
+          for unit, flags in source.flags.items()),
+        *((unit, {word.number: word.name for word in words})
+          for unit, words in source.words.items()),
         ("reset_reason", dict(reset_reasons or {})),
     ]
     lines += [f"value {unit} {number} {name}"
