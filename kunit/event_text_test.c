@@ -558,12 +558,13 @@ static void syn_line(struct kunit *test)
 	event.snd_isn = 0;
 	event.snd_una = 0;
 	event.snd_nxt = 0;
+	event.rcv_nxt = 0;
 	event.seg_seq = CLIENT_ISN;
 	event.seg_flags = TCPHDR_SYN;
 	event.seg_window = 64240;
 	event.syn_backlog = 4096;
 	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
-			   "1.000000000 cpu=0 serial=1 netns=1 sk=b local=10.0.0.2:5000 remote=10.0.0.1:40000 syn LISTEN ca=Open half_open=3 accept_queue=1/128 syn_backlog=4096 listener=b received [SYN] seq=0 len=0 window=64240 rcv=1 isn=0/2712239078\n");
+			   "1.000000000 cpu=0 serial=1 netns=1 sk=b local=10.0.0.2:5000 remote=10.0.0.1:40000 syn LISTEN ca=Open half_open=3 accept_queue=1/128 syn_backlog=4096 listener=b received [SYN] seq=0 len=0 window=64240 isn=0/2712239078\n");
 }
 
 static void request_line(struct kunit *test)
@@ -571,10 +572,11 @@ static void request_line(struct kunit *test)
 	struct tcp_event event = server_event(EVENT_KIND_request);
 
 	event.synack_timeout_us = USEC_PER_SEC;
+	event.rto_us = USEC_PER_SEC;
 	event.max_retries = 5;
 	KUNIT_EXPECT_STREQ(test, line_of(test, &event),
 			   SERVER_WHO
-			   "request SYN-RECEIVED ca=Open timeouts=0 of=5 first_wait=1000.000ms half_open=3 accept_queue=1/128 listener=b una=0 nxt=1 rcv=1 isn=1288781508/2712239078\n");
+			   "request SYN-RECEIVED ca=Open max_retries=5 first_wait=1000.000ms next_wait=1000.000ms half_open=3 accept_queue=1/128 listener=b una=0 nxt=1 rcv=1 isn=1288781508/2712239078\n");
 }
 
 static void synack_line(struct kunit *test)
@@ -635,7 +637,7 @@ static void request_end_line(struct kunit *test)
 	event.max_retries = 5;
 	event.since_synack_us = 63 * USEC_PER_SEC;
 	expect_in_line(test, &event,
-		       " ending=expired sent_again=6 timeouts=5 of=5 since_first=63000.000ms half_open=3 ");
+		       " ending=expired sent_again=6 timeouts=5 max_retries=5 since_first=63000.000ms half_open=3 ");
 }
 
 static void cookie_checked_line(struct kunit *test)

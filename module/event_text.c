@@ -218,20 +218,23 @@ static void put_retransmit(struct text *text, const struct tcp_event *event)
 static void put_attempts(struct text *text, const struct tcp_event *event)
 {
 	if (event->kind == EVENT_KIND_synack_retransmit) {
-		put(text, " attempt=%u by=%s", event->num_retrans + 1,
-		    event->by_timer ? "timer" : "duplicate-SYN");
-	} else {
-		put_count(text, "sent_again", event->num_retrans);
-		put_count(text, "by_timer", event->by_timer);
+		put(text, " attempt=%u by=%s timeouts=%u of=%u",
+		    event->num_retrans + 1,
+		    event->by_timer ? "timer" : "duplicate-SYN",
+		    event->num_timeout, event->max_retries);
+		return;
 	}
-	if (event->num_timeout || event->max_retries)
-		put(text, " timeouts=%u of=%u", event->num_timeout,
-		    event->max_retries);
+	put_count(text, "sent_again", event->num_retrans);
+	put_count(text, "by_timer", event->by_timer);
+	put_count(text, "timeouts", event->num_timeout);
+	put_count(text, "max_retries", event->max_retries);
 }
 
-static bool is_synack(const struct tcp_event *event)
+/* Kinds whose rto_us is the wait for the handshake's last ACK, now beginning. */
+static bool begins_synack_wait(const struct tcp_event *event)
 {
-	return event->kind == EVENT_KIND_synack ||
+	return event->kind == EVENT_KIND_request ||
+	       event->kind == EVENT_KIND_synack ||
 	       event->kind == EVENT_KIND_synack_retransmit;
 }
 
@@ -239,7 +242,7 @@ static void put_waits(struct text *text, const struct tcp_event *event)
 {
 	put_ms(text, "since_first", event->since_synack_us);
 	put_ms(text, "first_wait", event->synack_timeout_us);
-	if (is_synack(event))
+	if (begins_synack_wait(event))
 		put_ms(text, "next_wait", event->rto_us);
 }
 
@@ -465,11 +468,23 @@ static void put_who(struct text *text, const struct tcp_event *event)
 		     event->remote_port);
 }
 
-static void put_numbers(struct text *text, const struct tcp_event *event)
+/*
+ * A segment without a socket, as a SYN for a listener, brings an ISN but none of
+ * these numbers: then all are 0, and there is nothing to count from the ISN.
+ */
+static void put_socket_sequences(struct text *text,
+				 const struct tcp_event *event)
 {
+	if (!event->snd_una && !event->snd_nxt && !event->rcv_nxt)
+		return;
 	put_sequence(text, "una", event->snd_una, event->snd_isn);
 	put_sequence(text, "nxt", event->snd_nxt, event->snd_isn);
 	put_sequence(text, "rcv", event->rcv_nxt, event->rcv_isn);
+}
+
+static void put_numbers(struct text *text, const struct tcp_event *event)
+{
+	put_socket_sequences(text, event);
 	if (event->snd_isn || event->rcv_isn)
 		put(text, " isn=%u/%u", event->snd_isn, event->rcv_isn);
 	put_count(text, "snd_wnd", event->snd_wnd);
@@ -490,7 +505,7 @@ static void put_congestion(struct text *text, const struct tcp_event *event)
 	put_ms(text, "srtt", event->srtt_us);
 	put_ms(text, "rttvar", event->rttvar_us);
 	put_ms(text, "min_rtt", event->min_rtt_us);
-	if (!is_synack(event) && event->kind != EVENT_KIND_rto)
+	if (!begins_synack_wait(event) && event->kind != EVENT_KIND_rto)
 		put_ms(text, "rto", event->rto_us);
 	put_count(text, "backoff", event->backoff);
 	put_count(text, "retransmits", event->retransmits);

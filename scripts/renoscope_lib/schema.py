@@ -32,7 +32,13 @@ NEEDED_FIELDS = (
     "rto_us",
 )
 
+HANDSHAKE_DETAILS = (
+    "listener", "since_synack_us", "half_open", "accept_queue",
+    "accept_limit", "syn_backlog", "num_timeout",
+)
+
 # And what they look at in the records of one kind, where there is that kind.
+# Schemas of version 1 began without most kinds: recordings made then stay good.
 NEEDED_DETAILS = {
     "lost": ("lost_events",),
     "state": ("old_state",),
@@ -47,6 +53,27 @@ NEEDED_DETAILS = {
         "bytes_acked", "bytes_received", "segs_out", "segs_in",
         "retrans_segs",
     ),
+    "syn": HANDSHAKE_DETAILS,
+    "request": HANDSHAKE_DETAILS,
+    "synack": (*HANDSHAKE_DETAILS, "synack_type"),
+    "refused": (*HANDSHAKE_DETAILS, "refusal"),
+    "completed": HANDSHAKE_DETAILS,
+    "accepted": HANDSHAKE_DETAILS,
+    "request_end": (*HANDSHAKE_DETAILS, "request_ending"),
+    "cookie_checked": (*HANDSHAKE_DETAILS, "cookie_verdict"),
+    "time_wait": ("time_wait_us", "time_wait_step"),
+    "time_wait_end": ("time_wait_ending",),
+    "loss_probe": ("probe_retransmits",),
+    "probe": ("probe_cause", "probes_out", "probe_carries_data"),
+    "zero_window": ("window_side", "window_change"),
+    "error": ("sk_error",),
+    "segment": (
+        "tsval", "tsecr", "sack1_left", "sack1_right", "sack2_left",
+        "sack2_right", "sack3_left", "sack3_right", "urgent_pointer",
+        "option_mss", "option_wscale", "header_words", "sack_blocks",
+        "segment_flags",
+    ),
+    "mark": ("kinds_on", "mark_cause"),
 }
 
 

@@ -9,6 +9,7 @@ not known, the raw number is shown and says so.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,34 +17,40 @@ from typing import Any
 
 from .flows import is_lost
 from .schema import Event, Schema
-from .sequence import following, relative, scaled_window, segment_length
+from .segments import (Numbers, arrow, has_segment, has_socket, known_isn,
+                       sack_blocks, segment_isns, segment_window)
+from .sentences import Sentences, kinds_on, of_limit
+from .sequence import relative
 from .synack_waits import SynackWaits, Wait
 from .words import (address, connection, duration, local_endpoint, plural,
                     remote_endpoint, wall_clock)
 
 INFINITE_SSTHRESH = 0x7fffffff
-
-RECEIVED_KINDS = ("ack", "reset_sent", "reset_received")
-ARROWS = {
-    "ack": "<", "reset_received": "<",
-    "retransmit": ">", "synack_retransmit": ">", "reset_sent": ">",
-}
-
-# Here the kernel resets on data as well, and tells of it in the same way.
-SHUT_STATES = ("FIN-WAIT-1", "FIN-WAIT-2")
+MARK = "mark"
 
 RESET = "\033[0m"
 COLOURS = {
     "lost": "\033[1;37;41m", "state": "\033[32m", "retransmit": "\033[33m",
     "synack_retransmit": "\033[33m", "ca_state": "\033[35m",
     "reset_sent": "\033[31m", "reset_received": "\033[31m",
-    "destroy": "\033[2m",
+    "destroy": "\033[2m", "refused": "\033[31m",
+    "request_end": "\033[33m", "accepted": "\033[32m",
+    "completed": "\033[32m", "time_wait": "\033[32m",
+    "time_wait_end": "\033[32m", "rto": "\033[33m",
+    "loss_probe": "\033[33m", "probe": "\033[33m",
+    "zero_window": "\033[35m", "error": "\033[31m",
+    "bad_checksum": "\033[31m", MARK: "\033[1m",
 }
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What the user asked to see; a loss is always shown."""
+    """What the user asked to see.
+
+    A connection id finds a listener's handshakes, too.  A loss is always shown,
+    and a mark unless other kinds were asked for: what
+    is missing behind it is missing of every connection.
+    """
 
     kinds: frozenset[str] | None = None
     port: int | None = None
@@ -55,7 +62,10 @@ class Filter:
             return True
         if self.kinds is not None and event.kind not in self.kinds:
             return False
-        if self.cookie is not None and event["cookie"] != self.cookie:
+        if event.kind == MARK:
+            return True
+        if self.cookie is not None and self.cookie not in (
+                event["cookie"], event.values.get("listener")):
             return False
         return self.port is None or self.port in (event["local_port"],
                                                   event["remote_port"])
@@ -90,49 +100,6 @@ class Clock:
         return f"{(time_ns - self.first_ns) / 1e9:.6f}"
 
 
-def known_isn(event: Event, name: str) -> int:
-    """An ISN that the other numbers of this event are counted from, or 0.
-
-    One that was filled in later is not: the numbers beside it are older.
-    """
-    return 0 if name in event.filled else event[name]
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Turns raw sequence numbers of an event into what is shown."""
-
-    raw: bool = False
-
-    def show(self, number: int, isn: int) -> str:
-        """A sequence number against its ISN."""
-        if self.raw:
-            return str(number)
-        return str(relative(number, isn)) if isn else f"{number}(raw)"
-
-
-def segment_isns(event: Event) -> tuple[int, int]:
-    """The ISNs that seg_seq and seg_ack are counted from."""
-    sent, received = known_isn(event, "snd_isn"), known_isn(event, "rcv_isn")
-    return (received, sent) if event.kind in RECEIVED_KINDS else (sent, received)
-
-
-def segment_window(event: Event) -> int | None:
-    """The event's segment's window in bytes, None where there is none."""
-    if event.kind in RECEIVED_KINDS:
-        return scaled_window(event["seg_window"], event["snd_wscale"],
-                             event["seg_flags"])
-    if not event["seg_window"]:
-        return None
-    return scaled_window(event["seg_window"], event["rcv_wscale"],
-                         event["seg_flags"])
-
-
-def has_segment(event: Event) -> bool:
-    """Whether the event tells of a segment."""
-    return bool(event["seg_flags"] or event["seg_seq"] or event["seg_len"])
-
-
 WHO_HEADING = (f"{'cpu':<5} {'connection':<10} {'local':<21} - "
                f"{'peer':<21}")
 
@@ -140,7 +107,7 @@ WHO_HEADING = (f"{'cpu':<5} {'connection':<10} {'local':<21} - "
 def who(event: Event) -> str:
     """Where an event was seen, and whose it is."""
     return (f"cpu{event['cpu']:<2} {connection(event['cookie']):<10} "
-            f"{local_endpoint(event):<21} {ARROWS.get(event.kind, '-')} "
+            f"{local_endpoint(event):<21} {arrow(event)} "
             f"{remote_endpoint(event):<21}")
 
 
@@ -157,8 +124,8 @@ class LineWriter:
         self._clock = clock
         self._who = who_words
         self._numbers = Numbers(raw)
+        self._sentences = Sentences(schema, self._numbers)
         self._colour = colour
-        self._waits = SynackWaits()
 
     def heading(self) -> str:
         """Names for the columns of every line."""
@@ -168,16 +135,18 @@ class LineWriter:
     def note(self, event: Event) -> None:
         """An event that is not shown still counts for those after it."""
         self._clock.text(event)
-        if event.kind == "synack_retransmit":
-            self._waits.see(event)
+        self._sentences.note(event)
 
     def line(self, event: Event) -> str:
         """The event's line, without a newline."""
         if is_lost(event):
             text = self._lost(event)
+        elif event.kind == MARK:
+            text = (f"{self._clock.text(event):>12} --- "
+                    f"{self._sentences.what(event)} ---")
         else:
             text = (f"{self._clock.text(event):>12} {self._who(event)}  "
-                    f"{self._what(event)}")
+                    f"{self._sentences.what(event)}")
             stood = self._where_it_stood(event)
             if stood:
                 text += f"  | {stood}"
@@ -191,93 +160,25 @@ class LineWriter:
                 f"serial {event['serial']} to {event['serial'] + count - 1}: "
                 "overwritten before they were read ***")
 
-    def _what(self, event: Event) -> str:
-        words = getattr(self, f"_words_{event.kind}", None)
-        return words(event) if words else event.kind
-
-    # ---- what happened, by kind
-
-    def _words_state(self, event: Event) -> str:
-        old, new = (self._schema.name_of("state", event[name])
-                    for name in ("old_state", "state"))
-        isn = event["snd_isn"] if "snd_isn" in event.filled else 0
-        chosen = f", ISN {isn}" if isn and new == "SYN-SENT" else ""
-        return f"{old} -> {new}{chosen}"
-
-    def _words_ack(self, event: Event) -> str:
-        return f"received {self._segment(event)}"
-
-    def _words_retransmit(self, event: Event) -> str:
-        ca_state = self._schema.name_of("ca_state", event["ca_state"])
-        return f"sent again {self._segment(event)} ({ca_state})"
-
-    def _words_synack_retransmit(self, event: Event) -> str:
-        wait = self._waits.see(event)
-        waited = (f"waited {duration(wait.waited_us)}"
-                  if wait.waited_us is not None else
-                  f"{duration(event['since_synack_us'])} after the first one")
-        then = "last wait" if wait.is_last else "next wait"
-        return (f"SYN-ACK sent again, attempt {wait.attempt} ({wait.by}): "
-                f"{waited}, {then} {duration(wait.next_us)}")
-
-    def _words_ca_state(self, event: Event) -> str:
-        old, new = (self._schema.name_of("ca_state", event[name])
-                    for name in ("old_ca_state", "ca_state"))
-        if old == new:
-            return f"congestion state set to {new}"
-        return f"congestion state {old} -> {new}"
-
-    def _words_reset_sent(self, event: Event) -> str:
-        text = "RST sent"
-        if "reset_reason" in self._schema.values:
-            text += ": " + self._schema.name_of("reset_reason",
-                                                event["reset_reason"])
-        if has_segment(event):
-            text += f", in answer to {self._segment(event)}"
-        return text
-
-    def _words_reset_received(self, event: Event) -> str:
-        state = self._schema.name_of("state", event["state"])
-        segment = f" {self._segment(event)}" if has_segment(event) else ""
-        if state in SHUT_STATES:
-            return (f"reset in {state}: RST received, or data after both "
-                    f"directions were shut{segment}")
-        return f"RST received in {state}{segment}"
-
-    def _words_destroy(self, event: Event) -> str:
-        return (f"destroyed; segments: {event['segs_out']} out, "
-                f"{event['segs_in']} in, {event['retrans_segs']} sent again")
-
-    # ---- parts
-
-    def _segment(self, event: Event) -> str:
-        of_seq, of_ack = segment_isns(event)
-        flags = event["seg_flags"]
-        names = ",".join(self._schema.bit_names("tcp_flags", flags))
-        parts = [f"[{names}]",
-                 f"seq={self._numbers.show(event['seg_seq'], of_seq)}"]
-        if "ACK" in names:
-            parts.append(f"ack={self._numbers.show(event['seg_ack'], of_ack)}")
-        parts.append(f"len={event['seg_len']}")
-        if segment_length(event["seg_len"], flags):
-            after = following(event["seg_seq"], event["seg_len"], flags)
-            parts.append(f"next={self._numbers.show(after, of_seq)}")
-        window = segment_window(event)
-        if window is not None:
-            parts.append(f"win={window}")
-        return " ".join(parts)
-
     def _where_it_stood(self, event: Event) -> str:
-        if event.kind == "synack_retransmit":
-            if not (event["half_open"] or event["accept_queue"]
-                    or event["accept_limit"]):
-                return ""  # a Fast Open child, which is in no queue
-            return (f"half-open {event['half_open']}, accept queue "
-                    f"{event['accept_queue']} of {event['accept_limit']}")
+        queues = self._queues(event) if "half_open" in event.values else ""
+        if queues or event.kind == "synack_retransmit":
+            return queues
         parts = self._sequence_parts(event)
         if event["cwnd"] and event["cookie"] and not self._listens(event):
             parts += self._congestion_parts(event)
         return " ".join(parts)
+
+    @staticmethod
+    def _queues(event: Event) -> str:
+        """How full a listener's queues were before the event."""
+        half_open, accept_queue, limit = (
+            event[name]
+            for name in ("half_open", "accept_queue", "accept_limit"))
+        if not (half_open or accept_queue or limit):
+            return ""  # of a Fast Open child, or of accept()
+        return (f"half-open {half_open}, accept queue "
+                f"{of_limit(accept_queue, limit)}")
 
     def _listens(self, event: Event) -> bool:
         """Whether its congestion numbers are a listener's: they mean nothing."""
@@ -286,7 +187,9 @@ class LineWriter:
                             for name in names]
 
     def _sequence_parts(self, event: Event) -> list[str]:
-        parts = []
+        parts: list[str] = []
+        if not has_socket(event):
+            return parts
         for label, name, isn_name in (("una", "snd_una", "snd_isn"),
                                       ("nxt", "snd_nxt", "snd_isn"),
                                       ("rcv", "rcv_nxt", "rcv_isn")):
@@ -338,6 +241,13 @@ class JsonWriter:
             return {name: event[name] for name in
                     ("serial", "time_ns", "cpu", "lost_events")} | {
                         "kind": "lost"}
+        if event.kind == MARK:
+            return {name: event[name] for name in
+                    ("serial", "time_ns", "cpu")} | {
+                        "kind": MARK,
+                        "mark_cause": self._value(event, "mark_cause",
+                                                  "mark_cause"),
+                        "kinds_on": kinds_on(self._schema, event)}
         plain = {field.name: self._value(event, field.name, field.unit)
                  for field in self._schema.fields_of(event.kind)}
         plain["connection"] = connection(event["cookie"])
@@ -346,6 +256,10 @@ class JsonWriter:
             plain["window"] = segment_window(event)
         if event.filled:
             plain["filled"] = sorted(event.filled)
+        if event.kind == "error":
+            plain["error"] = errno.errorcode.get(event["sk_error"], "unknown")
+        if "listener" in plain:
+            plain["listener"] = connection(event["listener"])
         if event.listener is not None:
             plain["listener"] = connection(event.listener)
         if event.kind == "synack_retransmit":
@@ -358,22 +272,29 @@ class JsonWriter:
             return event.kind
         if unit == "address":
             return address(value)
-        if unit in ("tcp_flags", "sock_flags"):
+        if unit in ("tcp_flags", "sock_flags", "segment_flags"):
             return self._schema.bit_names(unit, value)
         if unit in self._schema.values:
             return self._schema.name_of(unit, value)
         return value
 
     @staticmethod
-    def _relative(event: Event) -> dict[str, int]:
+    def _relative(event: Event) -> dict[str, Any]:
         """Sequence numbers from their ISNs; those that are not known left out."""
         sent, received = (known_isn(event, name)
                           for name in ("snd_isn", "rcv_isn"))
-        numbers = {"snd_una": sent, "snd_nxt": sent, "rcv_nxt": received}
+        numbers = {}
+        if has_socket(event):
+            numbers = {"snd_una": sent, "snd_nxt": sent, "rcv_nxt": received}
         if has_segment(event):
             numbers["seg_seq"], numbers["seg_ack"] = segment_isns(event)
-        return {name: relative(event[name], isn)
-                for name, isn in numbers.items() if isn}
+        shown: dict[str, Any] = {name: relative(event[name], isn)
+                                 for name, isn in numbers.items() if isn}
+        if event.kind == "segment" and numbers["seg_ack"]:
+            shown["sack"] = [[relative(edge, numbers["seg_ack"])
+                              for edge in block]
+                             for block in sack_blocks(event)]
+        return shown
 
     @staticmethod
     def _wait(wait: Wait) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import unittest
 
 from renoscope_lib.errors import BAD_INPUT, Problem
 from renoscope_lib.schema import SchemaError, parse_schema
+from renoscope_lib.show import Clock, LineWriter
 
 from . import support
 from .support import Scene
@@ -102,10 +103,42 @@ class Parsing(unittest.TestCase):
         self.refused(text, "no field snd_una")
 
     def test_needed_detail_missing(self) -> None:
-        text = "".join(line for line in
-                       support.schema_text().splitlines(keepends=True)
-                       if not line.startswith("field by_timer "))
-        self.refused(text, "synack_retransmit", "by_timer")
+        for kind, name in (("synack_retransmit", "by_timer"),
+                           ("refused", "refusal"), ("mark", "kinds_on"),
+                           ("segment", "sack3_right")):
+            with self.subTest(kind):
+                text = "".join(
+                    line for line in
+                    support.schema_text().splitlines(keepends=True)
+                    if not (line.startswith(f"field {name} ")
+                            and f" {kind} " in line))
+                self.refused(text, kind, name)
+
+    def test_kinds_share_a_layout(self) -> None:
+        """A field of several kinds has a line for each, at the same place."""
+        places = [f for f in support.schema().fields if f.name == "half_open"]
+        self.assertEqual(len(places), 9)
+        self.assertEqual(len({f.scope for f in places}), 9)
+        self.assertEqual({(f.offset, f.size) for f in places}, {(168, 4)})
+
+    def test_a_recording_from_before_the_new_kinds_is_read(self) -> None:
+        """Version 1 began with nine kinds and without causes."""
+        new = {name for name, _ in support.source().kinds[9:]}
+        place_of_kind = {"kind": 2, "field": 6}
+        lines = []
+        for line in support.schema_text().splitlines(keepends=True):
+            words = line.split()
+            place = place_of_kind.get(words[0])
+            if place and words[place] in new:
+                continue
+            if not line.startswith(("field retransmit_", "field listener ",
+                                    "value retransmit_cause ")):
+                lines.append(line)
+        schema = parse_schema("".join(lines))
+        self.assertEqual(len(schema.kinds), 9)
+        event = schema.decode(Scene().pack("retransmit", seg_flags=0x10))
+        line = LineWriter(schema, Clock()).line(event)
+        self.assertIn("sent again [ACK]", line)
 
     def test_record_bytes_no_number(self) -> None:
         self.refused(self.changed("record_bytes 192", "record_bytes x"),
@@ -161,6 +194,9 @@ class Decoding(unittest.TestCase):
         self.assertEqual(schema.bit_names("tcp_flags", 0x12), ["SYN", "ACK"])
         self.assertEqual(schema.bit_names("sock_flags", 0x81),
                          ["passive", "bit7"])
+        self.assertEqual(schema.name_of("refusal", 1), "accept_queue_full")
+        self.assertEqual(schema.bit_names("segment_flags", 0x11),
+                         ["outgoing", "timestamps"])
 
 
 if __name__ == "__main__":

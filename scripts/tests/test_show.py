@@ -1,23 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0
 """Lines for people and JSON, with the numbers of MISSION.md."""
 
+import errno
 import json
 import unittest
 from typing import Any
 
-from renoscope_lib import sequence, words
+from renoscope_lib import segments, sequence, words
 from renoscope_lib.flows import Joiner
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, Filter, JsonWriter, LineWriter
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B, LISTEN,
-                      LOSS, MS, NO_SOCKET, OPEN, PSH, SECOND, SYN,
+                      LOSS, MS, NO_SOCKET, OPEN, PSH, RST, SECOND, SYN,
                       SYN_RECEIVED, SYN_SENT, Scene)
+
+FIN_WAIT_2, TIME_WAIT = 5, 6
+URG = 0x20
 
 
 def line(event: Event, raw: bool = False, colour: bool = False) -> str:
     return LineWriter(support.schema(), Clock(), raw, colour).line(event)
+
+
+def number_of(unit: str, word: str) -> int:
+    """The number that a word of the schema stands for."""
+    return {name: number for number, name
+            in support.schema().values[unit].items()}[word]
+
+
+def bits_of(unit: str, *names: str) -> int:
+    """Flags by their names."""
+    return sum(1 << number_of(unit, name) for name in names)
 
 
 def plain(event: Event) -> dict[str, Any]:
@@ -245,6 +260,389 @@ class OtherKinds(unittest.TestCase):
         for kind in support.schema().kind_meanings:
             shown = line(Scene().event(kind))
             self.assertNotRegex(shown, rf"  {kind}$")
+
+
+class Retransmits(unittest.TestCase):
+    def shown(self, cause: str, **values: Any) -> str:
+        return line(Scene().event(
+            "retransmit", snd_isn=ISN_A, rcv_isn=ISN_B, seg_seq=ISN_A + 1,
+            seg_ack=ISN_B + 1, seg_len=1448, seg_flags=ACK,
+            retransmit_cause=number_of("retransmit_cause", cause), **values))
+
+    def test_cause(self) -> None:
+        for cause, said in (
+                ("rto", "(RTO, Open)"),
+                ("fast_retransmit", "(fast retransmit, Open)"),
+                ("loss_recovery", "(loss recovery, Open)"),
+                ("tail_loss_probe", "(tail loss probe, Open)"),
+                ("syn", "(SYN not answered, Open)"),
+                ("zero_window",
+                 "(timer while the peer's window was zero, Open)"),
+                ("unknown", "next=1449 (Open)")):
+            with self.subTest(cause):
+                self.assertIn(said, self.shown(cause))
+
+    def test_several_segments_at_once(self) -> None:
+        self.assertIn("sent again 3 segments together, [ACK] seq=1",
+                      self.shown("rto", retransmit_segs=3))
+        self.assertNotIn("together", self.shown("rto", retransmit_segs=1))
+
+
+class Handshakes(unittest.TestCase):
+    """The life of a request, from the SYN to accept()."""
+
+    def event(self, kind: str, **values: Any) -> Event:
+        return Scene().event(kind, **{
+            "listener": 11, "half_open": 3, "accept_queue": 1,
+            "accept_limit": 128, "state": SYN_RECEIVED} | values)
+
+    def test_syn(self) -> None:
+        event = self.event("syn", cookie=0, state=LISTEN, rcv_isn=ISN_A,
+                           seg_seq=ISN_A, seg_flags=SYN, seg_window=64240)
+        shown = line(event)
+        self.assertIn("SYN arrived for the listener sk:b (half-open 3 of 128): "
+                      "[SYN] seq=0 len=0 next=1 win=64240  "
+                      "| half-open 3, accept queue 1 of 128", shown)
+        self.assertRegex(shown, r":40112 +< ")
+        self.assertEqual(plain(event)["listener"], "sk:b")
+        self.assertEqual(plain(event)["relative"], {"seg_seq": 0},
+                         "a SYN alone has no socket's numbers")
+
+    def test_a_listener_is_asked_for_by_its_id(self) -> None:
+        event = self.event("syn", cookie=0)
+        self.assertTrue(Filter(cookie=11).wants(event))
+        self.assertFalse(Filter(cookie=12).wants(event))
+
+    def test_request(self) -> None:
+        self.assertIn("request enters the half-open queue (4 of 128)",
+                      line(self.event("request")))
+
+    def test_synack(self) -> None:
+        sent = {"snd_isn": ISN_B, "rcv_isn": ISN_A, "seg_seq": ISN_B,
+                "seg_ack": ISN_A + 1, "seg_flags": SYN | ACK}
+        shown = line(self.event("synack", rto_us=1_000_000, **sent))
+        self.assertIn("SYN-ACK sent: [SYN,ACK] seq=0 ack=1 len=0 next=1, "
+                      "next wait 1 s", shown)
+        self.assertRegex(shown, r":40112 +> ")
+        cookie = number_of("synack_type", "cookie")
+        shown = line(self.event("synack", synack_type=cookie, **sent))
+        self.assertIn("SYN cookie sent, nothing is kept: [SYN,ACK]", shown)
+        self.assertNotIn("wait", shown)
+        fast = number_of("synack_type", "fastopen")
+        self.assertIn("SYN-ACK sent, Fast Open: ", line(self.event(
+            "synack", synack_type=fast, **sent)))
+
+    def test_refused(self) -> None:
+        for word, said in (
+                ("accept_queue_full", "SYN refused: accept queue full "
+                                      "(129 of 128), [SYN] seq="),
+                ("half_open_queue_full", "half-open queue full (3 of 128), "
+                                         "SYN cookies are off"),
+                ("unproven_peer", "known peers (3 of tcp_max_syn_backlog "
+                                  "512), SYN cookies are off"),
+                ("other", "SYN refused: no memory, no route, or a policy")):
+            event = self.event("refused", accept_queue=129, syn_backlog=512,
+                               seg_seq=ISN_A, seg_flags=SYN, rcv_isn=ISN_A,
+                               refusal=number_of("refusal", word))
+            with self.subTest(word):
+                self.assertIn(said, line(event))
+                self.assertEqual(plain(event)["refusal"], word)
+
+    def test_last_ack_refused(self) -> None:
+        self.assertIn("last ACK of a handshake refused: accept queue full",
+                      line(self.event("refused", seg_flags=ACK, refusal=1)))
+
+    def test_completed_and_accepted(self) -> None:
+        self.assertIn(
+            "handshake complete: waits in the accept queue (1 of 5), 36.02 ms "
+            "after the first SYN-ACK", line(self.event(
+                "completed", accept_queue=0, accept_limit=5,
+                since_synack_us=36020)))
+        shown = line(self.event("accepted", accept_queue=3))
+        self.assertIn("accepted by a process, 2 still wait", shown)
+
+    def test_accept_that_does_not_know_its_listener(self) -> None:
+        shown = line(Scene().event(
+            "accepted", state=ESTABLISHED, snd_isn=ISN_B, rcv_isn=ISN_A,
+            snd_una=ISN_B + 1, snd_nxt=ISN_B + 1, rcv_nxt=ISN_A + 1, cwnd=10))
+        self.assertIn("accepted by a process  | una=1 nxt=1 rcv=1 cwnd=10",
+                      shown)
+
+    def test_request_end(self) -> None:
+        self.assertIn(
+            "request given up after 5 timeouts, 63 s after the first SYN-ACK",
+            line(self.event("request_end", num_timeout=5, num_retrans=5,
+                            since_synack_us=63_000_000,
+                            request_ending=number_of("request_ending",
+                                                     "expired"))))
+        for word, said in (
+                ("reset_by_peer", "request ended: the peer sent a RST"),
+                ("reset_by_us", "made us send a RST"),
+                ("listener_gone", "request ended: the listener was closed"),
+                ("other", "request ended: an ICMP error")):
+            with self.subTest(word):
+                self.assertIn(said, line(self.event(
+                    "request_end",
+                    request_ending=number_of("request_ending", word))))
+
+    def test_cookie_checked(self) -> None:
+        for word, said in (
+                ("valid", "SYN cookie valid: a connection is made of it: "
+                          "[ACK] seq=1 ack=1"),
+                ("invalid", "SYN cookie invalid: not one of ours, or too old"),
+                ("valid_refused", "SYN cookie valid, but the connection was "
+                                  "refused")):
+            with self.subTest(word):
+                self.assertIn(said, line(self.event(
+                    "cookie_checked", rcv_isn=ISN_A, snd_isn=ISN_B,
+                    seg_seq=ISN_A + 1, seg_ack=ISN_B + 1, seg_flags=ACK,
+                    cookie_verdict=number_of("cookie_verdict", word))))
+
+
+class TimeWait(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scene = Scene()
+        self.writer = LineWriter(support.schema(), Clock())
+
+    def wait(self, step: str, at_ns: int = 0, state: int = TIME_WAIT,
+             **values: Any) -> Event:
+        return self.scene.event("time_wait", at_ns, state=state,
+                                time_wait_step=number_of("time_wait_step",
+                                                         step), **values)
+
+    def end(self, word: str, at_ns: int, **values: Any) -> Event:
+        return self.scene.event(
+            "time_wait_end", at_ns, state=TIME_WAIT,
+            time_wait_ending=number_of("time_wait_ending", word), **values)
+
+    def test_begin_and_end(self) -> None:
+        self.assertIn("TIME-WAIT begins, 60 s", self.writer.line(
+            self.wait("started", time_wait_us=60_000_000)))
+        self.assertIn("segment in TIME-WAIT: [FIN,ACK] seq=3343 ack=1",
+                      self.writer.line(self.wait(
+                          "segment", SECOND, seg_flags=FIN | ACK,
+                          snd_isn=ISN_A, rcv_isn=ISN_B, seg_seq=ISN_B + 3343,
+                          seg_ack=ISN_A + 1)))
+        self.assertIn("TIME-WAIT timer set anew, 60 s", self.writer.line(
+            self.wait("timer_set", SECOND, time_wait_us=60_000_000)))
+        self.assertIn("TIME-WAIT over: timer (after 61.02 s)",
+                      self.writer.line(self.end("timer", 61_020 * MS)))
+
+    def test_a_hidden_begin_counts(self) -> None:
+        self.writer.note(self.wait("started"))
+        self.assertIn("over: timer (after 60 s)", self.writer.line(
+            self.end("timer", 60 * SECOND)))
+
+    def test_an_end_whose_begin_was_not_seen(self) -> None:
+        self.assertNotIn("after", self.writer.line(self.end("timer", SECOND)))
+
+    def test_each_connection_has_its_own(self) -> None:
+        self.writer.line(self.wait("started"))
+        self.writer.line(self.wait("started", SECOND, cookie=6))
+        self.assertIn("(after 4 s)", self.writer.line(
+            self.end("timer", 5 * SECOND, cookie=6)))
+
+    def test_fin_wait_2_becomes_time_wait(self) -> None:
+        self.assertIn("FIN-WAIT-2 begins, 60 s", self.writer.line(
+            self.wait("started", 0, FIN_WAIT_2, time_wait_us=60_000_000)))
+        self.assertIn("FIN-WAIT-2 becomes TIME-WAIT, 60 s", self.writer.line(
+            self.wait("timer_set", 2 * SECOND, time_wait_us=60_000_000)))
+        self.assertIn("TIME-WAIT over: timer (after 60 s)", self.writer.line(
+            self.end("timer", 62 * SECOND)))
+
+    def test_other_steps_and_endings(self) -> None:
+        self.assertIn("no room for TIME-WAIT: closed at once",
+                      line(self.wait("overflow")))
+        for word, said in (("reset", "a RST ended it"),
+                           ("new_syn", "a SYN opens the connection anew"),
+                           ("reused", "a connect() took its port"),
+                           ("other", "the kernel does not say")):
+            with self.subTest(word):
+                self.assertIn(said, line(self.end(word, SECOND)))
+
+
+class TimersAndWindows(unittest.TestCase):
+    def test_rto(self) -> None:
+        self.assertIn("RTO fired after 204 ms", line(Scene().event(
+            "rto", rto_us=204_000)))
+        self.assertIn("RTO fired after 816 ms, backoff 2", line(Scene().event(
+            "rto", rto_us=816_000, backoff=2)))
+
+    def test_loss_probe(self) -> None:
+        self.assertIn("tail loss probe, new data",
+                      line(Scene().event("loss_probe")))
+        self.assertIn("tail loss probe, sent again",
+                      line(Scene().event("loss_probe", probe_retransmits=1)))
+
+    def test_zero_window_probes_double_their_wait(self) -> None:
+        for probe, backoff, rto_us, following in (
+                (1, 0, 204_000, "408 ms"), (3, 2, 204_000, "1.632 s"),
+                (1, 0, 100_000, "400 ms"),  # never below 200 ms
+                (12, 11, 204_000, "120 s")):  # nor above 120 s
+            with self.subTest(probe):
+                self.assertIn(
+                    f"zero-window probe {probe}, next in {following}",
+                    line(Scene().event("probe", probes_out=probe - 1,
+                                       backoff=backoff, rto_us=rto_us)))
+
+    def test_other_probes(self) -> None:
+        keepalive = number_of("probe_cause", "keepalive")
+        shown = line(Scene().event("probe", probe_cause=keepalive,
+                                   probes_out=1, rto_us=204_000))
+        self.assertIn("keepalive probe 2", shown)
+        self.assertNotIn("next in", shown)
+        self.assertIn("zero-window probe 2, the window has room: data goes "
+                      "instead", line(Scene().event(
+                          "probe", probes_out=1, probe_carries_data=1)))
+
+    def test_windows(self) -> None:
+        for side, change, said in (
+                ("peer", "closed", "peer's window is zero: the sender stands "
+                                   "still: [ACK] seq=1 ack=1 len=0 win=0"),
+                ("peer", "opened", "peer's window open again: [ACK]"),
+                ("own", "closed", "our window is zero: the peer must stand "
+                                  "still"),
+                ("own", "opened", "our window open again (65535 bytes)")):
+            segment = {"seg_flags": ACK, "snd_isn": ISN_A, "rcv_isn": ISN_B,
+                       "seg_seq": ISN_B + 1, "seg_ack": ISN_A + 1}
+            event = Scene().event(
+                "zero_window", rcv_wnd=65535,
+                window_side=number_of("window_side", side),
+                window_change=number_of("window_change", change),
+                **(segment if side == "peer" else {}))
+            with self.subTest(said):
+                self.assertIn(said, line(event))
+                self.assertEqual((plain(event)["window_side"],
+                                  plain(event)["window_change"]),
+                                 (side, change))
+
+    def test_error(self) -> None:
+        event = Scene().event("error", sk_error=errno.ETIMEDOUT)
+        self.assertIn("error ETIMEDOUT reported: Connection timed out",
+                      line(event))
+        self.assertEqual((plain(event)["sk_error"], plain(event)["error"]),
+                         (110, "ETIMEDOUT"))
+        self.assertIn("error 4095 reported",
+                      line(Scene().event("error", sk_error=4095)))
+
+    def test_bad_checksum(self) -> None:
+        shown = line(Scene().event("bad_checksum", snd_isn=ISN_A,
+                                   rcv_isn=ISN_B, seg_flags=ACK, seg_len=8,
+                                   seg_seq=ISN_B + 9, seg_ack=ISN_A + 1))
+        self.assertIn("wrong checksum, the segment is dropped: [ACK] seq=9 "
+                      "ack=1 len=8", shown)
+
+    def test_reset_received_with_its_segment(self) -> None:
+        self.assertIn("RST received in ESTABLISHED [RST] seq=1 len=0",
+                      line(Scene().event(
+                          "reset_received", state=ESTABLISHED, seg_flags=RST,
+                          rcv_isn=ISN_B, seg_seq=ISN_B + 1)))
+
+
+class Segments(unittest.TestCase):
+    """Every segment, with its options."""
+
+    def segment(self, *flags: str, **values: Any) -> Event:
+        return Scene().event("segment", **{
+            "snd_isn": ISN_A, "rcv_isn": ISN_B, "seg_seq": ISN_A + 1,
+            "seg_ack": ISN_B + 9, "seg_len": 725, "seg_flags": PSH | ACK,
+            "seg_window": 511, "rcv_wscale": 8, "snd_wscale": 7,
+            "header_words": 8, "tsval": 1000, "tsecr": 2000,
+            "segment_flags": bits_of("segment_flags", *flags)} | values)
+
+    def test_numbers_that_the_scripts_know_are_the_headers(self) -> None:
+        self.assertEqual(segments.OUTGOING,
+                         bits_of("segment_flags", "outgoing"))
+        self.assertEqual(segments.OWN_WINDOW,
+                         number_of("window_side", "own"))
+
+    def test_sent(self) -> None:
+        event = self.segment("outgoing", "timestamps")
+        shown = line(event)
+        self.assertRegex(shown, r":40112 +> ")
+        self.assertIn("sent [PSH,ACK] seq=1 ack=9 len=725 next=726 win=130816 "
+                      "header=32 <TS val=1000 ecr=2000>", shown)
+        self.assertEqual(plain(event)["segment_flags"],
+                         ["outgoing", "timestamps"])
+
+    def test_received(self) -> None:
+        event = self.segment("timestamps", seg_seq=ISN_B + 1,
+                             seg_ack=ISN_A + 726, seg_window=294,
+                             sack_blocks=2, sack1_left=ISN_A + 1449,
+                             sack1_right=ISN_A + 2897, sack2_left=ISN_A + 4345,
+                             sack2_right=ISN_A + 5793)
+        shown = line(event)
+        self.assertRegex(shown, r":40112 +< ")
+        self.assertIn("received [PSH,ACK] seq=1 ack=726 len=725 next=726 "
+                      "win=37632", shown)
+        self.assertIn("ecr=2000 sack=1449:2897,4345:5793>", shown)
+        self.assertEqual(plain(event)["relative"]["sack"],
+                         [[1449, 2897], [4345, 5793]])
+
+    def test_options_of_a_syn(self) -> None:
+        shown = line(self.segment(
+            "outgoing", "mss", "wscale", "sack_permitted", "timestamps",
+            seg_flags=SYN, seg_seq=ISN_A, seg_len=0, header_words=10,
+            option_mss=1460, option_wscale=7))
+        self.assertIn("sent [SYN] seq=0 len=0 next=1 win=511 header=40 "
+                      "<mss=1460 wscale=7 sackOK TS val=1000 ecr=2000>", shown)
+
+    def test_fourth_sack_block_lies_where_timestamps_would(self) -> None:
+        shown = line(self.segment(
+            sack_blocks=4, sack1_left=ISN_A + 1, sack1_right=ISN_A + 2,
+            sack2_left=ISN_A + 3, sack2_right=ISN_A + 4, sack3_left=ISN_A + 5,
+            sack3_right=ISN_A + 6, tsval=ISN_A + 7, tsecr=ISN_A + 8))
+        self.assertIn("<sack=1:2,3:4,5:6,7:8>", shown)
+        self.assertNotIn("TS val", shown)
+
+    def test_sack_without_an_isn_is_raw(self) -> None:
+        shown = line(self.segment(snd_isn=0, sack_blocks=1, sack1_left=7,
+                                  sack1_right=9))
+        self.assertIn("<sack=7(raw):9(raw)>", shown)
+
+    def test_urgent_pointer_and_shut_window(self) -> None:
+        shown = line(self.segment("outgoing", "unverified", "fastopen",
+                                  "other", seg_flags=ACK | URG, seg_window=0,
+                                  urgent_pointer=5))
+        self.assertIn("win=0 urgent=5 header=32 <fast open another option> "
+                      "checksum not verified yet", shown)
+        self.assertNotIn("urgent", line(self.segment("outgoing")))
+
+
+class Marks(unittest.TestCase):
+    def mark(self, cause: str, *kinds: str) -> Event:
+        numbers = {name: number for number, name
+                   in support.schema().kinds.items()}
+        return Scene().event("mark", cookie=0,
+                             kinds_on=sum(1 << numbers[kind]
+                                          for kind in kinds),
+                             mark_cause=number_of("mark_cause", cause))
+
+    def test_words(self) -> None:
+        for cause, said in (
+                ("events", "--- other kinds are recorded now; kinds on now: "
+                           "state, ack, mark ---"),
+                ("filter", "--- another filter or sampling holds now; "),
+                ("frozen", "--- recording frozen; "),
+                ("thawed", "--- recording goes on; ")):
+            with self.subTest(cause):
+                self.assertIn(said, line(self.mark(cause, "state", "ack",
+                                                   "mark")))
+
+    def test_nothing_on_and_unknown_kinds(self) -> None:
+        self.assertIn("kinds on now: none ---", line(self.mark("events")))
+        event = Scene().event("mark", kinds_on=1 << 60 | 1 << 2)
+        self.assertIn("kinds on now: state, kind60 ---", line(event))
+
+    def test_json(self) -> None:
+        self.assertEqual(plain(self.mark("frozen", "state", "mark")), {
+            "kind": "mark", "mark_cause": "frozen", "cpu": 0, "serial": 1,
+            "time_ns": 1000 * SECOND, "kinds_on": ["state", "mark"]})
+
+    def test_shown_unless_other_kinds_were_asked_for(self) -> None:
+        event = self.mark("frozen")
+        self.assertTrue(Filter(port=80, cookie=9).wants(event))
+        self.assertFalse(Filter(kinds=frozenset({"ack"})).wants(event))
 
 
 class Time(unittest.TestCase):
