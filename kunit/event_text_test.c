@@ -608,6 +608,11 @@ static void refused_line(struct kunit *test)
 		       " ca=Open reason=accept_queue_full half_open=3 accept_queue=129/128 listener=b received [SYN] seq=0 len=0 window=0 ");
 	event.refusal = 200;
 	expect_in_line(test, &event, " reason=unknown(200) ");
+	/* after listen(fd, 0) */
+	event.half_open = 0;
+	event.accept_queue = 0;
+	event.accept_limit = 0;
+	expect_in_line(test, &event, " half_open=0 accept_queue=0/0 listener=b ");
 }
 
 static void completed_and_accepted_lines(struct kunit *test)
@@ -702,11 +707,11 @@ static void probe_lines(struct kunit *test)
 	event.seg_seq = CLIENT_ISN;
 	event.seg_flags = TCPHDR_ACK;
 	expect_in_line(test, &event,
-		       " probe ESTABLISHED ca=Open cause=zero_window attempt=3 sent [ACK] seq=0 ");
+		       " probe ESTABLISHED ca=Open cause=zero_window unanswered=2 sent [ACK] seq=0 ");
 	expect_not_in_line(test, &event, " carries_data");
 	event.probe_cause = EVENT_probe_cause_keepalive;
 	event.probe_carries_data = 1;
-	expect_in_line(test, &event, " cause=keepalive attempt=3 carries_data ");
+	expect_in_line(test, &event, " cause=keepalive unanswered=2 carries_data ");
 }
 
 /* The peer's window is told by its segment, ours by the one we send. */

@@ -248,7 +248,8 @@ static void put_waits(struct text *text, const struct tcp_event *event)
 
 static void put_queues(struct text *text, const struct tcp_event *event)
 {
-	if (event->half_open || event->accept_queue || event->accept_limit)
+	if (event->half_open || event->accept_queue || event->accept_limit ||
+	    event->listener)
 		put(text, " half_open=%u accept_queue=%u/%u", event->half_open,
 		    event->accept_queue, event->accept_limit);
 	put_count(text, "syn_backlog", event->syn_backlog);
@@ -304,7 +305,7 @@ static void put_loss_probe(struct text *text, const struct tcp_event *event)
 static void put_probe(struct text *text, const struct tcp_event *event)
 {
 	PUT_WORD(text, "cause", probe_cause, event->probe_cause);
-	put(text, " attempt=%u", event->probes_out + 1);
+	put_count(text, "unanswered", event->probes_out);
 	if (event->probe_carries_data)
 		put(text, " carries_data");
 }

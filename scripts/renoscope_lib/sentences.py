@@ -74,9 +74,18 @@ def spaced(word: str) -> str:
     return word.replace("_", " ")
 
 
-def of_limit(count: int, limit: int) -> str:
+def knows_queues(event: Event) -> bool:
+    """Whether the event was taken with a listener, whose queues it knows.
+
+    After listen(fd, 0) the limit is 0, and one connection may wait.
+    """
+    return bool(event["accept_limit"] or event["half_open"]
+                or event["accept_queue"] or event.values.get("listener"))
+
+
+def of_limit(count: int, event: Event) -> str:
     """How full a queue is."""
-    return f"{count} of {limit}" if limit else str(count)
+    return f"{count} of {event['accept_limit']}"
 
 
 def next_probe_us(event: Event) -> int:
@@ -173,6 +182,8 @@ class Sentences:
 
     def _error(self, event: Event) -> str:
         number = event["sk_error"]
+        if not number:
+            return "error report without an error: disconnected"
         if number not in errno.errorcode:
             return f"error {number} reported"
         return (f"error {errno.errorcode[number]} reported: "
@@ -215,13 +226,13 @@ class Sentences:
     # ---- the life of a request
 
     def _syn(self, event: Event) -> str:
-        room = of_limit(event["half_open"], event["accept_limit"])
+        room = of_limit(event["half_open"], event)
         return self._with_segment(
             f"SYN arrived for the listener {connection(event['listener'])} "
             f"(half-open {room})", event)
 
     def _request(self, event: Event) -> str:
-        room = of_limit(event["half_open"] + 1, event["accept_limit"])
+        room = of_limit(event["half_open"] + 1, event)
         return f"request enters the half-open queue ({room})"
 
     def _synack(self, event: Event) -> str:
@@ -251,13 +262,13 @@ class Sentences:
         return text
 
     def _refusal(self, event: Event) -> str:
-        half_open, limit = event["half_open"], event["accept_limit"]
+        half_open = event["half_open"]
         word = self._name(event, "refusal")
         sentences = {
             "accept_queue_full": "accept queue full "
-                                 f"({of_limit(event['accept_queue'], limit)})",
+                                 f"({of_limit(event['accept_queue'], event)})",
             "half_open_queue_full": "half-open queue full "
-                                    f"({of_limit(half_open, limit)}), SYN "
+                                    f"({of_limit(half_open, event)}), SYN "
                                     "cookies are off",
             "unproven_peer": "the rest of the half-open queue is for known "
                              f"peers ({half_open} of tcp_max_syn_backlog "
@@ -267,7 +278,7 @@ class Sentences:
         return sentences.get(word, spaced(word))
 
     def _completed(self, event: Event) -> str:
-        room = of_limit(event["accept_queue"] + 1, event["accept_limit"])
+        room = of_limit(event["accept_queue"] + 1, event)
         text = f"handshake complete: waits in the accept queue ({room})"
         return text + self._since_first_synack(event)
 
@@ -342,8 +353,12 @@ class Sentences:
 
     def _probe(self, event: Event) -> str:
         cause = self._name(event, "probe_cause")
-        name = PROBES.get(cause, "window probe")
-        text = f"{name} {event['probes_out'] + 1}"
+        unanswered, number = event["probes_out"], event["probes_out"] + 1
+        if cause == "zero_window":
+            number = event["backoff"] + 1  # an answer does not begin it anew
+        text = f"{PROBES.get(cause, 'window probe')} {number}"
+        if unanswered:
+            text += f", {unanswered} before it unanswered"
         if event["probe_carries_data"]:
             text += ", the window has room: data goes instead"
         elif cause == "zero_window":

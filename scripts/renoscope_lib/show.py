@@ -19,7 +19,7 @@ from .flows import is_lost
 from .schema import Event, Schema
 from .segments import (Numbers, arrow, has_segment, has_socket, known_isn,
                        sack_blocks, segment_isns, segment_window)
-from .sentences import Sentences, kinds_on, of_limit
+from .sentences import Sentences, kinds_on, knows_queues, of_limit
 from .sequence import relative
 from .synack_waits import SynackWaits, Wait
 from .words import (address, connection, duration, local_endpoint, plural,
@@ -172,13 +172,10 @@ class LineWriter:
     @staticmethod
     def _queues(event: Event) -> str:
         """How full a listener's queues were before the event."""
-        half_open, accept_queue, limit = (
-            event[name]
-            for name in ("half_open", "accept_queue", "accept_limit"))
-        if not (half_open or accept_queue or limit):
+        if not knows_queues(event):
             return ""  # of a Fast Open child, or of accept()
-        return (f"half-open {half_open}, accept queue "
-                f"{of_limit(accept_queue, limit)}")
+        return (f"half-open {event['half_open']}, accept queue "
+                f"{of_limit(event['accept_queue'], event)}")
 
     def _listens(self, event: Event) -> bool:
         """Whether its congestion numbers are a listener's: they mean nothing."""

@@ -348,6 +348,15 @@ class Handshakes(unittest.TestCase):
                 self.assertIn(said, line(event))
                 self.assertEqual(plain(event)["refusal"], word)
 
+    def test_backlog_of_nought(self) -> None:
+        """listen(fd, 0): one may wait, and the queue is full above 0."""
+        shown = line(self.event("refused", seg_flags=SYN, half_open=0,
+                                accept_limit=0, refusal=1))
+        self.assertIn("accept queue full (1 of 0)", shown)
+        shown = line(self.event("syn", half_open=0, accept_queue=0,
+                                accept_limit=0))
+        self.assertIn("| half-open 0, accept queue 0 of 0", shown)
+
     def test_last_ack_refused(self) -> None:
         self.assertIn("last ACK of a handshake refused: accept queue full",
                       line(self.event("refused", seg_flags=ACK, refusal=1)))
@@ -475,25 +484,26 @@ class TimersAndWindows(unittest.TestCase):
                       line(Scene().event("loss_probe", probe_retransmits=1)))
 
     def test_zero_window_probes_double_their_wait(self) -> None:
-        for probe, backoff, rto_us, following in (
-                (1, 0, 204_000, "408 ms"), (3, 2, 204_000, "1.632 s"),
-                (1, 0, 100_000, "400 ms"),  # never below 200 ms
-                (12, 11, 204_000, "120 s")):  # nor above 120 s
-            with self.subTest(probe):
-                self.assertIn(
-                    f"zero-window probe {probe}, next in {following}",
-                    line(Scene().event("probe", probes_out=probe - 1,
-                                       backoff=backoff, rto_us=rto_us)))
+        for backoff, rto_us, said in (
+                (0, 204_000, "probe 1, next in 408 ms"),
+                (2, 204_000, "probe 3, next in 1.632 s"),
+                (0, 100_000, "probe 1, next in 400 ms"),  # 200 ms at least
+                (11, 204_000, "probe 12, next in 120 s")):  # at most
+            with self.subTest(said):
+                self.assertIn(f"zero-window {said}", line(Scene().event(
+                    "probe", backoff=backoff, rto_us=rto_us)))
+        self.assertIn("zero-window probe 3, 1 before it unanswered, next in",
+                      line(Scene().event("probe", probes_out=1, backoff=2)))
 
     def test_other_probes(self) -> None:
         keepalive = number_of("probe_cause", "keepalive")
         shown = line(Scene().event("probe", probe_cause=keepalive,
                                    probes_out=1, rto_us=204_000))
-        self.assertIn("keepalive probe 2", shown)
+        self.assertIn("keepalive probe 2, 1 before it unanswered", shown)
         self.assertNotIn("next in", shown)
         self.assertIn("zero-window probe 2, the window has room: data goes "
                       "instead", line(Scene().event(
-                          "probe", probes_out=1, probe_carries_data=1)))
+                          "probe", backoff=1, probe_carries_data=1)))
 
     def test_windows(self) -> None:
         for side, change, said in (
@@ -522,6 +532,8 @@ class TimersAndWindows(unittest.TestCase):
                       line(event))
         self.assertEqual((plain(event)["sk_error"], plain(event)["error"]),
                          (110, "ETIMEDOUT"))
+        self.assertIn("error report without an error: disconnected",
+                      line(Scene().event("error")))
         self.assertIn("error 4095 reported",
                       line(Scene().event("error", sk_error=4095)))
 
