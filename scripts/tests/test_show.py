@@ -459,6 +459,13 @@ class TimeWait(unittest.TestCase):
         self.assertIn("TIME-WAIT over: timer (after 60 s)", self.writer.line(
             self.end("timer", 62 * SECOND)))
 
+    def test_only_what_was_seen_is_said_to_have_changed(self) -> None:
+        self.assertIn("TIME-WAIT timer set anew", self.writer.line(
+            self.wait("timer_set")))
+        self.writer.line(self.wait("started", 0, FIN_WAIT_2, cookie=6))
+        self.assertIn("  segment in TIME-WAIT", self.writer.line(
+            self.wait("segment", SECOND, cookie=6)))
+
     def test_other_steps_and_endings(self) -> None:
         self.assertIn("no room for TIME-WAIT: closed at once",
                       line(self.wait("overflow")))
