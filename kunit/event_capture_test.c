@@ -75,7 +75,7 @@ static struct tcp_event capture_request(const struct sock *listener,
 
 	begin(&event, EVENT_KIND_synack_retransmit);
 	event.time_ns = 100 * NSEC_PER_SEC;
-	event_capture_request(&event, listener, req);
+	event_capture_synack_retransmit(&event, listener, req);
 	return event;
 }
 
@@ -833,6 +833,46 @@ static void synack_counts_from_the_first(struct kunit *test)
 }
 
 /* With Fast Open the child owns the request, and its timer does the work. */
+static void listener_is_named(struct kunit *test)
+{
+	struct sock *listener = new_listener(test);
+	struct tcp_event event;
+
+	atomic64_set(&listener->sk_cookie, 0x1234);
+	event = capture_request(listener, new_request(test));
+	KUNIT_EXPECT_EQ(test, event.listener, 0x1234);
+	KUNIT_EXPECT_EQ(test, event.syn_backlog,
+			init_net.ipv4.sysctl_max_syn_backlog);
+}
+
+static void request_without_a_listener(struct kunit *test)
+{
+	struct request_sock *req = new_request(test);
+	struct tcp_event event;
+
+	req->num_timeout = 3;
+	begin(&event, EVENT_KIND_request_end);
+	event_capture_request(&event, NULL, req);
+	KUNIT_EXPECT_EQ(test, event.listener, 0);
+	KUNIT_EXPECT_EQ(test, event.num_timeout, 3);
+	KUNIT_EXPECT_EQ(test, event.snd_isn, SERVER_ISN);
+}
+
+/* It is gone in a moment: an id would lead nowhere. */
+static void cookies_request_gets_no_id(struct kunit *test)
+{
+	struct request_sock *req = new_request(test);
+	struct tcp_event event;
+
+	begin(&event, EVENT_KIND_synack);
+	event_capture_cookie_request(&event, new_listener(test), req);
+	KUNIT_EXPECT_EQ(test, event.cookie, 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&inet_rsk(req)->ir_cookie), 0);
+	KUNIT_EXPECT_EQ(test, event.snd_isn, SERVER_ISN);
+	KUNIT_EXPECT_NE(test, event.listener, 0);
+	expect_ipv4(test, &event.remote_addr, CLIENT_IPV4);
+}
+
 static void fast_open_child_is_no_listener(struct kunit *test)
 {
 	struct tcp_sock *child = new_sock(test);
@@ -963,6 +1003,74 @@ static void sent_segment_is_captured(struct kunit *test)
 /* ---- segments without a socket ------------------------------------------- */
 
 /* A SYN from the client with its IP header in front of the data. */
+/**
+ * struct cause_case - a socket's marks, and what they say of a retransmission
+ * @name: for the report
+ * @flags: TCP flags of the segment
+ * @pending: icsk_pending
+ * @ca_state: of the socket
+ * @snd_wnd: of the socket
+ * @cause: an enum event_retransmit_cause
+ */
+struct cause_case {
+	const char *name;
+	u8 flags;
+	u8 pending;
+	u8 ca_state;
+	u32 snd_wnd;
+	u8 cause;
+};
+
+#define CAUSE(cause)	EVENT_retransmit_cause_##cause
+
+static const struct cause_case cause_cases[] = {
+	{ "the timer, and CA went to Loss", TCPHDR_ACK, 0, TCP_CA_Loss, 1000,
+	  CAUSE(rto) },
+	{ "the timer, Recovery before", TCPHDR_ACK, 0, TCP_CA_Recovery, 1000,
+	  CAUSE(rto) },
+	{ "the timer, no window", TCPHDR_ACK, 0, TCP_CA_Loss, 0,
+	  CAUSE(zero_window) },
+	{ "a SYN", TCPHDR_SYN, 0, TCP_CA_Loss, 0, CAUSE(syn) },
+	{ "Recovery", TCPHDR_ACK, ICSK_TIME_RETRANS, TCP_CA_Recovery, 1000,
+	  CAUSE(fast_retransmit) },
+	{ "Recovery by RACK's timer", TCPHDR_ACK, ICSK_TIME_REO_TIMEOUT,
+	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit) },
+	{ "Recovery, a probe was planned", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE,
+	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit) },
+	{ "ACKs in Loss", TCPHDR_ACK, ICSK_TIME_RETRANS, TCP_CA_Loss, 1000,
+	  CAUSE(loss_recovery) },
+	{ "a probe in Open", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE, TCP_CA_Open,
+	  1000, CAUSE(tail_loss_probe) },
+	{ "a probe in Disorder", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE,
+	  TCP_CA_Disorder, 1000, CAUSE(tail_loss_probe) },
+	{ "nothing that we know", TCPHDR_ACK, ICSK_TIME_RETRANS, TCP_CA_Open,
+	  1000, CAUSE(unknown) },
+};
+
+KUNIT_ARRAY_PARAM_DESC(cause, cause_cases, name);
+
+static void cause_of_a_retransmission(struct kunit *test)
+{
+	const struct cause_case *cause = test->param_value;
+	struct tcp_sock *tp = new_sock(test);
+	struct sock *sk = (struct sock *)tp;
+	struct sk_buff *skb = new_segment(test, 8);
+	struct tcp_event event;
+
+	memset(TCP_SKB_CB(skb), 0, sizeof(*TCP_SKB_CB(skb)));
+	TCP_SKB_CB(skb)->tcp_flags = cause->flags;
+	tcp_skb_pcount_set(skb, 3);
+	tp->total_retrans = 7;
+	tp->snd_wnd = cause->snd_wnd;
+	inet_csk(sk)->icsk_pending = cause->pending;
+	inet_csk(sk)->icsk_ca_state = cause->ca_state;
+	begin(&event, EVENT_KIND_retransmit);
+	event_capture_retransmit(&event, sk, skb);
+	KUNIT_EXPECT_EQ(test, event.retransmit_cause, cause->cause);
+	KUNIT_EXPECT_EQ(test, event.retransmit_segs, 3);
+	KUNIT_EXPECT_EQ(test, event.total_retrans, 7);
+}
+
 static struct sk_buff *new_packet(struct kunit *test, unsigned int ip_header)
 {
 	unsigned int bytes = ip_header + sizeof(struct tcphdr);
@@ -1057,7 +1165,7 @@ static void capture_as_kind(struct kunit *test, struct tcp_event *event,
 {
 	switch (event->kind) {
 	case EVENT_KIND_synack_retransmit:
-		event_capture_request(event, listener, req);
+		event_capture_synack_retransmit(event, listener, req);
 		break;
 	case EVENT_KIND_ack:
 		event_capture_sock(event, sk);
@@ -1065,7 +1173,26 @@ static void capture_as_kind(struct kunit *test, struct tcp_event *event,
 		break;
 	case EVENT_KIND_retransmit:
 		event_capture_sock(event, sk);
-		event_capture_sent(event, new_segment(test, 8));
+		event_capture_retransmit(event, sk, new_segment(test, 8));
+		break;
+	case EVENT_KIND_request:
+	case EVENT_KIND_request_end:
+		event_capture_request(event, listener, req);
+		break;
+	case EVENT_KIND_synack:
+		event_capture_cookie_request(event, listener, req);
+		event_capture_synack(event);
+		break;
+	case EVENT_KIND_completed:
+		event_capture_sock(event, sk);
+		event_capture_synack_counts(event, req);
+		event_capture_listener(event, listener);
+		break;
+	case EVENT_KIND_syn:
+	case EVENT_KIND_refused:
+		event_capture_refused(event, new_ipv4_packet(test));
+		event_capture_received(event, new_ipv4_packet(test));
+		event_capture_listener(event, listener);
 		break;
 	case EVENT_KIND_reset_sent:
 		event_capture_refused(event, new_ipv4_packet(test));
@@ -1233,12 +1360,16 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(synack_tells_when_it_is_given_up),
 	KUNIT_CASE(crowded_queue_is_less_patient),
 	KUNIT_CASE_PARAM(synack_counts_from_the_first, since_gen_params),
+	KUNIT_CASE(listener_is_named),
+	KUNIT_CASE(request_without_a_listener),
+	KUNIT_CASE(cookies_request_gets_no_id),
 	KUNIT_CASE(fast_open_child_is_no_listener),
 
 	KUNIT_CASE(received_segment_is_captured),
 	KUNIT_CASE(received_segment_without_payload),
 	KUNIT_CASE(received_flags_are_the_headers_byte),
 	KUNIT_CASE_PARAM(sent_segment_is_captured, sent_gen_params),
+	KUNIT_CASE_PARAM(cause_of_a_retransmission, cause_gen_params),
 	KUNIT_CASE(refused_ipv4_packet_is_captured),
 	KUNIT_CASE(refused_ipv6_packet_is_captured),
 	KUNIT_CASE(refused_packets_namespace_is_found),

@@ -46,9 +46,9 @@
 	EVENT_KIND(cookie_checked,					\
 		"an ACK without a request was taken for a SYN cookie and checked") \
 	EVENT_KIND(time_wait,						\
-		"TIME-WAIT, or FIN-WAIT-2 in a small sock, begins, begins anew, or sees a segment") \
+		"TIME-WAIT, or FIN-WAIT-2 as a small sock, begins or sees a segment") \
 	EVENT_KIND(time_wait_end,					\
-		"TIME-WAIT, or FIN-WAIT-2 in a small sock, is over")	\
+		"TIME-WAIT, or FIN-WAIT-2 as a small sock, is over")	\
 	EVENT_KIND(rto,							\
 		"the retransmission timer fired; rto_us is what it waited") \
 	EVENT_KIND(loss_probe,						\

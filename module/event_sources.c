@@ -75,22 +75,20 @@ static bool word_is(const struct kinds_word *word, const char *name)
 
 static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 {
-	int kind;
+	int kind = event_kind_by_name(word->text, word->length);
 
-	if (word_is(word, "all"))
+	if (word_is(word, "all")) {
 		*kinds = PROBED_KINDS;
-	else if (word_is(word, "default"))
+	} else if (word_is(word, "default")) {
 		*kinds = DEFAULT_KINDS;
-	else if (word_is(word, "none"))
+	} else if (word_is(word, "none")) {
 		*kinds = 0;
-	else {
-		kind = event_kind_by_name(word->text, word->length);
-		if (kind < 0 || !(PROBED_KINDS & BIT_ULL(kind))) {
-			pr_err("events: '%.*s' is no kind of event; cat schema in debugfs lists them\n",
-			       (int)word->length, word->text);
-			return -EINVAL;
-		}
+	} else if (kind > 0 && PROBED_KINDS & BIT_ULL(kind)) {
 		*kinds = BIT_ULL(kind);
+	} else {
+		pr_err("events: '%.*s' is no kind of event; cat schema in debugfs lists them\n",
+		       (int)word->length, word->text);
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -106,9 +104,15 @@ static const char *next_word(const char *text, struct kinds_word *word)
 	return text + word->length;
 }
 
+static bool is_set(const struct kinds_word *word)
+{
+	return word_is(word, "all") || word_is(word, "default") ||
+	       word_is(word, "none");
+}
+
 /*
- * "ack,state" names all that is wanted; "+segment,-ack" changes @kinds, which is
- * what is on now. The first word decides which of the two it is.
+ * "ack,state" names all that is wanted, "default,segment" too; "+segment,-ack"
+ * changes @kinds, which is what is on now. The first word decides which it is.
  */
 static int parse_kinds(const char *text, u64 *kinds)
 {
@@ -124,6 +128,11 @@ static int parse_kinds(const char *text, u64 *kinds)
 		err = kinds_of_word(&word, &named);
 		if (err)
 			return err;
+		if (is_set(&word) && (any || word.sign)) {
+			pr_err("events: '%.*s' must be the first word, without a sign\n",
+			       (int)word.length, word.text);
+			return -EINVAL;
+		}
 		if (!any && !word.sign)
 			*kinds = 0;
 		any = true;

@@ -36,6 +36,9 @@
 #include "sender_gaps.h"
 #include "timewait_gaps.h"
 
+/* detach_gaps() has room for so many; there are about 30. */
+#define MOST_PROBES	64
+
 static const struct gap_group * const groups[] = {
 	&handshake_gaps,
 	&timewait_gaps,
@@ -75,13 +78,32 @@ static void attach_gap(struct gap_probe *gap)
 			gap->symbol, gap->error, gap->words);
 }
 
-static void detach_gap(struct gap_probe *gap)
+/*
+ * Each call that unregisters waits for all CPUs to leave the probes, so there is
+ * one for all probes and not one for each.
+ */
+static void detach_gaps(u64 kinds)
 {
-	if (gap->at_entry)
-		unregister_kprobe(&gap->probe.kp);
-	else
-		unregister_kretprobe(&gap->probe);
-	gap->attached = false;
+	static struct kretprobe *calls[MOST_PROBES];
+	static struct kprobe *entries[MOST_PROBES];
+	size_t group, i, calls_count = 0, entries_count = 0;
+	struct gap_probe *gap;
+
+	for_each_gap_probe(gap, group, i) {
+		if (!gap->attached || kinds & gap->kinds)
+			continue;
+		if (WARN_ON_ONCE(entries_count + calls_count == MOST_PROBES))
+			break;
+		gap->attached = false;
+		if (gap->at_entry)
+			entries[entries_count++] = &gap->probe.kp;
+		else
+			calls[calls_count++] = &gap->probe;
+	}
+	if (calls_count)
+		unregister_kretprobes(calls, calls_count);
+	if (entries_count)
+		unregister_kprobes(entries, entries_count);
 }
 
 /**
@@ -97,14 +119,10 @@ void gap_probes_apply(u64 kinds)
 	struct gap_probe *gap;
 	size_t group, i;
 
-	for_each_gap_probe(gap, group, i) {
-		bool wanted = kinds & gap->kinds;
-
-		if (wanted && !gap->attached)
+	detach_gaps(kinds);
+	for_each_gap_probe(gap, group, i)
+		if (!gap->attached && kinds & gap->kinds)
 			attach_gap(gap);
-		else if (!wanted && gap->attached)
-			detach_gap(gap);
-	}
 }
 
 static void show_status(struct seq_file *file, const struct gap_probe *gap)

@@ -512,14 +512,14 @@ static int after_cookie_check(struct kretprobe_instance *instance,
 /* What request_end needs to know causes, beside the destructors. */
 #define STAGE_KINDS	GAP_KIND(request_end)
 
-#define AT_ENTRY(symbol_, words_, kinds_, handler) {			\
+#define PROBE_ENTRY(symbol_, words_, kinds_, handler) {			\
 	.symbol = symbol_,						\
 	.words = words_,						\
 	.kinds = kinds_,						\
 	.at_entry = handler,						\
 }
 
-#define AT_BOTH_ENDS(symbol_, words_, kinds_, before_, after_, bytes) {	\
+#define PROBE_CALL(symbol_, words_, kinds_, before_, after_, bytes) {	\
 	.symbol = symbol_,						\
 	.words = words_,						\
 	.kinds = kinds_,						\
@@ -532,45 +532,45 @@ enum { QUEUE_HASH_ADD, MAKE_SYNACK };
 
 static struct gap_probe probes[] = {
 	[QUEUE_HASH_ADD] =
-	AT_ENTRY("inet_csk_reqsk_queue_hash_add", "request,refused,request_end",
-		 GAP_KIND(request) | GAP_KIND(refused) | STAGE_KINDS,
-		 enter_queue_hash_add),
+	PROBE_ENTRY("inet_csk_reqsk_queue_hash_add", "request,refused,request_end",
+		    GAP_KIND(request) | GAP_KIND(refused) | STAGE_KINDS,
+		    enter_queue_hash_add),
 	[MAKE_SYNACK] =
-	AT_ENTRY("tcp_make_synack", "synack,refused",
-		 GAP_KIND(synack) | GAP_KIND(refused), enter_make_synack),
-	AT_BOTH_ENDS("tcp_conn_request", "syn,refused,request_end",
-		     GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
-		     before_conn_request, after_conn_request,
-		     sizeof(struct syn_call)),
-	AT_BOTH_ENDS("tcp_v4_syn_recv_sock", "refused", GAP_KIND(refused),
-		     before_v4_syn_recv_sock, after_syn_recv_sock,
-		     sizeof(struct child_call)),
-	AT_BOTH_ENDS("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
-		     before_v6_syn_recv_sock, after_syn_recv_sock,
-		     sizeof(struct child_call)),
-	AT_ENTRY("inet_csk_complete_hashdance", "completed",
-		 GAP_KIND(completed), enter_complete_hashdance),
-	AT_ENTRY("inet_csk_reqsk_queue_add", "completed", GAP_KIND(completed),
-		 enter_queue_add),
-	AT_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
-		 enter_sock_graft),
-	AT_BOTH_ENDS("tcp_check_req", "completed,request_end",
-		     GAP_KIND(completed) | STAGE_KINDS,
-		     before_check_req, after_stage, 0),
-	AT_BOTH_ENDS("reqsk_timer_handler", "request_end", STAGE_KINDS,
-		     before_reqsk_timer_handler, after_stage, 0),
-	AT_ENTRY("tcp_v4_reqsk_destructor", "request_end",
-		 GAP_KIND(request_end), enter_reqsk_destructor),
-	AT_ENTRY("tcp_v6_reqsk_destructor", "request_end",
-		 GAP_KIND(request_end), enter_reqsk_destructor),
-	AT_BOTH_ENDS("cookie_v4_check", "cookie_checked,request_end",
-		     GAP_KIND(cookie_checked) | STAGE_KINDS,
-		     before_cookie_check, after_cookie_check,
-		     sizeof(struct cookie_call)),
-	AT_BOTH_ENDS("cookie_v6_check", "cookie_checked,request_end",
-		     GAP_KIND(cookie_checked) | STAGE_KINDS,
-		     before_cookie_check, after_cookie_check,
-		     sizeof(struct cookie_call)),
+	PROBE_ENTRY("tcp_make_synack", "synack,refused",
+		    GAP_KIND(synack) | GAP_KIND(refused), enter_make_synack),
+	PROBE_CALL("tcp_conn_request", "syn,refused,request_end",
+		   GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
+		   before_conn_request, after_conn_request,
+		   sizeof(struct syn_call)),
+	PROBE_CALL("tcp_v4_syn_recv_sock", "refused", GAP_KIND(refused),
+		   before_v4_syn_recv_sock, after_syn_recv_sock,
+		   sizeof(struct child_call)),
+	PROBE_CALL("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
+		   before_v6_syn_recv_sock, after_syn_recv_sock,
+		   sizeof(struct child_call)),
+	PROBE_ENTRY("inet_csk_complete_hashdance", "completed",
+		    GAP_KIND(completed), enter_complete_hashdance),
+	PROBE_ENTRY("inet_csk_reqsk_queue_add", "completed", GAP_KIND(completed),
+		    enter_queue_add),
+	PROBE_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
+		    enter_sock_graft),
+	PROBE_CALL("tcp_check_req", "completed,request_end",
+		   GAP_KIND(completed) | STAGE_KINDS,
+		   before_check_req, after_stage, 0),
+	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
+		   before_reqsk_timer_handler, after_stage, 0),
+	PROBE_ENTRY("tcp_v4_reqsk_destructor", "request_end",
+		    GAP_KIND(request_end), enter_reqsk_destructor),
+	PROBE_ENTRY("tcp_v6_reqsk_destructor", "request_end",
+		    GAP_KIND(request_end), enter_reqsk_destructor),
+	PROBE_CALL("cookie_v4_check", "cookie_checked,request_end",
+		   GAP_KIND(cookie_checked) | STAGE_KINDS,
+		   before_cookie_check, after_cookie_check,
+		   sizeof(struct cookie_call)),
+	PROBE_CALL("cookie_v6_check", "cookie_checked,request_end",
+		   GAP_KIND(cookie_checked) | STAGE_KINDS,
+		   before_cookie_check, after_cookie_check,
+		   sizeof(struct cookie_call)),
 };
 
 static bool answers_are_seen(void)

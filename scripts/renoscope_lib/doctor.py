@@ -22,6 +22,9 @@ OLDEST_KERNEL = (6, 1)
 TESTED_KERNELS = ((6, 1), (6, 12))
 NEEDED_CONFIG = ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT")
 
+# Kinds that nobody misses who did not ask for them.
+OFF_BY_DEFAULT = ("segment",)
+
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
                "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
 LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -215,15 +218,16 @@ class Doctor:
             yield Check(FAIL, f"the event sources are not known: {error}",
                         "sudo scripts/renoscope doctor")
             return
+        attached = [source for source in sources if source.status == ATTACHED]
+        yield Check(GOOD, "places in the kernel that events come from: "
+                    f"{len(attached)} attached")
         for source in sources:
-            name = f"source {source.kind} ({source.tracepoint})"
-            if source.status == ATTACHED:
-                yield Check(GOOD, f"{name}: attached")
-            elif source.status == OFF:
+            name = f"source {source.kinds} ({source.place})"
+            if source.status == OFF and source.kinds not in OFF_BY_DEFAULT:
                 yield Check(WARN, f"{name}: switched off by the events "
-                            "parameter", "echo all > /sys/module/"
+                            "parameter", "echo default > /sys/module/"
                             f"{MODULE}/parameters/events")
-            else:
+            elif source.status not in (ATTACHED, OFF):
                 yield Check(FAIL, f"{name}: {source.status}",
                             "dmesg | grep renoscope")
 

@@ -23,10 +23,10 @@ class CpuStats:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a kind of event comes from, and whether it does."""
+    """A place that kinds of events come from, and whether they do."""
 
-    kind: str
-    tracepoint: str
+    kinds: str
+    place: str
     status: str
 
 

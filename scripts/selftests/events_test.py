@@ -87,7 +87,8 @@ def _check_endpoints(events: list[Event], client: int, ipv6: bool) -> None:
         assert _address(event["local_addr"]) == ADDRESSES[CLIENT][which]
         assert _address(event["remote_addr"]) == ADDRESSES[SERVER][which]
         assert event["remote_port"] == sessions.PORT
-        assert event["cwnd"] == 10 and event["mss"] > 1000
+        assert event["cwnd"] == 10
+        assert event["mss"] > (1000 if event["rcv_isn"] else 500)
 
 
 def test_session_ipv4() -> None:
@@ -156,8 +157,7 @@ def _refused(family: int, address: str) -> None:
 def test_refused_connections() -> None:
     """A closed port: one RST received, and one sent without a socket, both families
 
-    Kernels before 6.10 do not tell of a RST that has no socket; they give no
-    reasons either, by which we know them.
+    Kernels before 6.10 give no reasons.
     """
     with Recorder() as it:
         _refused(socket.AF_INET, "127.0.0.1")
@@ -167,17 +167,15 @@ def test_refused_connections() -> None:
         for event in received:
             assert it.state_name(event["state"]) == "SYN-SENT"
             assert event["remote_port"] == 9 and event["snd_isn"]
-        if "reset_reason" not in it.schema.values:
-            assert not sent, sent
-            return
         assert [e["family"] for e in sent] == [4, 6], sent
         for event, answer in zip(sent, received):
             assert event["cookie"] == 0 and event["local_port"] == 9
             assert event["seg_flags"] == 0x02, "the refused segment is a SYN"
             assert event["seg_seq"] == answer["snd_isn"]
             assert event["remote_port"] == answer["local_port"]
-            assert it.schema.name_of("reset_reason",
-                                     event["reset_reason"]) == "NO_SOCKET"
+            if "reset_reason" in it.schema.values:
+                assert it.schema.name_of("reset_reason",
+                                         event["reset_reason"]) == "NO_SOCKET"
 
 
 def _checksum(data: bytes) -> int:

@@ -54,9 +54,10 @@ def test_good_parameters_are_shown() -> None:
     with Recorder("ring_records=64", "events=ack,state"):
         assert (PARAMETERS / "ring_records").read_text() == "64\n"
         assert (PARAMETERS / "events").read_text() == "state,ack\n"
-        attached = {kind for kind, status in recorder.sources().items()
+        attached = {place for place, status in recorder.sources().items()
                     if status == "attached"}
-        assert attached == {"state", "ack"}, attached
+        assert attached == {"sock:inet_sock_set_state", "tcp:tcp_probe",
+                            "kprobe:tcp_rcv_state_process"}, attached
         assert "records_per_cpu 64\n" in (FOLDER / "stats").read_text()
 
 
@@ -64,14 +65,19 @@ def test_events_can_change_while_loaded() -> None:
     """Writing `events` attaches and detaches; a bad word changes nothing"""
     events = PARAMETERS / "events"
     with Recorder():
+        assert "segment" not in events.read_text()
+        events.write_text("all")
         assert set(recorder.sources().values()) == {"attached"}
         events.write_text("none\n")
         assert events.read_text() == "none\n"
         assert set(recorder.sources().values()) == {"off"}
         events.write_text("reset_sent, destroy")
+        assert events.read_text() == "reset_sent,destroy\n"
+        events.write_text("+rto -destroy")
+        assert events.read_text() == "reset_sent,rto\n"
         before = events.read_text()
         for bad in ("\n", "lost", "state;ack", "STATE", "state,none",
-                    "ack all", "x" * 3000):
+                    "ack all", "-all", "+", "mark", "x" * 3000):
             try:
                 events.write_text(bad)
             except OSError:

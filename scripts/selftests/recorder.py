@@ -56,10 +56,10 @@ def stats() -> dict[int, dict[str, int]]:
 
 
 def sources() -> dict[str, str]:
-    """The status of each source, by kind."""
+    """The status of each place that events come from, by its name."""
     lines = [line.split(maxsplit=3)
              for line in (FOLDER / "stats").read_text().splitlines()]
-    return {words[1]: words[3] for words in lines if words[0] == "source"}
+    return {words[2]: words[3] for words in lines if words[0] == "source"}
 
 
 class Reader:

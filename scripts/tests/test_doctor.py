@@ -54,7 +54,7 @@ class Machine(unittest.TestCase):
     def test_all_is_well(self) -> None:
         self.assertEqual({line.split()[0] for line in self.lines()}, {GOOD},
                          "\n".join(self.lines()))
-        self.finds(GOOD, "source state (sock:inet_sock_set_state): attached")
+        self.finds(GOOD, "events come from: 1 attached")
         self.finds(GOOD, "default congestion control is cubic")
 
     def test_form(self) -> None:
@@ -130,10 +130,11 @@ class Machine(unittest.TestCase):
 
     def test_sources(self) -> None:
         loaded(self.host, STATS + "source ack tcp:tcp_probe off\n"
+               "source segment netfilter:ipv4-in off\n"
                "source ca_state tcp:tcp_cong_state_set missing: no such "
                "tracepoint in this kernel\n")
         self.finds(WARN, "source ack (tcp:tcp_probe): switched off", "mend: "
-                   "echo all > /sys/module/tcp_renoscope/parameters/events")
+                   "echo default > /sys/module/tcp_renoscope/parameters/events")
         self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
                    "this kernel")
 
