@@ -96,7 +96,7 @@ class Machine(unittest.TestCase):
         self.host.put("/proc/mounts", "x /mnt/d debugfs rw 0 0\n")
         self.host.put("/mnt/d/renoscope/stats", STATS)
         self.finds(GOOD, "debugfs is mounted at /mnt/d")
-        self.finds(GOOD, "source state")
+        self.finds(GOOD, "places in the kernel")
 
     def test_lockdown(self) -> None:
         self.host.put(LOCKDOWN, "[none] integrity confidentiality\n")
