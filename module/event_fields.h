@@ -156,9 +156,9 @@
 	EVENT_FIELD(u32, synack_timeout_us, us,				\
 		"the request's first wait, from which the others double") \
 	EVENT_FIELD(u32, half_open, number,				\
-		"requests in the listener's half-open queue; one that enters or left is not in it") \
+		"requests in the listener's half-open queue but for one that comes or goes") \
 	EVENT_FIELD(u32, accept_queue, number,				\
-		"connections waiting in the listener's accept queue; one that enters is not in it") \
+		"connections waiting in the listener's accept queue but for one that enters") \
 	EVENT_FIELD(u32, accept_limit, number,				\
 		"the listener's backlog; half-open is full at it, accept above it") \
 	EVENT_FIELD(u32, syn_backlog, number,				\
