@@ -160,7 +160,7 @@
 	EVENT_FIELD(u32, accept_queue, number,				\
 		"connections waiting in the listener's accept queue but for one that enters") \
 	EVENT_FIELD(u32, accept_limit, number,				\
-		"the listener's backlog; half-open is full at it, accept above it") \
+		"the listener's backlog: each of the two queues is full above it") \
 	EVENT_FIELD(u32, syn_backlog, number,				\
 		"tcp_max_syn_backlog; without cookies its last quarter is for proven peers") \
 	EVENT_FIELD(u8, num_retrans, number,				\
