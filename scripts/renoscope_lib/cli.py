@@ -20,7 +20,7 @@ from . import doctor, modctl
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .flows import Joiner, is_lost
-from .handshakes import Handshakes, as_json, as_text
+from .handshakes import ROWS, Handshakes, as_json, as_text
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
@@ -65,6 +65,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _limit(text: str) -> int:
+    limit = int(text)
+    if limit < 0:
+        raise ValueError
+    return limit
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 < port < 65536:
@@ -83,6 +90,7 @@ def _kinds(text: str) -> frozenset[str]:
 # What argparse calls a value that these refuse.
 _seconds.__name__ = "number of seconds"
 _count.__name__ = "number from 1"
+_limit.__name__ = "number from 0"
 _port.__name__ = "port number"
 _cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
 
@@ -161,23 +169,33 @@ def _show(options: argparse.Namespace) -> int:
     return _finish(source)
 
 
-def _handshakes(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    handshakes = Handshakes(source.schema)
+def _watch(source: Input, view: Handshakes) -> int:
+    """Feed everything the source has to a view; how many events were lost."""
     lost = 0
     for event in _joined(source):
-        handshakes.feed(event)
+        view.feed(event)
         if is_lost(event):
             lost += event["lost_events"]
+    return lost
+
+
+def _print_report(lines: list[str], lost: int, missing: str) -> None:
+    print("\n".join(lines))
+    if lost:
+        print(f"\n*** {plural(lost, 'event')} LOST: {missing} ***")
+
+
+def _handshakes(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = Handshakes(source.schema, options.port, options.connection)
+    lost = _watch(source, view)
     end_ns = source.end_ns()
     if options.json:
-        print(json.dumps(as_json(handshakes, end_ns) | {"lost_events": lost},
+        print(json.dumps(as_json(view, end_ns) | {"lost_events": lost},
                          indent=1))
     else:
-        print("\n".join(as_text(handshakes, end_ns)))
-        if lost:
-            print(f"\n*** {plural(lost, 'event')} LOST: connections may be "
-                  "missing here ***")
+        _print_report(as_text(view, end_ns, options.limit, options.steps), lost,
+                    "connections may be missing here")
     return _finish(source)
 
 
@@ -303,15 +321,25 @@ def _add_show(commands: Any) -> None:
 def _add_handshakes(commands: Any) -> None:
     handshakes = _add(
         commands, "handshakes", _handshakes,
-        "tables of SYN-ACK retransmits and of handshakes",
-        "Without FILE: what the ring holds now. `waited` is the time since "
-        "the SYN-ACK before, `predicted` the wait the kernel's timer had "
-        "begun then; a duplicate SYN comes before that has ended.",
+        "how connections began, or why they did not",
+        "Without FILE: what the ring holds now. Tables of the listeners and "
+        "their queues, of SYN-ACKs sent again with the waits predicted and "
+        "seen, and of handshakes, with the reason of those that failed or "
+        "were slow.",
         "renoscope handshakes syn-flood.renoscope")
     handshakes.add_argument("file", nargs="?", metavar="FILE",
                             help="a recording; - is standard input")
+    handshakes.add_argument("--port", type=_port, metavar="N",
+                            help="only connections with this port at either "
+                            "end")
+    handshakes.add_argument("--connection", type=_cookie, metavar="HEX",
+                            help="only this connection, by its id as in ss -e")
+    handshakes.add_argument("--steps", action="store_true",
+                            help="under each handshake, what happened and when")
+    handshakes.add_argument("--limit", type=_limit, metavar="N", default=ROWS,
+                            help=f"rows of a table, 0 for all (default {ROWS})")
     handshakes.add_argument("--json", action="store_true",
-                            help="both tables as one JSON object")
+                            help="everything as one JSON object")
 
 
 def _forget_stdout() -> None:

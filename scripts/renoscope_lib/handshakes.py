@@ -1,69 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How connections began: SYN-ACKs sent again, and how long handshakes took.
+"""How connections began, or why they did not: the whole life of each request.
 
-What is known of an end:
-
- - a request whose child reaches ESTABLISHED is told by that state event;
- - a request that is given up leaves without an event.  Its end is reckoned:
-   the last wait the kernel began has passed and nothing more was seen.
-
-How a handshake's time is measured:
-
- - opened actively, from CLOSED -> SYN-SENT to ESTABLISHED;
- - opened passively, the kernel makes the child at the third segment, so its
-   state events say nothing of the time before.  The time since the first
-   SYN-ACK comes from a retransmit of it, or without one from the first RTT
-   sample, which is the time from SYN-ACK to third segment.
+openings.py joins the events; here each opening gets its outcome and the reason,
+and three tables are made: the listeners, the SYN-ACKs sent again with the waits
+predicted and seen, and the handshakes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from .flows import StateNames
+from .listeners import Listener, Listeners
+from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
+                       refusal_words)
 from .schema import Event, Schema
-from .sequence import SYN
-from .synack_waits import SynackWaits, Wait
-from .words import connection, duration, local_endpoint, remote_endpoint
+from .synack_waits import DUPLICATE_SYN
+from .layout import aligned, note
+from .words import connection, duration, plural
 
-ESTABLISHED = "ESTABLISHED"
-CLOSED = "CLOSED"
-ACTIVE = "us"
-PASSIVE = "peer"
+# What a person calls slow: longer than any round trip on this planet.
+SLOW_US = 400_000
 
+# Rows of one table that a person reads; --limit sets another number.
+ROWS = 50
 
-@dataclass
-class Attempt:
-    """A SYN-ACK sent again."""
+ECONNREFUSED, ETIMEDOUT = 111, 110
 
-    time_ns: int
-    since_first_us: int
-    wait: Wait
+EXPECTED_KINDS = ("state", "syn", "request", "synack", "synack_retransmit",
+                  "refused", "completed", "accepted", "request_end",
+                  "cookie_checked", "retransmit", "reset_received", "error")
 
-
-@dataclass
-class Opening:
-    """One connection's beginning, as far as it was seen."""
-
-    cookie: int
-    netns: int
-    local: str
-    remote: str
-    attempts: list[Attempt] = field(default_factory=list)
-    opened_by: str | None = None
-    syn_sent_ns: int | None = None
-    syns_again: int = 0
-    ended: str | None = None
-    ended_ns: int | None = None
-    took_us: int | None = None
-    measured: str | None = None
+ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
+           "reset_by_us": "reset by us", "listener_gone": "listener gone"}
 
 
 @dataclass(frozen=True)
 class RetransmitRow:
-    """One line of the first table."""
+    """One line of the table of SYN-ACKs sent again."""
 
     connection: str
     netns: int
@@ -79,7 +54,10 @@ class RetransmitRow:
 
 @dataclass(frozen=True)
 class OpeningRow:
-    """One line of the second."""
+    """One line of the table of handshakes.
+
+    result is established, failed or not seen; outcome says more.
+    """
 
     connection: str
     netns: int
@@ -87,105 +65,70 @@ class OpeningRow:
     remote: str
     opened_by: str
     result: str
+    outcome: str
     took_us: int | None
     measured: str | None
+    accept_wait_us: int | None
     syns_sent_again: int
     synacks_sent_again: int
+    cookies_sent: int
+    refused: int
+    why: str
+    steps: list[dict[str, Any]]
 
 
 class Handshakes:
-    """Feed it joined events, then ask for the tables."""
+    """Feed it joined events, then ask for the tables.
 
-    def __init__(self, schema: Schema) -> None:
-        self._states = StateNames(schema)
-        self._waits = SynackWaits()
-        self._openings: dict[tuple[Any, ...], Opening] = {}
-        self._last_ns = 0
+    What they show can be restricted to one port, at either end, and to one
+    connection.
+    """
+
+    def __init__(self, schema: Schema, port: int | None = None,
+                 cookie: int | None = None) -> None:
+        self._schema = schema
+        self._port = port
+        self._cookie = cookie
+        self._openings = Openings(schema)
+        self._listeners = Listeners(schema)
+        self._missing: list[str] = []
 
     def feed(self, event: Event) -> None:
         """The next event."""
-        if event.kind == "lost":
+        if event.kind == "mark":
+            numbers = {name: n for n, name in self._schema.kinds.items()}
+            self._missing = [kind for kind in EXPECTED_KINDS
+                             if not event["kinds_on"] >> numbers[kind] & 1]
             return
-        self._last_ns = max(self._last_ns, event["time_ns"])
-        if event.kind == "synack_retransmit":
-            self._sent_again(event)
-        elif event.kind == "retransmit" and event["seg_flags"] & SYN:
-            opening = self._openings.get(self._key(event))
-            if opening is not None:
-                opening.syns_again += 1
-        else:
-            change = self._states.change(event)
-            if change is not None:
-                self._changed(event, *change)
+        self._openings.feed(event)
+        self._listeners.feed(event)
 
-    @staticmethod
-    def _key(event: Event) -> tuple[Any, ...]:
-        """The connection; one without a cookie is known by its addresses."""
-        if event["cookie"]:
-            return (event["cookie"],)
-        return (event["netns"], event["local_addr"], event["local_port"],
-                event["remote_addr"], event["remote_port"])
+    @property
+    def missing_kinds(self) -> list[str]:
+        """What these tables are made of and was switched off."""
+        return self._missing
 
-    def _opening(self, event: Event, new: bool = False) -> Opening:
-        key = self._key(event)
-        if new or key not in self._openings:
-            self._openings[key] = Opening(event["cookie"], event["netns"],
-                                          local_endpoint(event),
-                                          remote_endpoint(event))
-        return self._openings[key]
+    @property
+    def forgotten(self) -> int:
+        """Openings too many to keep: the first ones seen."""
+        return self._openings.forgotten
 
-    def _sent_again(self, event: Event) -> None:
-        self._opening(event).attempts.append(Attempt(
-            event["time_ns"], event["since_synack_us"],
-            self._waits.see(event)))
+    def listeners(self) -> list[Listener]:
+        """Each listener's counts."""
+        return [one for one in self._listeners.all()
+                if self._port in (None, one.port)]
 
-    def _changed(self, event: Event, old: str, new: str) -> None:
-        if (old, new) == (CLOSED, "SYN-SENT"):
-            opening = self._reopened(event)
-            opening.opened_by = ACTIVE
-            opening.syn_sent_ns = event["time_ns"]
-        elif (old, new) == ("LISTEN", "SYN-RECEIVED"):
-            # without a listener the child was not found: not a connection
-            if event.listener is not None:
-                self._opening(event).opened_by = PASSIVE
-        elif old == "SYN-RECEIVED" or (old == "SYN-SENT"
-                                       and new in (ESTABLISHED, CLOSED)):
-            opening = self._opening(event)
-            if opening.opened_by is None and old == "SYN-RECEIVED":
-                opening.opened_by = PASSIVE
-            self._ended(opening, event, new)
-
-    def _reopened(self, event: Event) -> Opening:
-        """A socket may connect again after an attempt that failed."""
-        key = self._key(event)
-        if key in self._openings:
-            self._openings[(*key, event["time_ns"])] = self._openings.pop(key)
-        return self._opening(event, new=True)
-
-    def _ended(self, opening: Opening, event: Event, new: str) -> None:
-        opening.ended = new
-        opening.ended_ns = event["time_ns"]
-        if opening.syn_sent_ns is not None:
-            opening.took_us = (event["time_ns"] - opening.syn_sent_ns) // 1000
-            opening.measured = "SYN"
-        elif opening.attempts:
-            opening.took_us = self._since_first_us(opening, event["time_ns"])
-            opening.measured = "first SYN-ACK"
-        elif new == ESTABLISHED and event["srtt_us"]:
-            opening.took_us = event["srtt_us"]
-            opening.measured = "SYN-ACK (first RTT sample)"
-
-    @staticmethod
-    def _since_first_us(opening: Opening, time_ns: int) -> int:
-        last = opening.attempts[-1]
-        return last.since_first_us + (time_ns - last.time_ns) // 1000
+    def _chosen(self) -> list[Opening]:
+        return [o for o in self._openings.all()
+                if self._port in (None, o.ends[2], o.ends[4])
+                and self._cookie in (None, o.cookie)]
 
     def retransmits(self, end_ns: int | None = None) -> list[RetransmitRow]:
         """Every SYN-ACK sent again; end_ns is when watching ended."""
-        end_ns = max(end_ns or 0, self._last_ns)
+        end_ns = self._end_ns(end_ns)
         rows = []
-        for opening in self._openings.values():
-            request = self._request_end(opening, end_ns)
+        for opening in self._chosen():
+            request = request_end(opening, end_ns)
             for attempt in opening.attempts:
                 rows.append((attempt.time_ns, RetransmitRow(
                     connection(opening.cookie), opening.netns, opening.local,
@@ -194,44 +137,244 @@ class Handshakes:
                     attempt.wait.next_us, request)))
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
-    def _request_end(self, opening: Opening, end_ns: int) -> str:
-        if not opening.attempts:
-            return ""
-        if opening.ended is not None and opening.ended_ns is not None:
-            after = duration(self._since_first_us(opening, opening.ended_ns))
-            if opening.ended == CLOSED:
-                return f"closed after {after}"
+    def _end_ns(self, end_ns: int | None) -> int:
+        return max(end_ns or 0, self._openings.last_ns)
+
+    def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
+        """Every connection whose opening was seen, not only a retransmit."""
+        end_ns = self._end_ns(end_ns)
+        shown = [o for o in self._chosen()
+                 if o.opened_by == ACTIVE or len(o.steps) > len(o.attempts)
+                 or o.ended is not None]
+        others = _far_ends(self._openings.all())
+        return [_row(o, end_ns, others.get(_far_key(o, ACTIVE)))
+                for o in shown]
+
+
+def times(count: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+# ---- what became of it
+
+def request_end(opening: Opening, end_ns: int) -> str:
+    """What became of a request whose SYN-ACK was sent again, with times."""
+    if not opening.attempts:
+        return ""
+    over_ns = opening.over_ns
+    if over_ns is not None:
+        after = duration(opening.since_first_us(over_ns))
+        if opening.established:
             return f"established after {after}"
-        last = opening.attempts[-1]
-        due_ns = last.time_ns + last.wait.next_us * 1000
-        if end_ns < due_ns:
-            return "half-open when watching ended"
-        if last.wait.is_last:
-            after = duration(self._since_first_us(opening, due_ns))
-            return f"given up after {after} (reckoned)"
-        return "end not seen"
+        words = ENDINGS.get(opening.request_ending or "", "closed")
+        return f"{words} after {after}"
+    last = opening.attempts[-1]
+    due_ns = last.time_ns + last.wait.next_us * 1000
+    if end_ns < due_ns:
+        return "half-open when watching ended"
+    if last.wait.is_last:
+        after = duration(opening.since_first_us(due_ns))
+        return f"given up after {after} (reckoned)"
+    return "end not seen"
 
-    def openings(self) -> list[OpeningRow]:
-        """Every connection whose opening has state events."""
-        return [self._row(opening) for opening in self._openings.values()
-                if opening.opened_by is not None]
 
-    @staticmethod
-    def _row(opening: Opening) -> OpeningRow:
-        result = {None: "not seen", CLOSED: "failed"}.get(opening.ended,
-                                                          "established")
-        return OpeningRow(
-            connection(opening.cookie), opening.netns, opening.local,
-            opening.remote, opening.opened_by or "", result, opening.took_us,
-            opening.measured, opening.syns_again, len(opening.attempts))
+def outcome_of(opening: Opening, end_ns: int) -> str:
+    """One or two words."""
+    if opening.established:
+        return "established"
+    if opening.opened_by == ACTIVE:
+        return _active_outcome(opening)
+    if opening.request_ending is not None:
+        return ENDINGS.get(opening.request_ending, "ended")
+    if opening.ended == CLOSED:
+        return "failed"
+    if opening.queued_ns is None and not opening.attempts:
+        return _unqueued_outcome(opening)
+    if opening.attempts:
+        words = request_end(opening, end_ns)
+        return ("half-open" if words.startswith("half-open") else
+                "given up" if words.startswith("given up") else "not seen")
+    due_us = 1_000_000  # the kernel's first wait; then we would know more
+    since_ns = end_ns - (opening.synack_ns or opening.began_ns)
+    return "half-open" if since_ns <= 2 * due_us * 1000 else "not seen"
+
+
+def _active_outcome(opening: Opening) -> str:
+    if opening.ended is None:
+        return "connecting"
+    if opening.error == ECONNREFUSED or opening.reset_received:
+        return "refused by RST" if opening.reset_received else "refused"
+    return {ETIMEDOUT: "timed out", 0: "given up"}.get(opening.error, "failed")
+
+
+def _unqueued_outcome(opening: Opening) -> str:
+    if opening.cookie_verdict == "valid_refused":
+        return "refused"
+    if opening.cookie_verdict == "invalid":
+        return "cookie invalid"
+    if opening.cookies_sent:
+        return "cookie sent"
+    return "refused" if opening.refusals else "not seen"
+
+
+def _result_of(outcome: str) -> str:
+    """The coarse word that programs have known from the beginning."""
+    if outcome == "established":
+        return outcome
+    open_still = ("connecting", "half-open", "not seen", "cookie sent")
+    return "not seen" if outcome in open_still else "failed"
+
+
+# ---- and why
+
+def _far_key(opening: Opening, side: str) -> tuple[Any, ...]:
+    """Both ends and the opener's ISN, as the opener sees them."""
+    _, local, local_port, remote, remote_port = opening.ends
+    if side == ACTIVE:
+        return (local, local_port, remote, remote_port, opening.snd_isn)
+    return (remote, remote_port, local, local_port, opening.rcv_isn)
+
+
+def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], Opening]:
+    """Listeners' sides, to be found by the side that connected."""
+    return {_far_key(o, "peer"): o for o in openings if o.opened_by != ACTIVE}
+
+
+def _row(opening: Opening, end_ns: int, far: Opening | None) -> OpeningRow:
+    outcome = outcome_of(opening, end_ns)
+    if opening.opened_by != ACTIVE:
+        far = None
+    return OpeningRow(
+        connection(opening.cookie), opening.netns, opening.local,
+        opening.remote, opening.opened_by or "", _result_of(outcome), outcome,
+        opening.took_us, opening.measured, opening.accept_wait_us,
+        opening.syns_again, len(opening.attempts), opening.cookies_sent,
+        len(opening.refusals), "; ".join(_reasons(opening, outcome, far)),
+        [{"after_us": (s.time_ns - opening.began_ns) // 1000,
+          "what": s.words} for s in opening.steps])
+
+
+def _reasons(opening: Opening, outcome: str, far: Opening | None) -> list[str]:
+    """Why it failed or was slow; nothing of one that went well."""
+    active = opening.opened_by == ACTIVE
+    reasons = (_active_reasons(opening, outcome) if active
+               else _passive_reasons(opening, outcome))
+    if active and far is not None:
+        reasons += _far_reasons(opening, far)
+    slow_us = opening.took_us or 0
+    if outcome == "established" and not reasons and slow_us >= SLOW_US:
+        reasons.append("nothing was sent again: the round trip itself, or the "
+                       "peer, took so long")
+    accept_us = opening.accept_wait_us or 0
+    if accept_us >= SLOW_US:
+        reasons.append(f"then waited {duration(accept_us)} in the accept "
+                       "queue: the process came late to accept()")
+    return reasons
+
+
+def _far_reasons(opening: Opening, far: Opening) -> list[str]:
+    """What the listener's side, if it was recorded too, adds."""
+    if far.refusals:
+        words = "seen at the listener: " + refusal_words(far.refusals)
+        if opening.established and not far.established:
+            words += "; so it is established here alone"
+        return [words]
+    if not opening.syns_again or far.syn_ns is None:
+        return []
+    answered_again = sum(a.wait.by == DUPLICATE_SYN for a in far.attempts)
+    lost = opening.syns_again - far.syns_again - answered_again
+    if lost > 0:
+        return [f"seen at the listener: {plural(lost, 'SYN')} of these never "
+                "came there"]
+    return ["seen at the listener: every SYN came, so its answers were lost"]
+
+
+def _syn_wait_words(opening: Opening) -> str:
+    waited = [w.waited_us for w in opening.syn_waits]
+    known = [duration(us) for us in waited if us is not None]
+    again = f"the SYN was sent again {times(opening.syns_again)}"
+    return again + (f", after waits of {', '.join(known)}" if known else "")
+
+
+def _active_reasons(opening: Opening, outcome: str) -> list[str]:
+    reasons = []
+    if outcome == "refused by RST":
+        reasons.append("the peer answered with a RST: nothing listens there, "
+                       "or a firewall refuses")
+    elif outcome == "refused":
+        reasons.append("ECONNREFUSED: a RST or an ICMP message refused it")
+    elif outcome == "timed out":
+        reasons.append("ETIMEDOUT: no answer to "
+                       f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "
+                       "gone, a firewall drops, or the listener is full")
+    elif outcome == "failed":
+        reasons.append(f"{errno_words(opening.error)}: the way there is not")
+    elif outcome == "given up":
+        reasons.append("no error was seen: the process itself gave it up")
+    if opening.syns_again:
+        reasons.append(_syn_wait_words(opening))
+    return reasons
+
+
+def _cookie_cause(opening: Opening) -> str:
+    """tcp_syncookies=1 sends cookies when there is need, 2 always."""
+    if not opening.cookies_sent:
+        return "its sending was not seen"
+    return ("the half-open queue was full" if opening.cookie_needed else
+            "the queue had room: tcp_syncookies is 2, always")
+
+
+def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
+    reasons = []
+    sent = 1 + len(opening.attempts)
+    proven = any(r.last_ack for r in opening.refusals)
+    if outcome in ("expired", "given up") and not proven:
+        reasons.append(f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
+                       "gone, its address is forged, or the way back is cut")
+    elif outcome == "reset by peer":
+        reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
+                       "or its address was forged and it never asked")
+    elif outcome == "reset by us":
+        reasons.append("a segment came that does not fit the handshake")
+    elif outcome == "listener gone":
+        reasons.append("the listener was closed while the request waited")
+    elif outcome == "cookie sent":
+        reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
+                       "ACK came back with it")
+    elif outcome == "cookie invalid":
+        reasons.append("the ACK that came is no cookie of ours, or too old")
+    if outcome == "established" and opening.cookie_verdict == "valid":
+        reasons.append(f"made from a SYN cookie ({_cookie_cause(opening)})")
+    if opening.refusals:
+        reasons.append(refusal_words(opening.refusals))
+    if opening.attempts and outcome == "established":
+        reasons.append("the SYN-ACK was sent again "
+                       f"{times(len(opening.attempts))}")
+    return reasons
+
+
+# ---- the tables
+
+def summary_of(rows: list[OpeningRow]) -> dict[str, dict[str, int]]:
+    """Counts by outcome, for each side."""
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row.opened_by or "?", Counter())[row.outcome] += 1
+    return {side: dict(count.most_common()) for side, count in counts.items()}
 
 
 def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
-    """Both tables, times in microseconds."""
+    """All tables, times in microseconds."""
+    rows = handshakes.openings(end_ns)
     return {
         "synack_retransmits": [asdict(row)
                                for row in handshakes.retransmits(end_ns)],
-        "handshakes": [asdict(row) for row in handshakes.openings()],
+        "handshakes": [asdict(row) for row in rows],
+        "summary": summary_of(rows),
+        "listeners": [one.as_json() for one in handshakes.listeners()],
+        "forgotten": handshakes.forgotten,
+        "kinds_switched_off": handshakes.missing_kinds,
     }
 
 
@@ -239,42 +382,140 @@ def _time(us: int | None) -> str:
     return "-" if us is None else duration(us)
 
 
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    table = list(rows)
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths))
-            .rstrip() for row in table]
-
-
 def _retransmit_table(rows: list[RetransmitRow]) -> list[str]:
-    heading = ("connection", "listener", "peer", "attempt", "by", "waited",
-               "predicted", "next wait", "the request")
-    return _aligned([heading] + [
+    heading = ("connection", "listener", "peer", "no", "by", "waited",
+               "predicted", "next", "became")
+    return aligned([heading] + [
         (row.connection, row.listener, row.peer, str(row.attempt), row.by,
          _time(row.waited_us), _time(row.predicted_us),
-         duration(row.next_wait_us), row.request) for row in rows])
+         duration(row.next_wait_us), _became(row.request)) for row in rows])
 
 
-def _opening_table(rows: list[OpeningRow]) -> list[str]:
-    heading = ("connection", "local", "remote", "opened by", "result", "took",
-               "since", "SYNs again", "SYN-ACKs again")
-    return _aligned([heading] + [
-        (row.connection, row.local, row.remote, row.opened_by, row.result,
-         _time(row.took_us), row.measured or "-", str(row.syns_sent_again),
-         str(row.synacks_sent_again)) for row in rows])
+def _became(request: str) -> str:
+    """The word without the time, which the table of handshakes has."""
+    return request.split(" after ")[0].removesuffix(" when watching ended")
 
 
-def as_text(handshakes: Handshakes, end_ns: int | None) -> list[str]:
-    """Both tables for people."""
-    lines = []
-    retransmits = handshakes.retransmits(end_ns)
-    if retransmits:
-        lines += ["SYN-ACKs sent again:", *_retransmit_table(retransmits)]
-    else:
-        lines.append("No SYN-ACK was sent again.")
-    openings = handshakes.openings()
-    if openings:
-        lines += ["", "Handshakes:", *_opening_table(openings)]
-    else:
-        lines += ["", "No handshake was seen."]
+def _since(measured: str | None) -> str:
+    return {None: "-", "first SYN-ACK": "SYN-ACK",
+            "SYN-ACK (first RTT sample)": "RTT"}.get(measured, measured or "-")
+
+
+def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
+    heading = ("connection", "local", "remote", "by", "outcome", "took",
+               "since", "accepted")
+    table = aligned([heading] + [
+        (row.connection, row.local, row.remote, row.opened_by, row.outcome,
+         _time(row.took_us), _since(row.measured), _time(row.accept_wait_us))
+        for row in rows])
+    lines = table[:1]
+    for row, line in zip(rows, table[1:]):
+        lines.append(line)
+        if steps:
+            lines += [f"    {duration(step['after_us']):>10}  {step['what']}"
+                      for step in row.steps]
+        if row.why:
+            lines += note(row.why, " " * 9, "    why: ")
     return lines
+
+
+def _listener_table(listeners: list[Listener]) -> list[str]:
+    many = len({one.netns for one in listeners}) > 1
+    heading = ("listener", "SYNs", "queued", "done", "expired", "reset",
+               "refused", "cookies", "half-open", "accept")
+    table = aligned(
+        [(*heading, "netns") if many else heading] + [
+            (one.address, str(one.syns), str(one.requests),
+             str(one.completed), str(one.endings["expired"]), str(one.resets),
+             str(one.refused), _cookie_counts(one),
+             f"{one.half_open.peak} of {one.limit}",
+             f"{one.accept.peak} of {one.limit}",
+             *([str(one.netns)] if many else [])) for one in listeners],
+        frozenset(range(1, 10)))
+    lines = table[:1]
+    for one, line in zip(listeners, table[1:]):
+        lines.append(line)
+        refused = [f"{count} {what}, {reason.replace('_', ' ')}"
+                   for what, counts in (("SYN", one.refused_syns),
+                                        ("last ACK", one.refused_acks))
+                   for reason, count in counts.most_common()]
+        if refused:
+            lines += note("; ".join(refused), " " * 13, "    refused: ")
+    return lines
+
+
+def _cookie_counts(one: Listener) -> str:
+    return f"{one.cookies_sent}/{one.cookies['valid']}/{one.cookies['invalid']}"
+
+
+def _cut(lines: list[Any], limit: int) -> tuple[list[Any], list[str]]:
+    """The first rows, and a word on the rest."""
+    if not limit or len(lines) <= limit:
+        return lines, []
+    return lines[:limit], [f"... and {len(lines) - limit} more: --limit 0 "
+                           "shows all, --json too"]
+
+
+def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
+    lines = []
+    for side, counts in summary_of(rows).items():
+        who = {"us": "opened by us", "peer": "opened by the peer"}.get(
+            side, "opened by whom was not seen")
+        lines += note(", ".join(f"{n} {outcome}"
+                                for outcome, n in counts.items()),
+                      "    ", f"{sum(counts.values())} {who}: ")
+    if handshakes.forgotten:
+        lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
+                     "listeners' counts only: too many to keep")
+    if handshakes.missing_kinds:
+        lines += note("switched off while this was recorded, so missing here: "
+                      + ", ".join(handshakes.missing_kinds))
+    return lines
+
+
+LISTENER_HELP = (
+    "How to read it: `queued` entered the half-open queue, `done` is complete; "
+    "cookies are sent/valid/invalid. `half-open` and `accept` are the most "
+    "that waited in each queue, of the listener's backlog. A queue takes one "
+    "more than that; then SYNs are refused, or answered with cookies.")
+RETRANSMIT_HELP = (
+    "How to read it: `waited` is the time since the SYN-ACK before, "
+    "`predicted` the timer that the kernel had begun then: 1 s, doubled each "
+    "time; `next` is the wait that begins now. A duplicate SYN comes before "
+    "the timer has ended and does not double it. `became` is the request's "
+    "end.")
+OPENING_HELP = (
+    "How to read it: `took` counts from what `since` names: SYN (sent or "
+    "arrived), the first SYN-ACK, or one round trip (RTT) where no more was "
+    "seen. `accepted` is the wait in the accept queue, - if it was not seen. "
+    "--steps shows each step.")
+
+
+def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
+            steps: bool = False) -> list[str]:
+    """All tables for people; limit 0 shows every row."""
+    rows = handshakes.openings(end_ns)
+    lines = _summary_lines(handshakes, rows)
+    if handshakes.listeners():
+        lines += ["", "Listeners:", *_listener_table(handshakes.listeners()),
+                  *note(LISTENER_HELP, "  ")]
+    lines += ["", *_retransmit_lines(handshakes.retransmits(end_ns), limit)]
+    lines += ["", *_opening_lines(rows, limit, steps)]
+    return lines if lines[0] else lines[1:]
+
+
+def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
+    if not rows:
+        return ["No SYN-ACK was sent again."]
+    shown, more = _cut(rows, limit)
+    return ["SYN-ACKs sent again:", *_retransmit_table(shown), *more,
+            *note(RETRANSMIT_HELP, "  ")]
+
+
+def _opening_lines(rows: list[OpeningRow], limit: int,
+                   steps: bool) -> list[str]:
+    if not rows:
+        return ["No handshake was seen."]
+    shown, more = _cut(rows, limit)
+    return ["Handshakes:", *_opening_table(shown, steps), *more,
+            *note(OPENING_HELP, "  ")]

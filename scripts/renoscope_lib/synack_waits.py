@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How long a SYN-ACK waited before it was sent again, and how long it should.
+"""How long a SYN-ACK, or a SYN, waited before it was sent again, and should have.
 
 The wait seen is the time since the SYN-ACK before; the wait predicted is what
 the module computed when that one was sent.  Both need the event before, so
 whoever shows a retransmit asks here, with every retransmit in order.
+
+A SYN's own timer is simpler: when it is sent again, rto_us is still the wait
+that has just ended (the kernel doubles it afterwards).  Not every wait doubles:
+from 6.5 on the first tcp_syn_linear_timeouts ones are all of 1 s.
 """
 
 from __future__ import annotations
@@ -33,6 +37,22 @@ class Wait:
     predicted_us: int | None
     next_us: int
     is_last: bool
+
+
+@dataclass(frozen=True)
+class SynWait:
+    """A SYN sent again; waited_us is None where the one before was not seen."""
+
+    time_ns: int
+    attempt: int
+    waited_us: int | None
+    predicted_us: int
+
+    @classmethod
+    def of(cls, event: Event, attempt: int, last_ns: int | None) -> SynWait:
+        """From the retransmit event, and the time of the SYN before it."""
+        waited = None if last_ns is None else (event["time_ns"] - last_ns) // 1000
+        return cls(event["time_ns"], attempt, waited, event["rto_us"])
 
 
 class SynackWaits:

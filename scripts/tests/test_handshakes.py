@@ -2,27 +2,22 @@
 """SYN-ACK retransmits and handshake times."""
 
 import unittest
+import unittest.mock
 
-from renoscope_lib.flows import Joiner
-from renoscope_lib.handshakes import Handshakes, as_json, as_text
+from renoscope_lib import openings
+from renoscope_lib.handshakes import Handshakes, OpeningRow, as_json, as_text
 from renoscope_lib.schema import Event
 
 from . import support
+from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL,
+                              INVALID, LISTENER_GONE, OTHER, RESET_BY_PEER,
+                              RESET_BY_US, UNPROVEN, US, VALID, VALID_REFUSED,
+                              ListenerScene, feed)
 from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,
                       SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene)
 
-US = 1_000_000
-
-
 def watch(*events: Event) -> Handshakes:
-    handshakes = Handshakes(support.schema())
-    joiner = Joiner(support.schema())
-    for event in events:
-        for joined in joiner.feed(event):
-            handshakes.feed(joined)
-    for joined in joiner.flush():
-        handshakes.feed(joined)
-    return handshakes
+    return feed(Handshakes(support.schema()), *events)
 
 
 class Retransmits(unittest.TestCase):
@@ -196,12 +191,337 @@ class Openings(unittest.TestCase):
                          [("established", 1000)])
 
 
+class Lives(unittest.TestCase):
+    """A listener's side, event by event, as the kernel tells it."""
+
+    def setUp(self) -> None:
+        self.at = ListenerScene()
+        self.end_ns = self.at.scene.start_ns + 100 * SECOND
+
+    def row(self, *events: Event, end_s: float = 100) -> OpeningRow:
+        row, = watch(*events).openings(
+            self.at.scene.start_ns + round(end_s * SECOND))
+        return row
+
+    def what(self, row: OpeningRow) -> list[str]:
+        return [step["what"].split(",")[0].split(" (")[0]
+                for step in row.steps]
+
+    def test_a_whole_life(self) -> None:
+        row = self.row(*self.at.queued(0, 40, 9), self.at.completed(0.02, 40, 9),
+                       self.at.accepted(3.02, 40, 9))
+        self.assertEqual(
+            (row.connection, row.opened_by, row.result, row.outcome,
+             row.took_us, row.measured, row.accept_wait_us),
+            ("sk:9", "peer", "established", "established", 20_000, "SYN",
+             3 * US))
+        self.assertEqual(self.what(row), [
+            "SYN arrived", "request queued", "SYN-ACK sent",
+            "completed: the last ACK came", "accepted by a process after 3 s"])
+        self.assertEqual([s["after_us"] for s in row.steps],
+                         [0, 0, 0, 20_000, 3_020_000])
+        self.assertIn("waited 3 s in the accept queue", row.why)
+
+    def test_one_that_goes_well_needs_no_reason(self) -> None:
+        row = self.row(*self.at.queued(0, 40, 9), self.at.completed(0.02, 40, 9),
+                       self.at.accepted(0.03, 40, 9))
+        self.assertEqual(row.why, "")
+
+    def test_expired(self) -> None:
+        row = self.row(*self.at.queued(0, 40, 9),
+                       *(self.at.again(at, 40, 9, n, n)
+                         for n, at in enumerate((1, 3, 7, 15, 31))),
+                       self.at.request_end(63, 40, 9, EXPIRED))
+        self.assertEqual((row.outcome, row.result, row.took_us,
+                          row.synacks_sent_again),
+                         ("expired", "failed", 63 * US, 5))
+        self.assertIn("no answer to 6 SYN-ACKs", row.why)
+
+    def test_its_retransmits_say_so_too(self) -> None:
+        rows = watch(*self.at.queued(0, 40, 9), self.at.again(1, 40, 9, 0, 0),
+                     self.at.request_end(3, 40, 9, EXPIRED)).retransmits()
+        self.assertEqual(rows[0].request, "expired after 3 s")
+
+    def test_how_requests_end(self) -> None:
+        for ending, outcome, why in (
+                (RESET_BY_PEER, "reset by peer", "forged and it never asked"),
+                (RESET_BY_US, "reset by us", "does not fit"),
+                (LISTENER_GONE, "listener gone", "listener was closed")):
+            with self.subTest(outcome):
+                row = self.row(*self.at.queued(0, 40, 9),
+                               self.at.request_end(1, 40, 9, ending))
+                self.assertEqual((row.outcome, row.result), (outcome, "failed"))
+                self.assertIn(why, row.why)
+
+    def test_why_a_syn_is_refused(self) -> None:
+        for reason, why in ((ACCEPT_FULL, "accept queue full (129 waiting"),
+                            (HALF_OPEN_FULL, "SYN cookies are off"),
+                            (UNPROVEN, "peers known from before"),
+                            (OTHER, "the kernel does not say")):
+            with self.subTest(why):
+                row = self.row(self.at.syn(0, 40),
+                               self.at.refused(0, 40, reason, accept_queue=129))
+                self.assertEqual((row.outcome, row.result, row.refused),
+                                 ("refused", "failed", 1))
+                self.assertIn(why, row.why)
+
+    def test_refused_first_and_let_in_later(self) -> None:
+        """The same ISN: one handshake, and slow by the refusals."""
+        row = self.row(self.at.syn(0, 40), self.at.refused(0, 40, ACCEPT_FULL),
+                       self.at.syn(1, 40), self.at.refused(1, 40, ACCEPT_FULL),
+                       *self.at.queued(3, 40, 9), self.at.completed(3.1, 40, 9))
+        self.assertEqual((row.outcome, row.took_us, row.refused,
+                          row.syns_sent_again), ("established", 3_100_000, 2, 2))
+        self.assertIn("2 SYNs dropped by the listener, accept queue full",
+                      row.why)
+
+    def test_same_ends_another_isn(self) -> None:
+        rows = watch(self.at.syn(0, 40, isn=7),
+                     self.at.refused(0, 40, ACCEPT_FULL),
+                     *self.at.queued(1, 40, 9, isn=(1 << 32) - 1),
+                     self.at.completed(1.1, 40, 9, rcv_isn=(1 << 32) - 1)
+                     ).openings()
+        self.assertEqual([r.outcome for r in rows], ["refused", "established"])
+
+    def test_refused_twice_with_two_isns(self) -> None:
+        """Another client of the same address, or another attempt."""
+        rows = watch(self.at.syn(0, 40, isn=7),
+                     self.at.refused(0, 40, ACCEPT_FULL, isn=7),
+                     self.at.syn(1, 40, isn=8),
+                     self.at.refused(1, 40, ACCEPT_FULL, isn=8)).openings()
+        self.assertEqual([(r.outcome, r.refused) for r in rows],
+                         [("refused", 1), ("refused", 1)])
+
+    def test_same_ports_again_after_the_end(self) -> None:
+        rows = watch(*self.at.queued(0, 40, 9), self.at.completed(0.1, 40, 9),
+                     *self.at.queued(1, 40, 10), self.at.completed(1.1, 40, 10)
+                     ).openings()
+        self.assertEqual(
+            [(r.connection, r.took_us, r.measured, r.syns_sent_again)
+             for r in rows],
+            [("sk:9", 100_000, "SYN", 0), ("sk:a", 100_000, "SYN", 0)])
+
+    def test_last_ack_refused(self) -> None:
+        """The request stays, and its SYN-ACK brings the ACK once more."""
+        row = self.row(*self.at.queued(0, 40, 9),
+                       self.at.last_ack_refused(0.1, 40, 9),
+                       self.at.again(1, 40, 9, 0, 0),
+                       self.at.completed(1.1, 40, 9))
+        self.assertEqual((row.outcome, row.took_us), ("established", 1_100_000))
+        self.assertIn("1 last ACK dropped by the listener", row.why)
+
+    def test_expired_because_the_last_acks_were_refused(self) -> None:
+        row = self.row(*self.at.queued(0, 40, 9),
+                       self.at.last_ack_refused(0.1, 40, 9),
+                       self.at.request_end(63, 40, 9, EXPIRED))
+        self.assertIn("accept queue full", row.why)
+        self.assertNotIn("no answer", row.why)
+
+    def test_cookie_joined_to_its_child(self) -> None:
+        """The child has an id never seen before, and both ends of the SYN."""
+        row = self.row(*self.at.cookie_sent(0, 40, half_open=129),
+                       self.at.completed(0.1, 40, 0x77, by_cookie=True,
+                                         snd_isn=555),
+                       self.at.cookie_checked(0.1, 40, VALID, cookie=0x77),
+                       self.at.accepted(0.2, 40, 0x77))
+        self.assertEqual((row.connection, row.outcome, row.cookies_sent,
+                          row.took_us, row.accept_wait_us),
+                         ("sk:77", "established", 1, 100_000, 100_000))
+        self.assertIn("SYN cookie (the half-open queue was full)", row.why)
+
+    def test_cookie_that_is_always_sent(self) -> None:
+        row = self.row(*self.at.cookie_sent(0, 40))
+        self.assertEqual((row.outcome, row.result), ("cookie sent", "not seen"))
+        self.assertIn("tcp_syncookies is 2", row.why)
+
+    def test_cookie_verdicts(self) -> None:
+        for verdict, outcome in ((INVALID, "cookie invalid"),
+                                 (VALID_REFUSED, "refused")):
+            row = self.row(*self.at.cookie_sent(0, 40),
+                           self.at.cookie_checked(0.1, 40, verdict))
+            self.assertEqual((row.outcome, row.result), (outcome, "failed"))
+
+    def test_an_ack_out_of_nowhere_is_no_handshake(self) -> None:
+        self.assertEqual(
+            watch(self.at.cookie_checked(0, 40, INVALID)).openings(), [])
+
+    def test_fast_open(self) -> None:
+        row = self.row(self.at.syn(0, 40),
+                       self.at.event("synack", 0, 40, cookie=9, rcv_isn=7,
+                                     synack_type=FAST_OPEN),
+                       self.at.completed(0, 40, 9))
+        self.assertEqual((row.connection, row.outcome), ("sk:9", "established"))
+        self.assertIn("Fast Open", row.steps[1]["what"])
+
+    def test_still_open_when_watching_ends(self) -> None:
+        events = list(self.at.queued(0, 40, 9))
+        self.assertEqual(self.row(*events, end_s=0.5).outcome, "half-open")
+        self.assertEqual(self.row(*events, end_s=50).outcome, "not seen")
+
+    def test_ipv6(self) -> None:
+        at = ListenerScene(local="fd77::2")
+        row = self.row(*at.queued(0, 40, 9, peer="fd77::1"),
+                       at.completed(0.1, 40, 9, peer="fd77::1"))
+        self.assertEqual((row.local, row.remote, row.outcome),
+                         ("[fd77::2]:5000", "[fd77::1]:40", "established"))
+
+    def test_lost_events(self) -> None:
+        """What is left still joins, and nothing is guessed."""
+        lost = self.at.scene.event("lost", lost_events=5)
+        queued = list(self.at.queued(0, 40, 9))
+        row = self.row(queued[0], lost, self.at.completed(0.1, 40, 9))
+        self.assertEqual((row.connection, row.took_us), ("sk:9", 100_000))
+        row = self.row(lost, queued[1], self.at.completed(0.1, 40, 9,
+                                                         since_synack_us=90_000))
+        self.assertEqual((row.took_us, row.measured), (90_000, "first SYN-ACK"))
+        row = self.row(lost, self.at.completed(0.1, 40, 9))
+        self.assertEqual((row.outcome, row.took_us), ("established", None))
+        self.assertEqual(watch(lost, self.at.accepted(1, 40, 9)).openings(), [])
+
+
+class WhyConnectFails(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scene = Scene()
+
+    def connecting(self) -> Event:
+        return self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT,
+                                snd_isn=7)
+
+    def closed(self, at_ms: int) -> Event:
+        return self.scene.event("state", at_ms * MS, old_state=SYN_SENT,
+                                state=CLOSED, snd_isn=7)
+
+    def again(self, at_ms: int, waited_us: int) -> Event:
+        return self.scene.event("retransmit", at_ms * MS, seg_flags=SYN,
+                                snd_isn=7, rto_us=waited_us)
+
+    def error(self, at_ms: int, number: int) -> Event:
+        return self.scene.event("error", at_ms * MS, sk_error=number)
+
+    def test_reset(self) -> None:
+        """The error may come before the state or after it."""
+        reset = self.scene.event("reset_received", 2 * MS, state=SYN_SENT)
+        for rest in ([self.closed(2), self.error(2, 111)],
+                     [self.error(2, 111), self.closed(2)], [self.closed(2)]):
+            row, = watch(self.connecting(), reset, *rest).openings()
+            self.assertEqual((row.outcome, row.result),
+                             ("refused by RST", "failed"))
+            self.assertIn("nothing listens there", row.why)
+
+    def test_timed_out(self) -> None:
+        row, = watch(self.connecting(), self.again(1005, US),
+                     self.again(3010, 2 * US), self.closed(7010),
+                     self.error(7010, 110)).openings()
+        self.assertEqual((row.outcome, row.took_us, row.syns_sent_again),
+                         ("timed out", 7_010_000, 2))
+        self.assertIn("no answer to 3 SYNs", row.why)
+        self.assertIn("after waits of 1.005 s, 2.005 s", row.why)
+        self.assertIn("waited 2.005 s, predicted 2 s", row.steps[2]["what"])
+
+    def test_other_errors_and_none(self) -> None:
+        row, = watch(self.connecting(), self.error(2, 113),
+                     self.closed(2)).openings()
+        self.assertEqual(row.outcome, "failed")
+        self.assertIn("EHOSTUNREACH", row.why)
+        row, = watch(self.connecting(), self.closed(2)).openings()
+        self.assertEqual(row.outcome, "given up")
+
+    def test_an_error_long_after_is_not_the_handshakes(self) -> None:
+        row, = watch(self.connecting(), self.scene.event(
+            "state", 2 * MS, old_state=SYN_SENT, state=ESTABLISHED, snd_isn=7),
+            self.error(9000, 110)).openings()
+        self.assertEqual((row.outcome, row.why, len(row.steps)),
+                         ("established", "", 2))
+
+    def test_slow_without_a_retransmit(self) -> None:
+        row, = watch(self.connecting(), self.scene.event(
+            "state", 800 * MS, old_state=SYN_SENT, state=ESTABLISHED,
+            snd_isn=7)).openings()
+        self.assertIn("the round trip itself", row.why)
+
+    def test_the_listener_was_recorded_too(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        connected = self.scene.event("state", 1010 * MS, old_state=SYN_SENT,
+                                     state=ESTABLISHED, snd_isn=7)
+        first, again = self.connecting(), self.again(1005, US)
+        refused = watch(first, at.syn(0, 40112),
+                        at.refused(0, 40112, ACCEPT_FULL), again,
+                        *at.queued(1.005, 40112, 9), connected,
+                        at.completed(1.01, 40112, 9)).openings()[0]
+        self.assertIn("seen at the listener: 1 SYN dropped", refused.why)
+        never_came = watch(first, again, *at.queued(1.005, 40112, 9),
+                           connected).openings()[0]
+        self.assertIn("1 SYN of these never came there", never_came.why)
+        answers_lost = watch(first, *at.queued(0, 40112, 9), again,
+                             at.again(1.005, 40112, 9, 0, 0, by_timer=False),
+                             connected).openings()[0]
+        self.assertIn("its answers were lost", answers_lost.why)
+
+
+class ListenersTable(unittest.TestCase):
+    def test_counts(self) -> None:
+        at = ListenerScene(limit=2)
+        one, = watch(
+            *at.queued(0, 40, 9), at.completed(0.1, 40, 9),
+            at.accepted(0.2, 40, 9), *at.queued(0, 41, 10),
+            at.again(1, 41, 10, 0, 0), at.request_end(3, 41, 10, EXPIRED),
+            *at.queued(4, 42, 11), *at.queued(4, 43, 12),
+            at.request_end(4, 42, 11, RESET_BY_PEER),
+            at.syn(5, 44), at.refused(5, 44, ACCEPT_FULL),
+            at.last_ack_refused(5, 43, 12), *at.cookie_sent(6, 45),
+            at.completed(6, 45, 13, by_cookie=True),
+            at.cookie_checked(6, 45, VALID, cookie=13),
+            at.cookie_checked(6, 46, INVALID)).listeners()
+        self.assertEqual(
+            (one.syns, one.requests, one.completed, one.accepted, one.refused,
+             one.resets, one.synacks_again),
+            (6, 4, 2, 1, 2, 1, 1))
+        self.assertEqual(one.endings, {"expired": 1, "reset_by_peer": 1})
+        self.assertEqual(one.refused_syns, {"accept_queue_full": 1})
+        self.assertEqual(one.refused_acks, {"accept_queue_full": 1})
+        self.assertEqual((one.cookies_sent, one.cookies),
+                         (1, {"valid": 1, "invalid": 1}))
+        self.assertEqual((one.half_open.peak, one.half_open.now), (2, 1))
+        self.assertEqual((one.accept.peak, one.accept.now, one.limit),
+                         (1, 1, 2))
+
+    def test_the_queue_after_the_last_event(self) -> None:
+        """Each event tells the length before it; what it does is added."""
+        at = ListenerScene()
+        syn, request, _ = at.queued(0, 40, 9)
+        one, = watch(syn, request).listeners()
+        self.assertEqual((one.half_open.now, one.half_open.peak), (1, 1))
+
+    def test_accepted_counts_for_the_listener_that_completed_it(self) -> None:
+        """Two listeners share a port; accept() does not say which it was."""
+        scene = Scene()
+        first, second = (ListenerScene(listener=n, scene=scene) for n in (1, 2))
+        counts = watch(*first.queued(0, 40, 9), first.completed(0, 40, 9),
+                       *second.queued(0, 41, 10), second.completed(0, 41, 10),
+                       first.accepted(1, 40, 9)).listeners()
+        self.assertEqual([(c.name, c.accepted) for c in counts],
+                         [("sk:1", 1), ("sk:2", 0)])
+
+    def test_the_wildcard_address(self) -> None:
+        at = ListenerScene()
+        other = ListenerScene(scene=at.scene, local="10.88.0.2")
+        one, = watch(at.syn(0, 40), other.syn(0, 40)).listeners()
+        self.assertEqual(one.address, "*:5000")
+
+    def test_the_same_address_in_two_namespaces(self) -> None:
+        at = ListenerScene()
+        other = ListenerScene(scene=at.scene, netns=77, listener=2)
+        self.assertEqual(len(watch(at.syn(0, 40),
+                                   other.syn(0, 40)).listeners()), 2)
+
+
 class Tables(unittest.TestCase):
     def test_nothing(self) -> None:
         self.assertEqual(as_text(watch(), None), [
             "No SYN-ACK was sent again.", "", "No handshake was seen."])
-        self.assertEqual(as_json(watch(), None),
-                         {"synack_retransmits": [], "handshakes": []})
+        self.assertEqual(as_json(watch(), None), {
+            "synack_retransmits": [], "handshakes": [], "summary": {},
+            "listeners": [], "forgotten": 0, "kinds_switched_off": []})
 
     def test_text(self) -> None:
         scene = Scene()
@@ -209,9 +529,53 @@ class Tables(unittest.TestCase):
             "synack_retransmit", 2, local_port=5000, since_synack_us=1_020_000,
             synack_timeout_us=US, rto_us=2 * US, by_timer=1, max_retries=5)),
             None)
-        self.assertRegex(lines[1], "connection +listener +peer +attempt")
+        lines = lines[lines.index("SYN-ACKs sent again:"):]
+        self.assertRegex(lines[1], "connection +listener +peer +no +by +waited")
         self.assertRegex(lines[2], r"^sk:5 +10.77.0.1:5000 +10.77.0.2:5000 +1 "
                          r"+timer +1.02 s +1 s +2 s +half-open")
+
+    def whole(self) -> Handshakes:
+        at = ListenerScene()
+        events: list[Event] = []
+        for n in range(60):
+            events += at.queued(n, 1000 + n, 0x200 + n)
+            events.append(at.request_end(n + 0.5, 1000 + n, 0x200 + n, EXPIRED))
+        return watch(*events)
+
+    def test_a_page_wide(self) -> None:
+        for steps in (False, True):
+            lines = as_text(self.whole(), None, steps=steps)
+            self.assertLessEqual(max(map(len, lines)), 100)
+
+    def test_limit(self) -> None:
+        text = "\n".join(as_text(self.whole(), None))
+        self.assertIn("60 opened by the peer: 60 expired", text)
+        self.assertIn("... and 10 more", text)
+        self.assertNotIn("more: --limit", "\n".join(
+            as_text(self.whole(), None, limit=0)))
+
+    def test_choosing(self) -> None:
+        at = ListenerScene()
+        events = [*at.queued(0, 40, 9), at.again(1, 40, 9, 0, 0),
+                  *at.queued(0, 41, 10), at.again(1, 41, 10, 0, 0)]
+        for port, cookie, count in ((40, None, 1), (5000, None, 2),
+                                    (None, 10, 1), (7, None, 0)):
+            view = feed(Handshakes(support.schema(), port, cookie), *events)
+            self.assertEqual((len(view.openings()), len(view.retransmits())),
+                             (count, count))
+
+    def test_what_was_switched_off(self) -> None:
+        kinds = {name: n for n, name in support.schema().kinds.items()}
+        on = sum(1 << n for name, n in kinds.items() if name != "syn")
+        mark = Scene().event("mark", kinds_on=on)
+        self.assertEqual(watch(mark).missing_kinds, ["syn"])
+        self.assertIn("missing here: syn", as_text(watch(mark), None)[0])
+
+    def test_too_many_to_keep(self) -> None:
+        with unittest.mock.patch.object(openings, "REMEMBERED", 50):
+            view = self.whole()
+        self.assertEqual((len(view.openings()), view.forgotten), (50, 10))
+        self.assertEqual(view.listeners()[0].syns, 60)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What each listener's two queues went through, counted.
+
+Every event of a request's life carries its listener and the length of both
+queues before the event, so the counts need no memory of single requests and
+stay right where events were lost, except for what was lost itself.
+
+A listener is known by its own id.  `accepted` has none, as accept() has left
+the listener behind by then; its connection's `completed` had it.  Other events
+without one count for the listener last seen at the same address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from .schema import Event, Schema
+from .words import connection, local_endpoint
+
+HANDSHAKE_KINDS = ("syn", "request", "synack", "synack_retransmit", "refused",
+                   "completed", "accepted", "request_end", "cookie_checked")
+
+ACK_FLAG = 0x10
+
+# Completed connections remembered until they are accepted.
+REMEMBERED = 200_000
+
+
+def is_last_ack(event: Event) -> bool:
+    """Of a refused event: a handshake's last ACK was dropped, not a SYN."""
+    return bool(event["seg_flags"] & ACK_FLAG)
+
+
+@dataclass
+class Queue:
+    """One queue's length as far as it was seen."""
+
+    now: int = 0
+    peak: int = 0
+
+    def was(self, before: int, change: int = 0) -> None:
+        """Its length before an event, and what the event does to it."""
+        self.now = max(before + change, 0)
+        self.peak = max(self.peak, before, self.now)
+
+
+@dataclass
+class Listener:
+    """One listener's counts."""
+
+    cookie: int
+    netns: int
+    address: str
+    port: int
+    syns: int = 0
+    requests: int = 0
+    completed: int = 0
+    accepted: int = 0
+    synacks_again: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    refused_syns: Counter[str] = field(default_factory=Counter)
+    refused_acks: Counter[str] = field(default_factory=Counter)
+    cookies_sent: int = 0
+    cookies: Counter[str] = field(default_factory=Counter)
+    half_open: Queue = field(default_factory=Queue)
+    accept: Queue = field(default_factory=Queue)
+    limit: int = 0
+    syn_backlog: int = 0
+    max_retries: int = 0
+    synack_timeout_us: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its id as ss -e shows it."""
+        return connection(self.cookie)
+
+    @property
+    def resets(self) -> int:
+        """Requests that a RST ended, whoever sent it."""
+        return self.endings["reset_by_peer"] + self.endings["reset_by_us"]
+
+    @property
+    def refused(self) -> int:
+        """SYNs and last ACKs that were dropped."""
+        return sum(self.refused_syns.values()) + sum(self.refused_acks.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return {
+            "listener": self.name, "netns": self.netns,
+            "address": self.address, "syns": self.syns,
+            "requests": self.requests, "completed": self.completed,
+            "accepted": self.accepted,
+            "synacks_sent_again": self.synacks_again,
+            "request_endings": dict(self.endings),
+            "refused_syns": dict(self.refused_syns),
+            "refused_last_acks": dict(self.refused_acks),
+            "cookies_sent": self.cookies_sent,
+            "cookies_checked": dict(self.cookies),
+            "half_open": {"now": self.half_open.now,
+                          "peak": self.half_open.peak, "limit": self.limit},
+            "accept_queue": {"now": self.accept.now, "peak": self.accept.peak,
+                             "limit": self.limit},
+            "syn_backlog": self.syn_backlog, "max_retries": self.max_retries,
+            "synack_timeout_us": self.synack_timeout_us,
+        }
+
+
+class Listeners:
+    """Feed it events of a request's life; it counts them by listener."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._all: list[Listener] = []
+        self._by_cookie: dict[tuple[int, int], Listener] = {}
+        self._by_address: dict[tuple[Any, ...], Listener] = {}
+        self._of_child: dict[int, Listener] = {}
+
+    def feed(self, event: Event) -> Listener | None:
+        """The next event; the listener it counted for, None if it is of none."""
+        if event.kind not in HANDSHAKE_KINDS:
+            return None
+        listener = (self._of_child.pop(event["cookie"], None)
+                    or self._listener(event))
+        if event.values.get("listener", 1):
+            self._limits(listener, event)
+            self._queues(listener, event)
+        getattr(self, f"_count_{event.kind}")(listener, event)
+        return listener
+
+    def all(self) -> list[Listener]:
+        """Every listener, in the order they were first seen."""
+        return list(self._all)
+
+    def _listener(self, event: Event) -> Listener:
+        cookie = event.values.get("listener", 0)
+        ends = (event["netns"], event["local_addr"], event["local_port"])
+        if not cookie:
+            if ends not in self._by_address:
+                self._by_address[ends] = self._new(0, event)
+            return self._by_address[ends]
+        key = (event["netns"], cookie)
+        if key not in self._by_cookie:
+            self._by_cookie[key] = self._known_by_address(ends, cookie, event)
+        listener = self._by_cookie[key]
+        self._by_address[ends] = listener
+        if listener.address != local_endpoint(event):
+            listener.address = f"*:{event['local_port']}"
+        return listener
+
+    def _known_by_address(self, ends: tuple[Any, ...], cookie: int,
+                          event: Event) -> Listener:
+        """One that had no id until now, or else a new one."""
+        listener = self._by_address.get(ends)
+        if listener is None or listener.cookie:
+            return self._new(cookie, event)
+        listener.cookie = cookie
+        return listener
+
+    def _new(self, cookie: int, event: Event) -> Listener:
+        self._all.append(Listener(cookie, event["netns"],
+                                  local_endpoint(event), event["local_port"]))
+        return self._all[-1]
+
+    @staticmethod
+    def _limits(listener: Listener, event: Event) -> None:
+        listener.limit = event["accept_limit"] or listener.limit
+        listener.syn_backlog = (event.values.get("syn_backlog", 0)
+                                or listener.syn_backlog)
+        # a crowded queue lowers it for a while; the most is what is set
+        listener.max_retries = max(listener.max_retries, event["max_retries"])
+        listener.synack_timeout_us = (event["synack_timeout_us"]
+                                      or listener.synack_timeout_us)
+
+    @staticmethod
+    def _queues(listener: Listener, event: Event) -> None:
+        """The next event corrects what a cookie's child did not leave."""
+        half_open = {"request": 1, "request_end": -1, "completed": -1}
+        listener.half_open.was(event["half_open"],
+                               half_open.get(event.kind, 0))
+        listener.accept.was(event["accept_queue"], event.kind == "completed")
+
+    def _count_syn(self, listener: Listener, _: Event) -> None:
+        listener.syns += 1
+
+    def _count_request(self, listener: Listener, _: Event) -> None:
+        listener.requests += 1
+
+    def _count_synack(self, listener: Listener, event: Event) -> None:
+        kind = self._schema.name_of("synack_type", event["synack_type"])
+        listener.cookies_sent += kind == "cookie"
+
+    def _count_synack_retransmit(self, listener: Listener, _: Event) -> None:
+        listener.synacks_again += 1
+
+    def _count_refused(self, listener: Listener, event: Event) -> None:
+        reason = self._schema.name_of("refusal", event["refusal"])
+        counts = (listener.refused_acks if is_last_ack(event)
+                  else listener.refused_syns)
+        counts[reason] += 1
+
+    def _count_completed(self, listener: Listener, event: Event) -> None:
+        listener.completed += 1
+        self._of_child[event["cookie"]] = listener
+        if len(self._of_child) > REMEMBERED:
+            del self._of_child[next(iter(self._of_child))]
+
+    def _count_accepted(self, listener: Listener, _: Event) -> None:
+        listener.accepted += 1
+        listener.accept.now = max(listener.accept.now - 1, 0)
+
+    def _count_request_end(self, listener: Listener, event: Event) -> None:
+        ending = self._schema.name_of("request_ending", event["request_ending"])
+        listener.endings[ending] += 1
+
+    def _count_cookie_checked(self, listener: Listener, event: Event) -> None:
+        verdict = self._schema.name_of("cookie_verdict", event["cookie_verdict"])
+        listener.cookies[verdict] += 1
