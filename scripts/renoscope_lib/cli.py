@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from . import doctor, modctl
+from . import doctor, modctl, synflood
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .flows import Joiner, is_lost
@@ -28,6 +28,7 @@ from .recording import RecordingWriter
 from .schema import Event, Schema
 from .show import Clock, Filter, JsonWriter, LineWriter
 from .stream import LiveRing
+from .synflood import FloodWatch
 from .words import plural
 
 # What follows live may keep a person waiting so long for a missing part.
@@ -169,7 +170,7 @@ def _show(options: argparse.Namespace) -> int:
     return _finish(source)
 
 
-def _watch(source: Input, view: Handshakes) -> int:
+def _watch(source: Input, view: Handshakes | FloodWatch) -> int:
     """Feed everything the source has to a view; how many events were lost."""
     lost = 0
     for event in _joined(source):
@@ -196,6 +197,20 @@ def _handshakes(options: argparse.Namespace) -> int:
     else:
         _print_report(as_text(view, end_ns, options.limit, options.steps), lost,
                     "connections may be missing here")
+    return _finish(source)
+
+
+def _synflood(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = FloodWatch(source.schema)
+    lost = _watch(source, view)
+    end_ns = source.end_ns()
+    if options.json:
+        print(json.dumps(synflood.as_json(view, end_ns)
+                         | {"lost_events": lost}, indent=1))
+    else:
+        _print_report(synflood.as_text(view, end_ns), lost,
+                    "the counts are too low")
     return _finish(source)
 
 
@@ -255,6 +270,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_record(commands)
     _add_show(commands)
     _add_handshakes(commands)
+    _add_synflood(commands)
     return parser
 
 
@@ -340,6 +356,20 @@ def _add_handshakes(commands: Any) -> None:
                             help=f"rows of a table, 0 for all (default {ROWS})")
     handshakes.add_argument("--json", action="store_true",
                             help="everything as one JSON object")
+
+
+def _add_synflood(commands: Any) -> None:
+    flood = _add(
+        commands, "synflood", _synflood,
+        "whether a SYN flood is under way, and what helps",
+        "Without FILE: what the ring holds now. A verdict for each listener "
+        "with its evidence: the half-open queue, the share of handshakes that "
+        "complete, the sources, cookies and refusals.",
+        "renoscope synflood listener.renoscope")
+    flood.add_argument("file", nargs="?", metavar="FILE",
+                       help="a recording; - is standard input")
+    flood.add_argument("--json", action="store_true",
+                       help="verdicts and evidence as one JSON object")
 
 
 def _forget_stdout() -> None:

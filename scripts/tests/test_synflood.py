@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Floods are told, and busy listeners are not taken for one."""
+
+import random
+import unittest
+from collections import Counter, deque
+
+from renoscope_lib import synflood
+from renoscope_lib.schema import Event
+from renoscope_lib.synflood import (Evidence, FloodWatch, Verdict, evidence_of,
+                                    verdict_of)
+
+from . import support
+from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, INVALID,
+                              RESET_BY_PEER, VALID, VALID_REFUSED,
+                              ListenerScene, feed)
+from .support import MS, SECOND
+
+
+def forged(rng: random.Random, ipv6: bool = False) -> str:
+    if ipv6:
+        return "2001:db8:" + ":".join(f"{rng.randrange(1, 65536):x}"
+                                      for _ in range(6))
+    return ".".join(str(rng.randrange(1, 255)) for _ in range(4))
+
+
+class FloodCase(unittest.TestCase):
+    """Makes floods and clients of one listener."""
+
+    def setUp(self) -> None:
+        self.at = ListenerScene(limit=64)
+        self.rng = random.Random(1)
+        self.events: list[Event] = []
+
+    def flood(self, count: int, start_s: float = 0, per_s: float = 100,
+              cookies: bool = True, sources: list[str] | None = None,
+              ipv6: bool = False) -> float:
+        """SYNs that nobody follows up; when the last one came."""
+        for n in range(count):
+            at_s = start_s + n / per_s
+            peer = (self.rng.choice(sources) if sources
+                    else forged(self.rng, ipv6))
+            port, isn = 1024 + n, self.rng.randrange(1, 1 << 32)
+            if self.at.half_open <= self.at.limit:
+                self.events += self.at.queued(at_s, port, self.at.new_id(),
+                                              isn, peer=peer)
+            elif cookies:
+                self.events += self.at.cookie_sent(at_s, port, isn, peer=peer)
+            else:
+                self.events += [self.at.syn(at_s, port, isn, peer=peer),
+                                self.at.refused(at_s, port, HALF_OPEN_FULL,
+                                                isn, peer=peer)]
+        return at_s
+
+    def clients(self, count: int, start_s: float = 0, per_s: float = 100,
+                sources: int = 20) -> None:
+        """Handshakes as they should be."""
+        for n in range(count):
+            at_s, port, cookie = start_s + n / per_s, 2000 + n, self.at.new_id()
+            peer = f"10.0.0.{1 + n % sources}"
+            self.events += self.at.queued(at_s, port, cookie, peer=peer)
+            self.events.append(self.at.completed(at_s + 0.005, port, cookie,
+                                                 peer=peer))
+            self.events.append(self.at.accepted(at_s + 0.006, port, cookie,
+                                                peer=peer))
+
+    def seen(self, end_s: float) -> Evidence:
+        watch = feed(FloodWatch(support.schema()), *self.events)
+        pressure, = watch.pressures()
+        return evidence_of(pressure, self.at.scene.start_ns
+                           + round(end_s * SECOND))
+
+    def verdict(self, end_s: float) -> Verdict:
+        return verdict_of(self.seen(end_s))
+
+
+class Floods(FloodCase):
+    def test_queue_filling(self) -> None:
+        end_s = self.flood(50)
+        verdict = self.verdict(end_s + 2)
+        self.assertEqual(verdict.words, synflood.LIKELY)
+        self.assertIn("50 of 50 SYN-ACKs were never answered", verdict.why)
+
+    def test_cookies_holding(self) -> None:
+        end_s = self.flood(300)
+        self.clients(5, end_s)
+        seen = self.seen(end_s + 2)
+        self.assertEqual(verdict_of(seen).words, synflood.HOLDING)
+        self.assertEqual((seen.half_open_peak, seen.cookies_sent, seen.answered,
+                          seen.unanswered), (65 + 1, 235, 5, 300))
+        self.assertAlmostEqual(seen.growth_per_s, 65, delta=12)
+
+    def test_syns_refused(self) -> None:
+        end_s = self.flood(300, cookies=False)
+        self.assertEqual(self.verdict(end_s + 2).words, synflood.REFUSING)
+
+    def test_with_many_real_clients_in_between(self) -> None:
+        """The share looks fair, the queue does not."""
+        end_s = self.flood(60, per_s=30)
+        self.clients(400)
+        self.events.sort(key=lambda e: e["time_ns"])
+        seen = self.seen(end_s + 2)
+        self.assertGreater(seen.completing, 0.8)
+        self.assertEqual(verdict_of(seen).words, synflood.LIKELY)
+        self.assertIn("hold the half-open queue", verdict_of(seen).why)
+
+    def test_over(self) -> None:
+        end_s = self.flood(100)
+        self.assertEqual(self.verdict(end_s + 60).words, synflood.OVER)
+
+    def test_requests_that_expired_count(self) -> None:
+        for n in range(40):
+            self.events += self.at.queued(n / 10, 40 + n, 0x300 + n,
+                                          peer=forged(self.rng))
+            self.events.append(self.at.request_end(
+                n / 10 + 0.05, 40 + n, 0x300 + n, EXPIRED))
+        seen = self.seen(5)
+        self.assertEqual((seen.unanswered, seen.expired, seen.old_half_open),
+                         (40, 40, 0))
+        self.assertEqual(verdict_of(seen).words, synflood.LIKELY)
+
+    def test_one_second_of_grace(self) -> None:
+        """A request younger than a second may still be answered."""
+        end_s = self.flood(50, per_s=1000)
+        self.assertEqual(self.seen(end_s + 0.5).unanswered, 0)
+        self.assertEqual(self.seen(end_s + 1.5).unanswered, 50)
+
+    def test_ipv6(self) -> None:
+        self.at = ListenerScene(limit=64, local="fd77::2")
+        end_s = self.flood(100, ipv6=True)
+        seen = self.seen(end_s + 2)
+        self.assertEqual(verdict_of(seen).words, synflood.HOLDING)
+        self.assertEqual((seen.sources, seen.networks), (100, 100))
+
+    def test_lost_events(self) -> None:
+        """Half of the SYNs were lost before they were read."""
+        end_s = self.flood(300)
+        self.events = self.events[len(self.events) // 2:]
+        self.events.insert(0, self.at.scene.event("lost", lost_events=400))
+        self.assertEqual(self.verdict(end_s + 2).words, synflood.HOLDING)
+
+
+class NoFloods(FloodCase):
+    def test_busy_and_healthy(self) -> None:
+        self.clients(2000, per_s=1000)
+        seen = self.seen(2.1)
+        self.assertEqual(verdict_of(seen).words, synflood.NO_FLOOD)
+        self.assertEqual(seen.completing, 1.0)
+
+    def test_a_burst_of_real_clients_that_fills_the_queue(self) -> None:
+        """Cookies are sent, and come back."""
+        for n in range(200):
+            self.events += self.at.cookie_sent(n / 1000, 2000 + n, isn=7,
+                                               half_open=66)
+        for n in range(200):
+            self.events.append(self.at.completed(
+                0.3, 2000 + n, 0x900 + n, by_cookie=True))
+            self.events.append(self.at.cookie_checked(
+                0.3, 2000 + n, VALID, cookie=0x900 + n))
+        verdict = self.verdict(3)
+        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertIn("more real clients at once", verdict.why)
+
+    def test_slow_accept(self) -> None:
+        """Last ACKs refused: these clients have proven themselves."""
+        for n in range(60):
+            self.events += self.at.queued(n / 100, 2000 + n, 0x900 + n)
+            self.events.append(self.at.last_ack_refused(
+                n / 100, 2000 + n, 0x900 + n))
+        seen = self.seen(4)
+        self.assertEqual((seen.proven, seen.unanswered), (60, 0))
+        self.assertEqual(verdict_of(seen).words, synflood.NO_FLOOD)
+        self.assertIn("slow to accept()", verdict_of(seen).why)
+
+    def test_valid_cookies_refused_count_once(self) -> None:
+        self.events += self.at.cookie_sent(0, 40)
+        for n in range(4):
+            self.events.append(self.at.cookie_checked(n, 40, VALID_REFUSED))
+        self.assertEqual(self.seen(9).answered, 1)
+
+    def test_clients_whose_path_is_broken(self) -> None:
+        """They repeat their SYN, which forged addresses do not."""
+        for n in range(40):
+            self.events += self.at.queued(n / 100, 2000 + n, 0x900 + n)
+            self.events.append(self.at.again(1.2, 2000 + n, 0x900 + n, 0, 0,
+                                             by_timer=False))
+        verdict = self.verdict(4)
+        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertIn("repeated their SYN", verdict.why)
+
+    def test_health_checks_that_reset(self) -> None:
+        for n in range(60):
+            self.events += self.at.queued(n / 10, 2000 + n, 0x900 + n)
+            self.events.append(self.at.request_end(
+                n / 10 + 0.01, 2000 + n, 0x900 + n, RESET_BY_PEER))
+        verdict = self.verdict(9)
+        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertIn("answered with a RST", verdict.why)
+
+    def test_a_few_dead_clients(self) -> None:
+        end_s = self.flood(10)
+        self.assertEqual(self.verdict(end_s + 5).words, synflood.NO_FLOOD)
+
+    def test_acks_that_are_no_cookies(self) -> None:
+        for n in range(50):
+            self.events.append(self.at.cookie_checked(n / 10, 40 + n, INVALID))
+        self.assertEqual(self.verdict(9).words, synflood.NO_FLOOD)
+
+    def test_a_queue_of_backlog_zero(self) -> None:
+        self.at = ListenerScene(limit=0)
+        self.clients(50)
+        self.assertEqual(self.verdict(2).words, synflood.NO_FLOOD)
+
+    def test_nothing(self) -> None:
+        self.assertIn("No SYN", synflood.as_text(
+            FloodWatch(support.schema()), None)[0])
+
+
+class Sources(FloodCase):
+    def test_spread(self) -> None:
+        end_s = self.flood(200)
+        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        self.assertIn("forged random addresses", words)
+
+    def test_few(self) -> None:
+        end_s = self.flood(200, sources=["10.0.0.1", "10.0.0.2"])
+        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        self.assertIn("2 addresses in 1 network", words)
+        self.assertIn("a firewall rule can stop them", words)
+
+    def test_a_botnet(self) -> None:
+        bots = [f"10.0.{n // 100}.{1 + n % 100}" for n in range(300)]
+        end_s = self.flood(900, sources=bots)
+        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        self.assertIn("neither few nor random", words)
+
+    def test_entropy(self) -> None:
+        alike = Counter({bytes([n]): 5 for n in range(8)})
+        self.assertAlmostEqual(synflood.normalized_entropy(alike), 1.0)
+        one = Counter({b"a": 97, b"b": 1, b"c": 1, b"d": 1})
+        self.assertLess(synflood.normalized_entropy(one), 0.2)
+        self.assertEqual(synflood.normalized_entropy(Counter({b"a": 9})), 0.0)
+
+    def test_without_the_syn_kind(self) -> None:
+        """Requests and cookies tell the sources as well."""
+        end_s = self.flood(100)
+        self.events = [e for e in self.events if e.kind != "syn"]
+        self.assertEqual(self.seen(end_s + 2).sources, 100)
+
+
+class Numbers(unittest.TestCase):
+    def test_growth(self) -> None:
+        def grown(*lengths: int) -> float:
+            return synflood.steepest_growth(deque(
+                (n * 250 * MS, length) for n, length in enumerate(lengths)))
+        self.assertEqual(grown(0, 10, 20, 30, 40, 50, 60), 40)
+        self.assertEqual(grown(50, 40, 30), 0)
+        self.assertEqual(grown(0, 9, 0, 3), 9)
+        self.assertEqual(grown(), 0)
+
+    def test_seconds_until_given_up(self) -> None:
+        """Documentation/networking/ip-sysctl.rst: 5 retries are 63 s."""
+        self.assertEqual([synflood.give_up_s(n) for n in (0, 1, 2, 5)],
+                         [1, 3, 7, 63])
+
+    def test_percent(self) -> None:
+        self.assertEqual([synflood._percent(share) for share in
+                          (0, 0.002, 0.5, 0.998, 1)],
+                         ["0%", "0.2%", "50%", "99.8%", "100%"])
+
+
+class Shown(FloodCase):
+    def watch(self) -> tuple[FloodWatch, int]:
+        end_s = self.flood(300)
+        return (feed(FloodWatch(support.schema()), *self.events),
+                self.at.scene.start_ns + round((end_s + 2) * SECOND))
+
+    def test_text(self) -> None:
+        lines = synflood.as_text(*self.watch())
+        self.assertLessEqual(max(map(len, lines)), 100)
+        text = "\n".join(lines)
+        for name in ("tcp_syncookies", "somaxconn", "tcp_max_syn_backlog",
+                     "tcp_synack_retries", "tcp_abort_on_overflow"):
+            self.assertIn(name, text)
+        self.assertIn("5: a request is kept 63 s", text)
+        self.assertIn("5 keeps a request 63 s, 2 only 7 s", text)
+
+    def test_no_counter_measures_where_nothing_is_wrong(self) -> None:
+        self.clients(50)
+        watch = feed(FloodWatch(support.schema()), *self.events)
+        self.assertNotIn("What helps", "\n".join(synflood.as_text(watch, None)))
+
+    def test_json(self) -> None:
+        one, = synflood.as_json(*self.watch())["listeners"]
+        self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
+                         (synflood.HOLDING, True, "10.77.0.2:5000"))
+        self.assertEqual(one["evidence"]["unanswered"], 300)
+        self.assertEqual(len(one["counter_measures"]), 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
