@@ -16,13 +16,14 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from . import doctor, modctl, synflood
+from . import doctor, isn, modctl, synflood
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .flows import Joiner, is_lost
 from .handshakes import ROWS, Handshakes, as_json, as_text
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
+from .isn import IsnAudit
 from .recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
 from .recording import RecordingWriter
 from .schema import Event, Schema
@@ -170,7 +171,7 @@ def _show(options: argparse.Namespace) -> int:
     return _finish(source)
 
 
-def _watch(source: Input, view: Handshakes | FloodWatch) -> int:
+def _watch(source: Input, view: Handshakes | FloodWatch | IsnAudit) -> int:
     """Feed everything the source has to a view; how many events were lost."""
     lost = 0
     for event in _joined(source):
@@ -211,6 +212,18 @@ def _synflood(options: argparse.Namespace) -> int:
     else:
         _print_report(synflood.as_text(view, end_ns), lost,
                     "the counts are too low")
+    return _finish(source)
+
+
+def _isn(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = IsnAudit(source.schema)
+    lost = _watch(source, view)
+    if options.json:
+        print(json.dumps(isn.as_json(view) | {"lost_events": lost}, indent=1))
+    else:
+        _print_report(isn.as_text(view), lost,
+                    "some differences span a connection not seen")
     return _finish(source)
 
 
@@ -271,6 +284,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_show(commands)
     _add_handshakes(commands)
     _add_synflood(commands)
+    _add_isn(commands)
     return parser
 
 
@@ -370,6 +384,20 @@ def _add_synflood(commands: Any) -> None:
                        help="a recording; - is standard input")
     flood.add_argument("--json", action="store_true",
                        help="verdicts and evidence as one JSON object")
+
+
+def _add_isn(commands: Any) -> None:
+    audit = _add(
+        commands, "isn", _isn,
+        "how predictable initial sequence numbers are",
+        "Without FILE: what the ring holds now. Each host's own ISNs and each "
+        "peer's, over many connections: steps between them, clock, estimated "
+        "bits of uncertainty, and a verdict with its reason.",
+        "renoscope isn many-connections.renoscope")
+    audit.add_argument("file", nargs="?", metavar="FILE",
+                       help="a recording; - is standard input")
+    audit.add_argument("--json", action="store_true",
+                       help="the audit as one JSON object")
 
 
 def _forget_stdout() -> None:
