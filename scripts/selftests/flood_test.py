@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `handshakes`, `synflood` and `isn` make of real requests and floods."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import recorder
+import sessions
+from hosts import CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+
+RAW_SYN = str(Path(__file__).resolve().parent / "raw_syn.py")
+FORGED = "10.128.0.0/12"
+BACKLOG = 32
+
+# The server prints a line for each connection it accepts, at most one at a time
+# for as long as it reads nothing from its input.
+SERVER_CODE = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 5000), backlog=int(sys.argv[2]),
+    family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+print("listens", flush=True)
+if sys.argv[3] == "late":
+    sys.stdin.readline()
+while True:
+    listener.accept()[0].close()
+"""
+# Bound to a port; the server closes first, so that TIME-WAIT is the server's.
+BOUND_CLIENT_CODE = """
+import socket, sys
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+client.bind(("10.77.0.1", int(sys.argv[1])))
+client.connect(("10.77.0.2", 5000))
+client.recv(1)
+"""
+CLIENT_CODE = """
+import socket, sys
+for _ in range(int(sys.argv[3])):
+    try:
+        socket.create_connection((sys.argv[1], int(sys.argv[2])), 60).close()
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+@contextmanager
+def server(hosts: TwoHosts, backlog: int = BACKLOG, accepts: str = "at once",
+           ipv6: bool = False) -> Iterator[Any]:
+    """A server on port 5000."""
+    process = hosts.start(SERVER, sys.executable, "-c", SERVER_CODE,
+                          sessions.address_of_server(ipv6), str(backlog),
+                          accepts)
+    try:
+        assert process.stdout is not None
+        assert "listens" in process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def connect(hosts: TwoHosts, count: int, port: int = 5000,
+            ipv6: bool = False) -> None:
+    """So many connections, one after the other."""
+    hosts.run(CLIENT, sys.executable, "-c", CLIENT_CODE,
+              sessions.address_of_server(ipv6), str(port), str(count))
+
+
+def flood(hosts: TwoHosts, count: int) -> None:
+    """SYNs of forged addresses; their SYN-ACKs end in the client."""
+    hosts.run(SERVER, "ip", "route", "replace", FORGED, "via", "10.77.0.1")
+    hosts.run(CLIENT, "ip", "route", "replace", "blackhole", FORGED)
+    hosts.run(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
+              str(count))
+
+
+def view(command: str) -> dict[str, Any]:
+    """What a command makes of what the ring holds now."""
+    with tempfile.NamedTemporaryFile(suffix=".renoscope") as file:
+        done = recorder.renoscope("record", "--all", "--duration", "0.1",
+                                  file.name)
+        assert done.returncode == 0, done.stderr
+        done = recorder.renoscope(command, "--json", file.name)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def _kinds(it: Recorder, kind: str) -> Callable[[], int]:
+    return lambda: len(it.events(kind))
+
+
+def _flooded() -> dict[str, Any]:
+    listener, = view("synflood")["listeners"]
+    return listener
+
+
+def _is_called(seen: dict[str, Any], words: str) -> bool:
+    """On a slow machine the flood may be over before anybody looks."""
+    return seen["verdict"] in (words, "a flood, over by now")
+
+
+def test_flood_with_cookies() -> None:
+    """Forged SYNs fill the queue: cookies hold, real clients come in by one"""
+    with Recorder() as it, TwoHosts() as hosts, server(hosts):
+        flood(hosts, 100)
+        connect(hosts, 3)
+        wait_until("SYN-ACKs unanswered for longer than a second", lambda: len(
+            {e["cookie"] for e in it.events("synack_retransmit")}) > BACKLOG)
+        seen = _flooded()
+        evidence = seen["evidence"]
+        assert _is_called(seen, "flood under way, cookies holding"), seen
+        assert evidence["half_open_peak"] == BACKLOG + 1, evidence
+        assert evidence["cookies_sent"] == 100 + 3 - (BACKLOG + 1), evidence
+        assert evidence["cookies_valid"] == 3, evidence
+        assert (evidence["answered"], evidence["unanswered"]) == (3, 100)
+        assert evidence["sources"] == 101, evidence
+        rows = view("handshakes")["handshakes"]
+        by_cookie = [r for r in rows if r["cookies_sent"]
+                     and r["outcome"] == "established"]
+        assert len(by_cookie) == 3, by_cookie
+
+
+def test_flood_without_cookies() -> None:
+    """The same with tcp_syncookies=0: SYNs are refused, requests expire"""
+    with Recorder() as it, TwoHosts() as hosts:
+        hosts.sysctl(SERVER, "net.ipv4.tcp_syncookies=0")
+        hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=1")
+        with server(hosts):
+            flood(hosts, 60)
+            wait_until("the requests' end", lambda: len(
+                it.events("request_end")) > BACKLOG)
+            seen = _flooded()
+            assert _is_called(seen, "flood under way, SYNs are refused"), seen
+            assert seen["evidence"]["expired"] == BACKLOG + 1, seen
+            assert seen["evidence"]["refused_half_open"] == 60 - BACKLOG - 1
+            summary = view("handshakes")["summary"]
+            assert summary["peer"] == {"expired": BACKLOG + 1,
+                                       "refused": 60 - BACKLOG - 1}, summary
+
+
+def test_busy_listener_is_no_flood() -> None:
+    """Many real clients: no alarm, and all of their handshakes are seen"""
+    with Recorder() as it, TwoHosts() as hosts, server(hosts):
+        connect(hosts, 60)
+        wait_until("60 accepted", lambda: _kinds(it, "accepted")() == 60)
+        seen = _flooded()
+        assert not seen["is_flood"] and seen["evidence"]["completing"] == 1
+        summary = view("handshakes")["summary"]
+        assert summary == {"us": {"established": 60},
+                           "peer": {"established": 60}}, summary
+
+
+def test_accept_queue_full() -> None:
+    """A process that does not accept(): why the third connect() takes seconds"""
+    with Recorder() as it, TwoHosts() as hosts:
+        with server(hosts, backlog=1, accepts="late") as process:
+            clients = [hosts.start(CLIENT, sys.executable, "-c", CLIENT_CODE,
+                                   "10.77.0.2", "5000", "1") for _ in range(3)]
+            wait_until("a SYN refused", _kinds(it, "refused"))
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            for client in clients:
+                client.communicate()
+            wait_until("3 accepted", lambda: _kinds(it, "accepted")() == 3)
+            seen = view("handshakes")
+            slow, = [r for r in seen["handshakes"]
+                     if r["opened_by"] == "us" and r["syns_sent_again"]]
+            assert slow["outcome"] == "established" and slow["took_us"] > 900_000
+            assert "accept queue full (2 waiting, backlog 1)" in slow["why"], slow
+            listener, = seen["listeners"]
+            assert listener["accept_queue"]["peak"] == 2, listener
+            assert not _flooded()["is_flood"]
+
+
+def test_last_ack_refused() -> None:
+    """The accept queue fills while the last ACK is on its way: it is dropped"""
+    with Recorder() as it, TwoHosts() as hosts:
+        with server(hosts, backlog=0, accepts="late") as process:
+            hosts.drop(SERVER, "tcp sport 40000 tcp flags & syn == 0")
+            late = hosts.start(CLIENT, sys.executable, "-c",
+                               BOUND_CLIENT_CODE, "40000")
+            wait_until("a request", _kinds(it, "request"))
+            connect(hosts, 1)
+            wait_until("the other one complete", _kinds(it, "completed"))
+            hosts.stop_dropping(SERVER)
+            wait_until("the late ACK refused", lambda: any(
+                e["seg_flags"] & 0x10 for e in it.events("refused")))
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            late.communicate()
+            wait_until("2 accepted", lambda: _kinds(it, "accepted")() == 2)
+            rows = [r for r in view("handshakes")["handshakes"]
+                    if "last ACK" in r["why"] and r["opened_by"] == "peer"]
+            assert rows and rows[0]["outcome"] == "established", rows
+
+
+def test_why_connect_fails() -> None:
+    """Refused by a RST, and timed out after three SYNs"""
+    with Recorder() as it, TwoHosts() as hosts:
+        connect(hosts, 1, port=5999)
+        hosts.sysctl(CLIENT, "net.ipv4.tcp_syn_retries=1")
+        hosts.drop(SERVER, "tcp dport 5000")
+        connect(hosts, 1)
+        wait_until("both errors", lambda: _kinds(it, "error")() == 2)
+        rows = view("handshakes")["handshakes"]
+        assert [r["outcome"] for r in rows] == ["refused by RST", "timed out"]
+        assert rows[1]["syns_sent_again"] >= 1, rows
+        waits = [s["what"] for s in rows[1]["steps"] if "predicted" in s["what"]]
+        assert waits and all("predicted 1 s" in w for w in waits[:1]), waits
+
+
+def _isns(ipv6: bool) -> None:
+    with Recorder() as it, TwoHosts() as hosts, server(hosts, ipv6=ipv6):
+        connect(hosts, 40, ipv6=ipv6)
+        wait_until("40 accepted", lambda: _kinds(it, "accepted")() == 40)
+        hosts_seen = view("isn")["hosts"]
+        assert len(hosts_seen) == 4, hosts_seen
+        for host in hosts_seen:
+            assert host["count"] == host["distinct"] == 40, host
+            assert host["verdict"] == "looks random at this sample size", host
+
+
+def test_isns_ipv4() -> None:
+    """Linux' ISNs, IPv4: each of 40 seen once at both ends, and random"""
+    _isns(False)
+
+
+def test_isns_ipv6() -> None:
+    """Linux' ISNs, IPv6: each of 40 seen once at both ends, and random"""
+    _isns(True)
+
+
+def test_isns_between_the_same_ports() -> None:
+    """Between the same two ports they grow by the 64 ns clock (RFC 6528)"""
+    with Recorder() as it, TwoHosts() as hosts, server(hosts):
+        for count in range(1, 4):
+            hosts.run(CLIENT, sys.executable, "-c", BOUND_CLIENT_CODE, "40000")
+            wait_until("the connection's end", lambda: not hosts.is_busy(
+                CLIENT) and _kinds(it, "accepted")() == count)
+        own, = [h for h in view("isn")["hosts"]
+                if (h["address"], h["whose"]) == ("10.77.0.1", "own")]
+        assert own["count"] == 3, own
+        assert "Of 2 repeats between the same ports, 2 grew" in own["repeats"]
