@@ -25,8 +25,10 @@
  *
  * The destructor knows every request's end but not its cause. Whoever can cause
  * it runs in softirq and calls down to the destructor, so it leaves its name in a
- * per-CPU place for as long as it runs: struct handshake_stage. (Where softirqs
- * can be preempted, on PREEMPT_RT, a cause may be mistaken, an event not.)
+ * per-CPU place for as long as it runs: struct handshake_stage. One of them, the
+ * segment that tcp_check_req() does not like, is not the last to hold the request:
+ * it leaves the request's address, too. (Where softirqs can be preempted, on
+ * PREEMPT_RT, a cause may be mistaken, an event not.)
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -51,6 +53,7 @@ enum stage {
 	STAGE_NONE,
 	STAGE_SYN,		/* tcp_conn_request() */
 	STAGE_SEGMENT,		/* tcp_check_req(): a segment for a request */
+	STAGE_DROPPED,		/* just after it, when it dropped the request */
 	STAGE_TIMER,		/* reqsk_timer_handler() */
 	STAGE_COOKIE,		/* cookie_v4_check() or cookie_v6_check() */
 };
@@ -59,6 +62,7 @@ enum stage {
  * struct handshake_stage - what a listener is doing on a CPU, and what came of it
  * @stage: what
  * @listener: the listener, where it is needed
+ * @req: the request that was dropped, only ever compared
  * @seg_flags: flags of the segment that it is about
  * @queued: a request of this stage entered the half-open queue
  * @answered: a SYN-ACK was made
@@ -66,6 +70,7 @@ enum stage {
 struct handshake_stage {
 	enum stage stage;
 	const struct sock *listener;
+	const struct request_sock *req;
 	u8 seg_flags;
 	bool queued;
 	bool answered;
@@ -364,12 +369,41 @@ static int enter_sock_graft(struct kprobe *probe, struct pt_regs *regs)
 
 /* ---- the request's end ------------------------------------------------ */
 
+/**
+ * struct check_call - tcp_check_req() at work
+ * @req: the request
+ */
+struct check_call {
+	struct request_sock *req;
+};
+
 static int before_check_req(struct kretprobe_instance *instance,
 			    struct pt_regs *regs)
 {
+	struct check_call *call = (void *)instance->data;
 	const struct sk_buff *skb = argument(regs, 1);
 
+	call->req = argument(regs, 2);
 	begin_stage(STAGE_SEGMENT, NULL, tcp_flag_byte(tcp_hdr(skb)));
+	return 0;
+}
+
+/*
+ * The caller still holds the request. If it has just been dropped, the caller
+ * puts the last reference next, and the destructor must know why.
+ */
+static int after_check_req(struct kretprobe_instance *instance,
+			   struct pt_regs *regs)
+{
+	const struct check_call *call = (void *)instance->data;
+	struct handshake_stage *stage = this_cpu_ptr(&stages);
+
+	if (!regs_return_value(regs) && sk_unhashed(req_to_sk(call->req))) {
+		stage->stage = STAGE_DROPPED;
+		stage->req = call->req;
+	} else {
+		end_stage();
+	}
 	return 0;
 }
 
@@ -389,11 +423,22 @@ static bool is_listening(const struct sock *listener)
 	return listener && inet_sk_state_load(listener) == TCP_LISTEN;
 }
 
+static u8 ending_by_segment(const struct request_sock *req, u8 seg_flags)
+{
+	if (seg_flags & TCPHDR_RST)
+		return EVENT_request_ending_reset_by_peer;
+	return is_listening(req->rsk_listener) ?
+		EVENT_request_ending_reset_by_us :
+		EVENT_request_ending_listener_gone;
+}
+
 /* An enum event_request_ending; none for what is no end of a queued request. */
 static u8 ending_of_request(const struct request_sock *req)
 {
 	const struct handshake_stage *stage = this_cpu_ptr(&stages);
 
+	if (stage->stage == STAGE_DROPPED && stage->req == req)
+		return ending_by_segment(req, stage->seg_flags);
 	switch (stage->stage) {
 	case STAGE_SYN:
 		return stage->queued ? EVENT_request_ending_other :
@@ -405,11 +450,7 @@ static u8 ending_of_request(const struct request_sock *req)
 			EVENT_request_ending_expired :
 			EVENT_request_ending_listener_gone;
 	case STAGE_SEGMENT:
-		if (stage->seg_flags & TCPHDR_RST)
-			return EVENT_request_ending_reset_by_peer;
-		if (is_listening(req->rsk_listener))
-			return EVENT_request_ending_reset_by_us;
-		return EVENT_request_ending_listener_gone;
+		return ending_by_segment(req, stage->seg_flags);
 	default:
 		return is_listening(req->rsk_listener) ?
 			EVENT_request_ending_other :
@@ -556,7 +597,8 @@ static struct gap_probe probes[] = {
 		    enter_sock_graft),
 	PROBE_CALL("tcp_check_req", "completed,request_end",
 		   GAP_KIND(completed) | STAGE_KINDS,
-		   before_check_req, after_stage, 0),
+		   before_check_req, after_check_req,
+		   sizeof(struct check_call)),
 	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
 		   before_reqsk_timer_handler, after_stage, 0),
 	PROBE_ENTRY("tcp_v4_reqsk_destructor", "request_end",
