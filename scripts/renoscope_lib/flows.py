@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 from .schema import LOST, Event, Schema
 from .words import is_unset
@@ -60,6 +61,23 @@ def filled_from(event: Event, other: Event, names: tuple[str, ...]) -> Event:
 def is_lost(event: Event) -> bool:
     """Whether it tells of events that nobody will see."""
     return event.kind == LOST
+
+
+class Ends(Protocol):
+    """A connection as a view keeps it: its id, and both ends in words."""
+
+    cookie: int
+    local: str
+    remote: str
+
+
+def is_chosen(connection: Ends, cookie: int | None, port: int | None) -> bool:
+    """Whether the user asked for this connection; None asks for any."""
+    if cookie is not None and connection.cookie != cookie:
+        return False
+    ports = (end.rpartition(":")[2]
+             for end in (connection.local, connection.remote))
+    return port is None or str(port) in ports
 
 
 class StateNames:

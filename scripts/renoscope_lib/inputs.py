@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from .errors import BAD_INPUT, Problem
+from .host import Host
 from .ledger import Ledger
 from .recording import RecordingParser
 from .schema import Event, Schema, parse_schema
@@ -41,6 +42,9 @@ class Input(Protocol):
 
     def end_ns(self) -> int | None:
         """CLOCK_MONOTONIC when watching ended, after the last batch."""
+
+    def parameters(self) -> dict[str, str]:
+        """The module's parameters when watching began, where they are known."""
 
     def complaint(self) -> str | None:
         """What was wrong with it, after the last batch."""
@@ -129,6 +133,12 @@ class RecordingInput:
         ended = done.get("ended_monotonic_ns")
         return ended if isinstance(ended, int) else self._last_ns
 
+    def parameters(self) -> dict[str, str]:
+        """As they were when recording began."""
+        found = self._parser.meta.get("parameters")
+        return {name: text for name, text in found.items()
+                if isinstance(text, str)} if isinstance(found, dict) else {}
+
     def complaint(self) -> str | None:
         """Whether it was cut off, and where."""
         cut_off = self._parser.cut_off
@@ -185,6 +195,10 @@ class LiveInput:
     def end_ns(self) -> int | None:
         """Now."""
         return time.monotonic_ns()
+
+    def parameters(self) -> dict[str, str]:
+        """As they are now; what is in the ring may be older."""
+        return Host().parameters()
 
     def complaint(self) -> str | None:
         """The ring tells of a loss by itself."""

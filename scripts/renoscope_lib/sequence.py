@@ -7,6 +7,8 @@ MODULUS = 1 << 32
 
 FIN = 0x01
 SYN = 0x02
+RST = 0x04
+ACK = 0x10
 
 
 def relative(number: int, isn: int) -> int:

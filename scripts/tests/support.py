@@ -118,13 +118,21 @@ META = {"kernel": "6.12.0", "clocks": {"monotonic_ns": 1000 * SECOND,
                                        "realtime_ns": 1700000000 * SECOND}}
 
 
-def recording(*blobs: bytes, **done: Any) -> bytes:
+def recording(*blobs: bytes, parameters: dict[str, str] | None = None,
+              **done: Any) -> bytes:
     """A whole recording with one RECS chunk for each blob of records."""
     file = bytearray()
     writer = RecordingWriter(file.extend)
-    writer.begin(META, schema_text(), stats_text(cpu0=0))
+    about = {} if parameters is None else {"parameters": parameters}
+    writer.begin(META | about, schema_text(), stats_text(cpu0=0))
     for blob in blobs:
         writer.records(blob)
     count = sum(len(blob) for blob in blobs) // source().record_bytes
     writer.end(stats_text(cpu0=count), {"records": count} | done)
     return bytes(file)
+
+
+def number_of(unit: str, name: str) -> int:
+    """The number that a word of the schema has, as `state` FIN-WAIT-1."""
+    return next(number for number, word in schema().values[unit].items()
+                if word == name)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Plain text tables for people: columns, and the words that explain them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+COLUMNS = 100
+
+
+def aligned(rows: Iterable[Sequence[str]], right: Iterable[int] = (),
+            indent: int = 0) -> list[str]:
+    """Rows of cells to lines; the columns named in `right` end flush."""
+    table = [tuple(row) for row in rows]
+    if not table:
+        return []
+    flush = frozenset(right)
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    return [" " * indent + "  ".join(
+        cell.rjust(width) if i in flush else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+        for row in table]
+
+
+def explained(text: str, indent: int = 0) -> list[str]:
+    """How to read a table, wrapped to stand under it."""
+    margin = " " * indent
+    return textwrap.wrap(text, COLUMNS, initial_indent=margin,
+                         subsequent_indent=margin, break_on_hyphens=False)
+
+
+def seconds(time_ns: int | None, first_ns: int | None) -> str:
+    """A time counted from the first event, as `renoscope show` counts it."""
+    if time_ns is None or first_ns is None:
+        return "?"
+    return f"{(time_ns - first_ns) / 1e9:.6f}"
