@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from . import doctor, isn, modctl, synflood
+from . import doctor, isn, losses, modctl, states, synflood, windows
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .flows import Joiner, is_lost
@@ -227,6 +227,66 @@ def _isn(options: argparse.Namespace) -> int:
     return _finish(source)
 
 
+def _chosen(options: argparse.Namespace) -> Filter:
+    return Filter(None, options.port, options.connection)
+
+
+def _feed(view: states.States | losses.Losses | windows.Windows,
+          source: Input) -> None:
+    view.gaps.begin(source.parameters())
+    for event in _joined(source):
+        view.feed(event)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=1))
+
+
+def _states(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = states.States(source.schema)
+    _feed(view, source)
+    end_ns, chosen = source.end_ns(), _chosen(options)
+    if options.json:
+        _print_json((states.counts_as_json if options.counts
+                     else states.as_json)(view, end_ns, chosen))
+    else:
+        _print_view((states.counts_as_text if options.counts
+                     else states.as_text)(view, end_ns, chosen),
+                    view.gaps.remarks())
+    return _finish(source)
+
+
+def _losses(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = losses.Losses(source.schema)
+    _feed(view, source)
+    end_ns, chosen = source.end_ns(), _chosen(options)
+    if options.json:
+        _print_json(losses.as_json(view, end_ns, chosen))
+    else:
+        _print_view(losses.as_text(view, end_ns, chosen, options.verbose),
+                    view.gaps.remarks())
+    return _finish(source)
+
+
+def _windows(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = windows.Windows(source.schema)
+    _feed(view, source)
+    end_ns, chosen = source.end_ns(), _chosen(options)
+    if options.json:
+        _print_json(windows.as_json(view, end_ns, chosen))
+    else:
+        _print_view(windows.as_text(view, end_ns, chosen),
+                    view.gaps.remarks())
+    return _finish(source)
+
+
+def _print_view(lines: list[str], remarks: list[str]) -> None:
+    print("\n".join(lines + ([""] + remarks if remarks else [])))
+
+
 def _record(options: argparse.Namespace) -> int:
     if options.file == "-" and sys.stdout.isatty():
         raise Problem("record: a recording is not for a terminal; name a file",
@@ -283,6 +343,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_record(commands)
     _add_show(commands)
     _add_handshakes(commands)
+    _add_states(commands)
+    _add_losses(commands)
+    _add_windows(commands)
     _add_synflood(commands)
     _add_isn(commands)
     return parser
@@ -398,6 +461,54 @@ def _add_isn(commands: Any) -> None:
                        help="a recording; - is standard input")
     audit.add_argument("--json", action="store_true",
                        help="the audit as one JSON object")
+
+
+def _add_choice(command: argparse.ArgumentParser, json_help: str) -> None:
+    """What the views of whole connections have in common."""
+    command.add_argument("file", nargs="?", metavar="FILE",
+                         help="a recording; - is standard input")
+    command.add_argument("--port", type=_port, metavar="N",
+                         help="only connections with this port at either end")
+    command.add_argument("--connection", type=_cookie, metavar="HEX",
+                         help="only this connection, by its id as in ss -e")
+    command.add_argument("--json", action="store_true", help=json_help)
+
+
+def _add_states(commands: Any) -> None:
+    command = _add(
+        commands, "states", _states,
+        "each connection's states and the time in each",
+        "Without FILE: what the ring holds now. SYN-RECEIVED counts from the "
+        "request on, TIME-WAIT to its real end. Who reset a connection and why "
+        "is told; (implied) stands where it is worked out. Last come the "
+        "counts by state, as netstat -ant has them.",
+        "renoscope states tcp.renoscope --port 5000")
+    _add_choice(command, "one JSON object: every connection, and the counts")
+    command.add_argument("--counts", action="store_true",
+                         help="only the counts by state")
+
+
+def _add_losses(commands: Any) -> None:
+    command = _add(
+        commands, "losses", _losses,
+        "what was sent again, why, and what it did to cwnd",
+        "Without FILE: what the ring holds now. Retransmissions by cause, "
+        "timeouts with their backoff, recoveries with cwnd and ssthresh before "
+        "and after, and the time in each state of congestion avoidance.",
+        "renoscope losses -v tcp.renoscope")
+    _add_choice(command, "one JSON object: every connection with its episodes")
+    command.add_argument("-v", "--verbose", action="store_true",
+                         help="every episode of every connection too")
+
+
+def _add_windows(commands: Any) -> None:
+    command = _add(
+        commands, "windows", _windows,
+        "windows each way, zero windows and their probes",
+        "Without FILE: what the ring holds now. Who stood still and how long, "
+        "each persist probe with its backoff, and the update that ended it.",
+        "renoscope windows tcp.renoscope")
+    _add_choice(command, "one JSON object: every connection with its episodes")
 
 
 def _forget_stdout() -> None:

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What was sent again, why, and what it did to the sender."""
+
+import unittest
+from unittest import mock
+
+from renoscope_lib.losses import Flow, Losses, as_json, as_text
+from renoscope_lib.schema import Event
+from renoscope_lib.show import INFINITE_SSTHRESH, Filter
+
+from . import support
+from .support import ACK, CLOSED, ESTABLISHED, MS, SYN, SYN_SENT, Scene, number_of
+
+CA = {name: number_of("ca_state", name)
+      for name in ("Open", "Disorder", "CWR", "Recovery", "Loss")}
+
+
+def watch(*events: Event) -> Losses:
+    losses = Losses(support.schema())
+    for event in events:
+        losses.feed(event)
+    return losses
+
+
+class Stage(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scene = Scene()
+
+    def event(self, kind: str, at_ms: float, ca: str = "Open", cwnd: int = 24,
+              ssthresh: int = INFINITE_SSTHRESH, **values) -> Event:
+        return self.scene.event(kind, round(at_ms * MS), **{
+            "state": ESTABLISHED, "ca_state": CA[ca], "cwnd": cwnd,
+            "ssthresh": ssthresh} | values)
+
+    def turn(self, at_ms: float, old: str, new: str, **values) -> Event:
+        return self.event("ca_state", at_ms, new, old_ca_state=CA[old],
+                          **values)
+
+    def again(self, at_ms: float, cause: str, ca: str = "Open", segs: int = 1,
+              **values) -> Event:
+        return self.event("retransmit", at_ms, ca, retransmit_cause=number_of(
+            "retransmit_cause", cause), retransmit_segs=segs,
+            seg_flags=ACK, **values)
+
+    def one(self, *events: Event) -> Flow:
+        losses = watch(*events)
+        losses.end(None)
+        flow, = losses.flows()
+        return flow
+
+
+class Causes(Stage):
+    def test_each_cause_by_its_segments(self) -> None:
+        flow = self.one(
+            self.again(1, "rto"), self.again(2, "fast_retransmit", segs=3),
+            self.again(3, "loss_recovery", segs=2),
+            self.again(4, "tail_loss_probe"), self.again(5, "zero_window"),
+            self.again(6, "unknown"),
+            self.event("synack_retransmit", 7, by_timer=1, rto_us=2_000_000))
+        self.assertEqual(dict(flow.segments), {
+            "rto": 1, "fast_retransmit": 3, "loss_recovery": 2,
+            "tail_loss_probe": 1, "zero_window": 1, "unknown": 1, "synack": 1})
+        self.assertEqual(flow.sent_again, 10)
+
+    def test_a_syn_is_one_whatever_the_cause_says(self) -> None:
+        flow = self.one(
+            self.event("rto", 1000, state=SYN_SENT, rto_us=1_000_000),
+            self.event("retransmit", 1000, state=SYN_SENT, seg_flags=SYN),
+            self.event("rto", 3000, state=SYN_SENT, rto_us=2_000_000,
+                       backoff=1),
+            self.event("retransmit", 3000, state=SYN_SENT, seg_flags=SYN))
+        self.assertEqual(flow.segments["syn"], 2)
+        self.assertEqual([(e.what, e.segments, e.timeouts[0].waited_us)
+                          for e in flow.episodes],
+                         [("SYN", 1, 1_000_000), ("SYN", 1, 2_000_000)])
+        self.assertEqual(flow.stood_ns, {}, "no congestion control yet")
+
+    def test_old_recordings_have_no_cause(self) -> None:
+        event = self.again(1, "rto")
+        del event.values["retransmit_cause"], event.values["retransmit_segs"]
+        self.assertEqual(self.one(event).segments["unknown"], 1)
+
+
+class Recoveries(Stage):
+    def test_textbook_fast_recovery(self) -> None:
+        """cwnd 24 becomes 12, after three duplicate ACKs."""
+        flow = self.one(
+            self.event("ack", 0, cwnd=24),
+            self.turn(1, "Open", "Disorder", cwnd=24),
+            self.turn(2, "Disorder", "Recovery", cwnd=24, ssthresh=12,
+                      sacked_out=3, lost_out=1),
+            self.again(2, "fast_retransmit", "Recovery", cwnd=13, ssthresh=12),
+            self.turn(42, "Recovery", "Open", cwnd=14, ssthresh=12),
+            self.event("ack", 43, cwnd=12, ssthresh=12))
+        episode, = flow.episodes
+        self.assertEqual((episode.what, episode.before.cwnd,
+                          episode.within.ssthresh, episode.after.cwnd,
+                          episode.dup_acks, episode.segments, episode.undone),
+                         ("Recovery", 24, 12, 12, 3, 1, False))
+        self.assertEqual((episode.ended_ns - episode.began_ns) // MS, 40)
+        self.assertEqual({k: v // MS for k, v in flow.stood_ns.items()},
+                         {"Open": 2, "Disorder": 1, "Recovery": 40})
+
+    def test_timeouts_with_their_backoff(self) -> None:
+        """cwnd 24: ssthresh 12 and cwnd 1, each wait twice the one before."""
+        flow = self.one(
+            self.event("ack", 0),
+            self.event("rto", 200, rto_us=200_000, snd_una=3, snd_isn=2),
+            self.turn(200, "Open", "Loss", cwnd=1, ssthresh=12),
+            self.again(200, "rto", "Loss", cwnd=1, ssthresh=12),
+            self.event("rto", 600, "Loss", rto_us=400_000, backoff=1, cwnd=1,
+                       ssthresh=12, snd_una=3, snd_isn=2),
+            self.turn(600, "Loss", "Loss", cwnd=1, ssthresh=12),
+            self.again(600, "rto", "Loss", cwnd=1, ssthresh=12),
+            self.again(650, "loss_recovery", "Loss", 5, cwnd=2, ssthresh=12),
+            self.turn(700, "Loss", "Open", cwnd=8, ssthresh=12))
+        episode, = flow.episodes
+        self.assertEqual([(t.waited_us, t.backoff, t.seq)
+                          for t in episode.timeouts],
+                         [(200_000, 0, 1), (400_000, 1, 1)])
+        self.assertEqual((episode.before.cwnd, episode.within.cwnd,
+                          episode.within.ssthresh, episode.after.cwnd,
+                          episode.segments), (24, 1, 12, 8, 7))
+        self.assertEqual((flow.timeouts, flow.longest_rto_us,
+                          flow.highest_backoff), (2, 400_000, 1))
+        self.assertEqual(flow.entered, {"Loss": 1})
+        text = as_text(watch(*(self.event("rto", n, backoff=n)
+                               for n in range(4))), None, verbose=True)
+        self.assertIn("RTO after 0 us, backoff 3", "\n".join(text))
+
+    def test_timeouts_of_one_episode_are_bounded(self) -> None:
+        with mock.patch("renoscope_lib.losses.KEPT", 2):
+            losses = watch(*(self.event("rto", n) for n in range(5)))
+        self.assertIn("(and 3 more)", "\n".join(
+            as_text(losses, None, verbose=True)))
+
+    def test_a_number_behind_the_wrap(self) -> None:
+        flow = self.one(self.event("rto", 0, snd_isn=2**32 - 10, snd_una=90))
+        self.assertEqual(flow.episodes[0].timeouts[0].seq, 100)
+
+    def test_undone(self) -> None:
+        """ssthresh rises only when a reduction is taken back."""
+        def recovery(back_to: int) -> Flow:
+            return self.one(
+                self.event("ack", 0, ssthresh=40),
+                self.turn(1, "Open", "Recovery", ssthresh=12),
+                self.turn(9, "Recovery", "Open", ssthresh=back_to))
+        self.assertEqual(recovery(40).undone, 1)
+        self.setUp()
+        self.assertEqual(recovery(12).undone, 0)
+
+    def test_a_timeout_ends_a_recovery(self) -> None:
+        flow = self.one(
+            self.event("ack", 0),
+            self.turn(1, "Open", "Recovery", ssthresh=12),
+            self.event("rto", 300, "Recovery", rto_us=300_000, ssthresh=12),
+            self.turn(300, "Recovery", "Loss", cwnd=1, ssthresh=12),
+            self.turn(400, "Loss", "Open", cwnd=9, ssthresh=12))
+        self.assertEqual([(e.what, e.ended_by) for e in flow.episodes],
+                         [("Recovery", "a timeout"), ("Loss", "Open")])
+
+    def test_the_connection_ends_in_it(self) -> None:
+        flow = self.one(
+            self.event("ack", 0),
+            self.event("rto", 300, rto_us=300_000),
+            self.turn(300, "Open", "Loss", cwnd=1),
+            self.event("state", 900, "Loss", state=CLOSED, old_state=ESTABLISHED),
+            self.event("destroy", 990, "Loss", state=CLOSED))
+        episode, = flow.episodes
+        self.assertEqual(episode.ended_by, "the connection ended")
+        self.assertEqual(flow.stood_ns["Loss"], 600 * MS)
+
+    def test_a_listener_and_a_request_have_no_speed(self) -> None:
+        """What cwnd they show is nobody's."""
+        flow = self.one(
+            self.event("ca_state", 0, state=number_of("state", "SYN-RECEIVED"),
+                       cwnd=99, old_ca_state=0),
+            self.event("ack", 1, cwnd=24),
+            self.turn(2, "Open", "Recovery", ssthresh=12))
+        self.assertEqual(flow.episodes[0].before.cwnd, 24)
+
+    def test_still_in_it_until_the_end(self) -> None:
+        losses = watch(self.event("ack", 0),
+                       self.turn(100, "Open", "Loss", cwnd=1))
+        end = losses.end(self.scene.start_ns + 350 * MS)
+        self.assertEqual(end, self.scene.start_ns + 350 * MS)
+        flow, = losses.flows()
+        self.assertEqual(flow.stood_ns["Loss"], 250 * MS)
+        self.assertIn("still in it", "\n".join(
+            as_text(losses, None, verbose=True)))
+
+    def test_loss_probes(self) -> None:
+        flow = self.one(self.event("loss_probe", 1, probe_retransmits=1),
+                        self.event("loss_probe", 2))
+        self.assertEqual((flow.probes_again, flow.probes_new), (1, 1))
+
+
+class InPart(Stage):
+    def test_lost_changes_are_unknown_time(self) -> None:
+        flow = self.one(
+            self.event("ack", 0),
+            self.scene.event("lost", 0, lost_events=9),
+            self.event("ack", 100, "Recovery", ssthresh=12),
+            self.turn(130, "Recovery", "Open", ssthresh=12))
+        self.assertEqual({k: v // MS for k, v in flow.stood_ns.items()},
+                         {"unknown": 100, "Recovery": 30, "Open": 0}
+                         | {"unknown": 100})
+        self.assertTrue(flow.partly)
+        self.assertIsNone(flow.episodes[0].before, "it was not seen")
+
+    def test_after_a_loss_nothing_is_said_of_the_end(self) -> None:
+        losses = watch(self.event("ack", 0), self.event("ack", 40),
+                       self.scene.event("lost", 0, lost_events=9))
+        losses.end(self.scene.start_ns + 1000 * MS)
+        self.assertEqual(next(losses.flows()).stood_ns["Open"], 40 * MS)
+
+    def test_memory_is_bounded(self) -> None:
+        with mock.patch("renoscope_lib.losses.KEPT", 3):
+            losses = watch(*(self.event("loss_probe", n) for n in range(9)))
+            flow, = losses.flows()
+        content = as_json(losses, None)["connections"][0]
+        self.assertEqual((len(flow.episodes), content["episodes_left_out"]),
+                         (3, 6))
+        self.assertIn("6 earlier episodes left out",
+                      "\n".join(as_text(losses, None, verbose=True)))
+
+
+class Tables(Stage):
+    def test_nothing(self) -> None:
+        self.assertEqual(as_text(watch(), None), ["No connection was seen."])
+        self.assertIn("1 connection without a loss",
+                      as_text(watch(self.event("ack", 0)), None)[0])
+
+    def test_totals_and_both_families(self) -> None:
+        losses = watch(
+            self.again(0, "rto"),
+            self.again(1, "rto", segs=2, cookie=6, family=6,
+                       local_addr="fd77::1", remote_addr="fd77::2"))
+        text = as_text(losses, None)
+        self.assertRegex(text[1], r"connection +again +RTO")
+        self.assertRegex(text[3], r"^sk:6 +2 +2 .*\[fd77::1\]:40112")
+        self.assertRegex(text[4], r"^total +3 +3")
+        self.assertLess(max(map(len, text)), 101)
+        self.assertEqual(as_json(losses, None)["total"]["rto"], 3)
+
+    def test_filter(self) -> None:
+        losses = watch(self.again(0, "rto"), self.again(0, "rto", cookie=6))
+        content = as_json(losses, None, Filter(cookie=6))
+        self.assertEqual([c["connection"] for c in content["connections"]],
+                         ["sk:6"])
+
+
+if __name__ == "__main__":
+    unittest.main()

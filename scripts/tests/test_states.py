@@ -1,0 +1,675 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The way through the states, and the time in each."""
+
+import errno
+import json
+import subprocess
+import unittest
+
+from renoscope_lib import schema_source
+from renoscope_lib.flows import Joiner
+from renoscope_lib.schema import Event, Schema, parse_schema
+from renoscope_lib.show import Filter
+from renoscope_lib.states import Life, States, as_json, as_text, counts_as_text
+
+from . import support
+from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, Scene,
+                      number_of)
+
+LISTENER = 3
+NAMES = ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED",
+         "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK",
+         "TIME-WAIT")
+TCP = {name: number_of("state", name) for name in NAMES}
+
+
+REASONS = {0: "NOT_SPECIFIED", 3: "NO_SOCKET", 5: "TCP_ABORT_ON_CLOSE",
+           6: "TCP_STATE", 7: "TCP_SOMETHING_NEW"}
+
+
+def watch(*events: Event, schema: Schema | None = None) -> States:
+    states = States(schema or support.schema())
+    joiner = Joiner(support.schema())
+    for event in events:
+        for joined in joiner.feed(event):
+            states.feed(joined)
+    for joined in joiner.flush():
+        states.feed(joined)
+    return states
+
+
+class Stage(unittest.TestCase):
+    """Makes events of one connection by the names of their words."""
+
+    def setUp(self) -> None:
+        self.scene = Scene()
+        self.ends: dict[str, object] = {"snd_isn": 7, "rcv_isn": 9}
+
+    def event(self, kind: str, at_ms: float, state: str = "ESTABLISHED",
+              **values) -> Event:
+        return self.scene.event(kind, round(at_ms * MS), **self.ends | {
+            "state": TCP[state]} | values)
+
+    def change(self, at_ms: float, old: str, new: str, **values) -> Event:
+        return self.event("state", at_ms, new, old_state=TCP[old], **values)
+
+    def path(self, at_ms: float, *names: str, step_ms: float = 1) -> list[Event]:
+        """State events from each name to the next one."""
+        return [self.change(at_ms + n * step_ms, old, new)
+                for n, (old, new) in enumerate(zip(names, names[1:]))]
+
+    def small(self, at_ms: float, step: str, state: str = "TIME-WAIT",
+              wait_us: int = 0, **values) -> Event:
+        return self.event("time_wait", at_ms, state, time_wait_us=wait_us,
+                          time_wait_step=number_of("time_wait_step", step),
+                          **values)
+
+    def small_end(self, at_ms: float, why: str, state: str = "TIME-WAIT",
+                  **values) -> Event:
+        return self.event("time_wait_end", at_ms, state, time_wait_ending=
+                          number_of("time_wait_ending", why), **values)
+
+    def one(self, *events: Event) -> Life:
+        life, = watch(*events).lives()
+        return life
+
+    @staticmethod
+    def stays(life: Life) -> list[tuple[str, int | None]]:
+        return [(stay.state, stay.took_us) for stay in life.stays]
+
+
+class Opening(Stage):
+    def test_active(self) -> None:
+        life = self.one(
+            self.change(0, "CLOSED", "SYN-SENT", local_port=0, snd_isn=0),
+            self.change(36, "SYN-SENT", "ESTABLISHED"))
+        self.assertEqual(self.stays(life), [("SYN-SENT", 36_000),
+                                            ("ESTABLISHED", None)])
+        self.assertEqual((life.opened_by, life.opening_seen, life.local),
+                         ("us", True, "10.77.0.1:40112"))
+
+    def passive(self, *kinds: str) -> list[Event]:
+        """What a listener's host tells of a handshake of 40 ms."""
+        here = {"local_addr": SERVER, "local_port": 5000,
+                "remote_addr": CLIENT, "remote_port": 40112}
+        newborn = here | {"cookie": LISTENER, "remote_addr": ANY,
+                          "remote_port": 0, "local_addr": ANY}
+        events = {
+            "syn": lambda: self.event("syn", 0, "LISTEN", cookie=0, **here),
+            "request": lambda: self.event("request", 0, "SYN-RECEIVED", **here),
+            "synack": lambda: self.event("synack", 0.1, "SYN-RECEIVED", **here),
+            "born": lambda: self.change(40, "LISTEN", "SYN-RECEIVED", **newborn),
+            "completed": lambda: self.event(
+                "completed", 40.01, "SYN-RECEIVED", since_synack_us=40_000,
+                **here),
+            "grown": lambda: self.change(40.02, "SYN-RECEIVED", "ESTABLISHED",
+                                         **here),
+        }
+        return [events[kind]() for kind in kinds]
+
+    def test_passive_begins_with_its_request(self) -> None:
+        """Not with the kernel's late LISTEN -> SYN-RECEIVED."""
+        life = self.one(*self.passive("syn", "request", "synack", "born",
+                                      "completed", "grown"))
+        self.assertEqual(self.stays(life), [("SYN-RECEIVED", 40_020),
+                                            ("ESTABLISHED", None)])
+        self.assertEqual((life.opened_by, life.partly), ("peer", []))
+
+    def test_the_first_synack_will_do(self) -> None:
+        for kinds, took in ((("synack", "born", "grown"), 39_920),
+                            (("born", "completed", "grown"), 40_010)):
+            with self.subTest(kinds):
+                life = self.one(*self.passive(*kinds))
+                self.assertEqual(life.stays[0].took_us, took)
+
+    def test_unseen_request_is_not_guessed(self) -> None:
+        life = self.one(*self.passive("born", "grown"))
+        self.assertEqual(self.stays(life), [("SYN-RECEIVED", None),
+                                            ("ESTABLISHED", None)])
+        self.assertEqual(life.partly, ["its request was not seen"])
+
+    def test_ipv6(self) -> None:
+        self.ends |= {"family": 6}
+        ends = {"local_addr": "fd77::2", "remote_addr": "fd77::1"}
+        life = self.one(
+            self.event("request", 0, "SYN-RECEIVED", **ends),
+            self.change(5, "SYN-RECEIVED", "ESTABLISHED", **ends))
+        self.assertEqual((life.family, life.local, life.remote),
+                         (6, "[fd77::2]:40112", "[fd77::1]:5000"))
+
+    def test_fast_open_child_lives_from_the_syn_on(self) -> None:
+        born = self.passive("born")[0]
+        later = self.change(90, "SYN-RECEIVED", "ESTABLISHED", local_addr=SERVER,
+                            local_port=5000, remote_addr=CLIENT,
+                            remote_port=40112, sock_flags=1 << 6)
+        self.assertEqual(self.one(born, later).stays[0].took_us, 50_000)
+
+    def test_fast_open_by_its_synack(self) -> None:
+        """That one is the child's, and comes when the child is there."""
+        here = {"local_addr": SERVER, "local_port": 5000,
+                "remote_addr": CLIENT, "remote_port": 40112}
+        born = self.passive("born")[0]
+        named = self.event("ca_state", 40.01, "SYN-RECEIVED", **here)
+        synack = self.event("synack", 40.02, "SYN-RECEIVED", **here,
+                            synack_type=number_of("synack_type", "fastopen"))
+        later = self.change(90, "SYN-RECEIVED", "ESTABLISHED", **here)
+        life = self.one(born, named, synack, later)
+        self.assertEqual((life.stays[0].took_us, life.partly), (50_000, []))
+
+    def test_syn_cookie(self) -> None:
+        cookie = self.event("synack", 0, "SYN-RECEIVED", cookie=0, synack_type=
+                            number_of("synack_type", "cookie"))
+        normal = self.event("synack", 0, "SYN-RECEIVED", cookie=0)
+        checked = self.event("cookie_checked", 1, "SYN-RECEIVED", cookie_verdict=
+                             number_of("cookie_verdict", "valid"))
+        wrong = self.event("cookie_checked", 1, "LISTEN", cookie_verdict=
+                           number_of("cookie_verdict", "invalid"), cookie=77)
+        states = watch(cookie, normal, wrong, checked,
+                       self.change(2, "SYN-RECEIVED", "ESTABLISHED"))
+        life, = states.lives()
+        self.assertEqual(states.cookie_synacks, 1)
+        self.assertIsNone(life.stays[0].took_us)
+        self.assertIn("SYN cookie", life.partly[0])
+        self.assertFalse(life.opening_seen)
+
+    def test_a_listener_has_no_peer(self) -> None:
+        """Though some of its events name whose segment they are about."""
+        stray = {"remote_addr": CLIENT, "remote_port": 4444}
+        here = {"local_addr": SERVER, "local_port": 5000}
+        life = self.one(
+            self.change(0, "CLOSED", "LISTEN", **here, remote_addr=ANY,
+                        remote_port=0),
+            self.event("reset_sent", 1, "LISTEN", **here, **stray,
+                       seg_flags=ACK))
+        self.assertEqual((life.local, life.remote), ("10.77.0.2:5000", "*:*"))
+        self.setUp()
+        life = self.one(self.event("reset_sent", 1, "LISTEN", **here, **stray,
+                                   seg_flags=ACK))
+        self.assertEqual((life.remote, life.opened_by), ("*:*", None))
+
+    def test_simultaneous(self) -> None:
+        life = self.one(*self.path(0, "CLOSED", "SYN-SENT", "SYN-RECEIVED",
+                                   "ESTABLISHED"))
+        self.assertEqual(life.stays[1].left_by, "the peer acknowledged our SYN")
+        self.assertEqual(self.stays(life), [
+            ("SYN-SENT", 1000), ("SYN-RECEIVED", 1000), ("ESTABLISHED", None)])
+        self.assertIn("simultaneous open", life.stays[0].left_by)
+        self.assertEqual((life.opened_by, life.partly), ("us", []))
+
+    def test_request_given_up(self) -> None:
+        states = watch(
+            self.event("request", 0, "SYN-RECEIVED"),
+            self.event("synack_retransmit", 1000, "SYN-RECEIVED",
+                       since_synack_us=1_000_000, accept_limit=5),
+            self.event("request_end", 3000, "SYN-RECEIVED", request_ending=
+                       number_of("request_ending", "expired")))
+        life, = states.lives()
+        self.assertEqual(self.stays(life), [("SYN-RECEIVED", 3_000_000),
+                                            ("CLOSED", None)])
+        self.assertEqual((states.ending(life).how, life.synacks_again),
+                         ("given up", 1))
+
+    def test_a_socket_that_connects_again_is_another_connection(self) -> None:
+        lives = list(watch(
+            *self.path(0, "CLOSED", "SYN-SENT", "CLOSED"),
+            *self.path(5, "CLOSED", "SYN-SENT", "ESTABLISHED")).lives())
+        self.assertEqual([[stay.state for stay in life.stays] for life in lives],
+                         [["SYN-SENT", "CLOSED"], ["SYN-SENT", "ESTABLISHED"]])
+
+
+class Closing(Stage):
+    UP = ("CLOSED", "SYN-SENT", "ESTABLISHED")
+
+    def test_time_wait_to_its_real_end(self) -> None:
+        """FIN-WAIT-2 -> CLOSED of the full socket is not the end."""
+        states = watch(
+            *self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.small(10, "started", wait_us=60_000_000),
+            self.change(10.1, "FIN-WAIT-2", "CLOSED"),
+            self.event("destroy", 10.2, "CLOSED"),
+            self.small_end(60_510, "timer"))
+        life, = states.lives()
+        self.assertEqual(self.stays(life)[-3:], [
+            ("FIN-WAIT-2", 7000), ("TIME-WAIT", 60_500_000), ("CLOSED", None)])
+        self.assertEqual(states.ending(life).words(), "its time was over")
+        self.assertEqual((life.closed_first_by(), life.partly), ("us", []))
+
+    def test_fin_wait_2_as_a_small_sock(self) -> None:
+        """It becomes TIME-WAIT with the peer's FIN, and the FIN may come again."""
+        life = self.one(
+            *self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.small(3, "started", "FIN-WAIT-2", 60_000_000),
+            self.change(3, "FIN-WAIT-2", "CLOSED"),
+            self.small(500, "segment", "FIN-WAIT-2", seg_flags=FIN | ACK),
+            self.small(500, "timer_set", "TIME-WAIT", 60_000_000),
+            self.small(700, "segment", "TIME-WAIT", seg_flags=FIN | ACK),
+            self.small(700, "timer_set", "TIME-WAIT", 60_000_000),
+            self.small_end(60_700, "timer"))
+        self.assertEqual(self.stays(life)[-3:], [
+            ("FIN-WAIT-2", 497_000), ("TIME-WAIT", 60_200_000), ("CLOSED", None)])
+        self.assertEqual((life.small.segments, life.small.fins_again), (2, 1))
+
+    def test_fin_with_the_ack_of_ours(self) -> None:
+        """FIN-WAIT-1 straight to TIME-WAIT, as the RFC has it."""
+        for seg_flags, expected in (
+                (FIN | ACK, ["ESTABLISHED", "FIN-WAIT-1", "TIME-WAIT"]),
+                (ACK, ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"])):
+            with self.subTest(seg_flags):
+                life = self.one(
+                    *self.path(0, *self.UP, "FIN-WAIT-1"),
+                    self.event("ack", 9, "FIN-WAIT-1", seg_flags=seg_flags,
+                               seg_ack=50, snd_nxt=50),
+                    self.change(9.01, "FIN-WAIT-1", "FIN-WAIT-2"),
+                    self.small(9.02, "started"),
+                    self.change(9.03, "FIN-WAIT-2", "CLOSED"))
+                self.assertEqual([s.state for s in life.stays][1:], expected)
+        self.assertIn("(implied)", life.stays[-2].left_by)
+
+    def test_a_fin_long_after_the_ack_is_its_own_segment(self) -> None:
+        life = self.one(
+            *self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.small(500, "started"))
+        self.assertEqual(life.stays[-2].left_by, "the peer's FIN came")
+
+    def test_simultaneous(self) -> None:
+        life = self.one(*self.path(0, *self.UP, "FIN-WAIT-1", "CLOSING"),
+                        self.small(9, "started"),
+                        self.change(9, "CLOSING", "CLOSED"))
+        self.assertEqual([s.state for s in life.stays][-2:],
+                         ["CLOSING", "TIME-WAIT"])
+        self.assertEqual(life.closed_first_by(), "both")
+
+    def test_passive(self) -> None:
+        states = watch(*self.path(0, *self.UP, "CLOSE-WAIT", "LAST-ACK",
+                                  "CLOSED"))
+        life, = states.lives()
+        self.assertEqual(states.ending(life).words(),
+                         "our FIN was acknowledged")
+        self.assertEqual(life.closed_first_by(), "peer")
+
+    def test_time_wait_without_room(self) -> None:
+        states = watch(*self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+                       self.small(9, "overflow"),
+                       self.change(9, "FIN-WAIT-2", "CLOSED"))
+        life, = states.lives()
+        self.assertTrue(life.is_over)
+        self.assertIn("no room", states.ending(life).words())
+
+    def test_how_time_wait_can_end(self) -> None:
+        for why, how, words in (
+                ("reset", "reset", "the peer sent a RST"),
+                ("new_syn", "closed", "a new SYN took its place"),
+                ("reused", "closed", "a connect() took its port"),
+                ("other", "closed", "the kernel does not say")):
+            with self.subTest(why):
+                self.setUp()
+                states = watch(
+                    *self.path(0, *self.UP, "FIN-WAIT-1", "CLOSING"),
+                    self.small(9, "started"), self.small_end(50, why))
+                ending = states.ending(next(states.lives()))
+                self.assertEqual((ending.how, ending.words()), (how, words))
+
+    def test_time_wait_that_should_be_over_is_not_sure(self) -> None:
+        states = watch(
+            *self.path(0, *self.UP, "FIN-WAIT-1", "CLOSING"),
+            self.small(0, "started", wait_us=60_000_000))
+        for after_s, unsure in ((59, 0), (66, 0), (90, 1)):
+            with self.subTest(after_s):
+                end_ns = self.scene.start_ns + after_s * SECOND
+                self.assertEqual(states.counts(end_ns),
+                                 ({"TIME_WAIT": 1}, unsure))
+        end_ns = self.scene.start_ns + 20 * SECOND
+        self.assertIn("40 s to go", "\n".join(as_text(states, end_ns)))
+
+    def test_data_for_a_small_sock(self) -> None:
+        states = watch(
+            *self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.small(3, "started", "FIN-WAIT-2", 60_000_000),
+            self.change(3, "FIN-WAIT-2", "CLOSED"),
+            self.small(4, "segment", "FIN-WAIT-2", seg_flags=ACK, seg_len=4),
+            self.event("reset_sent", 4, "FIN-WAIT-2", seg_flags=ACK, seg_len=4),
+            self.small_end(4, "other", "FIN-WAIT-2"))
+        ending = states.ending(next(states.lives()))
+        self.assertEqual(ending.words(),
+                         "we sent a RST: data came after we had closed")
+
+
+class Resets(Stage):
+    UP = ("CLOSED", "SYN-SENT", "ESTABLISHED")
+
+    def ending(self, *events: Event) -> str:
+        states = watch(*self.path(0, *self.UP), *events)
+        return states.ending(next(states.lives())).words()
+
+    def closed(self, at_ms: float, old: str = "ESTABLISHED", **values) -> Event:
+        return self.change(at_ms, old, "CLOSED", **values)
+
+    def test_received(self) -> None:
+        self.assertEqual(self.ending(
+            self.event("reset_received", 9, seg_flags=RST), self.closed(9),
+            self.event("error", 9, "CLOSED", sk_error=errno.ECONNRESET)),
+            "the peer sent a RST")
+
+    def test_received_after_the_peer_closed(self) -> None:
+        self.assertEqual(self.ending(
+            *self.path(5, "ESTABLISHED", "CLOSE-WAIT"),
+            self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST),
+            self.closed(9, "CLOSE-WAIT")),
+            "the peer sent a RST: it had closed, and more came from us (implied)")
+
+    def test_refused(self) -> None:
+        states = watch(
+            self.change(0, "CLOSED", "SYN-SENT"),
+            self.event("reset_received", 1, "SYN-SENT", seg_flags=RST | ACK),
+            self.closed(1, "SYN-SENT"))
+        self.assertEqual(states.ending(next(states.lives())).words(),
+                         "the peer sent a RST: nobody listens there (implied)")
+
+    def test_data_after_close_is_our_reset(self) -> None:
+        """The kernel tells of it as of a RST received."""
+        self.assertEqual(self.ending(
+            *self.path(5, "ESTABLISHED", "FIN-WAIT-1"),
+            self.event("reset_received", 9, "FIN-WAIT-1", seg_flags=ACK,
+                       seg_len=3),
+            self.closed(9, "FIN-WAIT-1"),
+            self.event("reset_sent", 9, "CLOSED", seg_flags=ACK, seg_len=3)),
+            "we sent a RST: data came after we had closed")
+
+    def test_what_the_order_gives_away(self) -> None:
+        def sent(state: str = "CLOSED") -> Event:
+            return self.event("reset_sent", 9, state)
+
+        def error(number: int) -> Event:
+            return self.event("error", 9, "CLOSED", sk_error=number)
+
+        for make, words in (
+                (lambda: [self.closed(8), sent()], "closed with unread data"),
+                (lambda: [self.closed(8), sent(), error(errno.ECONNRESET)],
+                 "SO_LINGER 0, or disconnected by its program"),
+                (lambda: [sent("ESTABLISHED"), error(errno.ETIMEDOUT),
+                          self.closed(9)], "no answer to keepalives"),
+                (lambda: [sent("ESTABLISHED"), self.closed(9),
+                          error(errno.ECONNABORTED)], "killed, as by ss -K")):
+            with self.subTest(words):
+                self.assertEqual(self.ending(*make()),
+                                 f"we sent a RST: {words} (implied)")
+
+    def test_what_the_kernel_says(self) -> None:
+        """From 6.10 on; its word goes before what could be worked out."""
+        schema = parse_schema(schema_source.schema_text(support.source(),
+                                                        REASONS))
+        for number, state, words in (
+                (5, "ESTABLISHED", "closed with unread data"),
+                (7, "ESTABLISHED", "TCP_SOMETHING_NEW"),
+                (6, "FIN-WAIT-2", "the peer's FIN did not come in time (implied)"),
+                (6, "ESTABLISHED",
+                 "SO_LINGER 0, or disconnected by its program (implied)")):
+            with self.subTest(number=number, state=state):
+                self.setUp()
+                states = watch(
+                    *self.path(0, "LISTEN", state), self.closed(8, state),
+                    self.event("reset_sent", 8, "CLOSED", reset_reason=number),
+                    schema=schema)
+                self.assertEqual(states.ending(next(states.lives())).words(),
+                                 f"we sent a RST: {words}")
+
+    def test_no_answer_to_the_syn(self) -> None:
+        states = watch(
+            self.change(0, "CLOSED", "SYN-SENT"),
+            self.event("retransmit", 1000, "SYN-SENT"),
+            self.event("retransmit", 3000, "SYN-SENT"),
+            self.event("error", 7000, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+            self.closed(7000, "SYN-SENT"))
+        self.assertEqual(states.ending(next(states.lives())).words(),
+                         "no answer to our 3 SYNs (ETIMEDOUT)")
+
+    def test_resets_of_no_connection_are_counted(self) -> None:
+        states = watch(self.event("reset_sent", 0, "CLOSED", cookie=0))
+        self.assertEqual((states.resets_without_connection,
+                          list(states.lives())), (1, []))
+
+    def test_an_error_long_ago_is_no_cause(self) -> None:
+        self.assertEqual(self.ending(
+            self.event("error", 5, sk_error=errno.EHOSTUNREACH),
+            *self.path(6, "ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED")),
+            "our FIN was acknowledged")
+
+    def test_a_reset_for_a_stray_segment_ends_nothing(self) -> None:
+        self.assertEqual(self.ending(
+            self.event("reset_sent", 5, seg_flags=ACK, seg_seq=4),
+            *self.path(6, "ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED")),
+            "our FIN was acknowledged")
+
+    def test_timeouts(self) -> None:
+        self.assertEqual(self.ending(
+            self.event("error", 9, sk_error=errno.ETIMEDOUT), self.closed(9)),
+            "no answer any more (ETIMEDOUT)")
+        self.setUp()
+        self.assertEqual(self.ending(self.closed(9, retransmits=4)),
+                         "after 4 timeouts in a row (implied)")
+
+
+class InPart(Stage):
+    def test_from_the_middle(self) -> None:
+        life = self.one(self.event("ack", 0, sock_flags=1),
+                        *self.path(5, "ESTABLISHED", "CLOSE-WAIT"))
+        self.assertEqual(self.stays(life), [("ESTABLISHED", None),
+                                            ("CLOSE-WAIT", None)])
+        self.assertEqual((life.opened_by, life.opening_seen, life.partly),
+                         ("peer", False, ["its beginning was not seen"]))
+
+    def test_lost_changes_are_told_not_guessed(self) -> None:
+        states = watch(
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+            self.scene.event("lost", 0, lost_events=40),
+            *self.path(500, "LAST-ACK", "CLOSED"))
+        life, = states.lives()
+        self.assertEqual(self.stays(life), [
+            ("SYN-SENT", 1000), ("ESTABLISHED", None), ("LAST-ACK", None),
+            ("CLOSED", None)])
+        self.assertEqual(life.stays[1].left_by, "its end was not seen")
+        self.assertEqual(states.gaps.lost_events, 40)
+
+    def test_a_loss_that_did_not_matter(self) -> None:
+        """A change that fits is whole, whatever was lost elsewhere."""
+        life = self.one(
+            self.change(0, "CLOSED", "SYN-SENT"),
+            self.scene.event("lost", 0, lost_events=40),
+            self.change(8, "SYN-SENT", "ESTABLISHED"))
+        self.assertEqual(self.stays(life)[0], ("SYN-SENT", 8000))
+        self.assertEqual(life.partly, [])
+
+    def test_a_loss_at_the_end_makes_the_rest_unsure(self) -> None:
+        states = watch(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+                       self.scene.event("lost", 0, lost_events=1))
+        self.assertEqual(states.counts(self.scene.start_ns),
+                         ({"ESTABLISHED": 1}, 1))
+        self.assertIn("may have ended unseen",
+                      "\n".join(as_text(states, None)))
+
+    def test_frozen_is_a_gap(self) -> None:
+        states = watch(
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+            self.event("mark", 5, "CLOSED", cookie=0, kinds_on=0, mark_cause=
+                       number_of("mark_cause", "frozen")))
+        self.assertEqual(states.counts(0)[1], 1)
+        self.assertIn("frozen", states.gaps.remarks()[0])
+
+    def test_an_unseen_small_sock_ends_nothing(self) -> None:
+        """FIN-WAIT-2 -> CLOSED of the full socket says little by itself."""
+        before = self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1",
+                           "FIN-WAIT-2", "CLOSED")
+        states = watch(*before)
+        life, = states.lives()
+        self.assertIsNone(states.took_us(life, life.stays[-2]))
+        self.assertIn("TIME-WAIT was not recorded",
+                      states.ending(life).words())
+        life = self.one(*before, self.small(90, "segment"),
+                        self.small_end(60_000, "timer"))
+        self.assertEqual(self.stays(life)[-3:], [
+            ("FIN-WAIT-2", None), ("TIME-WAIT", None), ("CLOSED", None)])
+
+    def test_only_the_fin_itself_dates_time_wait(self) -> None:
+        """A later segment shows that TIME-WAIT is there, not since when."""
+        def life(*rest: Event) -> Life:
+            return self.one(*self.path(
+                0, "CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1",
+                "FIN-WAIT-2"), self.small(3, "started", "FIN-WAIT-2"),
+                self.scene.event("lost", 0, lost_events=2), *rest)
+        late = life(self.small(700, "segment"), self.small(700, "timer_set"))
+        self.assertEqual(self.stays(late)[-2:], [("FIN-WAIT-2", None),
+                                                 ("TIME-WAIT", None)])
+        self.setUp()
+        first = life(self.small(500, "segment", "FIN-WAIT-2"),
+                     self.small(500, "timer_set"))
+        self.assertEqual(self.stays(first)[-2][1], 497_000)
+
+    def test_fin_wait_1_to_time_wait_lacks_a_step(self) -> None:
+        life = self.one(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED",
+                                   "FIN-WAIT-1"), self.small(9, "started"))
+        self.assertEqual(self.stays(life)[-2:], [("FIN-WAIT-1", None),
+                                                 ("TIME-WAIT", None)])
+        self.assertTrue(life.partly)
+
+    def test_a_state_seen_in_passing_after_a_gap(self) -> None:
+        life = self.one(
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+            self.scene.event("lost", 0, lost_events=1),
+            self.event("retransmit", 9, "FIN-WAIT-1"))
+        self.assertEqual(self.stays(life)[-2:], [("ESTABLISHED", None),
+                                                 ("FIN-WAIT-1", None)])
+
+
+class Tables(Stage):
+    def test_counts_are_netstats(self) -> None:
+        def at(cookie: int, *names: str) -> list[Event]:
+            return [self.change(n, old, new, cookie=cookie)
+                    for n, (old, new) in enumerate(zip(names, names[1:]))]
+
+        states = watch(
+            *at(1, "CLOSED", "LISTEN"),
+            self.event("request", 1, "SYN-RECEIVED", cookie=2),
+            self.event("request", 1, "SYN-RECEIVED", cookie=3),
+            *at(4, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT"),
+            *at(5, "CLOSED", "SYN-SENT", "CLOSED"))
+        counts, unsure = states.counts(self.scene.start_ns + SECOND)
+        self.assertEqual(counts, {"LISTEN": 1, "SYN_RECV": 2, "CLOSE_WAIT": 1})
+        self.assertEqual(unsure, 0)
+        text = counts_as_text(states, None)
+        self.assertRegex(text[2], r"^  SYN_RECV +2$")
+        self.assertIn("idle", text[-1] + text[-2])
+
+    def test_filter(self) -> None:
+        states = watch(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"))
+        for wanted, count in ((Filter(port=5000), 1), (Filter(port=500), 0),
+                              (Filter(cookie=5), 1), (Filter(cookie=6), 0)):
+            with self.subTest(wanted):
+                self.assertEqual(len(list(states.lives(wanted))), count)
+
+    def test_lines_fit(self) -> None:
+        states = watch(
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT"),
+            self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST),
+            self.change(9, "CLOSE-WAIT", "CLOSED"))
+        self.assertLess(max(map(len, as_text(states, None))), 101)
+
+    def test_nothing(self) -> None:
+        self.assertEqual(as_text(watch(), None), ["No connection was seen."])
+        self.assertEqual(as_json(watch(), None)["connections"], [])
+
+    def test_memory_does_not_grow_with_events(self) -> None:
+        acks = [self.event("ack", n) for n in range(300)]
+        life = self.one(*acks)
+        self.assertEqual(len(life.stays), 1)
+
+
+class Command(Stage):
+    """All three views of whole connections, as a person runs them."""
+
+    VIEWS = ("states", "losses", "windows")
+
+    @staticmethod
+    def run_it(*arguments: str,
+               stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([support.SCRIPTS / "renoscope", *arguments],
+                              input=stdin, timeout=60, capture_output=True,
+                              check=False)
+
+    def recording(self) -> bytes:
+        numbers = {"snd_isn": 7, "rcv_isn": 9}
+        return support.recording(
+            self.scene.pack("state", 0, old_state=TCP["CLOSED"],
+                            state=TCP["SYN-SENT"], local_port=0),
+            self.scene.pack("state", 36 * MS, old_state=TCP["SYN-SENT"],
+                            state=TCP["ESTABLISHED"], **numbers),
+            self.scene.pack("retransmit", 40 * MS, state=TCP["ESTABLISHED"],
+                            retransmit_segs=2, rcv_wnd=512, **numbers),
+            self.scene.pack("lost", serial=4, lost_events=3))
+
+    def test_text_and_json_from_standard_input(self) -> None:
+        words = {"states": b"36 ms", "losses": b"sk:5 ", "windows": b"512"}
+        for view in self.VIEWS:
+            with self.subTest(view):
+                done = self.run_it(view, "-", stdin=self.recording())
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.assertIn(words[view], done.stdout)
+                self.assertIn(b"3 events LOST", done.stdout)
+                done = self.run_it(view, "-", "--json", "--port", "5000",
+                                   stdin=self.recording())
+                content = json.loads(done.stdout)
+                self.assertEqual(content["lost_events"], 3)
+                self.assertEqual(content["connections"][0]["connection"], "sk:5")
+
+    def test_options(self) -> None:
+        for arguments, expected in (
+                (("states", "-", "--counts"), b"ESTABLISHED  1"),
+                (("states", "-", "--port", "1"), b"No connection was seen."),
+                (("losses", "-", "-v"), b"sk:5 "),
+                (("windows", "-", "--connection", "6"), b"No window was seen.")):
+            with self.subTest(arguments):
+                done = self.run_it(*arguments, stdin=self.recording())
+                self.assertIn(expected, done.stdout)
+        done = self.run_it("states", "-", "--counts", "--json",
+                           stdin=self.recording())
+        content = json.loads(done.stdout)
+        self.assertEqual(content["counts"], {"ESTABLISHED": 1})
+        self.assertNotIn("connections", content)
+
+    def test_cut_off_is_shown_and_told(self) -> None:
+        for view in self.VIEWS:
+            with self.subTest(view):
+                done = self.run_it(view, "-", stdin=self.recording()[:-30])
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+
+    def test_empty(self) -> None:
+        for view in self.VIEWS:
+            with self.subTest(view):
+                done = self.run_it(view, "-", stdin=support.recording())
+                self.assertEqual(done.returncode, 0)
+                self.assertRegex(done.stdout, b"^No .* seen\\.\n")
+
+    def test_what_was_not_recorded_is_said(self) -> None:
+        """`Nothing was sent again` would be a lie without it."""
+        for parameters, words in (
+                ({"events": "state,ack"}, b"not recorded here"),
+                ({"filter": "port=80"}, b"filter 'port=80'")):
+            with self.subTest(parameters):
+                done = self.run_it("losses", "-", stdin=support.recording(
+                    parameters=parameters))
+                self.assertIn(words, done.stdout)
+        done = self.run_it("losses", "-", stdin=support.recording(parameters={
+            "events": ",".join(support.schema().kind_meanings),
+            "filter": "none"}))
+        self.assertNotIn(b"note:", done.stdout)
+
+    def test_help(self) -> None:
+        for view in self.VIEWS:
+            with self.subTest(view):
+                text = self.run_it(view, "--help").stdout.decode()
+                self.assertIn(f"example:\n  renoscope {view}", text)
+                self.assertLess(max(map(len, text.splitlines())), 81)
+
+
+if __name__ == "__main__":
+    unittest.main()
