@@ -23,6 +23,7 @@
 #include "event_recorder.h"
 #include "event_sources.h"
 #include "gap_probes.h"
+#include "segment_hooks.h"
 #include "tracepoint_probes.h"
 
 #define BIT_OF(kind)	BIT_ULL(EVENT_KIND_##kind)
@@ -50,6 +51,7 @@ static void apply_wanted(void)
 	event_recorder_keep_kinds(kinds & event_recorder_kinds());
 	tracepoint_probes_apply(kinds);
 	gap_probes_apply(kinds);
+	segment_hooks_apply(kinds);
 	event_recorder_keep_kinds(kinds);
 }
 
@@ -233,5 +235,6 @@ void event_sources_show(struct seq_file *file)
 	mutex_lock(&sources_lock);
 	tracepoint_probes_show(file);
 	gap_probes_show(file);
+	segment_hooks_show(file);
 	mutex_unlock(&sources_lock);
 }
