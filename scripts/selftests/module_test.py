@@ -65,6 +65,9 @@ def test_events_can_change_while_loaded() -> None:
     """Writing `events` attaches and detaches; a bad word changes nothing"""
     events = PARAMETERS / "events"
     with Recorder():
+        by_default = {status for place, status in recorder.sources().items()
+                      if not place.startswith("netfilter:")}
+        assert by_default == {"attached"}, recorder.sources()
         assert "segment" not in events.read_text()
         events.write_text("all")
         assert set(recorder.sources().values()) == {"attached"}
