@@ -36,6 +36,7 @@
 #include <linux/uaccess.h>
 
 #include "debugfs_files.h"
+#include "event_controls.h"
 #include "event_recorder.h"
 #include "event_sources.h"
 #include "event_text.h"
@@ -315,6 +316,7 @@ static int stats_show(struct seq_file *file, void *unused)
 		seq_printf(file, "cpu %u written %llu oldest %llu unwritten %llu\n",
 			   cpu, stats.written, stats.oldest, stats.unwritten);
 	}
+	event_controls_show(file);
 	event_sources_show(file);
 	return 0;
 }

@@ -78,6 +78,18 @@ static u64 cookie_of(const struct sock *sk)
 	return (u64)halves[1] << 32 | halves[0];
 }
 
+/**
+ * event_capture_cookie - a connection's id
+ * @sk: a TCP socket of any sort, but no listener's child that was just cloned
+ *
+ * Context: any in which @sk cannot be freed.
+ * Return: its cookie, made now if there was none.
+ */
+u64 event_capture_cookie(const struct sock *sk)
+{
+	return cookie_of(sk);
+}
+
 /* What every kind of sock has in its struct sock_common. */
 static void capture_common(struct tcp_event *event, const struct sock *sk)
 {

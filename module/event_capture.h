@@ -11,6 +11,7 @@ struct request_sock;
 struct sk_buff;
 struct sock;
 
+u64 event_capture_cookie(const struct sock *sk);
 void event_capture_sock(struct tcp_event *event, const struct sock *sk);
 void event_capture_newborn(struct tcp_event *event, const struct sock *sk);
 void event_capture_request(struct tcp_event *event, const struct sock *listener,

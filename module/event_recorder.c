@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Between the probes, which know TCP, and the ring, which does not: a probe
- * begins an event of a kind, fills it, and ends it.
+ * begins an event of a kind, fills it, and ends it. event_begin_sock() and
+ * event_begin_like() are where an event is asked for; whoever is not wanted is
+ * told so there, before anything is built.
+ *
+ * What is recorded can be changed at any time: the kinds here, all else in
+ * event_controls.c. Each change is written into the ring as an event of its own,
+ * a mark, so that a recording tells by itself what was not asked for. A mark
+ * stands before the first event that is missing for its sake and behind the last:
+ * before a change that takes something away, behind one that brings it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,6 +21,7 @@
 #include <linux/stddef.h>
 #include <linux/string.h>
 
+#include "event_gate.h"
 #include "event_recorder.h"
 #include "kernel_compat.h"
 
@@ -96,17 +105,47 @@ struct event_ring *event_recorder_ring(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
 
+static void write_mark(enum event_mark_cause cause, u64 kinds)
+{
+	struct tcp_event *event = event_begin(EVENT_KIND_mark);
+
+	if (!event)
+		return;
+	event->kinds_on = kinds;
+	event->mark_cause = cause;
+	event_end(event);
+}
+
+/**
+ * event_recorder_mark - write down that something else is recorded from now on
+ * @cause: what was changed
+ *
+ * Context: any, between init and exit.
+ */
+void event_recorder_mark(enum event_mark_cause cause)
+{
+	write_mark(cause, event_recorder_kinds());
+}
+
 /**
  * event_recorder_keep_kinds - say which kinds are recorded from now on
  * @kinds: the bit of a kind is its number
  *
- * A probe that has begun its event already will end it.
+ * A probe that has begun its event already will end it. A change is marked.
  *
- * Context: any; one caller at a time.
+ * Context: any, between init and exit; one caller at a time.
  */
 void event_recorder_keep_kinds(u64 kinds)
 {
+	u64 before = event_recorder_kinds();
+
+	if (kinds == before)
+		return;
+	if (before & ~kinds)
+		write_mark(EVENT_mark_cause_events, kinds);
 	WRITE_ONCE(kept_kinds, kinds);
+	if (!(before & ~kinds))
+		write_mark(EVENT_mark_cause_events, kinds);
 }
 
 /**
@@ -130,7 +169,8 @@ u64 event_recorder_kinds(void)
  */
 struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
 {
-	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+	if (!(event_recorder_kinds() & BIT_ULL(kind)) ||
+	    !event_gate_admits_sock(kind, sk))
 		return NULL;
 	return event_begin(kind);
 }
@@ -148,7 +188,8 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 {
 	struct tcp_event *event;
 
-	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+	if (!(event_recorder_kinds() & BIT_ULL(kind)) ||
+	    !event_gate_admits_event(kind, seen))
 		return NULL;
 	event = event_begin(kind);
 	if (!event)
@@ -199,6 +240,10 @@ EXPORT_SYMBOL_IF_KUNIT(event_begin);
  */
 void event_end(struct tcp_event *event)
 {
+	bool freezes = event_gate_freezes(event);
+
 	event_ring_publish(recorder_ring, (struct ring_record *)event);
+	if (unlikely(freezes))
+		event_recorder_mark(EVENT_mark_cause_frozen);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_end);

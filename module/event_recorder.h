@@ -20,5 +20,6 @@ struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk);
 struct tcp_event *event_begin_like(enum event_kind kind,
 				   const struct tcp_event *seen);
 void event_end(struct tcp_event *event);
+void event_recorder_mark(enum event_mark_cause cause);
 
 #endif /* RENOSCOPE_EVENT_RECORDER_H */

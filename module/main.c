@@ -16,6 +16,7 @@
 #include <linux/module.h>
 
 #include "debugfs_files.h"
+#include "event_controls.h"
 #include "event_recorder.h"
 #include "event_sources.h"
 #include "reno_congestion.h"
@@ -27,6 +28,9 @@ static int __init renoscope_init(void)
 	err = event_recorder_init();
 	if (err)
 		goto err_recorder;
+	err = event_controls_init();
+	if (err)
+		goto err_controls;
 	err = debugfs_files_init();
 	if (err)
 		goto err_debugfs;
@@ -44,6 +48,8 @@ err_congestion:
 err_sources:
 	debugfs_files_exit();
 err_debugfs:
+	event_controls_exit();
+err_controls:
 	event_recorder_exit();
 err_recorder:
 	return err;
@@ -54,6 +60,7 @@ static void __exit renoscope_exit(void)
 	reno_congestion_exit();
 	event_sources_exit();
 	debugfs_files_exit();
+	event_controls_exit();
 	event_recorder_exit();
 }
 

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which events are let into the ring: filter, sampling and freeze together.
+ *
+ * The gate is asked before anything of an event is built. As long as nothing is
+ * set it is not there at all: a static branch goes past it.
+ *
+ * The rules are made once, when a parameter is written, and published by RCU.
+ * Probes of all sorts read them: in softirq and process context, from tracepoints
+ * and from kprobes. They are short and hold rcu_read_lock(), so whoever publishes
+ * waits for a grace period and then frees the old ones.
+ *
+ * Sampling by flows goes by a hash of the connection's id, which a request, its
+ * child and its TIME-WAIT remains have in common: a connection is kept from its
+ * request to its end or not at all. What has no id, or no id of its own, is
+ * always kept, as it may belong to a connection that is kept:
+ *
+ *  - segments for which there is no socket yet or no more: syn, refused,
+ *    cookie_checked, bad_checksum, and a RST without a socket;
+ *  - everything of listeners, which includes the first event of a listener's child,
+ *    as it still wears the listener's id.
+ *
+ * A request that is only written into a SYN cookie gets an id for the moment, so
+ * one in N of such SYN-ACKs is kept.
+ *
+ * Sampling of ack events drops the uneventful ones alone: those that reach an
+ * ESTABLISHED connection in the congestion state Open, where one is much like the
+ * next. Each CPU keeps the first of every N. Handshakes, closes and all that
+ * happens between the first sign of a loss and the end of the recovery is kept.
+ */
+#include <linux/jhash.h>
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/tcp.h>
+#include <net/inet_connection_sock.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "event_capture.h"
+#include "event_gate.h"
+#include "kernel_compat.h"
+
+/* Always the same, so that the same ids are chosen. */
+#define FLOW_SEED	0x52454e4f
+
+DEFINE_STATIC_KEY_FALSE(event_gate_guarded);
+
+static DEFINE_MUTEX(gate_lock);		/* whoever changes any of these */
+static struct gate_rules __rcu *gate_rules;
+static struct event_freeze gate_freeze = EVENT_FREEZE_INIT;
+
+/**
+ * struct gate_cpu - one CPU's part
+ * @counts: events by what became of them
+ * @acks_to_drop: plain ack events before the next that is kept
+ */
+struct gate_cpu {
+	u64 counts[GATE_VERDICTS];
+	u32 acks_to_drop;
+};
+
+static DEFINE_PER_CPU(struct gate_cpu, gate_cpus);
+
+/* ---- sampling --------------------------------------------------------- */
+
+static bool keeps_cookie(u32 one_in, u64 cookie)
+{
+	u32 hash = jhash_2words(lower_32_bits(cookie), upper_32_bits(cookie),
+				FLOW_SEED);
+
+	return !reciprocal_scale(hash, one_in);
+}
+
+/**
+ * gate_keeps_flow - is this one of the connections that are kept?
+ * @one_in: one connection in so many is, at least 1
+ * @sk: a socket of any sort, NULL if there is none
+ *
+ * Context: inside a probe.
+ * Return: yes or no, the same for all that a connection consists of.
+ */
+bool gate_keeps_flow(u32 one_in, const struct sock *sk)
+{
+	if (one_in == 1 || !sk || READ_ONCE(sk->sk_state) == TCP_LISTEN)
+		return true;
+	return keeps_cookie(one_in, event_capture_cookie(sk));
+}
+EXPORT_SYMBOL_IF_KUNIT(gate_keeps_flow);
+
+static bool is_plain_ack(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_state) == TCP_ESTABLISHED &&
+	       inet_csk(sk)->icsk_ca_state == TCP_CA_Open;
+}
+
+/**
+ * gate_keeps_ack - is this ack event to be kept?
+ * @one_in: one plain one in so many is, at least 1
+ * @sk: the full socket
+ *
+ * Context: inside a probe, on one CPU.
+ * Return: yes or no.
+ */
+bool gate_keeps_ack(u32 one_in, const struct sock *sk)
+{
+	if (one_in == 1 || !is_plain_ack(sk))
+		return true;
+	/* N may have become smaller in between. */
+	if (this_cpu_read(gate_cpus.acks_to_drop) - 1 < one_in - 1) {
+		this_cpu_dec(gate_cpus.acks_to_drop);
+		return false;
+	}
+	this_cpu_write(gate_cpus.acks_to_drop, one_in - 1);
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(gate_keeps_ack);
+
+/* ---- the questions ---------------------------------------------------- */
+
+static bool let_in(enum gate_verdict verdict)
+{
+	this_cpu_inc(gate_cpus.counts[verdict]);
+	return verdict == GATE_LET_IN;
+}
+
+static enum gate_verdict place_left(void)
+{
+	return event_freeze_admits(&gate_freeze) ? GATE_LET_IN : GATE_FROZEN;
+}
+
+static bool filter_wants_sock(const struct event_filter *filter,
+			      const struct sock *sk)
+{
+	struct filter_subject subject;
+
+	if (!filter->count)
+		return true;
+	if (!sk)
+		return false;
+	filter_subject_of_sock(&subject, sk);
+	return event_filter_matches(filter, &subject);
+}
+
+static enum gate_verdict verdict_on_sock(const struct gate_rules *rules,
+					 enum event_kind kind,
+					 const struct sock *sk)
+{
+	if (event_freeze_is_frozen(&gate_freeze))
+		return GATE_FROZEN;
+	if (!rules)
+		return place_left();
+	if (!filter_wants_sock(&rules->filter, sk))
+		return GATE_FILTERED;
+	if (!gate_keeps_flow(rules->flow_sample, sk))
+		return GATE_SAMPLED;
+	if (kind == EVENT_KIND_ack && !gate_keeps_ack(rules->ack_sample, sk))
+		return GATE_SAMPLED;
+	return place_left();
+}
+
+/**
+ * event_gate_asks_sock - may an event of this socket be recorded?
+ * @kind: its kind
+ * @sk: its socket of any sort, NULL if there is none
+ *
+ * Context: inside a probe; for event_gate_admits_sock() alone.
+ * Return: yes or no.
+ */
+bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk)
+{
+	enum gate_verdict verdict;
+
+	rcu_read_lock();
+	verdict = verdict_on_sock(rcu_dereference(gate_rules), kind, sk);
+	rcu_read_unlock();
+	return let_in(verdict);
+}
+
+static bool filter_wants_event(const struct event_filter *filter,
+			       const struct tcp_event *seen)
+{
+	struct filter_subject subject;
+
+	if (!filter->count)
+		return true;
+	filter_subject_of_event(&subject, seen);
+	return event_filter_matches(filter, &subject);
+}
+
+static enum gate_verdict verdict_on_event(const struct gate_rules *rules,
+					  const struct tcp_event *seen)
+{
+	if (event_freeze_is_frozen(&gate_freeze))
+		return GATE_FROZEN;
+	if (!rules)
+		return place_left();
+	if (!filter_wants_event(&rules->filter, seen))
+		return GATE_FILTERED;
+	if (rules->flow_sample > 1 && seen->cookie &&
+	    !keeps_cookie(rules->flow_sample, seen->cookie))
+		return GATE_SAMPLED;
+	return place_left();
+}
+
+/**
+ * event_gate_asks_event - may an event of this segment be recorded?
+ * @kind: its kind
+ * @seen: a record with the ends of the segment
+ *
+ * Context: inside a probe; for event_gate_admits_event() alone.
+ * Return: yes or no.
+ */
+bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
+{
+	enum gate_verdict verdict;
+
+	rcu_read_lock();
+	verdict = verdict_on_event(rcu_dereference(gate_rules), seen);
+	rcu_read_unlock();
+	return let_in(verdict);
+}
+
+/**
+ * event_gate_looks_back - does recording stop behind this event?
+ * @event: an event that was let in, complete
+ *
+ * Context: inside a probe; for event_gate_freezes() alone.
+ * Return: true once for each freeze.
+ */
+bool event_gate_looks_back(const struct tcp_event *event)
+{
+	const struct gate_rules *rules;
+
+	rcu_read_lock();
+	rules = rcu_dereference(gate_rules);
+	if (rules && freeze_trigger_fires(&rules->trigger, event))
+		event_freeze_start(&gate_freeze, rules->freeze_after);
+	rcu_read_unlock();
+	return event_freeze_tell(&gate_freeze);
+}
+
+/* ---- the rules -------------------------------------------------------- */
+
+static bool rules_ask_for_something(const struct gate_rules *rules)
+{
+	return rules->filter.count || rules->trigger.kinds ||
+	       rules->flow_sample > 1 || rules->ack_sample > 1;
+}
+
+/* A guard is needed while there are rules, and until it is thawed. */
+static void guard_or_not(void)
+{
+	lockdep_assert_held(&gate_lock);
+	if (rcu_access_pointer(gate_rules) ||
+	    atomic_read(&gate_freeze.left) != FREEZE_WATCHING)
+		static_branch_enable(&event_gate_guarded);
+	else
+		static_branch_disable(&event_gate_guarded);
+}
+
+/**
+ * event_gate_set_rules - go by these rules from now on
+ * @rules: the caller's own, copied; NULL, or none set in it, for no rules
+ *
+ * Context: process context, sleeps until no probe goes by the old ones.
+ * Return: 0, or -ENOMEM and nothing changed.
+ */
+int event_gate_set_rules(const struct gate_rules *rules)
+{
+	struct gate_rules *new = NULL, *old;
+
+	if (rules && rules_ask_for_something(rules)) {
+		new = kmemdup(rules, sizeof(*rules), GFP_KERNEL);
+		if (!new)
+			return -ENOMEM;
+	}
+	mutex_lock(&gate_lock);
+	old = rcu_replace_pointer(gate_rules, new,
+				  lockdep_is_held(&gate_lock));
+	/* No trigger of the old rules fires after this. */
+	synchronize_rcu();
+	guard_or_not();
+	mutex_unlock(&gate_lock);
+	kfree(old);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_set_rules);
+
+/**
+ * event_gate_freeze - stop recording now
+ *
+ * Context: process context, may sleep.
+ * Return: false if it had stopped already.
+ */
+bool event_gate_freeze(void)
+{
+	bool changed;
+
+	mutex_lock(&gate_lock);
+	changed = event_freeze_now(&gate_freeze);
+	guard_or_not();
+	mutex_unlock(&gate_lock);
+	return changed;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_freeze);
+
+/**
+ * event_gate_thaw - record again
+ *
+ * Context: process context, may sleep.
+ * Return: false if recording had not stopped.
+ */
+bool event_gate_thaw(void)
+{
+	bool changed;
+
+	mutex_lock(&gate_lock);
+	changed = event_freeze_thaw(&gate_freeze);
+	guard_or_not();
+	mutex_unlock(&gate_lock);
+	return changed;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_thaw);
+
+/**
+ * event_gate_is_frozen - has recording stopped?
+ *
+ * Context: any.
+ * Return: yes or no.
+ */
+bool event_gate_is_frozen(void)
+{
+	return event_freeze_is_frozen(&gate_freeze);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_is_frozen);
+
+/**
+ * event_gate_count - how many events the gate let in or turned away
+ * @verdict: which
+ *
+ * Only those that came while there was something to ask are counted.
+ *
+ * Context: any.
+ * Return: their number since the module was loaded, on all CPUs.
+ */
+u64 event_gate_count(enum gate_verdict verdict)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(gate_cpus, cpu).counts[verdict]);
+	return sum;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_count);
