@@ -174,6 +174,7 @@ struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
 		return NULL;
 	return event_begin(kind);
 }
+EXPORT_SYMBOL_IF_KUNIT(event_begin_sock);
 
 /**
  * event_begin_like - begin an event of a segment that was captured before
@@ -208,6 +209,7 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 	event->seg_flags = seen->seg_flags;
 	return event;
 }
+EXPORT_SYMBOL_IF_KUNIT(event_begin_like);
 
 /**
  * event_begin - begin an event on this CPU

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which events are let into the ring: sampling, freeze, and the gate as a whole.
+ *
+ * The last part goes through the recorder itself, whose ring nobody else writes
+ * to here: what event_begin_sock() gives is what a probe would get.
+ */
+#include <kunit/test.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/tcp.h>
+#include <net/inet_timewait_sock.h>
+#include <net/net_namespace.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "event_gate.h"
+#include "event_recorder.h"
+
+/* ---- what stops recording ------------------------------------------------ */
+
+#define KIND(name)	BIT_ULL(EVENT_KIND_##name)
+
+struct trigger_case {
+	const char *text;
+	const char *printed;
+	u64 kinds;
+	u32 timeouts;
+};
+
+static const struct trigger_case trigger_cases[] = {
+	{ "", "none", 0, 0 },
+	{ "\n", "none", 0, 0 },
+	{ " none\n", "none", 0, 0 },
+	{ "reset_sent", "reset_sent", KIND(reset_sent), 0 },
+	{ "reset_sent,reset_received\n", "reset_sent,reset_received",
+	  KIND(reset_sent) | KIND(reset_received), 0 },
+	{ "error refused", "refused,error", KIND(error) | KIND(refused), 0 },
+	{ "zero_window,zero_window", "zero_window", KIND(zero_window), 0 },
+	{ "rto", "rto", KIND(rto), 1 },
+	{ "rto=1", "rto", KIND(rto), 1 },
+	{ "rto=3,error", "rto=3,error", KIND(rto) | KIND(error), 3 },
+	{ "rto=255", "rto=255", KIND(rto), 255 },
+};
+
+static void describe_trigger(const struct trigger_case *trigger, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "'%*pE'",
+		 (int)strlen(trigger->text), trigger->text);
+}
+
+KUNIT_ARRAY_PARAM(trigger, trigger_cases, describe_trigger);
+
+static void good_trigger_is_read(struct kunit *test)
+{
+	const struct trigger_case *good = test->param_value;
+	struct word_complaint complaint;
+	struct freeze_trigger trigger;
+	char printed[100];
+
+	KUNIT_ASSERT_EQ(test, 0, freeze_trigger_parse(&trigger, good->text,
+						      &complaint));
+	KUNIT_EXPECT_EQ(test, trigger.kinds, good->kinds);
+	KUNIT_EXPECT_EQ(test, trigger.timeouts, good->timeouts);
+	freeze_trigger_print(&trigger, printed, sizeof(printed));
+	KUNIT_EXPECT_STREQ(test, printed, good->printed);
+}
+
+struct bad_trigger_case {
+	const char *text;
+	const char *word;
+};
+
+static const struct bad_trigger_case bad_trigger_cases[] = {
+	{ "reset", "reset" },
+	{ "reset_sent,nonsense", "nonsense" },
+	{ "lost", "lost" },
+	{ "mark", "mark" },
+	{ "all", "all" },
+	{ "none,error", "none" },
+	{ "error none", "none" },
+	{ "nonerror", "nonerror" },
+	{ "rto=", "rto=" },
+	{ "rto=0", "rto=0" },
+	{ "rto=256", "rto=256" },
+	{ "rto=4294967297", "rto=4294967297" },
+	{ "rto=-1", "rto=-1" },
+	{ "rto=3x", "rto=3x" },
+	{ "error=3", "error=3" },
+	{ "ERROR", "ERROR" },
+};
+
+static void describe_bad_trigger(const struct bad_trigger_case *bad, char *name)
+{
+	strscpy(name, bad->text, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(bad_trigger, bad_trigger_cases, describe_bad_trigger);
+
+static void bad_trigger_is_refused_by_its_word(struct kunit *test)
+{
+	const struct bad_trigger_case *bad = test->param_value;
+	struct word_complaint complaint = {};
+	struct freeze_trigger trigger;
+
+	KUNIT_ASSERT_EQ(test, -EINVAL,
+			freeze_trigger_parse(&trigger, bad->text, &complaint));
+	KUNIT_EXPECT_EQ(test, complaint.length, strlen(bad->word));
+	KUNIT_EXPECT_MEMEQ(test, complaint.word, bad->word, strlen(bad->word));
+}
+
+static bool fires(struct kunit *test, const char *text, enum event_kind kind,
+		  u8 retransmits)
+{
+	struct tcp_event event = { .kind = kind, .retransmits = retransmits };
+	struct word_complaint complaint;
+	struct freeze_trigger trigger;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			freeze_trigger_parse(&trigger, text, &complaint));
+	return freeze_trigger_fires(&trigger, &event);
+}
+
+static void trigger_fires_for_its_kinds(struct kunit *test)
+{
+	unsigned int kind;
+
+	for (kind = 1; kind < EVENT_KIND_END; kind++) {
+		KUNIT_EXPECT_FALSE(test, fires(test, "none", kind, 5));
+		KUNIT_EXPECT_EQ(test, fires(test, "error,refused", kind, 5),
+				kind == EVENT_KIND_error ||
+				kind == EVENT_KIND_refused);
+	}
+}
+
+/* An rto event counts the timeouts before it. */
+static void trigger_counts_timeouts(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, fires(test, "rto", EVENT_KIND_rto, 0));
+	KUNIT_EXPECT_FALSE(test, fires(test, "rto=3", EVENT_KIND_rto, 0));
+	KUNIT_EXPECT_FALSE(test, fires(test, "rto=3", EVENT_KIND_rto, 1));
+	KUNIT_EXPECT_TRUE(test, fires(test, "rto=3", EVENT_KIND_rto, 2));
+	KUNIT_EXPECT_TRUE(test, fires(test, "rto=3", EVENT_KIND_rto, 3));
+	KUNIT_EXPECT_TRUE(test, fires(test, "rto=255", EVENT_KIND_rto, 255));
+	KUNIT_EXPECT_TRUE(test, fires(test, "rto=3,error", EVENT_KIND_error, 0));
+	KUNIT_EXPECT_FALSE(test, fires(test, "rto=3", EVENT_KIND_ack, 9));
+}
+
+/* ---- how far it is ------------------------------------------------------- */
+
+static unsigned int admitted_of(struct event_freeze *freeze, unsigned int events)
+{
+	unsigned int admitted = 0;
+
+	while (events--)
+		admitted += event_freeze_admits(freeze);
+	return admitted;
+}
+
+static void nothing_stops_without_a_trigger(struct kunit *test)
+{
+	struct event_freeze freeze = EVENT_FREEZE_INIT;
+
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 1000), 1000);
+	KUNIT_EXPECT_FALSE(test, event_freeze_is_frozen(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
+}
+
+static const unsigned int afters[] = { 0, 1, 2, 100 };
+
+static void describe_after(const unsigned int *after, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%u", *after);
+}
+
+KUNIT_ARRAY_PARAM(after, afters, describe_after);
+
+static void so_many_events_follow_a_trigger(struct kunit *test)
+{
+	unsigned int after = *(const unsigned int *)test->param_value;
+	struct event_freeze freeze = EVENT_FREEZE_INIT;
+
+	event_freeze_start(&freeze, after);
+	KUNIT_EXPECT_EQ(test, event_freeze_is_frozen(&freeze), !after);
+	if (after > 1) {
+		KUNIT_EXPECT_TRUE(test, event_freeze_admits(&freeze));
+		KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
+		/* A second trigger on the way does not begin anew. */
+		event_freeze_start(&freeze, after);
+		after--;
+	}
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, after + 50), after);
+	KUNIT_EXPECT_TRUE(test, event_freeze_is_frozen(&freeze));
+	event_freeze_start(&freeze, 5);
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 50), 0);
+	KUNIT_EXPECT_TRUE(test, event_freeze_tell(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
+}
+
+static void thaw_watches_again(struct kunit *test)
+{
+	struct event_freeze freeze = EVENT_FREEZE_INIT;
+
+	KUNIT_EXPECT_FALSE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_TRUE(test, event_freeze_now(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_now(&freeze));
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 0);
+	/* Whoever stopped it by hand says so. */
+	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
+	KUNIT_EXPECT_TRUE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 10);
+	event_freeze_start(&freeze, 3);
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 3);
+	KUNIT_EXPECT_TRUE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
+}
+
+static void thaw_calls_off_what_has_begun(struct kunit *test)
+{
+	struct event_freeze freeze = EVENT_FREEZE_INIT;
+
+	event_freeze_start(&freeze, 3);
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 2), 2);
+	KUNIT_EXPECT_FALSE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 100), 100);
+}
+
+/* ---- sampling ------------------------------------------------------------ */
+
+static struct sock *new_sock_of_size(struct kunit *test, size_t bytes, u8 state)
+{
+	struct sock *sk = kunit_kzalloc(test, bytes, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, sk);
+	sock_net_set(sk, &init_net);
+	sk->sk_family = AF_INET;
+	sk->sk_state = state;
+	return sk;
+}
+
+static struct sock *new_full(struct kunit *test, u8 state)
+{
+	return new_sock_of_size(test, sizeof(struct tcp_sock), state);
+}
+
+#define FLOWS	20000
+
+/* Ids as the kernel gives them, one after the other, and in steps. */
+static unsigned int kept_of(struct kunit *test, u32 one_in, u64 first, u64 step)
+{
+	struct sock *full = new_full(test, TCP_ESTABLISHED);
+	struct sock *request =
+		new_sock_of_size(test, sizeof(struct tcp_request_sock),
+				 TCP_NEW_SYN_RECV);
+	struct sock *timewait =
+		new_sock_of_size(test, sizeof(struct tcp_timewait_sock),
+				 TCP_TIME_WAIT);
+	unsigned int kept = 0, torn = 0, i;
+
+	for (i = 0; i < FLOWS; i++, first += step) {
+		bool keeps;
+
+		atomic64_set(&full->sk_cookie, first);
+		atomic64_set(&request->sk_cookie, first);
+		atomic64_set(&timewait->sk_cookie, first);
+		keeps = gate_keeps_flow(one_in, full);
+		torn += keeps != gate_keeps_flow(one_in, request);
+		torn += keeps != gate_keeps_flow(one_in, timewait);
+		kept += keeps;
+	}
+	KUNIT_EXPECT_EQ(test, torn, 0);
+	return kept;
+}
+
+struct share_case {
+	u32 one_in;
+	u64 first;
+	u64 step;
+};
+
+static const struct share_case share_cases[] = {
+	{ 2, 1, 1 }, { 2, 1, 2 }, { 2, 4096, 4096 }, { 3, 1, 1 },
+	{ 10, 1, 1 }, { 10, 1, 10 }, { 10, 1ULL << 40, 1ULL << 32 },
+	{ 10, 7, 89 }, { 64, 1, 1 }, { 64, 1, 64 }, { 100, 1, 3 },
+};
+
+static void describe_share(const struct share_case *share, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "1 in %u, ids %llx + %llx n",
+		 share->one_in, share->first, share->step);
+}
+
+KUNIT_ARRAY_PARAM(share, share_cases, describe_share);
+
+/* Within a fifth of 1/N, of 20000: five standard deviations and more. */
+static void one_flow_in_n_is_kept_whole(struct kunit *test)
+{
+	const struct share_case *share = test->param_value;
+	unsigned int due = FLOWS / share->one_in;
+	unsigned int kept = kept_of(test, share->one_in, share->first,
+				    share->step);
+	/* sqrt(due) by its square: (kept - due)^2 < 25 due */
+	int off = (int)kept - (int)due;
+
+	KUNIT_EXPECT_LT(test, off * off, 25 * (int)due);
+}
+
+static void all_flows_are_kept_by_one(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, kept_of(test, 1, 1, 1), FLOWS);
+}
+
+static void flow_without_an_id_gets_one(struct kunit *test)
+{
+	struct sock *sk = new_full(test, TCP_SYN_SENT);
+	bool keeps = gate_keeps_flow(2, sk);
+
+	KUNIT_EXPECT_NE(test, atomic64_read(&sk->sk_cookie), 0);
+	KUNIT_EXPECT_EQ(test, keeps, gate_keeps_flow(2, sk));
+}
+
+/* Its events may be of any connection; a newborn must not be given an id. */
+static void listeners_and_nobody_are_kept(struct kunit *test)
+{
+	struct sock *sk = new_full(test, TCP_LISTEN);
+	u64 cookie;
+
+	KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, NULL));
+	KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, sk));
+	KUNIT_EXPECT_EQ(test, atomic64_read(&sk->sk_cookie), 0);
+	for (cookie = 1; cookie < 1000; cookie++) {
+		atomic64_set(&sk->sk_cookie, cookie);
+		KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, sk));
+	}
+}
+
+static void stay_on_this_cpu(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, 0,
+			set_cpus_allowed_ptr(current,
+					     cpumask_of(raw_smp_processor_id())));
+}
+
+static unsigned int acks_kept(struct sock *sk, u32 one_in, unsigned int acks)
+{
+	unsigned int kept = 0;
+
+	while (acks--)
+		kept += gate_keeps_ack(one_in, sk);
+	return kept;
+}
+
+static void one_plain_ack_in_n_is_kept(struct kunit *test)
+{
+	struct sock *sk = new_full(test, TCP_ESTABLISHED);
+
+	stay_on_this_cpu(test);
+	KUNIT_EXPECT_EQ(test, acks_kept(sk, 1, 100), 100);
+	KUNIT_EXPECT_EQ(test, acks_kept(sk, 10, 1000), 100);
+	/* From a large N to a smaller one at once. */
+	acks_kept(sk, 1000000000, 2);
+	KUNIT_EXPECT_EQ(test, acks_kept(sk, 4, 400), 100);
+}
+
+static void eventful_acks_are_all_kept(struct kunit *test)
+{
+	struct sock *sk = new_full(test, TCP_ESTABLISHED);
+	unsigned int ca_state, state;
+
+	stay_on_this_cpu(test);
+	for (ca_state = TCP_CA_Disorder; ca_state <= TCP_CA_Loss; ca_state++) {
+		inet_csk(sk)->icsk_ca_state = ca_state;
+		KUNIT_EXPECT_EQ(test, acks_kept(sk, 1000, 50), 50);
+	}
+	inet_csk(sk)->icsk_ca_state = TCP_CA_Open;
+	for (state = TCP_SYN_SENT; state <= TCP_CLOSING; state++) {
+		sk->sk_state = state;
+		KUNIT_EXPECT_EQ(test, acks_kept(sk, 1000, 50), 50);
+	}
+}
+
+/* ---- the gate as a whole ------------------------------------------------- */
+
+static struct gate_rules *new_rules(struct kunit *test, const char *filter,
+				    const char *trigger)
+{
+	struct gate_rules *rules = kunit_kzalloc(test, sizeof(*rules),
+						 GFP_KERNEL);
+	struct word_complaint complaint;
+
+	KUNIT_ASSERT_NOT_NULL(test, rules);
+	KUNIT_ASSERT_EQ(test, 0, event_filter_parse(&rules->filter, filter,
+						    &complaint));
+	KUNIT_ASSERT_EQ(test, 0, freeze_trigger_parse(&rules->trigger, trigger,
+						      &complaint));
+	rules->flow_sample = 1;
+	rules->ack_sample = 1;
+	return rules;
+}
+
+/* Try to record an event, as a probe does. Return: whether it was let in. */
+static bool record(enum event_kind kind, const struct sock *sk)
+{
+	struct tcp_event *event = event_begin_sock(kind, sk);
+
+	if (event)
+		event_end(event);
+	return event;
+}
+
+static u64 written(void)
+{
+	struct ring_cpu_stats stats = {};
+	u64 sum = 0;
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (event_ring_cpu_stats(event_recorder_ring(), cpu, &stats))
+			sum += stats.written;
+	return sum;
+}
+
+static struct sock *new_client(struct kunit *test, u16 port)
+{
+	struct sock *sk = new_full(test, TCP_ESTABLISHED);
+
+	sk->sk_dport = htons(port);
+	return sk;
+}
+
+static void filter_turns_away_before_the_ring(struct kunit *test)
+{
+	struct sock *wanted = new_client(test, 5000);
+	struct sock *other = new_client(test, 5001);
+	u64 filtered = event_gate_count(GATE_FILTERED);
+	u64 before = written();
+
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, other));
+	KUNIT_ASSERT_EQ(test, 0,
+			event_gate_set_rules(new_rules(test, "port=5000", "")));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, other));
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_reset_sent, NULL));
+	KUNIT_EXPECT_EQ(test, written() - before, 2);
+	KUNIT_EXPECT_EQ(test, event_gate_count(GATE_FILTERED) - filtered, 2);
+	event_gate_set_rules(NULL);
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, other));
+}
+
+/* The trigger and two events are recorded, and a mark. */
+static void trigger_freezes_the_ring(struct kunit *test)
+{
+	struct gate_rules *rules = new_rules(test, "port=5000", "reset_received");
+	struct sock *wanted = new_client(test, 5000);
+	struct sock *other = new_client(test, 5001);
+	u64 before;
+
+	rules->freeze_after = 2;
+	KUNIT_ASSERT_EQ(test, 0, event_gate_set_rules(rules));
+	before = written();
+	/* What is turned away is no trigger. */
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_reset_received, other));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_reset_received, wanted));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+	/* Nor does it use up a place. */
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, other));
+	KUNIT_EXPECT_FALSE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_TRUE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_EQ(test, written() - before, 4 + 1);
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, other));
+	KUNIT_EXPECT_EQ(test, written() - before, 4 + 1);
+
+	/* Without rules it is still frozen. */
+	event_gate_set_rules(NULL);
+	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_TRUE(test, event_gate_thaw());
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+}
+
+static void gate_is_open_again(struct kunit *test)
+{
+	event_gate_set_rules(NULL);
+	event_gate_thaw();
+}
+
+static struct kunit_case event_gate_cases[] = {
+	KUNIT_CASE_PARAM(good_trigger_is_read, trigger_gen_params),
+	KUNIT_CASE_PARAM(bad_trigger_is_refused_by_its_word,
+			 bad_trigger_gen_params),
+	KUNIT_CASE(trigger_fires_for_its_kinds),
+	KUNIT_CASE(trigger_counts_timeouts),
+
+	KUNIT_CASE(nothing_stops_without_a_trigger),
+	KUNIT_CASE_PARAM(so_many_events_follow_a_trigger, after_gen_params),
+	KUNIT_CASE(thaw_watches_again),
+	KUNIT_CASE(thaw_calls_off_what_has_begun),
+
+	KUNIT_CASE_PARAM(one_flow_in_n_is_kept_whole, share_gen_params),
+	KUNIT_CASE(all_flows_are_kept_by_one),
+	KUNIT_CASE(flow_without_an_id_gets_one),
+	KUNIT_CASE(listeners_and_nobody_are_kept),
+	KUNIT_CASE(one_plain_ack_in_n_is_kept),
+	KUNIT_CASE(eventful_acks_are_all_kept),
+
+	KUNIT_CASE(filter_turns_away_before_the_ring),
+	KUNIT_CASE(trigger_freezes_the_ring),
+	{}
+};
+
+static struct kunit_suite event_gate_suite = {
+	.name = "renoscope_event_gate",
+	.exit = gate_is_open_again,
+	.test_cases = event_gate_cases,
+};
+
+kunit_test_suite(event_gate_suite);
+
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_DESCRIPTION("KUnit suite: sampling, freeze, and the gate");
+MODULE_LICENSE("GPL");
