@@ -9,6 +9,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kstrtox.h>
@@ -354,6 +355,24 @@ void event_controls_exit(void)
 	mutex_unlock(&controls_lock);
 }
 
+/* Kinds that are not recorded; those that the recorder makes do not count. */
+static void show_kinds_off(struct seq_file *file)
+{
+	u64 made = BIT_ULL(EVENT_KIND_lost) | BIT_ULL(EVENT_KIND_mark);
+	u64 on = event_recorder_kinds() | made;
+	const char *separator = "";
+	unsigned int kind;
+
+	seq_puts(file, "kinds_off ");
+	for (kind = 1; kind < EVENT_KIND_END; kind++) {
+		if (on & BIT_ULL(kind))
+			continue;
+		seq_printf(file, "%s%s", separator, event_kind_name(kind));
+		separator = ",";
+	}
+	seq_puts(file, *separator ? "\n" : "none\n");
+}
+
 /**
  * event_controls_show - what holds, and what it turned away, for `stats`
  * @file: where to
@@ -366,6 +385,7 @@ void event_controls_show(struct seq_file *file)
 
 	if (!text)
 		return;
+	show_kinds_off(file);
 	mutex_lock(&controls_lock);
 	event_filter_print(&wanted_rules.filter, text, PAGE_SIZE);
 	seq_printf(file, "filter %s\n", text);

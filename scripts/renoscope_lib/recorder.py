@@ -14,9 +14,10 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from .asked import Asked
 from .errors import NOT_SO, Problem
 from .host import Host
 from .ledger import Account, Ledger
@@ -136,6 +137,7 @@ class Summary:
     read: int
     lost: int
     accounts: list[Account]
+    limits: list[str] = field(default_factory=list)
 
     @property
     def adds_up(self) -> bool:
@@ -149,8 +151,12 @@ class Summary:
             verdict = "NOT COMPLETE: it does not add up"
         elif self.lost:
             verdict = "not complete, but every loss is counted"
+        elif self.limits:
+            verdict = "complete for what was asked"
         else:
             verdict = "complete"
+        if self.limits:
+            verdict += f" ({'; '.join(self.limits)})"
         law = f" (read + lost = written: {sums})" if sums else ""
         return f"{plural(self.read, 'event')}, {self.lost} lost{law}: {verdict}"
 
@@ -177,6 +183,7 @@ class Recorder:
         self._writer = writer
         self._limits = limits
         self._stop = stop
+        self._asked: Asked
         self._records = 0
 
     def run(self, about: dict[str, Any]) -> Summary:
@@ -187,6 +194,8 @@ class Recorder:
         reader = self._ring.reader(schema.record_bytes,
                                    only_new=not self._limits.whole_ring)
         ledger = self._opening_ledger(before)
+        self._asked = Asked(schema)
+        self._asked.see_stats(before)
         self._writer.begin(about, schema_text, before)
         self._follow(reader, schema, ledger)
         return self._finish(reader, schema, ledger)
@@ -225,7 +234,9 @@ class Recorder:
         else:
             mark = parse_stats(stats_text).written()
             self._drain(reader, schema, ledger, mark)
-        summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark))
+        self._asked.see_stats(stats_text)
+        summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark),
+                          self._asked.limits())
         self._writer.end(stats_text, self._done(ledger, summary))
         return summary
 
@@ -247,8 +258,12 @@ class Recorder:
         """Account for records and write them, as far as they are wanted."""
         if mark is not None or self._limits.count is not None:
             records = self._wanted(records, schema, ledger, mark)
-        for head in schema.heads(records):
+        size = schema.record_bytes
+        for place, head in enumerate(schema.heads(records)):
             ledger.add(head)
+            if head.kind == self._asked.mark_kind:
+                self._asked.see_mark(schema.decode(
+                    records[place * size:(place + 1) * size]))
         self._writer.records(records)
         self._records += len(records) // schema.record_bytes
 
@@ -281,6 +296,7 @@ class Recorder:
             "events": summary.read,
             "lost": summary.lost,
             "adds_up": summary.adds_up,
+            "not_asked_for": summary.limits,
             "ended_monotonic_ns": time.monotonic_ns(),
             "cpus": cpus,
         }

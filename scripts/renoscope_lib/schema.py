@@ -126,6 +126,7 @@ class Head(NamedTuple):
     serial: int
     cpu: int
     lost_events: int
+    kind: int = 0
 
 
 @dataclass
@@ -195,7 +196,7 @@ class Schema:
             "serial", "cpu", "kind", "lost_events"))
         for row in self._head.iter_unpack(records):
             lost_events = row[lost] if row[kind] == self._lost_kind else 0
-            yield Head(row[serial], row[cpu], lost_events)
+            yield Head(row[serial], row[cpu], lost_events, row[kind])
 
     def name_of(self, unit: str, number: int) -> str:
         """The name that a number of this unit stands for."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The module's `stats` text: how much each CPU wrote, which sources work."""
+"""The module's `stats` text: how much each CPU wrote, what it does not record, which
+sources work."""
 
 from __future__ import annotations
 
@@ -35,6 +36,11 @@ class Stats:
     """One reading of the file."""
 
     records_per_cpu: int = 0
+    filter: str = ""
+    flow_sample: int = 1
+    ack_sample: int = 1
+    frozen: bool = False
+    kinds_off: list[str] = field(default_factory=list)
     cpus: dict[int, CpuStats] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
 
@@ -49,6 +55,28 @@ def _cpu_line(rest: str) -> tuple[int, CpuStats]:
                for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
     return int(cpu), CpuStats(numbers["written"], numbers["oldest"],
                               numbers["unwritten"])
+
+
+def _pairs(rest: str) -> dict[str, str]:
+    words = rest.split()
+    return dict(zip(words[::2], words[1::2]))
+
+
+def _unless_none(rest: str) -> str:
+    return "" if rest == "none" else rest
+
+
+def _control_line(stats: Stats, word: str, rest: str) -> None:
+    """What is let into the ring; a module that cannot choose says nothing."""
+    if word == "filter":
+        stats.filter = _unless_none(rest)
+    elif word == "kinds_off":
+        stats.kinds_off = [kind for kind in _unless_none(rest).split(",") if kind]
+    elif word == "sample":
+        stats.flow_sample = int(_pairs(rest)["flow"])
+        stats.ack_sample = int(_pairs(rest)["ack"])
+    elif word == "freeze":
+        stats.frozen = bool(int(_pairs(rest)["frozen"]))
 
 
 def parse_stats(text: str) -> Stats:
@@ -67,6 +95,8 @@ def parse_stats(text: str) -> Stats:
                 stats.cpus[cpu] = numbers
             elif word == "source":
                 stats.sources.append(Source(*rest.split(" ", 2)))
+            else:
+                _control_line(stats, word, rest)
         except (ValueError, KeyError, TypeError):
             raise Problem(f"stats: broken line {line[:60]!r}",
                           BAD_INPUT) from None

@@ -105,11 +105,12 @@ class Scene:
         return schema().decode(self.pack(kind, at_ns, cpu, **values))
 
 
-def stats_text(**written: int) -> str:
-    """Stats of CPUs: stats_text(cpu0=3)."""
+def stats_text(*more: str, **written: int) -> str:
+    """Stats of CPUs, and more lines: stats_text("filter port=1", cpu0=3)."""
     lines = ["version 1", "records_per_cpu 16"]
     lines += [f"cpu {cpu[3:]} written {count} oldest 1 unwritten 0"
               for cpu, count in written.items()]
+    lines += more
     lines.append("source state sock:inet_sock_set_state attached")
     return "\n".join(lines) + "\n"
 

@@ -28,8 +28,10 @@ class FakeRing:
     """A ring whose reads are scripted: bytes, None (nothing now), a function."""
 
     def __init__(self, stats: list[Written],
-                 reads: list[bytes | None | Callable[[], None]]) -> None:
+                 reads: list[bytes | None | Callable[[], None]],
+                 lines: tuple[str, ...] = ()) -> None:
         self._stats = list(stats)
+        self._lines = lines
         self._reads = list(reads)
         self.only_new: bool | None = None
 
@@ -39,7 +41,7 @@ class FakeRing:
     def stats_text(self) -> str:
         """Each reading of stats; the last one for ever."""
         written = self._stats.pop(0) if len(self._stats) > 1 else self._stats[0]
-        return support.stats_text(**written)
+        return support.stats_text(*self._lines, **written)
 
     def reader(self, record_bytes: int, only_new: bool = False) -> "FakeRing":
         self.only_new = only_new
@@ -70,7 +72,9 @@ def record(ring: FakeRing, stop: Stop,
     return summary, serials, parser
 
 
-class Recording(unittest.TestCase):
+class RecordingCase(unittest.TestCase):
+    """Records what a FakeRing gives."""
+
     def setUp(self) -> None:
         self.stop = Stop()
         self.scene = Scene()
@@ -84,12 +88,15 @@ class Recording(unittest.TestCase):
                                lost_events=count)
 
     def run_with(self, stats: list[Written], reads: list,
+                 lines: tuple[str, ...] = (),
                  **limits) -> tuple[Summary, list[int], RecordingParser]:
-        ring = FakeRing(stats, reads)
+        ring = FakeRing(stats, reads, lines)
         result = record(ring, self.stop, Limits(**limits))
         self.assertEqual(ring.only_new, not limits.get("whole_ring", False))
         return result
 
+
+class Recording(RecordingCase):
     def test_complete(self) -> None:
         summary, serials, parser = self.run_with(
             [{"cpu0": 10, "cpu1": 5}, {"cpu0": 10, "cpu1": 5},
@@ -187,6 +194,81 @@ class Recording(unittest.TestCase):
             [self.acks(1)], duration_s=0.05)
         self.assertEqual(serials, [1])
         self.assertTrue(summary.adds_up)
+
+
+class NotAskedFor(RecordingCase):
+    """A recording that is complete says so of what was asked, and names the rest."""
+
+    ALL_ON = sum(1 << number for number, name in support.schema().kinds.items()
+                 if name not in ("lost", "mark", "segment"))
+
+    def number(self, unit: str, word: str) -> int:
+        names = support.schema().values[unit]
+        return next(number for number, name in names.items() if name == word)
+
+    def mark(self, cause: str, serial: int, on: int = ALL_ON) -> bytes:
+        return self.scene.pack("mark", serial=serial, kinds_on=on,
+                               mark_cause=self.number("mark_cause", cause))
+
+    def limits_with(self, *marks: bytes, lines: tuple[str, ...] = (),
+                    ) -> list[str]:
+        summary, _, parser = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": len(marks)}],
+            [*marks, self.stop.ask], lines)
+        self.assertTrue(summary.adds_up, summary)
+        self.assertEqual(parser.done["not_asked_for"], summary.limits)
+        said = str(summary).rpartition(": ")[2] if not lines else str(summary)
+        self.assertEqual("complete for what was asked" in said,
+                         bool(summary.limits))
+        return summary.limits
+
+    def test_mark_of_all_kinds_is_no_limit(self) -> None:
+        self.assertEqual(self.limits_with(self.mark("events", 1)), [])
+        self.assertEqual(self.limits_with(self.mark("thawed", 1)), [])
+
+    def test_marks_are_told_once(self) -> None:
+        without = self.ALL_ON & ~(1 << next(
+            number for number, name in support.schema().kinds.items()
+            if name == "ack"))
+        self.assertEqual(self.limits_with(
+            self.mark("events", 1, without), self.mark("filter", 2),
+            self.mark("frozen", 3), self.mark("thawed", 4),
+            self.mark("frozen", 5)),
+            ["without ack", "filter or sampling changed", "frozen"])
+
+    def test_what_held_all_the_time(self) -> None:
+        self.assertEqual(self.limits_with(lines=(
+            "kinds_off state,ack,segment", "filter port=5000 state!=LISTEN",
+            "sample flow 8 ack 100", "freeze frozen 1 after 0 on rto=3")),
+            ["without ack, state", "filter port=5000 state!=LISTEN",
+             "1 in 8 connections", "1 in 100 plain acks", "frozen"])
+
+    def test_nothing_set(self) -> None:
+        self.assertEqual(self.limits_with(lines=(
+            "kinds_off segment", "filter none", "sample flow 1 ack 1",
+            "freeze frozen 0 after 5 on none",
+            "gate let_in 0 filtered 0 sampled 0 frozen 0")), [])
+
+    def test_words(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
+            [self.mark("frozen", 1), self.stop.ask], ("filter port=1",))
+        self.assertTrue(str(summary).endswith(
+            ": complete for what was asked (filter port=1; frozen)"), summary)
+
+    def test_losses_come_first(self) -> None:
+        summary, _, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 3}], [self.lost(1, 2), self.acks(3),
+                                         self.stop.ask],
+            ("filter port=1",), whole_ring=True)
+        self.assertTrue(str(summary).endswith(
+            "not complete, but every loss is counted (filter port=1)"), summary)
+
+    def test_broken_lines(self) -> None:
+        for line in ("sample flow x ack 1", "sample flow 1", "freeze frozen",
+                     "freeze on none"):
+            with self.subTest(line), self.assertRaisesRegex(Problem, "broken"):
+                self.run_with([{"cpu0": 0}], [self.stop.ask], (line,))
 
 
 class Ledgers(unittest.TestCase):

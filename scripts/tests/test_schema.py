@@ -183,7 +183,7 @@ class Decoding(unittest.TestCase):
         records = (scene.pack("ack", cpu=3)
                    + scene.pack("lost", cpu=1, serial=7, lost_events=12)
                    + scene.pack("destroy", cpu=1, bytes_acked=99))
-        self.assertEqual(list(support.schema().heads(records)),
+        self.assertEqual([head[:3] for head in support.schema().heads(records)],
                          [(1, 3, 0), (7, 1, 12), (2, 1, 0)])
 
     def test_names(self) -> None:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a recording was not asked for: kinds off, a filter, sampling, a freeze.
+
+The law read + lost = written covers what the module wrote.  What it was told not
+to write shows in two places: the `stats` say what holds when recording begins
+and ends, and the marks in the ring tell of each change in between.
+"""
+
+from __future__ import annotations
+
+from .schema import Event, Schema
+from .stats import Stats, parse_stats
+
+MARK = "mark"
+
+# Made by the module itself, or off because nobody should pay for it unasked.
+NEVER_MISSED = frozenset({"lost", MARK, "segment"})
+
+
+def _kinds_off(kinds: set[str]) -> list[str]:
+    missed = sorted(kinds - NEVER_MISSED)
+    return [f"without {', '.join(missed)}"] if missed else []
+
+
+def limits_of(stats: Stats) -> list[str]:
+    """What holds at the moment of the stats, in words."""
+    limits = _kinds_off(set(stats.kinds_off))
+    if stats.filter:
+        limits.append(f"filter {stats.filter}")
+    if stats.flow_sample > 1:
+        limits.append(f"1 in {stats.flow_sample} connections")
+    if stats.ack_sample > 1:
+        limits.append(f"1 in {stats.ack_sample} plain acks")
+    if stats.frozen:
+        limits.append("frozen")
+    return limits
+
+
+class Asked:
+    """Collects what was not asked for, each once, in the order it was seen."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._limits: dict[str, None] = {}
+        self.mark_kind = next((number for number, name in schema.kinds.items()
+                               if name == MARK), -1)
+
+    def see_stats(self, text: str) -> None:
+        """A reading of `stats` while recording."""
+        self._note(limits_of(parse_stats(text)))
+
+    def see_mark(self, event: Event) -> None:
+        """A mark that was recorded."""
+        cause = self._schema.name_of("mark_cause", event["mark_cause"])
+        if cause == "events":
+            on = event["kinds_on"]
+            self._note(_kinds_off({name for number, name
+                                   in self._schema.kinds.items()
+                                   if not on >> number & 1}))
+        elif cause == "filter":
+            self._note(["filter or sampling changed"])
+        elif cause == "frozen":
+            self._note(["frozen"])
+
+    def _note(self, limits: list[str]) -> None:
+        self._limits.update(dict.fromkeys(limits))
+
+    def limits(self) -> list[str]:
+        """All that was not asked for; empty if all was."""
+        return list(self._limits)
