@@ -276,9 +276,15 @@
 	EVENT_FIELD(u8, mark_cause, mark_cause,				\
 		"what was changed")
 
-/* Every detail with the kind it belongs to: EVENT_DETAIL(kind, FIELDS). */
+/*
+ * Every detail with the kind it belongs to: EVENT_DETAIL(kind, FIELDS). A lost
+ * is never recorded: each reader makes its own.
+ */
 #define EVENT_DETAILS(EVENT_DETAIL)					\
 	EVENT_DETAIL(lost, EVENT_LOST_FIELDS)				\
+	EVENT_RECORDED_DETAILS(EVENT_DETAIL)
+
+#define EVENT_RECORDED_DETAILS(EVENT_DETAIL)				\
 	EVENT_DETAIL(state, EVENT_STATE_FIELDS)				\
 	EVENT_DETAIL(ack, EVENT_ACK_FIELDS)				\
 	EVENT_DETAIL(retransmit, EVENT_RETRANSMIT_FIELDS)		\

@@ -23,6 +23,7 @@
 
 #include "event_gate.h"
 #include "event_recorder.h"
+#include "event_trace.h"
 #include "kernel_compat.h"
 
 static_assert(sizeof(struct tcp_event) == sizeof(struct ring_record));
@@ -244,6 +245,7 @@ void event_end(struct tcp_event *event)
 {
 	bool freezes = event_gate_freezes(event);
 
+	event_trace(event);	/* before others can overwrite it */
 	event_ring_publish(recorder_ring, (struct ring_record *)event);
 	if (unlikely(freezes))
 		event_recorder_mark(EVENT_mark_cause_frozen);
