@@ -19,6 +19,7 @@ DEFAULT_KEY = "net.ipv4.tcp_congestion_control"
 DEFAULT_FILE = "/proc/sys/net/ipv4/tcp_congestion_control"
 AVAILABLE_FILE = "/proc/sys/net/ipv4/tcp_available_congestion_control"
 TRACING_DIRS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
+PERF_EVENT = "anon_inode:[perf_event]"
 USERS = re.compile(r'"([^"]*)",pid=(\d+),fd=(\d+)')
 
 
@@ -173,20 +174,42 @@ def file_holders(host: Host) -> list[Holder]:
     return holders
 
 
-def tracer_holders(host: Host) -> list[Holder]:
-    """Trace events of ours that ftrace has switched on."""
+def _ftrace_switches(host: Host) -> list[str]:
+    """What switches our events on: the main buffer's, and each instance's."""
     for folder in TRACING_DIRS:
-        switch = f"{folder}/events/renoscope/enable"
-        state = (host.read(switch) or "0").strip()
-        if state != "0":
-            return [Holder("ftrace records the events of renoscope",
-                           f"run: echo 0 > {switch}")]
+        if not os.path.isdir(host.path(f"{folder}/events")):
+            continue
+        try:
+            instances = sorted(os.listdir(host.path(f"{folder}/instances")))
+        except OSError:
+            instances = []
+        return [f"{buffer}/events/renoscope/enable" for buffer in (
+            folder, *(f"{folder}/instances/{name}" for name in instances))]
     return []
+
+
+def ftrace_holders(host: Host) -> list[Holder]:
+    """Buffers of ftrace in which events of ours are switched on."""
+    return [Holder("ftrace records the events of renoscope", f"run: echo 0 > {switch}")
+            for switch in _ftrace_switches(host)
+            if (host.read(switch) or "0").strip() != "0"]
+
+
+def perf_holders(host: Host) -> list[Holder]:
+    """Processes with perf events open: perf, bpftrace. Of which, nobody says."""
+    holders = []
+    for pid in _pids(host):
+        if PERF_EVENT in _open_files(host, pid):
+            name = (host.read(f"/proc/{pid}/comm") or "?").strip()
+            holders.append(Holder(
+                f"process {pid} ({name}) has perf events open, perhaps on ours",
+                f"if it traces renoscope, end it: kill {pid}"))
+    return holders
 
 
 def find_holders(host: Host) -> list[Holder]:
     """Everything that was found, and a word on what was not."""
-    holders = file_holders(host) + tracer_holders(host)
+    holders = file_holders(host) + ftrace_holders(host) + perf_holders(host)
     for namespace in namespaces(host):
         default = default_holder(host, namespace)
         if default is not None:
@@ -197,6 +220,6 @@ def find_holders(host: Host) -> list[Holder]:
         holders.append(Holder(
             f"{count} references, but none of sockets, namespaces or files "
             "was found",
-            "look for bpftrace or perf on its events, and for sockets that "
-            "were never bound; then try again"))
+            "look for sockets that were never bound, and for BPF programs on "
+            "its raw tracepoints (bpftool link); then try again"))
     return holders

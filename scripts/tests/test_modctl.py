@@ -266,6 +266,24 @@ class Holders(Machine):
             ("ftrace records the events of renoscope",
              "run: echo 0 > /sys/kernel/tracing/events/renoscope/enable")])
 
+    def test_ftrace_in_an_instance(self) -> None:
+        self.host.put("/sys/kernel/tracing/events/renoscope/enable", "0\n")
+        for name, state in (("a", "0\n"), ("b", "1\n")):
+            self.host.put(f"/sys/kernel/tracing/instances/{name}"
+                          "/events/renoscope/enable", state)
+        self.assertEqual([step for _what, step in self.holders()], [
+            "run: echo 0 > /sys/kernel/tracing/instances/b/events/renoscope/enable"])
+
+    def test_perf_events(self) -> None:
+        self.host.put("/proc/77/comm", "bpftrace\n")
+        self.host.link("/proc/77/fd/3", "anon_inode:bpf-map")
+        self.host.link("/proc/77/fd/4", "anon_inode:[perf_event]")
+        self.host.link("/proc/77/fd/5", "anon_inode:[perf_event]")
+        self.host.link("/proc/78/fd/0", "anon_inode:bpf-prog")
+        self.assertEqual(self.holders(), [
+            ("process 77 (bpftrace) has perf events open, perhaps on ours",
+             "if it traces renoscope, end it: kill 77")])
+
 
 if __name__ == "__main__":
     unittest.main()
