@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0
+"""renoscope's own tracepoints: they say what is recorded, to whoever listens."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import ftrace
+import recorder
+import sessions
+import traffic
+from ftrace import EVENTS, TRACING, Ftrace, Traced
+from hosts import TwoHosts, run
+from ktap_output import Skip
+from recorder import PARAMETERS, Recorder
+from renoscope_lib.schema import LOST, Event
+
+# Kinds that nothing simple provokes: one is off by default, one is not TCP's.
+HARD_TO_PROVOKE = {"segment", "mark", LOST}
+RELOADS = 50
+
+
+def _references() -> int:
+    return int((PARAMETERS.parent / "refcnt").read_text())
+
+
+def _provoke_everything(it: Recorder) -> None:
+    traffic.refuse()
+    traffic.overflow_accept_queue(it)
+    traffic.reuse_port_in_time_wait(it)
+    traffic.fill_window(it)
+    traffic.answer_with_cookie(it)
+    traffic.spoil_checksum(it)
+    with TwoHosts(delay_ms=5) as hosts:
+        traffic.lose_third_segment(it, hosts, 1)
+        traffic.lose_data(it, hosts)
+        traffic.reset_half_open(it, hosts)
+
+
+def _check_same(it: Recorder, traced: list[Traced], recorded: list[Event]) -> None:
+    """Event by event, matched by CPU and serial, field by field."""
+    by_serial = {(e["cpu"], e["serial"]): e for e in recorded}
+    assert len(by_serial) == len(recorded)
+    assert {(t.values["cpu"], t.values["serial"]) for t in traced} == set(by_serial)
+    for event in traced:
+        same = by_serial[event.values["cpu"], event.values["serial"]]
+        assert event.kind == same.kind, (event, same)
+        expected = {**same.values, "schema": it.schema.version}
+        assert event.values == expected, (event.kind, {
+            name: (event.values.get(name), expected[name]) for name in expected
+            if event.values.get(name) != expected[name]})
+
+
+def test_formats_are_the_schema() -> None:
+    """Each kind but lost has a tracepoint with the fields of the schema"""
+    with Recorder("events=none") as it:
+        present = {path.name for path in EVENTS.iterdir() if path.is_dir()}
+        kinds = set(it.schema.kinds.values())
+        assert present == kinds - {LOST}, present ^ kinds
+        for kind in present:
+            fields = sorted(it.schema.fields_of(kind), key=lambda f: f.offset)
+            assert ftrace.format_of(kind) == [
+                (f.type, f.name, f.size) for f in fields], kind
+
+
+def test_ftrace_sees_what_is_recorded() -> None:
+    """Every event that is recorded is traced, with the same value in every field"""
+    with Recorder("events=none") as it, Ftrace() as tracer:
+        (PARAMETERS / "events").write_text("all")
+        _provoke_everything(it)
+        (PARAMETERS / "events").write_text("none")
+        recorded, traced = it.events(), tracer.events()
+        _check_same(it, traced, recorded)
+        missing = set(it.schema.kinds.values()) - {t.kind for t in traced}
+        assert missing <= HARD_TO_PROVOKE, missing
+
+
+def test_one_kind_alone() -> None:
+    """With one tracepoint on, the others stay silent, and all is recorded"""
+    with Recorder() as it, Ftrace("destroy") as tracer:
+        with TwoHosts() as hosts:
+            sessions.greet(hosts)
+        recorded = it.events()
+        destroyed = [e for e in recorded if e.kind == "destroy"]
+        assert destroyed and len(destroyed) < len(recorded)
+        _check_same(it, tracer.events(), destroyed)
+
+
+def _check_holds(switch: Path, system: Path) -> None:
+    """A tracer behind `switch` holds the module; `unload` names the system's."""
+    switch.write_text("1")
+    try:
+        assert "in use" in recorder.run_rmmod(), switch
+        done = recorder.renoscope("unload")
+        assert done.returncode, done
+        assert f"run: echo 0 > {system}/enable\n" in done.stdout + done.stderr, done
+    finally:
+        switch.write_text("0")
+    assert _references() == 0, switch
+
+
+def test_ftrace_holds_the_module() -> None:
+    """rmmod is refused while ftrace has an event; unload names what to do"""
+    instance = TRACING / "instances" / "renoscope_test"
+    with Recorder():
+        _check_holds(EVENTS / "enable", EVENTS)
+        _check_holds(EVENTS / "ack" / "enable", EVENTS)
+        instance.mkdir()
+        try:
+            system = instance / "events" / "renoscope"
+            _check_holds(system / "state" / "enable", system)
+        finally:
+            instance.rmdir()
+
+
+def test_perf_holds_the_module_and_reads() -> None:
+    """perf record sees the same events, and holds the module as it does"""
+    if not shutil.which("perf"):
+        raise Skip("perf is not installed (linux-perf)")
+    with Recorder("events=none") as it:
+        (PARAMETERS / "events").write_text("all")
+        run("perf", "record", "-q", "-a", "-e", "renoscope:*", "-o", "/tmp/perf.data",
+            "python3", "-c", "import socket; socket.socket().connect_ex(('127.0.0.1', 9))")
+        (PARAMETERS / "events").write_text("none")
+        text = run("perf", "script", "-i", "/tmp/perf.data", "-F", "event,trace")
+        traced = ftrace.parse(text.replace("renoscope:", ": "))
+        _check_same(it, traced, it.events())
+
+
+def test_trace_cmd_reads() -> None:
+    """trace-cmd records and reports the same events"""
+    if not shutil.which("trace-cmd"):
+        raise Skip("trace-cmd is not installed")
+    with Recorder("events=none") as it:
+        (PARAMETERS / "events").write_text("all")
+        run("trace-cmd", "record", "-q", "-e", "renoscope", "-o", "/tmp/trace.dat",
+            "python3", "-c", "import socket; socket.socket().connect_ex(('127.0.0.1', 9))")
+        (PARAMETERS / "events").write_text("none")
+        traced = ftrace.parse(run("trace-cmd", "report", "-i", "/tmp/trace.dat"))
+        _check_same(it, traced, it.events())
+
+
+def test_load_trace_unload_many_times() -> None:
+    """50 times loaded, traced, unloaded: nothing in the kernel log"""
+    before = recorder.kernel_log()
+    for _ in range(RELOADS):
+        with Recorder() as it:
+            with Ftrace() as tracer, socket.socket() as s:
+                s.connect_ex(("127.0.0.1", 9))
+                _check_same(it, tracer.events(), it.events())
+        assert not EVENTS.exists()
+    lines = recorder.kernel_log().removeprefix(before).splitlines()
+    assert not [line for line in lines if "taint" not in line], lines
