@@ -264,6 +264,7 @@ static int parse_value(struct event_filter *filter, u8 key, bool negated,
 	term.negated = negated;
 	if (!syntaxes[key]->read(value, &term))
 		return refuse(complaint, value, syntaxes[key]->allowed);
+	filter->addresses |= syntaxes[key] == &address_syntax;
 	insert_term(filter, &term);
 	return 0;
 }
@@ -453,6 +454,7 @@ static void subject_addresses(struct filter_subject *subject,
  * filter_subject_of_sock - who a socket is
  * @subject: gets it
  * @sk: a TCP socket of any sort: full, request or TIME-WAIT
+ * @addresses: the addresses too
  *
  * The ends and the state are those that event_capture_sock() records, but of a
  * state event the state that is being left.
@@ -460,7 +462,7 @@ static void subject_addresses(struct filter_subject *subject,
  * Context: any in which @sk cannot be freed.
  */
 void filter_subject_of_sock(struct filter_subject *subject,
-			    const struct sock *sk)
+			    const struct sock *sk, bool addresses)
 {
 	u8 state = READ_ONCE(sk->sk_state);
 
@@ -469,7 +471,8 @@ void filter_subject_of_sock(struct filter_subject *subject,
 	subject->state = state;
 	subject->listens = state == TCP_LISTEN;
 	subject->remote_port = ntohs(sk->sk_dport);
-	subject_addresses(subject, sk);
+	if (addresses)
+		subject_addresses(subject, sk);
 	if (state == TCP_NEW_SYN_RECV) {
 		subject->state = TCP_SYN_RECV;
 		subject->local_port = inet_rsk(inet_reqsk(sk))->ir_num;

@@ -33,10 +33,12 @@ struct filter_term {
 /**
  * struct event_filter - a compiled filter
  * @count: how many of @terms there are; none lets everything through
+ * @addresses: some are about addresses
  * @terms: in the order of their keys
  */
 struct event_filter {
 	unsigned int count;
+	bool addresses;
 	struct filter_term terms[FILTER_TERMS_MAX];
 };
 
@@ -81,7 +83,7 @@ size_t event_filter_print(const struct event_filter *filter, char *text,
 bool event_filter_matches(const struct event_filter *filter,
 			  const struct filter_subject *subject);
 void filter_subject_of_sock(struct filter_subject *subject,
-			    const struct sock *sk);
+			    const struct sock *sk, bool addresses);
 void filter_subject_of_event(struct filter_subject *subject,
 			     const struct tcp_event *event);
 

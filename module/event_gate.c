@@ -141,7 +141,7 @@ static bool filter_wants_sock(const struct event_filter *filter,
 		return true;
 	if (!sk)
 		return false;
-	filter_subject_of_sock(&subject, sk);
+	filter_subject_of_sock(&subject, sk, filter->addresses);
 	return event_filter_matches(filter, &subject);
 }
 
@@ -167,8 +167,8 @@ static enum gate_verdict verdict_on_sock(const struct gate_rules *rules,
  * @kind: its kind
  * @sk: its socket of any sort, NULL if there is none
  *
- * Context: inside a probe; for event_gate_admits_sock() alone.
- * Return: yes or no.
+ * Context: inside a probe; where event_gate_guarded is on.
+ * Return: yes or no; after a yes it must be recorded.
  */
 bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk)
 {
@@ -211,8 +211,8 @@ static enum gate_verdict verdict_on_event(const struct gate_rules *rules,
  * @kind: its kind
  * @seen: a record with the ends of the segment
  *
- * Context: inside a probe; for event_gate_admits_event() alone.
- * Return: yes or no.
+ * Context: inside a probe; where event_gate_guarded is on.
+ * Return: yes or no; after a yes it must be recorded.
  */
 bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
 {
@@ -228,8 +228,8 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
  * event_gate_looks_back - does recording stop behind this event?
  * @event: an event that was let in, complete
  *
- * Context: inside a probe; for event_gate_freezes() alone.
- * Return: true once for each freeze.
+ * Context: inside a probe; where event_gate_guarded is on.
+ * Return: true once for each freeze: then a mark is due.
  */
 bool event_gate_looks_back(const struct tcp_event *event)
 {

@@ -43,54 +43,12 @@ enum gate_verdict {
 	GATE_VERDICTS
 };
 
+/* On while there is anything to ask. */
 DECLARE_STATIC_KEY_FALSE(event_gate_guarded);
 
 bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk);
 bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen);
 bool event_gate_looks_back(const struct tcp_event *event);
-
-/**
- * event_gate_admits_sock - may an event of this socket be recorded?
- * @kind: its kind
- * @sk: its socket of any sort, NULL if there is none
- *
- * Context: inside a probe.
- * Return: yes or no; after a yes it must be recorded.
- */
-static inline bool event_gate_admits_sock(enum event_kind kind,
-					  const struct sock *sk)
-{
-	return !static_branch_unlikely(&event_gate_guarded) ||
-	       event_gate_asks_sock(kind, sk);
-}
-
-/**
- * event_gate_admits_event - may an event of this segment be recorded?
- * @kind: its kind
- * @seen: a record with the ends of the segment
- *
- * Context: inside a probe.
- * Return: yes or no; after a yes it must be recorded.
- */
-static inline bool event_gate_admits_event(enum event_kind kind,
-					   const struct tcp_event *seen)
-{
-	return !static_branch_unlikely(&event_gate_guarded) ||
-	       event_gate_asks_event(kind, seen);
-}
-
-/**
- * event_gate_freezes - does recording stop behind this event?
- * @event: an event that was let in, complete
- *
- * Context: inside a probe.
- * Return: true once for each freeze: then a mark is due.
- */
-static inline bool event_gate_freezes(const struct tcp_event *event)
-{
-	return static_branch_unlikely(&event_gate_guarded) &&
-	       event_gate_looks_back(event);
-}
 
 bool gate_keeps_flow(u32 one_in, const struct sock *sk);
 bool gate_keeps_ack(u32 one_in, const struct sock *sk);

@@ -160,6 +160,13 @@ u64 event_recorder_kinds(void)
 	return READ_ONCE(kept_kinds);
 }
 
+/* Apart, so that its stack is not paid for where nothing is asked. */
+static noinline struct tcp_event *begin_if_admitted(enum event_kind kind,
+						    const struct sock *sk)
+{
+	return event_gate_asks_sock(kind, sk) ? event_begin(kind) : NULL;
+}
+
 /**
  * event_begin_sock - begin an event of a socket, if it is wanted
  * @kind: what happened
@@ -170,9 +177,10 @@ u64 event_recorder_kinds(void)
  */
 struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
 {
-	if (!(event_recorder_kinds() & BIT_ULL(kind)) ||
-	    !event_gate_admits_sock(kind, sk))
+	if (!(event_recorder_kinds() & BIT_ULL(kind)))
 		return NULL;
+	if (static_branch_unlikely(&event_gate_guarded))
+		return begin_if_admitted(kind, sk);
 	return event_begin(kind);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin_sock);
@@ -190,8 +198,10 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 {
 	struct tcp_event *event;
 
-	if (!(event_recorder_kinds() & BIT_ULL(kind)) ||
-	    !event_gate_admits_event(kind, seen))
+	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+		return NULL;
+	if (static_branch_unlikely(&event_gate_guarded) &&
+	    !event_gate_asks_event(kind, seen))
 		return NULL;
 	event = event_begin(kind);
 	if (!event)
@@ -235,6 +245,22 @@ struct tcp_event *event_begin(enum event_kind kind)
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin);
 
+static void publish(struct tcp_event *event)
+{
+	event_trace(event);	/* before others can overwrite it */
+	event_ring_publish(recorder_ring, (struct ring_record *)event);
+}
+
+/* Recording may stop behind this event; then it is said at once. */
+static noinline void publish_and_look_back(struct tcp_event *event)
+{
+	bool freezes = event_gate_looks_back(event);
+
+	publish(event);
+	if (unlikely(freezes))
+		event_recorder_mark(EVENT_mark_cause_frozen);
+}
+
 /**
  * event_end - end an event: readers see it from now on
  * @event: what event_begin() returned
@@ -243,11 +269,9 @@ EXPORT_SYMBOL_IF_KUNIT(event_begin);
  */
 void event_end(struct tcp_event *event)
 {
-	bool freezes = event_gate_freezes(event);
-
-	event_trace(event);	/* before others can overwrite it */
-	event_ring_publish(recorder_ring, (struct ring_record *)event);
-	if (unlikely(freezes))
-		event_recorder_mark(EVENT_mark_cause_frozen);
+	if (static_branch_unlikely(&event_gate_guarded))
+		publish_and_look_back(event);
+	else
+		publish(event);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_end);
