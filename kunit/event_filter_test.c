@@ -397,7 +397,7 @@ static void any_text_is_taken_well(struct kunit *test)
 
 /* ---- sockets ------------------------------------------------------------- */
 
-enum sort {
+enum sock_sort {
 	SORT_FULL,
 	SORT_REQUEST,
 	SORT_TIMEWAIT
@@ -405,7 +405,7 @@ enum sort {
 
 static const char * const sort_names[] = { "full", "request", "timewait" };
 
-static size_t size_of_sort(enum sort sort)
+static size_t size_of_sort(enum sock_sort sort)
 {
 	switch (sort) {
 	case SORT_FULL:
@@ -417,7 +417,7 @@ static size_t size_of_sort(enum sort sort)
 	}
 }
 
-static u8 state_of_sort(enum sort sort)
+static u8 state_of_sort(enum sock_sort sort)
 {
 	switch (sort) {
 	case SORT_FULL:
@@ -429,7 +429,7 @@ static u8 state_of_sort(enum sort sort)
 	}
 }
 
-static void set_local_port(struct sock *sk, enum sort sort, u16 port)
+static void set_local_port(struct sock *sk, enum sock_sort sort, u16 port)
 {
 	if (sort == SORT_FULL)
 		inet_sk(sk)->inet_sport = htons(port);
@@ -440,7 +440,7 @@ static void set_local_port(struct sock *sk, enum sort sort, u16 port)
 }
 
 /* 10.0.0.1:40000 to 10.0.0.2:5000, in memory of exactly the sort's size. */
-static struct sock *new_sock(struct kunit *test, enum sort sort)
+static struct sock *new_sock(struct kunit *test, enum sock_sort sort)
 {
 	struct sock *sk = kunit_kzalloc(test, size_of_sort(sort), GFP_KERNEL);
 
@@ -549,7 +549,7 @@ KUNIT_ARRAY_PARAM(match, match_cases, describe_match);
 static void socket_of_any_sort_is_told_by_its_ends(struct kunit *test)
 {
 	const struct match_case *match = test->param_value;
-	enum sort sort;
+	enum sock_sort sort;
 
 	for (sort = SORT_FULL; sort <= SORT_TIMEWAIT; sort++)
 		KUNIT_EXPECT_EQ_MSG(test, match->wanted,
@@ -563,7 +563,7 @@ static void mapped_socket_is_ipv4(struct kunit *test)
 {
 	const struct match_case *match = test->param_value;
 	struct in6_addr client, server;
-	enum sort sort;
+	enum sock_sort sort;
 
 	ipv6_addr_set_v4mapped(htonl(CLIENT_IPV4), &client);
 	ipv6_addr_set_v4mapped(htonl(SERVER_IPV4), &server);
@@ -606,7 +606,7 @@ static void ipv6_socket_is_told_by_its_ends(struct kunit *test)
 	static const struct in6_addr client = {{{ 0x20, 0x01, [15] = 1 }}};
 	static const struct in6_addr server = {{{ 0x20, 0x01, [15] = 2 }}};
 	const struct match_case *match = test->param_value;
-	enum sort sort;
+	enum sock_sort sort;
 
 	for (sort = SORT_FULL; sort <= SORT_TIMEWAIT; sort++) {
 		struct sock *sk = new_sock(test, sort);

@@ -282,8 +282,9 @@ static int key_of(struct span name)
 static int parse_word(struct event_filter *filter, struct span word,
 		      struct word_complaint *complaint)
 {
-	static const char allowed[] =
-		"a word is KEY=VALUE,... or KEY!=VALUE,... and the keys are port, lport, rport, addr, laddr, raddr, netns, state, cookie";
+	static const char allowed[] = {
+		"a word is KEY=VALUE,... or KEY!=VALUE,... and the keys are port, lport, rport, addr, laddr, raddr, netns, state, cookie"
+	};
 	struct span rest = word;
 	struct span name = take_until(&rest, '=');
 	bool negated;

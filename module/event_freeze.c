@@ -95,6 +95,9 @@ static bool says_none(const char *text)
 int freeze_trigger_parse(struct freeze_trigger *trigger, const char *text,
 			 struct word_complaint *complaint)
 {
+	static const char allowed[] = {
+		"a trigger is a kind of event (cat schema in debugfs lists them), or rto=K with K from 1 to 255, or none alone"
+	};
 	size_t length;
 
 	memset(trigger, 0, sizeof(*trigger));
@@ -110,8 +113,7 @@ int freeze_trigger_parse(struct freeze_trigger *trigger, const char *text,
 	}
 	complaint->word = text;
 	complaint->length = length;
-	complaint->allowed =
-		"a trigger is a kind of event (cat schema in debugfs lists them), or rto=K with K from 1 to 255, or none alone";
+	complaint->allowed = allowed;
 	return -EINVAL;
 }
 EXPORT_SYMBOL_IF_KUNIT(freeze_trigger_parse);
