@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Sockets of the test's own process on the two hosts, and what is recorded of them.
+
+A socket belongs to the network namespace in which it was made, for good. So the
+test enters a host's namespace just to make one; then it holds both ends of a
+connection in its own hands, and everything happens in the order it is written in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import sessions
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.schema import Event
+
+PORT = sessions.PORT
+FAMILIES = (False, True)                # is it IPv6?
+
+CLONE_NEWNET = 0x40000000
+SO_COOKIE = 57
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+REPAIR_ON, REPAIR_OFF, SEND_QUEUE = 1, -1, 2
+HALF = 2**31
+
+Option = tuple[int, int, int]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _enter(path: str) -> None:
+    with open(path, "rb") as namespace:
+        if _libc.setns(namespace.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
+
+
+@contextmanager
+def inside(host: str) -> Iterator[None]:
+    """Be on a host; the sockets made meanwhile stay there."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        _enter(f"/run/netns/{host}")
+        try:
+            yield
+        finally:
+            _enter(f"/proc/self/fd/{own}")
+    finally:
+        os.close(own)
+
+
+def family_of(ipv6: bool) -> socket.AddressFamily:
+    """The address family."""
+    return socket.AF_INET6 if ipv6 else socket.AF_INET
+
+
+def address_of(host: str, ipv6: bool) -> str:
+    """A host's address of one family."""
+    return ADDRESSES[host][1 if ipv6 else 0]
+
+
+def tcp_socket(host: str, ipv6: bool, *options: Option) -> socket.socket:
+    """A TCP socket on a host, with options set."""
+    with inside(host):
+        made = socket.socket(family_of(ipv6), socket.SOCK_STREAM)
+    for option in options:
+        made.setsockopt(*option)
+    return made
+
+
+def listen(host: str, ipv6: bool, *options: Option, port: int = PORT,
+           backlog: int = 16) -> socket.socket:
+    """A listener on a host."""
+    listener = tcp_socket(host, ipv6, (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
+                          *options)
+    listener.bind((address_of(host, ipv6), port))
+    listener.listen(backlog)
+    return listener
+
+
+def cookie(sock: socket.socket) -> int:
+    """The socket's cookie, which is its connection id in the records."""
+    return struct.unpack("Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0]
+
+
+def choose_isn(sock: socket.socket, isn: int) -> None:
+    """Let a socket that is not connected yet begin with this number."""
+    set_option = sock.setsockopt
+    set_option(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON)
+    set_option(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, SEND_QUEUE)
+    set_option(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, struct.pack("I", isn))
+    set_option(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF)
+
+
+def abort(sock: socket.socket) -> None:
+    """Close with a RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+class Pair(NamedTuple):
+    """Both ends of a connection."""
+
+    client: socket.socket
+    server: socket.socket
+
+    def of(self, host: str) -> socket.socket:
+        """The end on a host."""
+        return self.client if host == CLIENT else self.server
+
+
+@contextmanager
+def connected(ipv6: bool, *, client: tuple[Option, ...] = (),
+              server: tuple[Option, ...] = (), isn: int | None = None,
+              port: int = PORT) -> Iterator[Pair]:
+    """A connection, its ends with options that were set before it was opened.
+
+    Small writes go out at once, each as a segment of its own.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(SERVER, ipv6, *server, port=port))
+        opener = stack.enter_context(tcp_socket(CLIENT, ipv6, *client))
+        if isn is not None:
+            choose_isn(opener, isn)
+        opener.settimeout(60)
+        opener.connect((address_of(SERVER, ipv6), port))
+        accepted = stack.enter_context(listener.accept()[0])
+        listener.close()
+        for sock in (opener, accepted):
+            sock.settimeout(60)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield Pair(opener, accepted)
+
+
+def receive(sock: socket.socket, count: int) -> bytes:
+    """Exactly so many bytes."""
+    data = b""
+    while len(data) < count:
+        more = sock.recv(count - len(data))
+        if not more:
+            raise ConnectionError(f"end of file after {len(data)} of {count} bytes")
+        data += more
+    return data
+
+
+def say(sender: socket.socket, receiver: socket.socket, size: int = 1) -> None:
+    """Send and receive some bytes."""
+    sender.sendall(bytes(size))
+    receive(receiver, size)
+
+
+def send_segments(sock: socket.socket, count: int, size: int) -> None:
+    """So many segments of one size, as the windows permit."""
+    for number in range(count):
+        sock.sendall(bytes([number % 256]) * size)
+
+
+# ---- records -------------------------------------------------------------
+
+
+def whole(it: Recorder) -> list[Event]:
+    """All events since the module was loaded; fails if any is gone."""
+    events = it.events()
+    serials: dict[int, list[int]] = {}
+    for event in events:
+        serials.setdefault(event["cpu"], []).append(event["serial"])
+    for seen in serials.values():
+        assert seen == list(range(1, len(seen) + 1)), "the ring was too small"
+    return events
+
+
+def records(it: Recorder, sock_or_cookie: socket.socket | int,
+            *kinds: str) -> list[Event]:
+    """The events of one connection at one end, of some kinds or all."""
+    wanted = (sock_or_cookie if isinstance(sock_or_cookie, int)
+              else cookie(sock_or_cookie))
+    return [event for event in it.events() if event["cookie"] == wanted
+            and (not kinds or event.kind in kinds)]
+
+
+def await_records(it: Recorder, sock: socket.socket, kind: str,
+                  count: int = 1) -> list[Event]:
+    """The events of one kind at one end, once there are so many."""
+    wait_until(f"{count} {kind} events", lambda: len(records(it, sock, kind)) >= count)
+    return records(it, sock, kind)
+
+
+def sent_isn(it: Recorder, sock: socket.socket) -> int:
+    """The initial sequence number of one end."""
+    return next(event["snd_isn"] for event in records(it, sock) if event["snd_isn"])
+
+
+def relative(number: int, isn: int) -> int:
+    """A sequence number as Wireshark shows it."""
+    return (number - isn) % 2**32
+
+
+def word(it: Recorder, event: Event, field: str) -> str:
+    """The word that a field's number stands for."""
+    unit = it.schema.field_named(field).unit
+    return it.schema.name_of(unit, event[field])
+
+
+def quiet(hosts: TwoHosts) -> None:
+    """Wait until every connection is over."""
+    wait_until("both hosts to close",
+               lambda: not hosts.is_busy(CLIENT) and not hosts.is_busy(SERVER))

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: GPL-2.0
+"""nstat as witness: the kernel's counters of each namespace against the events.
+
+COUNTERS says which events make each counter. A scenario provokes some of them on
+both hosts' fresh namespaces, over both families, and names those; then every
+counter of the list must equal its events on each host, provoked or not.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import crafted
+import endpoints
+import troubles
+from crafted import CraftedPeer, Segment
+from endpoints import FAMILIES, PORT, connected, quiet, say
+from hosts import CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.schema import Event
+
+CRAFTED_PORT = 4000
+SHORT_TIME_WAIT_US = 4_000_000          # from there on TW, up to there TWKilled
+SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+
+
+class Counts:
+    """The events of one host, counted by what they say."""
+
+    def __init__(self, it: Recorder, events: Iterable[Event]) -> None:
+        self.events = list(events)
+        self.it = it
+
+    def select(self, kind: str, **fields: str | int) -> list[Event]:
+        """Events of a kind whose fields have these numbers, or these words."""
+        return [event for event in self.events if event.kind == kind and all(
+            (endpoints.word(self.it, event, name) if isinstance(value, str)
+             else event[name]) == value for name, value in fields.items())]
+
+    def number(self, kind: str, **fields: str | int) -> int:
+        """How many there are."""
+        return len(self.select(kind, **fields))
+
+    def resent(self, **fields: str | int) -> int:
+        """Segments that retransmit events stand for."""
+        return sum(e["retransmit_segs"] for e in self.select("retransmit", **fields))
+
+    def closed_from(self, *states: str) -> int:
+        """Sockets that went from one of these states to CLOSED."""
+        return sum(self.number("state", old_state=state, state="CLOSED")
+                   for state in states)
+
+    def failed_opens(self) -> int:
+        """Sockets that gave up in SYN-SENT with an error, not closed by their process."""
+        failed = {event["cookie"] for event in self.select("error")}
+        closed = self.select("state", old_state="SYN-SENT", state="CLOSED")
+        return sum(1 for event in closed if event["cookie"] in failed)
+
+    def recoveries(self, sack: bool) -> int:
+        """How often fast recovery began, with or without SACK."""
+        bit = next(number for number, name in self.it.schema.values["sock_flags"].items()
+                   if name == "sack")
+        return sum(1 for event in self.select("ca_state", ca_state="Recovery")
+                   if bool(event["sock_flags"] >> bit & 1) == sack)
+
+    def time_waits(self, short: bool) -> int:
+        """Small socks that began, by how long they are to last."""
+        return sum(1 for event in self.select("time_wait", time_wait_step="started")
+                   if (event["time_wait_us"] <= SHORT_TIME_WAIT_US) == short)
+
+
+COUNTERS: dict[str, Callable[[Counts], int]] = {
+    "TcpActiveOpens": lambda c: c.number("state", state="SYN-SENT"),
+    "TcpPassiveOpens": lambda c: c.number("completed"),
+    "TcpAttemptFails": lambda c: (
+        c.failed_opens()
+        + c.number("request_end", request_ending="reset_by_peer")),
+    "TcpEstabResets": lambda c: c.closed_from("ESTABLISHED", "CLOSE-WAIT"),
+    "TcpOutRsts": lambda c: c.number("reset_sent"),
+    "TcpInCsumErrors": lambda c: c.number("bad_checksum"),
+    "TcpRetransSegs": lambda c: c.resent() + c.number("synack_retransmit"),
+    "TcpExtTCPSynRetrans": lambda c: (
+        c.resent(retransmit_cause="syn") + c.number("synack_retransmit")),
+    "TcpExtTCPFastRetrans": lambda c: c.resent(retransmit_cause="fast_retransmit"),
+    "TcpExtTCPSlowStartRetrans": lambda c: c.resent(retransmit_cause="loss_recovery"),
+    "TcpExtTCPTimeouts": lambda c: (
+        c.number("rto") + c.number("synack_retransmit", by_timer=1)
+        + c.number("request_end", request_ending="expired")),
+    "TcpExtTCPSackRecovery": lambda c: c.recoveries(sack=True),
+    "TcpExtTCPRenoRecovery": lambda c: c.recoveries(sack=False),
+    "TcpExtTCPLossProbes": lambda c: c.number("loss_probe"),
+    "TcpExtTCPWinProbe": lambda c: c.number(
+        "probe", probe_cause="zero_window", probe_carries_data=0),
+    "TcpExtTCPKeepAlive": lambda c: c.number(
+        "probe", probe_cause="keepalive", probe_carries_data=0),
+    "TcpExtTCPToZeroWindowAdv": lambda c: c.number(
+        "zero_window", window_side="own", window_change="closed"),
+    "TcpExtTCPFromZeroWindowAdv": lambda c: c.number(
+        "zero_window", window_side="own", window_change="opened"),
+    "TcpExtListenOverflows": lambda c: c.number("refused", refusal="accept_queue_full"),
+    "TcpExtListenDrops": lambda c: c.number("refused"),
+    "TcpExtTCPReqQFullDrop": lambda c: c.number("refused", refusal="half_open_queue_full"),
+    "TcpExtTCPReqQFullDoCookies": lambda c: c.number("synack", synack_type="cookie"),
+    "TcpExtSyncookiesSent": lambda c: c.number("synack", synack_type="cookie"),
+    "TcpExtSyncookiesRecv": lambda c: (
+        c.number("cookie_checked", cookie_verdict="valid")
+        + c.number("cookie_checked", cookie_verdict="valid_refused")),
+    "TcpExtSyncookiesFailed": lambda c: c.number(
+        "cookie_checked", cookie_verdict="invalid"),
+    "TcpExtTW": lambda c: c.time_waits(short=False),
+    "TcpExtTWKilled": lambda c: c.time_waits(short=True),
+    "TcpExtTWRecycled": lambda c: c.number("time_wait_end", time_wait_ending="reused"),
+    "TcpExtTCPTimeWaitOverflow": lambda c: c.number(
+        "time_wait", time_wait_step="overflow"),
+}
+
+
+def _witness(hosts: TwoHosts, host: str) -> dict[str, int]:
+    """What nstat says; a counter it does not know is a defect of the test."""
+    shown = json.loads(hosts.run(host, "nstat", "-asz", "-j"))["kernel"]
+    return {name: shown[name] for name in COUNTERS}
+
+
+def _steady_witness(hosts: TwoHosts, host: str) -> dict[str, int]:
+    """The same once it does not change any more."""
+    seen = [_witness(hosts, host)]
+
+    def is_steady() -> bool:
+        seen.append(_witness(hosts, host))
+        return seen[-1] == seen[-2]
+    wait_until(f"the counters of the {host} to stand still", is_steady)
+    return seen[-1]
+
+
+def _compare(it: Recorder, hosts: TwoHosts) -> dict[str, int]:
+    """Both hosts' counters must be their events; the sums over both."""
+    witnesses = {host: _steady_witness(hosts, host) for host in (CLIENT, SERVER)}
+    events = endpoints.whole(it)
+    sums: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+    differences = []
+    for host, witness in witnesses.items():
+        counts = Counts(it, (e for e in events if e["netns"] == hosts.inode(host)))
+        for name, rule in COUNTERS.items():
+            sums[name] += witness[name]
+            if witness[name] != rule(counts):
+                differences.append(f"{host}: {name} is {witness[name]}, "
+                                   f"by the events {rule(counts)}")
+    assert not differences, "; ".join(differences)
+    return sums
+
+
+@contextmanager
+def _witnessed(*provoked: str, delay_ms: int = 0) -> Iterator[tuple[Recorder, TwoHosts]]:
+    """Two hosts; at the end all counters must agree and those named not be 0."""
+    with Recorder() as it, TwoHosts(delay_ms) as hosts:
+        yield it, hosts
+        sums = _compare(it, hosts)
+        missing = [name for name in provoked if not sums[name]]
+        assert not missing, f"not provoked: {missing}"
+
+
+# ---- losses --------------------------------------------------------------
+
+
+def _check_losses(sack: int, *provoked: str) -> None:
+    with _witnessed("TcpRetransSegs", "TcpExtTCPSynRetrans", "TcpExtTCPTimeouts",
+                    "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans",
+                    *provoked, delay_ms=10) as (it, hosts):
+        troubles.one_segment_a_packet()
+        hosts.sysctl(CLIENT, f"net.ipv4.tcp_sack={sack}")
+        for ipv6 in FAMILIES:
+            troubles.lossy_life(it, hosts, ipv6)
+        quiet(hosts)
+
+
+def test_losses() -> None:
+    """nstat: lost SYNs and data, with SACK and tail loss probes"""
+    _check_losses(1, "TcpExtTCPSackRecovery", "TcpExtTCPLossProbes")
+
+
+def test_losses_without_sack() -> None:
+    """nstat: lost SYNs and data, without SACK"""
+    _check_losses(0, "TcpExtTCPRenoRecovery")
+
+
+# ---- windows -------------------------------------------------------------
+
+
+def test_windows_and_keepalive() -> None:
+    """nstat: zero windows both ways, probes, probes with urgent data, keepalive"""
+    with _witnessed("TcpExtTCPWinProbe", "TcpExtTCPToZeroWindowAdv",
+                    "TcpExtTCPFromZeroWindowAdv", "TcpExtTCPKeepAlive") as (it, hosts):
+        for ipv6 in FAMILIES:
+            with connected(ipv6, client=(SMALL_BUFFER,), server=(SMALL_BUFFER,)) as pair:
+                _keep_alive(it, pair.client)
+                for sender, receiver in (pair, pair[::-1]):
+                    sent = troubles.fill(sender)
+                    endpoints.await_records(it, sender, "probe", 3)
+                    endpoints.receive(receiver, sent)
+        quiet(hosts)
+
+
+def _keep_alive(it: Recorder, sock: socket.socket) -> None:
+    """Let one keepalive probe go out, and no more."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    endpoints.await_records(it, sock, "probe")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+
+
+def test_urgent_window_probe() -> None:
+    """nstat: with urgent data waiting, each window probe is two segments"""
+    with Recorder() as it, TwoHosts() as hosts:
+        with connected(False, server=(SMALL_BUFFER,)) as pair:
+            pair.client.sendall(bytes(20_000))
+            pair.client.send(b"!", socket.MSG_OOB)
+            endpoints.await_records(it, pair.client, "probe", 3)
+            probes = len(endpoints.records(it, pair.client, "probe"))
+            counted = _witness(hosts, CLIENT)["TcpExtTCPWinProbe"]
+            assert probes == len(endpoints.records(it, pair.client, "probe"))
+            assert probes < counted <= 2 * probes, (probes, counted)
+            endpoints.abort(pair.client)
+
+
+# ---- handshakes ----------------------------------------------------------
+
+
+def _connect_without_waiting(ipv6: bool) -> socket.socket:
+    sock = endpoints.tcp_socket(CLIENT, ipv6)
+    sock.setblocking(False)
+    sock.connect_ex((endpoints.address_of(SERVER, ipv6), PORT))
+    return sock
+
+
+def _overflow_accept_queue(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """A backlog of 0 has room for one connection; the next SYN is dropped."""
+    with ExitStack() as stack:
+        stack.enter_context(endpoints.listen(SERVER, ipv6, backlog=0))
+        for expected in ("completed", "refused"):
+            before = len(it.events(expected))
+            stack.enter_context(_connect_without_waiting(ipv6))
+            wait_until(expected, lambda k=expected, b=before: len(it.events(k)) > b)
+    quiet(hosts)
+
+
+def _third_segment_refused(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """Two requests for one place: one of their third segments finds it taken."""
+    rule = f"tcp dport {PORT} tcp flags & syn == 0"
+    hosts.drop(SERVER, rule)
+    before = len(it.events("refused"))
+    with ExitStack() as stack:
+        stack.enter_context(endpoints.listen(SERVER, ipv6, backlog=1))
+        for _ in range(3):
+            stack.enter_context(_connect_without_waiting(ipv6))
+        wait_until("a SYN-ACK to be sent again", lambda: it.events("synack_retransmit"))
+        hosts.stop_dropping(SERVER)
+        wait_until("a refusal", lambda: len(it.events("refused")) > before)
+    quiet(hosts)
+
+
+def _half_open_requests(it: Recorder, ipv6: bool, count: int) -> list[CraftedPeer]:
+    """Requests of peers that stay silent after their SYN."""
+    peers = [CraftedPeer(ipv6, CRAFTED_PORT + number, PORT) for number in range(count)]
+    for peer in peers:
+        before = len(it.events("syn"))
+        peer.send(Segment(1000, flags=crafted.SYN))
+        wait_until("the SYN", lambda b=before: len(it.events("syn")) > b)
+    return peers
+
+
+def _full_half_open_queue(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """Silent requests: refused ones, one reset, the others given up."""
+    hosts.drop(CLIENT, f"tcp sport {PORT}")
+    ended = len(it.events("request_end"))
+    with endpoints.listen(SERVER, ipv6, backlog=2):
+        peers = _half_open_requests(it, ipv6, 4)
+        peers[0].send(Segment(1001, flags=crafted.RST))
+        wait_until("the requests to end",
+                   lambda: len(it.events("request_end")) >= ended + 2)
+        for peer in peers:
+            peer.__exit__(None, None, None)
+    hosts.stop_dropping(CLIENT)
+
+
+def test_refused_handshakes() -> None:
+    """nstat: both queues overflow, requests expire and are reset, without cookies"""
+    with _witnessed("TcpExtListenOverflows", "TcpExtListenDrops", "TcpAttemptFails",
+                    "TcpExtTCPReqQFullDrop", "TcpExtTCPSynRetrans",
+                    "TcpExtTCPTimeouts", "TcpPassiveOpens",
+                    "TcpActiveOpens") as (it, hosts):
+        hosts.sysctl(SERVER, "net.ipv4.tcp_syncookies=0")
+        hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=1")
+        for ipv6 in FAMILIES:
+            _overflow_accept_queue(it, hosts, ipv6)
+            _full_half_open_queue(it, hosts, ipv6)
+        _third_segment_refused(it, hosts, False)
+
+
+def _answer_cookies(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """One cookie comes back right, one wrong, one to a full accept queue."""
+    hosts.drop(CLIENT, f"tcp sport {PORT}")
+    with ExitStack() as stack:
+        stack.enter_context(endpoints.listen(SERVER, ipv6, backlog=0))
+        peers = [stack.enter_context(CraftedPeer(ipv6, CRAFTED_PORT + number, PORT))
+                 for number in range(3)]
+        for peer in peers:
+            peer.send(Segment(1000, flags=crafted.SYN))
+        cookies = [peer.hear(crafted.SYN).seq for peer in peers]
+        before = len(it.events("cookie_checked"))
+        for peer, answer in zip(peers, (cookies[0], cookies[1] ^ 0x10000, cookies[2])):
+            peer.send(Segment(1001, answer + 1))
+        wait_until("the cookies' verdicts",
+                   lambda: len(it.events("cookie_checked")) >= before + 3)
+        hosts.stop_dropping(CLIENT)
+    quiet(hosts)
+
+
+def test_cookies() -> None:
+    """nstat: SYN cookies sent, returned, wrong, and returned to a full queue"""
+    with _witnessed("TcpExtSyncookiesSent", "TcpExtSyncookiesRecv",
+                    "TcpExtSyncookiesFailed",
+                    "TcpExtListenOverflows") as (it, hosts):
+        hosts.sysctl(SERVER, "net.ipv4.tcp_syncookies=2")
+        for ipv6 in FAMILIES:
+            _answer_cookies(it, hosts, ipv6)
+
+
+# ---- ends ----------------------------------------------------------------
+
+
+def test_resets_and_checksums() -> None:
+    """nstat: refused, aborted, closed with data unread, wrong checksums"""
+    with _witnessed("TcpOutRsts", "TcpEstabResets", "TcpAttemptFails",
+                    "TcpInCsumErrors") as (it, hosts):
+        for ipv6 in FAMILIES:
+            troubles.refused(ipv6)
+            troubles.aborted(it, ipv6)
+            with CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer:
+                before = len(it.events("bad_checksum"))
+                peer.send(Segment(1, flags=crafted.SYN), spoil=True)
+                wait_until("the wrong checksum",
+                           lambda b=before: len(it.events("bad_checksum")) > b)
+        quiet(hosts)
+
+
+def _closed_by_client(it: Recorder, ipv6: bool, port: int = 0) -> int:
+    """A connection that the client closes first; its port there."""
+    bind = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with ExitStack() as stack:
+        listener = stack.enter_context(endpoints.listen(SERVER, ipv6))
+        client = stack.enter_context(endpoints.tcp_socket(CLIENT, ipv6, bind))
+        client.bind((endpoints.address_of(CLIENT, ipv6), port))
+        client.connect((endpoints.address_of(SERVER, ipv6), PORT))
+        server = stack.enter_context(listener.accept()[0])
+        number = client.getsockname()[1]
+        cookie = endpoints.cookie(client)
+        client.close()
+        server.close()
+        wait_until("TIME-WAIT", lambda: endpoints.records(it, cookie, "time_wait"))
+    return number
+
+
+def _orphan(it: Recorder, ipv6: bool) -> None:
+    """FIN-WAIT-2 without a process, until its time is over."""
+    with connected(ipv6) as pair:
+        cookie = endpoints.cookie(pair.client)
+        pair.client.close()
+        wait_until("the orphan's end",
+                   lambda: endpoints.records(it, cookie, "time_wait_end"))
+        pair.server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                               struct.pack("ii", 1, 0))
+
+
+def test_time_wait() -> None:
+    """nstat: TIME-WAIT begun, reused by a connect(), without room; FIN-WAIT-2 given up"""
+    with _witnessed("TcpExtTW", "TcpExtTWKilled", "TcpExtTWRecycled",
+                    "TcpExtTCPTimeWaitOverflow") as (it, hosts):
+        hosts.sysctl(CLIENT, "net.ipv4.tcp_fin_timeout=1")
+        hosts.sysctl(CLIENT, "net.ipv4.tcp_tw_reuse=1")
+        ports = [_closed_by_client(it, ipv6) for ipv6 in FAMILIES]
+        for ipv6 in FAMILIES:
+            _orphan(it, ipv6)           # takes longer than the second reuse asks for
+        for ipv6, port in zip(FAMILIES, ports):
+            _closed_by_client(it, ipv6, port)
+        hosts.sysctl(CLIENT, "net.ipv4.tcp_max_tw_buckets=0")
+        for ipv6 in FAMILIES:
+            _closed_by_client(it, ipv6)
+        quiet(hosts)
+
+
+def test_nothing_is_left_out() -> None:
+    """nstat: a session without any trouble has none of these counters but opens and TW"""
+    with _witnessed("TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW") as (it, hosts):
+        with connected(False) as pair:
+            say(*pair)
+            say(*pair[::-1])
+        quiet(hosts)
+        sums = _compare(it, hosts)
+        assert {name for name, count in sums.items() if count} == {
+            "TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW"}, sums
