@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
@@ -28,7 +28,6 @@ CLONE_NEWNET = 0x40000000
 SO_COOKIE = 57
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 REPAIR_ON, REPAIR_OFF, SEND_QUEUE = 1, -1, 2
-HALF = 2**31
 
 Option = tuple[int, int, int]
 
@@ -136,6 +135,13 @@ def connected(ipv6: bool, *, client: tuple[Option, ...] = (),
             sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield Pair(opener, accepted)
+
+
+@contextmanager
+def both_families(**options: Any) -> Iterator[list[Pair]]:
+    """Two connections at the same time, one over IPv4 and one over IPv6."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(connected(ipv6, **options)) for ipv6 in FAMILIES]
 
 
 def receive(sock: socket.socket, count: int) -> bytes:

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Row M9: flow control: windows, zero windows, the persist timer and its probes."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+
+import crafted
+import endpoints
+from crafted import CraftedPeer, Segment
+from endpoints import (FAMILIES, PORT, await_records, both_families, receive, records,
+                       relative, word)
+from hosts import CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.schema import Event
+from troubles import fill
+
+SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+PROBES = 4
+CRAFTED_PORT = 4000
+NOP_WSCALE_7 = bytes([1, 3, 3, 7])
+
+
+def _changes(it: Recorder, sock: socket.socket, side: str) -> list[Event]:
+    """What became of one side's window, as one end saw it."""
+    return [e for e in records(it, sock, "zero_window")
+            if word(it, e, "window_side") == side]
+
+
+def _words(it: Recorder, events: Iterable[Event]) -> list[str]:
+    return [word(it, e, "window_change") for e in events]
+
+
+def _check_probes(probes: list[Event]) -> None:
+    """Each comes after twice the wait of the one before; backoff numbers them."""
+    assert [e["backoff"] for e in probes] == list(range(len(probes))), probes
+    assert not any(e["probe_carries_data"] or e["snd_wnd"] for e in probes)
+    waits = [(after["time_ns"] - before["time_ns"]) / 1000
+             for before, after in zip(probes, probes[1:])]
+    for number, waited_us in enumerate(waits, 1):
+        expected_us = probes[0]["rto_us"] << number
+        assert 0.9 * expected_us < waited_us < 3 * expected_us, (number, waits)
+
+
+def _check_answers(it: Recorder, sender: socket.socket, probes: list[Event]) -> None:
+    """Each probe is answered: nothing new is acknowledged, the window still 0."""
+    for probe, following in zip(probes, probes[1:]):
+        answers = [e for e in records(it, sender, "ack")
+                   if probe["time_ns"] < e["time_ns"] < following["time_ns"]]
+        assert len(answers) == 1, answers
+        assert answers[0]["seg_window"] == 0, answers[0].values
+        assert answers[0]["seg_ack"] == answers[0]["snd_una"]
+    assert not any(e["probes_out"] for e in probes), "an answer begins the count anew"
+
+
+def _check_standstill(it: Recorder, sender: socket.socket, receiver: socket.socket,
+                      read_ns: int) -> None:
+    """The window closed, probes, and the window opened when it was read from."""
+    closed, opened = _changes(it, sender, "peer")[:2]
+    own_closed, own_opened = _changes(it, receiver, "own")[:2]
+    assert _words(it, (closed, opened, own_closed, own_opened)) == [
+        "closed", "opened"] * 2
+    probes = [e for e in records(it, sender, "probe")
+              if closed["time_ns"] < e["time_ns"] < opened["time_ns"]]
+    assert {word(it, e, "probe_cause") for e in probes} == {"zero_window"}
+    assert len(probes) >= PROBES
+    _check_probes(probes)
+    _check_answers(it, sender, probes)
+    # The receiver closes and opens its window first, then the sender learns of it.
+    assert own_closed["time_ns"] < closed["time_ns"] < probes[0]["time_ns"]
+    assert read_ns < own_opened["time_ns"] < opened["time_ns"]
+    assert closed["seg_window"] == 0 < opened["seg_window"]
+    assert own_closed["rcv_wnd"] == 0 < own_opened["rcv_wnd"]
+
+
+def _stand_still(it: Recorder, directions: list[tuple[socket.socket, socket.socket]]
+                 ) -> None:
+    """Fill the receivers, wait for probes, let them read; then all is told."""
+    sent = [fill(sender) for sender, _receiver in directions]
+    for sender, _receiver in directions:
+        await_records(it, sender, "probe", PROBES)
+    for (sender, receiver), size in zip(directions, sent):
+        read_ns = time.monotonic_ns()
+        receive(receiver, size)
+        wait_until("the window to open", lambda s=sender: _words(
+            it, _changes(it, s, "peer"))[-1:] == ["opened"])
+        _check_standstill(it, sender, receiver, read_ns)
+        assert not records(it, sender, "rto")
+
+
+def test_m9_zero_window() -> None:
+    """M9: both directions: window closed, probes with doubling waits, opened again"""
+    with Recorder() as it, TwoHosts() as hosts:
+        for host in (CLIENT, SERVER):   # else a second probe may go unanswered
+            hosts.sysctl(host, "net.ipv4.tcp_invalid_ratelimit=0")
+        with both_families(client=(SMALL_BUFFER,), server=(SMALL_BUFFER,)) as pairs:
+            _stand_still(it, [(pairs[0].client, pairs[0].server),
+                              (pairs[1].server, pairs[1].client)])
+            _stand_still(it, [(pairs[0].server, pairs[0].client),
+                              (pairs[1].client, pairs[1].server)])
+
+
+def test_m9_lost_window_update() -> None:
+    """M9: the window update is lost, and answers to probes; the next answer ends the deadlock"""
+    with Recorder() as it, TwoHosts() as hosts:
+        with both_families(server=(SMALL_BUFFER,)) as pairs:
+            sent = [fill(pair.client) for pair in pairs]
+            for pair in pairs:
+                await_records(it, pair.client, "probe")
+            hosts.drop(CLIENT, f"tcp sport {PORT}")
+            got = [len(pair.server.recv(size)) for pair, size in zip(pairs, sent)]
+            for pair in pairs:          # the window is open, but nobody says so
+                await_records(it, pair.client, "probe", PROBES)
+                assert _words(it, _changes(it, pair.client, "peer")) == ["closed"]
+            hosts.stop_dropping(CLIENT)
+            for pair, size, part in zip(pairs, sent, got):
+                receive(pair.server, size - part)
+                _check_lost_answers(it, pair)
+
+
+def _check_lost_answers(it: Recorder, pair: endpoints.Pair) -> None:
+    opened = _changes(it, pair.client, "peer")[1]
+    assert word(it, opened, "window_change") == "opened"
+    probes = [e for e in records(it, pair.client, "probe")
+              if e["time_ns"] < opened["time_ns"]]
+    _check_probes(probes)
+    unanswered = [e["probes_out"] for e in probes[1:]]
+    assert unanswered == list(range(unanswered[0], unanswered[0] + len(unanswered)))
+    assert unanswered[-1] >= PROBES - 2, unanswered
+
+
+def test_m9_window_slides() -> None:
+    """M9: the window advertised each way, with its scale, moves with what is read"""
+    buffer = (socket.SOL_SOCKET, socket.SO_RCVBUF, 262144)
+    with Recorder() as it, TwoHosts(), both_families(server=(buffer,)) as pairs:
+        for pair in pairs:
+            _check_sliding(it, pair)
+
+
+def _acknowledged(it: Recorder, sock: socket.socket) -> int:
+    """How many bytes the segments that arrived acknowledge."""
+    last = records(it, sock, "ack")[-1:]
+    return relative(last[0]["seg_ack"], last[0]["snd_isn"]) - 1 if last else 0
+
+
+def _check_sliding(it: Recorder, pair: endpoints.Pair) -> None:
+    for number in range(1, 5):
+        pair.client.sendall(bytes(1000))
+        wait_until("the ACK", lambda n=number: (
+            _acknowledged(it, pair.client) == n * 1000))
+        if number == 2:
+            receive(pair.server, 2000)
+    acks = records(it, pair.client, "ack")
+    edges = [relative(e["seg_ack"], e["snd_isn"]) + (e["seg_window"] << e["snd_wscale"])
+             for e in acks]
+    assert edges == sorted(edges), edges            # the right edge never goes back
+    server = records(it, pair.server, "ack")[-1]    # before it is acknowledged
+    assert acks[-1]["snd_wscale"] == server["rcv_wscale"] > 0
+    assert acks[-2]["seg_window"] << server["rcv_wscale"] == server["rcv_wnd"]
+    assert acks[-1]["snd_wnd"] == server["rcv_wnd"]
+    receive(pair.server, 2000)
+
+
+def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """A peer that shrinks its window to 0 while data is on its way."""
+    hosts.drop(CLIENT, f"tcp sport {PORT}")
+    with (endpoints.listen(SERVER, ipv6) as listener,
+          CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
+        answer = peer.shake_hands(7000, NOP_WSCALE_7, window=1000)
+        with listener.accept()[0] as sock:
+            sock.sendall(bytes(500))
+            data = peer.hear(crafted.PSH)
+            assert data.seq == answer.seq + 1 and len(data.data) == 500
+            peer.send(Segment(7001, answer.seq + 1, window=0))
+            resent = await_records(it, sock, "retransmit", 2)
+            for event in resent:
+                assert word(it, event, "retransmit_cause") == "zero_window"
+                assert relative(event["seg_seq"], event["snd_isn"]) == 1
+            closed, = _changes(it, sock, "peer")
+            assert _words(it, [closed]) == ["closed"] and closed["packets_out"] == 1
+            assert not records(it, sock, "rto"), "a probe is no timeout"
+            peer.send(Segment(7001, answer.seq + 501, window=1000))
+            wait_until("the window to open", lambda: len(_changes(it, sock, "peer")) > 1)
+            opened = _changes(it, sock, "peer")[1]
+            assert _words(it, [opened]) == ["opened"]
+            assert opened["seg_window"] << opened["snd_wscale"] == 128_000
+            peer.send(Segment(7001, answer.seq + 501, flags=crafted.RST))
+            await_records(it, sock, "reset_received")
+    hosts.stop_dropping(CLIENT)
+
+
+def test_m9_window_shrinks() -> None:
+    """M9: the peer shrinks its window to 0 with data on its way: that data is the probe"""
+    with Recorder() as it, TwoHosts() as hosts:
+        for ipv6 in FAMILIES:
+            _crafted_receiver(it, hosts, ipv6)
