@@ -19,6 +19,7 @@ from troubles import fill
 
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 PROBES = 4
+STALL_US = 10e6                 # a crowded emulator stands still now and then
 CRAFTED_PORT = 4000
 NOP_WSCALE_7 = bytes([1, 3, 3, 7])
 
@@ -41,7 +42,8 @@ def _check_probes(probes: list[Event]) -> None:
              for before, after in zip(probes, probes[1:])]
     for number, waited_us in enumerate(waits, 1):
         expected_us = probes[0]["rto_us"] << number
-        assert 0.9 * expected_us < waited_us < 3 * expected_us, (number, waits)
+        assert 0.9 * expected_us < waited_us < 3 * expected_us + STALL_US, (
+            number, waits)
 
 
 def _check_answers(it: Recorder, sender: socket.socket, probes: list[Event]) -> None:
@@ -110,25 +112,33 @@ def test_m9_lost_window_update() -> None:
             for pair in pairs:
                 await_records(it, pair.client, "probe")
             hosts.drop(CLIENT, f"tcp sport {PORT}")
+            drop_ns = time.monotonic_ns()
             got = [len(pair.server.recv(size)) for pair, size in zip(pairs, sent)]
             for pair in pairs:          # the window is open, but nobody says so
-                await_records(it, pair.client, "probe", PROBES)
+                wait_until("three probes without an answer", lambda p=pair: len(
+                    _probes_between(it, p, drop_ns)) >= 3)
                 assert _words(it, _changes(it, pair.client, "peer")) == ["closed"]
             hosts.stop_dropping(CLIENT)
             for pair, size, part in zip(pairs, sent, got):
                 receive(pair.server, size - part)
-                _check_lost_answers(it, pair)
+                _check_lost_answers(it, pair, drop_ns)
 
 
-def _check_lost_answers(it: Recorder, pair: endpoints.Pair) -> None:
+def _probes_between(it: Recorder, pair: endpoints.Pair, begin_ns: int,
+                    end_ns: int = 2**63) -> list[Event]:
+    return [e for e in records(it, pair.client, "probe")
+            if begin_ns < e["time_ns"] < end_ns]
+
+
+def _check_lost_answers(it: Recorder, pair: endpoints.Pair, drop_ns: int) -> None:
     opened = _changes(it, pair.client, "peer")[1]
     assert word(it, opened, "window_change") == "opened"
-    probes = [e for e in records(it, pair.client, "probe")
-              if e["time_ns"] < opened["time_ns"]]
-    _check_probes(probes)
-    unanswered = [e["probes_out"] for e in probes[1:]]
-    assert unanswered == list(range(unanswered[0], unanswered[0] + len(unanswered)))
-    assert unanswered[-1] >= PROBES - 2, unanswered
+    _check_probes(_probes_between(it, pair, 0, opened["time_ns"]))
+    unanswered = [e["probes_out"] for e in _probes_between(
+        it, pair, drop_ns, opened["time_ns"])]
+    first = unanswered[0]               # of the one before, the answer may be lost, too
+    assert first in (0, 1) and unanswered == list(
+        range(first, first + len(unanswered))), unanswered
 
 
 def test_m9_window_slides() -> None:
@@ -163,6 +173,21 @@ def _check_sliding(it: Recorder, pair: endpoints.Pair) -> None:
     receive(pair.server, 2000)
 
 
+def _check_shrunk(it: Recorder, sock: socket.socket) -> None:
+    """The second segment is outside the window now; it is sent as a probe."""
+    wait_until("the window to close", lambda: _changes(it, sock, "peer"))
+    closed, = _changes(it, sock, "peer")
+    assert _words(it, [closed]) == ["closed"] and closed["packets_out"] == 2
+
+    def since(kind: str) -> list[Event]:
+        return [e for e in records(it, sock, kind) if e["time_ns"] > closed["time_ns"]]
+    wait_until("two probes", lambda: len(since("retransmit")) >= 2)
+    for event in since("retransmit"):
+        assert word(it, event, "retransmit_cause") == "zero_window", event.values
+        assert relative(event["seg_seq"], event["snd_isn"]) == 501
+    assert not since("rto"), "a probe is no timeout"
+
+
 def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
     """A peer that shrinks its window to 0 while data is on its way."""
     hosts.drop(CLIENT, f"tcp sport {PORT}")
@@ -170,23 +195,18 @@ def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
           CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
         answer = peer.shake_hands(7000, NOP_WSCALE_7, window=1000)
         with listener.accept()[0] as sock:
-            sock.sendall(bytes(500))
-            data = peer.hear(crafted.PSH)
-            assert data.seq == answer.seq + 1 and len(data.data) == 500
-            peer.send(Segment(7001, answer.seq + 1, window=0))
-            resent = await_records(it, sock, "retransmit", 2)
-            for event in resent:
-                assert word(it, event, "retransmit_cause") == "zero_window"
-                assert relative(event["seg_seq"], event["snd_isn"]) == 1
-            closed, = _changes(it, sock, "peer")
-            assert _words(it, [closed]) == ["closed"] and closed["packets_out"] == 1
-            assert not records(it, sock, "rto"), "a probe is no timeout"
-            peer.send(Segment(7001, answer.seq + 501, window=1000))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            endpoints.send_segments(sock, 2, 500)
+            assert [peer.hear(crafted.PSH).seq for _ in range(2)] == [
+                answer.seq + 1, answer.seq + 501]
+            peer.send(Segment(7001, answer.seq + 501, window=0))
+            _check_shrunk(it, sock)
+            peer.send(Segment(7001, answer.seq + 1001, window=1000))
             wait_until("the window to open", lambda: len(_changes(it, sock, "peer")) > 1)
             opened = _changes(it, sock, "peer")[1]
             assert _words(it, [opened]) == ["opened"]
             assert opened["seg_window"] << opened["snd_wscale"] == 128_000
-            peer.send(Segment(7001, answer.seq + 501, flags=crafted.RST))
+            peer.send(Segment(7001, answer.seq + 1001, flags=crafted.RST))
             await_records(it, sock, "reset_received")
     hosts.stop_dropping(CLIENT)
 
@@ -194,5 +214,6 @@ def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
 def test_m9_window_shrinks() -> None:
     """M9: the peer shrinks its window to 0 with data on its way: that data is the probe"""
     with Recorder() as it, TwoHosts() as hosts:
+        hosts.sysctl(SERVER, "net.ipv4.tcp_early_retrans=0")
         for ipv6 in FAMILIES:
             _crafted_receiver(it, hosts, ipv6)

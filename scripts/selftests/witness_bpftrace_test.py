@@ -16,7 +16,7 @@ from pathlib import Path
 
 import endpoints
 import troubles
-from endpoints import FAMILIES, PORT, connected, quiet
+from endpoints import FAMILIES, PORT, quiet
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
