@@ -90,8 +90,10 @@ void record_received(const struct sock *sk, const struct sk_buff *skb)
 		event_capture_received(event, skb);
 		/* The peer's ISN is in the segment before it is in the socket. */
 		if (event->state == TCP_SYN_SENT &&
-		    event->seg_flags & TCPHDR_SYN)
+		    event->seg_flags & TCPHDR_SYN) {
 			event->rcv_isn = event->seg_seq;
+			event->rcv_nxt = event->seg_seq;
+		}
 		event_end(event);
 	}
 	record_peer_window(sk, skb);

@@ -36,9 +36,10 @@ Sequence numbers (seq, ack, una, nxt, rcv) count from each side's ISN. Behind th
 bar is where the connection stood before the event: oldest number not yet
 acknowledged (una), next to send (nxt), next expected (rcv), the congestion window
 in segments (cwnd), the slow start threshold, the smoothed round trip time, and the
-retransmission timeout. Recorded are states, and what an established connection
-receives. The server's socket is born at the handshake's third segment; what the
-kernel keeps in TIME-WAIT is no socket, so the story ends with CLOSED.
+retransmission timeout. The server's connection begins as a request in its
+listener's half-open queue; LISTEN -> SYN-RECEIVED is the moment when the kernel
+makes a socket of it. At the end the full socket is CLOSED and destroyed while a
+small one with the same id waits in TIME-WAIT.
 """
 
 Transcript = list[dict[str, Any]]
