@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What must be seen of handshakes: rows M2, M4, M5, M6 and M7.
+
+Each scenario is played by real sockets on two hosts, or by one real socket and
+ghosts (raw_tcp.py) that keep silent, flood, or answer what nobody asked.  The
+wire is the witness of every number.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from hosts import CLIENT, SERVER
+from inside import cookie_of, sysctl
+from raw_tcp import ACK, RST, SYN, Ghost, Segment
+from recorder import wait_until
+from renoscope_lib.schema import Event
+from scene import Scene, for_each_family
+
+TCP_FASTOPEN = 23
+FLOOD = 150
+CONNECTIONS = 25
+
+
+def _after(number: int) -> int:
+    return (number + 1) % 2**32
+
+
+def _segment(event: Event) -> tuple[int, int, int, int]:
+    return event["seg_flags"], event["seg_seq"], event["seg_ack"], event["seg_len"]
+
+
+def _facts(segment: Segment) -> tuple[int, int, int, int]:
+    return segment.flags, segment.seq, segment.ack, len(segment.data)
+
+
+# ---- M2: the three segments -----------------------------------------------
+
+def _three_on_the_wire(scene: Scene, client: socket.socket) -> list[Segment]:
+    ends = client.getsockname()[:2], client.getpeername()[:2]
+    wait_until("three segments", lambda: len(scene.wire.between(*ends)) >= 3)
+    return scene.wire.between(*ends)[:3]
+
+
+def _check_three(scene: Scene, listener: socket.socket, client: socket.socket,
+                 server: socket.socket) -> list[Event]:
+    """SYN seq=x; SYN-ACK seq=y ack=x+1; ACK seq=x+1 ack=y+1, as both ends tell it.
+
+    Returns the server's records of the three.
+    """
+    story = scene.story
+    syn, synack, third = _three_on_the_wire(scene, client)
+    x, y = syn.seq, synack.seq
+    assert (syn.flags & 0x3f, synack.flags & 0x3f) == (SYN, SYN | ACK)
+    port = client.getsockname()[1]
+    first = story.one("syn", remote_port=port, local_port=server.getsockname()[1])
+    request = story.one("request", cookie=cookie_of(server))
+    second = story.one("synack", cookie=cookie_of(server))
+    arrived = story.wait("ack", cookie=cookie_of(server), state="SYN-RECEIVED")[0]
+    assert (first["seg_flags"] & SYN, first["seg_seq"], first["seg_ack"]) == (SYN, x, 0)
+    assert (request["rcv_isn"], request["rcv_nxt"], request["snd_isn"]) == (x, _after(x), y)
+    assert _segment(second) == (SYN | ACK, y, _after(x), 0), second.values
+    assert arrived["seg_seq"] == _after(x) and arrived["seg_ack"] == _after(y)
+    assert _segment(arrived) == _facts(third), (arrived.values, str(third))
+    assert first["listener"] == second["listener"] == cookie_of(listener)
+    at_client = story.one("ack", cookie=cookie_of(client), state="SYN-SENT")
+    assert at_client["seg_seq"] == y and at_client["seg_ack"] == _after(x)
+    assert at_client["seg_flags"] & 0x3f == SYN | ACK
+    assert at_client["snd_isn"] == x
+    return [first, second, arrived]
+
+
+def _opened_by(scene: Scene, sock: socket.socket) -> str:
+    """Who opened, by the connection's first state event."""
+    first = next(e for e in scene.events_of(sock) if e.kind == "state")
+    return {"SYN-SENT": "active", "SYN-RECEIVED": "passive"}[
+        scene.story.word(first, "state")]
+
+
+def test_m2_three_way_handshake() -> None:
+    """M2: SYN seq=x, SYN-ACK seq=y ack=x+1, ACK seq=x+1 ack=y+1 in the records of both ends; who opens; no data on the first two"""
+    with Scene() as scene:
+        def check(family: int) -> None:
+            with scene.listener(family) as listener:
+                client, server = scene.pair(listener, family)
+                three = _check_three(scene, listener, client, server)
+                assert [e["seg_len"] for e in three] == [0, 0, 0]
+                assert three[0]["cookie"] == 0, "no connection yet, so no id"
+                ids = {e["cookie"] for e in scene.story.all() if e.kind in (
+                    "request", "synack", "completed", "accepted")
+                    and e["remote_port"] == client.getsockname()[1]}
+                assert ids == {cookie_of(server)}, ids
+                assert [_opened_by(scene, s) for s in (client, server)] == [
+                    "active", "passive"]
+        for_each_family(check)
+
+
+def test_m2_data_in_the_handshake() -> None:
+    """M2: data rides on the third segment; with Fast Open on the first, for a child with an id of its own"""
+    with Scene() as scene:
+        scene.set("tcp_fastopen", 3)
+
+        def check(family: int) -> None:
+            with scene.listener(family) as listener:
+                listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
+                _data_on_the_third(scene, family, listener)
+                _data_on_the_first(scene, family, listener)
+        for_each_family(check)
+
+
+def _send_while_opening(scene: Scene, family: int, listener: socket.socket,
+                        data: bytes) -> tuple[socket.socket, socket.socket]:
+    client = scene.socket(CLIENT, family)
+    client.settimeout(None)     # it must wait inside connecting, data in hand
+    client.sendto(data, socket.MSG_FASTOPEN, listener.getsockname()[:2])
+    server = scene.accept(listener)
+    assert server.recv(99) == data
+    return client, server
+
+
+def _data_on_the_third(scene: Scene, family: int, listener: socket.socket) -> None:
+    """A client without a Fast Open cookie asks for one, and waits with its data."""
+    client, server = _send_while_opening(scene, family, listener, b"third")
+    three = _check_three(scene, listener, client, server)
+    assert [e["seg_len"] for e in three] == [0, 0, 5]
+
+
+def _data_on_the_first(scene: Scene, family: int, listener: socket.socket) -> None:
+    story = scene.story
+    client, server = _send_while_opening(scene, family, listener, b"at once")
+    x = _three_on_the_wire(scene, client)[0].seq
+    syn = story.one("syn", remote_port=client.getsockname()[1])
+    assert (syn["seg_flags"] & SYN, syn["seg_seq"], syn["seg_len"]) == (SYN, x, 7)
+    synack = story.one("synack", cookie=cookie_of(server))
+    assert story.word(synack, "synack_type") == "fastopen"
+    assert synack["seg_ack"] == (x + 8) % 2**32, "the SYN and its data"
+    assert not story.of("request", cookie=cookie_of(server)), "no request is kept"
+    completed = story.one("completed", cookie=cookie_of(server))
+    state = story.one("state", cookie=cookie_of(server), state="ESTABLISHED")
+    assert completed["time_ns"] < state["time_ns"], "accepted before the third segment"
+    assert scene.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
+
+
+# ---- M4: the two queues ---------------------------------------------------
+
+def _connect_and_wait(scene: Scene, listener: socket.socket, family: int) -> Event:
+    """One more connection for the accept queue; its `completed`."""
+    before = len(scene.story.of("completed", listener=cookie_of(listener)))
+    scene.connect(listener, family)
+    return scene.story.wait("completed", before + 1, listener=cookie_of(listener))[-1]
+
+
+def test_m4_accept_queue() -> None:
+    """M4: the accept queue's length and limit, entering and leaving; full: a SYN is dropped, a last ACK is dropped, each named"""
+    with Scene() as scene:
+        def check(family: int) -> None:
+            with scene.listener(family, backlog=2) as listener:
+                _fill_accept_queue(scene, family, listener)
+        for_each_family(check)
+
+
+def _fill_accept_queue(scene: Scene, family: int, listener: socket.socket) -> None:
+    story, listening = scene.story, cookie_of(listener)
+    late = scene.ghost(listener)
+    late.half_open()
+    entered = [_connect_and_wait(scene, listener, family) for _ in range(3)]
+    assert [e["accept_queue"] for e in entered] == [0, 1, 2], entered
+    assert {e["accept_limit"] for e in entered} == {2}
+    assert {e["half_open"] for e in entered} <= {1, 2}, "the ghost, and it itself"
+
+    early = scene.ghost(listener)
+    early.knock()
+    refused = story.one("refused", listener=listening, remote_addr=early.address)
+    assert story.word(refused, "refusal") == "accept_queue_full"
+    assert refused["seg_flags"] == SYN and refused["seg_seq"] == early.isn
+    assert (refused["accept_queue"], refused["accept_limit"]) == (3, 2)
+
+    late.send(ACK)
+    refused = story.one("refused", listener=listening, remote_addr=late.address)
+    assert story.word(refused, "refusal") == "accept_queue_full"
+    assert refused["seg_flags"] == ACK and refused["seg_ack"] == _after(late.rcv_isn)
+    assert refused["cookie"] == story.one("request", remote_addr=late.address)["cookie"]
+
+    taken = [cookie_of(scene.accept(listener)) for _ in range(2)]
+    assert [e["cookie"] for e in entered[:2]] == taken
+    for cookie in taken:
+        left = story.one("accepted", cookie=cookie)
+        assert left["time_ns"] > story.one("completed", cookie=cookie)["time_ns"]
+    late.send(ACK, seq=late.snd_nxt)
+    last = story.one("completed", listener=listening, remote_addr=late.address)
+    assert (last["accept_queue"], last["half_open"]) == (1, 1), last.values
+
+
+def test_m4_half_open_queue() -> None:
+    """M4: the half-open queue's length and limit; without cookies it overflows at the backlog, and earlier for unproven peers"""
+    with Scene() as scene:
+        sysctl(SERVER, "tcp_syncookies", 0)
+
+        def overflow(family: int, backlog: int, refusal: str) -> int:
+            with scene.listener(family, backlog) as listener:
+                return _fill_half_open_queue(scene, listener, refusal)
+
+        def check(family: int) -> None:
+            sysctl(SERVER, "tcp_max_syn_backlog", 128)
+            assert overflow(family, 4, "half_open_queue_full") in (4, 4 + 1)
+            sysctl(SERVER, "tcp_max_syn_backlog", 8)
+            assert overflow(family, 100, "unproven_peer") == 8 - 8 // 4 + 1
+        for_each_family(check)
+
+
+def _fill_half_open_queue(scene: Scene, listener: socket.socket, refusal: str) -> int:
+    """Fill it, see one refused, empty it, see that one enter; how many it held."""
+    story, listening = scene.story, cookie_of(listener)
+    ghosts: list[Ghost] = []
+    while not story.of("refused", listener=listening):
+        ghosts.append(scene.ghost(listener))
+        ghosts[-1].knock()
+        wait_until("an answer or none", lambda: len(ghosts) == sum(
+            len(story.of(kind, listener=listening)) for kind in ("request", "refused")))
+    refused_one = ghosts.pop()
+    room = len(ghosts)
+    queued = story.of("request", listener=listening)
+    assert [e["half_open"] for e in queued] == list(range(room))
+    refused = story.one("refused", listener=listening, remote_addr=refused_one.address)
+    assert story.word(refused, "refusal") == refusal, refused.values
+    assert refused["half_open"] == room and refused["accept_queue"] == 0
+    assert story.one("syn", remote_addr=refused_one.address)["half_open"] == room
+    for ghost in ghosts:
+        ghost.expect(SYN | ACK)
+        ghost.reset()
+    story.wait("request_end", room, listener=listening)
+    again = scene.ghost(listener)
+    again.half_open()
+    assert story.one("request", remote_addr=again.address)["half_open"] == 0
+    again.reset()
+    return room
+
+
+# ---- M5: SYN-ACKs sent again ----------------------------------------------
+
+def test_m5_backoff_to_the_end() -> None:
+    """M5: waits of 1, 2, 4 s double, attempts counted, given up after tcp_synack_retries timeouts; a duplicate SYN is not the timer's"""
+    with Scene() as scene:
+        sysctl(SERVER, "tcp_synack_retries", 2)
+        listeners = {family: scene.listener(family) for family in (4, 6)}
+        silent = {family: scene.ghost(listeners[family]) for family in (4, 6)}
+        eager = {family: scene.ghost(listeners[family]) for family in (4, 6)}
+        for family in (4, 6):
+            silent[family].half_open()
+            eager[family].half_open()
+            eager[family].send(SYN, seq=eager[family].isn)
+            eager[family].expect(SYN | ACK)
+            eager[family].reset()
+        for_each_family(lambda family: _check_duplicate(scene, eager[family]))
+        for_each_family(lambda family: _check_expiry(scene, silent[family]))
+
+
+def _check_duplicate(scene: Scene, ghost: Ghost) -> None:
+    """Answered at once, counted as sent again but not as a timeout."""
+    again = scene.story.one("synack_retransmit", remote_addr=ghost.address)
+    assert (again["by_timer"], again["num_retrans"], again["num_timeout"]) == (0, 0, 0)
+    assert again["rto_us"] == 1_000_000, "the wait begins anew, not doubled"
+    assert again["since_synack_us"] < 1_000_000
+
+
+def _check_expiry(scene: Scene, ghost: Ghost) -> None:
+    story = scene.story
+    end = story.one("request_end", remote_addr=ghost.address)
+    request = story.one("request", remote_addr=ghost.address)
+    synack = story.one("synack", remote_addr=ghost.address)
+    again = story.of("synack_retransmit", remote_addr=ghost.address)
+    assert story.word(end, "request_ending") == "expired"
+    assert {e["cookie"] for e in (end, synack, *again)} == {request["cookie"]}
+    assert [e["by_timer"] for e in again] == [1, 1]
+    assert [e["num_retrans"] for e in again] == [0, 1]
+    assert (end["num_timeout"], end["num_retrans"], end["max_retries"]) == (2, 2, 2)
+    steps = [synack, *again]
+    assert [e["rto_us"] for e in steps] == [1_000_000, 2_000_000, 4_000_000]
+    for step, following in zip(steps, [*again, end]):
+        waited_us = (following["time_ns"] - step["time_ns"]) / 1000
+        assert 0.95 <= waited_us / step["rto_us"] < 1.5, (step.values, waited_us)
+    on_wire = [s for s in scene.wire.segments() if s.ends[2:] == (ghost.address, ghost.port)]
+    assert [(s.flags, s.seq, s.ack) for s in on_wire] == [
+        (e["seg_flags"], e["seg_seq"], e["seg_ack"]) for e in steps]
+
+
+def test_m5_other_ends_of_a_request() -> None:
+    """M5: a request ended by the peer's RST, by ours, by the listener's end, by an ICMP error: each named"""
+    with Scene() as scene:
+        story = scene.story
+
+        def ends(ghost: Ghost, ending: str) -> None:
+            event = story.one("request_end", remote_addr=ghost.address)
+            assert story.word(event, "request_ending") == ending, event.values
+            assert event["cookie"] == story.one(
+                "request", remote_addr=ghost.address)["cookie"]
+
+        def check(family: int) -> None:
+            listener = scene.listener(family)
+            ghosts = [scene.ghost(listener) for _ in range(5)]
+            synacks = [ghost.half_open() for ghost in ghosts]
+            reset, wrong, unreachable, guessing, left = ghosts
+            reset.reset()
+            ends(reset, "reset_by_peer")
+            wrong.send(SYN, seq=wrong.isn + 7)
+            wrong.expect(RST | ACK)
+            ends(wrong, "reset_by_us")
+            scene.wire.forge_unreachable(synacks[2], unreachable.address)
+            ends(unreachable, "other")
+            guessing.send(ACK, ack=guessing.rcv_nxt + 99)
+            guessing.expect(RST)
+            assert not story.of("request_end", remote_addr=guessing.address), (
+                "a wrong guess must not end somebody's handshake")
+            listener.close()
+            left.send(ACK)
+            ends(left, "listener_gone")
+            ends(guessing, "listener_gone")
+        for_each_family(check)
+
+
+# ---- M6: SYN flood --------------------------------------------------------
+
+def _flood(scene: Scene, listener: socket.socket) -> set[str]:
+    """SYNs from as many sources; their addresses."""
+    ghosts = [scene.ghost(listener, port=1024 + number * 7) for number in range(FLOOD)]
+    for ghost in ghosts:
+        ghost.knock()
+    return {ghost.address for ghost in ghosts}
+
+
+def _of_sources(scene: Scene, kind: str, listener: int, **wanted: object) -> list[Event]:
+    return scene.story.of(kind, listener=listener, **wanted)
+
+
+def test_m6_flood_without_cookies() -> None:
+    """M6: a flood from many sources without cookies: the half-open queue grows to its limit, the rest is refused, a real client too"""
+    with Scene() as scene:
+        sysctl(SERVER, "tcp_syncookies", 0)
+
+        def check(family: int) -> None:
+            story = scene.story
+            with scene.listener(family, backlog=64) as listener:
+                listening = cookie_of(listener)
+                sources = _flood(scene, listener)
+                story.wait("syn", FLOOD, listener=listening)
+                lengths = [e["half_open"] for e in story.of("syn", listener=listening)]
+                full = lengths[-1]
+                assert lengths == [min(n, full) for n in range(FLOOD)], lengths
+                assert full in (64, 64 + 1)
+                assert len(story.of("request", listener=listening)) == full
+                refused = story.wait("refused", FLOOD - full, listener=listening)
+                assert {story.word(e, "refusal") for e in refused} == {
+                    "half_open_queue_full"}
+                assert len({e["remote_addr"] for e in story.of(
+                    "syn", listener=listening)}) == len(sources) == FLOOD
+                client = scene.start_connecting(CLIENT, family, listener.getsockname()[:2])
+                story.wait("refused", listener=listening,
+                           remote_port=client.getsockname()[1])
+        for_each_family(check)
+
+
+def test_m6_flood_with_cookies() -> None:
+    """M6: with cookies the flood is answered, a real client gets in by its cookie, a made-up ACK does not, nor a good one into a full accept queue"""
+    with Scene() as scene:
+        sysctl(SERVER, "tcp_syncookies", 1)
+
+        def check(family: int) -> None:
+            story = scene.story
+            with scene.listener(family, backlog=16) as listener:
+                listening = cookie_of(listener)
+                _flood(scene, listener)
+                story.wait("syn", FLOOD, listener=listening)
+                kept = len(story.of("request", listener=listening))
+                assert kept in (16, 16 + 1)
+                sent = story.wait("synack", FLOOD - kept, listener=listening,
+                                  synack_type="cookie")
+                assert not story.of("refused", listener=listening)
+                assert {e["cookie"] for e in sent} == {0}, "nothing is kept"
+                _enter_by_cookie(scene, family, listener)
+                _guess_a_cookie(scene, listener)
+                _come_too_late(scene, family, listener)
+        for_each_family(check)
+
+
+def _enter_by_cookie(scene: Scene, family: int, listener: socket.socket) -> None:
+    story = scene.story
+    client, server = scene.pair(listener, family)
+    port = client.getsockname()[1]
+    sent = story.one("synack", remote_port=port, synack_type="cookie")
+    checked = story.one("cookie_checked", remote_port=port)
+    synack = _three_on_the_wire(scene, client)[1]
+    assert story.word(checked, "cookie_verdict") == "valid"
+    assert sent["snd_isn"] == checked["snd_isn"] == synack.seq == sent["seg_seq"]
+    assert checked["cookie"] == cookie_of(server)
+    completed = story.one("completed", cookie=cookie_of(server))
+    assert completed["listener"] == cookie_of(listener)
+    assert scene.life_of(server)[-1] == "ESTABLISHED"
+
+
+def _guess_a_cookie(scene: Scene, listener: socket.socket) -> None:
+    guess = scene.ghost(listener)
+    guess.send(ACK, ack=0x12345678)
+    guess.expect(RST)
+    checked = scene.story.one("cookie_checked", remote_addr=guess.address)
+    assert scene.story.word(checked, "cookie_verdict") == "invalid"
+    assert checked["snd_isn"] == 0x12345677 and not checked["cookie"]
+
+
+def _come_too_late(scene: Scene, family: int, listener: socket.socket) -> None:
+    late = scene.ghost(listener)
+    late.half_open()
+    while len(scene.story.of("completed", listener=cookie_of(listener))) < 18:
+        _connect_and_wait(scene, listener, family)
+    late.send(ACK)
+    checked = scene.story.one("cookie_checked", remote_addr=late.address)
+    assert scene.story.word(checked, "cookie_verdict") == "valid_refused", checked.values
+    refused = scene.story.one("refused", remote_addr=late.address)
+    assert scene.story.word(refused, "refusal") == "accept_queue_full"
+
+
+# ---- M7: initial sequence numbers -----------------------------------------
+
+def test_m7_isns() -> None:
+    """M7: both ends' ISNs in the records of every connection, on every event, as the wire has them"""
+    with Scene() as scene:
+        def check(family: int) -> None:
+            with scene.listener(family) as listener:
+                pairs = [scene.pair(listener, family) for _ in range(CONNECTIONS)]
+                for client, server in pairs:
+                    client.sendall(b"x")
+                    assert server.recv(9) == b"x"
+                isns = set()
+                for client, server in pairs:
+                    _check_isns(scene, client, server)
+                    isns.add(_three_on_the_wire(scene, client)[0].seq)
+                assert len(isns) == CONNECTIONS, "no two alike"
+        for_each_family(check)
+
+
+def _check_isns(scene: Scene, client: socket.socket, server: socket.socket) -> None:
+    syn, synack, _third = _three_on_the_wire(scene, client)
+    story = scene.story
+    first = story.one("syn", remote_port=client.getsockname()[1])
+    assert first["rcv_isn"] == syn.seq
+    for sock, isns in ((client, (syn.seq, synack.seq)), (server, (synack.seq, syn.seq))):
+        events = scene.events_of(sock)
+        whole = [e for e in events if e["rcv_isn"]]
+        assert {(e["snd_isn"], e["rcv_isn"]) for e in whole} == {isns}, (isns, whole)
+        assert {e["snd_isn"] for e in events} == {isns[0]}
+        assert any(e.kind == "ack" and story.word(e, "state") == "ESTABLISHED"
+                   for e in whole)
+    assert any(e.kind == "synack" for e in scene.events_of(server))
