@@ -54,6 +54,9 @@ WINDOWS = {
 
 PROBES = {"zero_window": "zero-window probe", "keepalive": "keepalive probe"}
 
+# Made by the recorder itself: nobody switches them on or off.
+UNASKED_KINDS = ("lost", "mark")
+
 MARKS = {
     "events": "other kinds are recorded now",
     "filter": "another filter or sampling holds now",
@@ -377,8 +380,18 @@ class Sentences:
 
     def _mark(self, event: Event) -> str:
         cause = self._name(event, "mark_cause")
-        kinds = ", ".join(kinds_on(self._schema, event)) or "none"
-        return f"{MARKS.get(cause, spaced(cause))}; kinds on now: {kinds}"
+        return (f"{MARKS.get(cause, spaced(cause))}; kinds on now: "
+                f"{kinds_in_words(self._schema, event)}")
+
+
+def kinds_in_words(schema: Schema, event: Event) -> str:
+    """The kinds that a mark says are recorded, or the few that are not."""
+    names = kinds_on(schema, event)
+    off = [name for name in schema.kind_meanings
+           if name not in (*names, *UNASKED_KINDS)]
+    if len(off) < len(names):
+        return f"all but {', '.join(off)}" if off else "all"
+    return ", ".join(names) or "none"
 
 
 def kinds_on(schema: Schema, event: Event) -> list[str]:

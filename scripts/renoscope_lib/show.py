@@ -89,15 +89,22 @@ class Clock:
         return "#    seconds"
 
     def text(self, event: Event) -> str:
-        """The event's time; a loss has none, only that of being told."""
-        if is_lost(event):
-            return "-"
+        """The event's time; a loss has none, only that of being told.
+
+        What a recorder says of itself before the first event is no beginning.
+        """
         time_ns = event["time_ns"]
+        if is_lost(event) or self._is_early_mark(event):
+            return "-"
         if self.first_ns is None:
             self.first_ns = time_ns
         if self.wall_offset_ns is not None:
             return wall_clock(time_ns + self.wall_offset_ns)
         return f"{(time_ns - self.first_ns) / 1e9:.6f}"
+
+    def _is_early_mark(self, event: Event) -> bool:
+        return (event.kind == "mark" and self.first_ns is None
+                and self.wall_offset_ns is None)
 
 
 WHO_HEADING = (f"{'cpu':<5} {'connection':<10} {'local':<21} - "
