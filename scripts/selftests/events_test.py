@@ -88,7 +88,7 @@ def _check_endpoints(events: list[Event], client: int, ipv6: bool) -> None:
         assert _address(event["remote_addr"]) == ADDRESSES[SERVER][which]
         assert event["remote_port"] == sessions.PORT
         assert event["cwnd"] == 10
-        assert event["mss"] > (1000 if event["rcv_isn"] else 500)
+        assert event["mss"] > (1000 if event["srtt_us"] else 500)
 
 
 def test_session_ipv4() -> None:

@@ -19,7 +19,7 @@ from renoscope_lib.schema import LOST, Event
 
 # Kinds that nothing simple provokes: one is off by default, one is not TCP's.
 HARD_TO_PROVOKE = {"segment", "mark", LOST}
-RELOADS = 50
+RELOADS = 10
 
 
 def _references() -> int:
@@ -143,7 +143,7 @@ def test_trace_cmd_reads() -> None:
 
 
 def test_load_trace_unload_many_times() -> None:
-    """50 times loaded, traced, unloaded: nothing in the kernel log"""
+    """Ten times loaded, traced, unloaded: nothing in the kernel log"""
     before = recorder.kernel_log()
     for _ in range(RELOADS):
         with Recorder() as it:

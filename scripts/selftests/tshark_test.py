@@ -17,7 +17,7 @@ from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 
 PORT = 5000
-BYTES = 3_000_000
+BYTES = 1_500_000
 RING_RECORDS = 65536
 SHOWN_ROWS = 12
 
