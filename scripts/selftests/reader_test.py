@@ -141,21 +141,29 @@ def test_per_cpu_files_add_up() -> None:
 def test_blocking_read_wakes() -> None:
     """A blocked read returns when something happens"""
     with Recorder():
-        reading = subprocess.Popen(
-            ["head", "-c", str(RECORD), str(FOLDER / "trace_raw")],
-            stdout=subprocess.PIPE)
+        fd = _open_at_the_end(os.O_RDONLY)
+        reading = subprocess.Popen(["head", "-c", str(RECORD)], stdin=fd,
+                                   stdout=subprocess.PIPE)
         wait_until("the reader to sleep", lambda: open(
             f"/proc/{reading.pid}/stat").read().split()[2] == "S")
         assert reading.poll() is None
         _one_connection()
         data, _ = reading.communicate(timeout=60)
+        os.close(fd)
         assert len(data) == RECORD
 
 
+def _open_at_the_end(flags: int) -> int:
+    """trace_raw, behind the mark that the load has left."""
+    fd = os.open(FOLDER / "trace_raw", flags)
+    os.lseek(fd, 0, os.SEEK_END)
+    return fd
+
+
 def test_poll() -> None:
-    """poll says nothing while the ring is empty, and speaks when it is not"""
+    """poll says nothing where nothing is left to read, and speaks when there is"""
     with Recorder():
-        fd = os.open(FOLDER / "trace_raw", os.O_RDONLY | os.O_NONBLOCK)
+        fd = _open_at_the_end(os.O_RDONLY | os.O_NONBLOCK)
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         assert poll.poll(100) == []
@@ -195,6 +203,7 @@ def test_poll_on_a_snapshot() -> None:
         fd = os.open(FOLDER / "trace", os.O_RDONLY)
         poll = select.poll()
         poll.register(fd, select.POLLIN)
+        assert poll.poll(60_000) and b" mark " in os.read(fd, 65536)
         assert poll.poll(60_000) and os.read(fd, 65536) == b""
         os.close(fd)
 

@@ -109,7 +109,9 @@ def test_m3_reordering() -> None:
     """M3: every fifth segment overtakes: it is seen ahead of its turn, and nothing sent again"""
     with Recorder() as it, TwoHosts() as hosts:
         one_segment_a_packet()
-        for setting in ("tcp_early_retrans=0", "tcp_recovery=0"):
+        # Patience: three that overtook would look like a loss.
+        for setting in ("tcp_early_retrans=0", "tcp_recovery=0",
+                        "tcp_reordering=200"):
             hosts.sysctl(CLIENT, f"net.ipv4.{setting}")
         run("tc", "-n", CLIENT, "qdisc", "add", "dev", "wire", "root", "netem",
             "delay", f"{DELAY_MS}ms", "reorder", "100%", "gap", "5")
