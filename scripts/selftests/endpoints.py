@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
-from recorder import Recorder, wait_until
+from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 
 PORT = sessions.PORT
@@ -78,6 +78,7 @@ def listen(host: str, ipv6: bool, *options: Option, port: int = PORT,
     """A listener on a host."""
     listener = tcp_socket(host, ipv6, (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
                           *options)
+    listener.settimeout(PATIENCE_S)
     listener.bind((address_of(host, ipv6), port))
     listener.listen(backlog)
     return listener
@@ -127,12 +128,12 @@ def connected(ipv6: bool, *, client: tuple[Option, ...] = (),
         opener = stack.enter_context(tcp_socket(CLIENT, ipv6, *client))
         if isn is not None:
             choose_isn(opener, isn)
-        opener.settimeout(60)
+        opener.settimeout(PATIENCE_S)
         opener.connect((address_of(SERVER, ipv6), port))
         accepted = stack.enter_context(listener.accept()[0])
         listener.close()
         for sock in (opener, accepted):
-            sock.settimeout(60)
+            sock.settimeout(PATIENCE_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield Pair(opener, accepted)
 

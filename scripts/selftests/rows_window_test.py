@@ -111,7 +111,8 @@ def test_m9_lost_window_update() -> None:
         with both_families(server=(SMALL_BUFFER,)) as pairs:
             sent = [fill(pair.client) for pair in pairs]
             for pair in pairs:
-                await_records(it, pair.client, "probe")
+                wait_until("the window to close", lambda p=pair: (
+                    _changes(it, p.client, "peer")))
             hosts.drop(CLIENT, f"tcp sport {PORT}")
             drop_ns = time.monotonic_ns()
             got = [len(pair.server.recv(size)) for pair, size in zip(pairs, sent)]
