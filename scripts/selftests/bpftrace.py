@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,11 +20,28 @@ TOOLS = Path(__file__).resolve().parents[1] / "bpftrace"
 PROBE = re.compile(r"^tracepoint:renoscope:(\w+)", re.MULTILINE)
 # Loading a program into an emulated kernel takes its time.
 ATTACHING_S = 180.0
+AGAIN_S = 20.0
 ENDING_S = 60.0
 
 
 def _references() -> int:
     return int((PARAMETERS.parent / "refcnt").read_text())
+
+
+def interrupt(process: subprocess.Popen[str], patience_s: float) -> str:
+    """End bpftrace as Ctrl-C does; its output.
+
+    bpftrace 0.17 forgets a SIGINT that comes between attaching and its loop, so
+    it is sent again until it is heeded.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.communicate(timeout=AGAIN_S)[0]
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
 
 
 class Bpftrace:
@@ -59,9 +77,8 @@ class Bpftrace:
     def __exit__(self, kind: type[BaseException] | None,
                  value: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.process.send_signal(signal.SIGINT)
         try:
-            self.output, _ = self.process.communicate(timeout=ENDING_S)
+            self.output = interrupt(self.process, ENDING_S)
         except subprocess.TimeoutExpired:
             stack = Path(f"/proc/{self.process.pid}/stack").read_text()
             self.process.kill()
