@@ -452,6 +452,8 @@ void event_capture_synack_retransmit(struct tcp_event *event,
 	bool by_timer = sent_by_timer(listener, req);
 
 	event_capture_request(event, listener, req);
+	if (listener->sk_state != TCP_LISTEN)	/* Fast Open's child */
+		event->cookie = cookie_of(listener);
 	event_capture_synack(event);
 	event->rto_us = synack_wait_after_retransmit_us(first_wait_us,
 							req->num_timeout,

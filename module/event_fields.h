@@ -375,7 +375,7 @@
 #define COOKIE_VERDICT_WORDS(EVENT_WORD)				\
 	EVENT_WORD(cookie_verdict, none, "not checked")			\
 	EVENT_WORD(cookie_verdict, valid, "valid: a connection was made of it") \
-	EVENT_WORD(cookie_verdict, invalid, "not a cookie of ours, or too old") \
+	EVENT_WORD(cookie_verdict, invalid, "no cookie of ours, too old, or with options refused") \
 	EVENT_WORD(cookie_verdict, valid_refused,			\
 		"valid, but the connection was refused")
 
@@ -391,7 +391,7 @@
 	EVENT_WORD(time_wait_ending, timer, "its time was over")	\
 	EVENT_WORD(time_wait_ending, reset, "a RST ended it")		\
 	EVENT_WORD(time_wait_ending, new_syn, "a SYN opens the connection anew") \
-	EVENT_WORD(time_wait_ending, reused, "a connect() took its port") \
+	EVENT_WORD(time_wait_ending, reused, "a process ended it: connect() took its port, or ss -K") \
 	EVENT_WORD(time_wait_ending, other,				\
 		"the end of its namespace, or the kernel does not say")
 

@@ -157,13 +157,18 @@ static bool read_state(struct span span, struct filter_term *term)
 /* Return: the bits in front of the address's own, negative if it is none. */
 static int read_bare_address(struct span span, struct in6_addr *address)
 {
+	const char *end = span.text + span.length;
+	const char *stop;
 	__be32 ipv4;
 
-	if (in4_pton(span.text, span.length, (u8 *)&ipv4, -1, NULL)) {
+	/* Both stop at what they do not know, and then call it an address. */
+	if (in4_pton(span.text, span.length, (u8 *)&ipv4, -1, &stop) &&
+	    stop == end) {
 		ipv6_addr_set_v4mapped(ipv4, address);
 		return IPV4_PREFIX;
 	}
-	if (in6_pton(span.text, span.length, address->s6_addr, -1, NULL))
+	if (in6_pton(span.text, span.length, address->s6_addr, -1, &stop) &&
+	    stop == end)
 		return 0;
 	return -EINVAL;
 }

@@ -15,6 +15,7 @@
 
 #include <linux/bits.h>
 #include <linux/kernel.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
@@ -32,6 +33,9 @@
 			 ~(BIT_OF(lost) | BIT_OF(mark)))
 /* A record for each segment is a trace, and a price, that one asks for. */
 #define DEFAULT_KINDS	(PROBED_KINDS & ~BIT_OF(segment))
+
+/* Of a word that is refused, what the log shows. */
+#define SHOWN(length)	((int)min_t(size_t, length, 64))
 
 /* Guards the two below, and every family's attaching and detaching. */
 static DEFINE_MUTEX(sources_lock);
@@ -88,8 +92,8 @@ static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 	} else if (kind > 0 && PROBED_KINDS & BIT_ULL(kind)) {
 		*kinds = BIT_ULL(kind);
 	} else {
-		pr_err("events: '%.*s' is no kind of event; cat schema in debugfs lists them\n",
-		       (int)word->length, word->text);
+		pr_err("events: '%*pE' is no kind of event; cat schema in debugfs lists them\n",
+		       SHOWN(word->length), word->text);
 		return -EINVAL;
 	}
 	return 0;
@@ -131,8 +135,8 @@ static int parse_kinds(const char *text, u64 *kinds)
 		if (err)
 			return err;
 		if (is_set(&word) && (any || word.sign)) {
-			pr_err("events: '%.*s' must be the first word, without a sign\n",
-			       (int)word.length, word.text);
+			pr_err("events: '%*pE' must be the first word, without a sign\n",
+			       SHOWN(word.length), word.text);
 			return -EINVAL;
 		}
 		if (!any && !word.sign)

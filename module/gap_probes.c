@@ -18,9 +18,10 @@
  *
  * A probe of the entry costs what a call costs where the kernel traces functions
  * (CONFIG_KPROBES_ON_FTRACE), a breakpoint elsewhere. A probe of both ends needs
- * an instance from its first moment to its last. All functions so probed run
- * without being preempted, so two for each CPU suffice; should one ever be
- * missing, the kernel counts it, and `stats` tells.
+ * an instance from its first moment to its last: there are eight for each CPU, since
+ * some of these functions run in processes and can be preempted. The kernel skips a
+ * probe when an instance is missing, or when the call comes from an interrupt of
+ * another probe's handler. It counts that, and `stats` and recordings tell.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -65,15 +66,23 @@ static int register_gap(struct gap_probe *gap)
 	probe->entry_handler = gap->before;
 	probe->handler = gap->after;
 	probe->data_size = gap->data_bytes;
-	probe->maxactive = 2 * num_possible_cpus();
+	probe->maxactive = 8 * num_possible_cpus();
 	return register_kretprobe(probe);
+}
+
+static unsigned long missed_now(const struct gap_probe *gap)
+{
+	return gap->probe.kp.nmissed + gap->probe.nmissed;
 }
 
 static void attach_gap(struct gap_probe *gap)
 {
+	int before = gap->error;
+
+	gap->missed += missed_now(gap);
 	gap->error = register_gap(gap);
 	gap->attached = !gap->error;
-	if (gap->error)
+	if (gap->error && gap->error != before)
 		pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
 			gap->symbol, gap->error, gap->words);
 }
@@ -127,7 +136,7 @@ void gap_probes_apply(u64 kinds)
 
 static void show_status(struct seq_file *file, const struct gap_probe *gap)
 {
-	unsigned long missed = gap->probe.kp.nmissed + gap->probe.nmissed;
+	unsigned long missed = gap->missed + missed_now(gap);
 
 	if (gap->attached && missed)
 		seq_printf(file, "attached, missed %lu calls\n", missed);

@@ -24,6 +24,7 @@ struct seq_file;
  * @data_bytes: what @before keeps for @after, in bytes
  * @probe: the kernel's part, made anew each time; .kp alone for @at_entry
  * @attached: @probe is registered
+ * @missed: calls that earlier registrations of @probe missed
  * @error: why attaching failed last, 0 if it did not
  */
 struct gap_probe {
@@ -36,6 +37,7 @@ struct gap_probe {
 	size_t data_bytes;
 	struct kretprobe probe;
 	bool attached;
+	unsigned long missed;
 	int error;
 };
 

@@ -111,7 +111,10 @@ static void see_segment(struct tcp_event *seen, const struct sk_buff *skb)
 
 /* ---- the SYN ---------------------------------------------------------- */
 
-/* As tcp_conn_request() in net/ipv4/tcp_input.c decides, in its order. */
+/*
+ * As tcp_conn_request() in net/ipv4/tcp_input.c decides, in its order. (A SYN that
+ * revives a connection in TIME-WAIT is spared the first and the last test.)
+ */
 static u8 refusal_of_syn(const struct sock *listener)
 {
 	const struct netns_ipv4 *host = &sock_net(listener)->ipv4;
@@ -228,6 +231,7 @@ static void capture_first_synack(struct tcp_event *event, const struct sock *sk,
 	if (type == TCP_SYNACK_FASTOPEN) {
 		/* The child is there already, with an id of its own. */
 		event_capture_sock(event, sk);
+		event->rto_us = event->synack_timeout_us;
 		event->synack_type = EVENT_synack_type_fastopen;
 	}
 	event_capture_synack(event);
@@ -245,7 +249,9 @@ static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
 	if (!first || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	this_cpu_write(stages.answered, true);
-	event = event_begin_sock(EVENT_KIND_synack, req_to_sk(req));
+	event = event_begin_sock(EVENT_KIND_synack,
+				 type == TCP_SYNACK_FASTOPEN ? sk :
+							       req_to_sk(req));
 	if (!event)
 		return 0;
 	capture_first_synack(event, sk, req, type);
@@ -254,6 +260,13 @@ static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
 }
 
 /* ---- the third segment ------------------------------------------------ */
+
+/*
+ * A request that is about to be freed although its connection lives, only ever
+ * compared: Fast Open's when its child needs it no more, or one whose connection
+ * moved to another listener (tcp_migrate_req).
+ */
+static DEFINE_PER_CPU(const struct request_sock *, spared_request);
 
 /**
  * struct child_call - tcp_v4_syn_recv_sock() or its IPv6 sister at work
@@ -277,6 +290,7 @@ static void see_child_call(struct child_call *call, struct pt_regs *regs)
 	call->cookie = atomic64_read(&inet_rsk(req)->ir_cookie);
 	call->full = sk_acceptq_is_full(call->listener);
 	see_segment(&call->seen, argument(regs, 1));
+	call->seen.cookie = call->cookie;	/* for the filter */
 	call->seen.rcv_isn = tcp_rsk(req)->rcv_isn;
 }
 
@@ -304,13 +318,17 @@ static int after_syn_recv_sock(struct kretprobe_instance *instance,
 {
 	const struct child_call *call = (void *)instance->data;
 
-	if (regs_return_value(regs))
+	/* Where Fast Open makes no child, a usual SYN-ACK goes out. */
+	if (regs_return_value(regs) || call->seen.seg_flags & TCPHDR_SYN)
 		return 0;
 	record_refused(&call->seen, call->listener, call->cookie,
 		       call->full ? EVENT_refusal_accept_queue_full :
 				    EVENT_refusal_other);
 	return 0;
 }
+
+/* Without that probe, a connection would seem completed twice. */
+static bool segments_are_seen(void);
 
 static void record_completed(const struct sock *listener,
 			     const struct request_sock *req,
@@ -332,11 +350,15 @@ static void record_completed(const struct sock *listener,
 /* A request that was kept becomes a connection, unless another CPU was first. */
 static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
 {
+	const struct sock *listener = argument(regs, 0);
+	const struct request_sock *req = argument(regs, 2);
 	bool first = regs_get_kernel_argument(regs, 3) & 1;
 
-	if (first)
-		record_completed(argument(regs, 0), argument(regs, 2),
-				 argument(regs, 1));
+	if (!first)
+		return 0;
+	if (listener != req->rsk_listener)	/* a clone of it goes on */
+		this_cpu_write(spared_request, req);
+	record_completed(listener, req, argument(regs, 1));
 	return 0;
 }
 
@@ -346,7 +368,8 @@ static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
  */
 static int enter_queue_add(struct kprobe *probe, struct pt_regs *regs)
 {
-	if (this_cpu_read(stages.stage) != STAGE_SEGMENT)
+	if (this_cpu_read(stages.stage) != STAGE_SEGMENT &&
+	    segments_are_seen())
 		record_completed(argument(regs, 0), argument(regs, 1),
 				 argument(regs, 2));
 	return 0;
@@ -383,6 +406,9 @@ static int before_check_req(struct kretprobe_instance *instance,
 	struct check_call *call = (void *)instance->data;
 	const struct sk_buff *skb = argument(regs, 1);
 
+	/* Fast Open's child, maybe in a process: @req may be gone on return. */
+	if (regs_get_kernel_argument(regs, 3) & 1)
+		return 1;
 	call->req = argument(regs, 2);
 	begin_stage(STAGE_SEGMENT, NULL, tcp_flag_byte(tcp_hdr(skb)));
 	return 0;
@@ -432,6 +458,15 @@ static u8 ending_by_segment(const struct request_sock *req, u8 seg_flags)
 		EVENT_request_ending_listener_gone;
 }
 
+/* What tcp_check_req() has left is of use once. */
+static void end_dropped_stage(const struct request_sock *req)
+{
+	const struct handshake_stage *stage = this_cpu_ptr(&stages);
+
+	if (stage->stage == STAGE_DROPPED && stage->req == req)
+		end_stage();
+}
+
 /* An enum event_request_ending; none for what is no end of a queued request. */
 static u8 ending_of_request(const struct request_sock *req)
 {
@@ -458,16 +493,37 @@ static u8 ending_of_request(const struct request_sock *req)
 	}
 }
 
+/* reqsk_fastopen_remove(sk, req, reset) of net/core/request_sock.c */
+static int enter_fastopen_remove(struct kprobe *probe, struct pt_regs *regs)
+{
+	const struct request_sock *req = argument(regs, 1);
+	bool reset = regs_get_kernel_argument(regs, 2) & 1;
+
+	/* After a reset a listener keeps it for a while, as a brake. */
+	if (!req->sk && !(reset && is_listening(req->rsk_listener)))
+		this_cpu_write(spared_request, req);
+	return 0;
+}
+
+static bool is_spared(const struct request_sock *req)
+{
+	if (this_cpu_read(spared_request) != req)
+		return false;
+	this_cpu_write(spared_request, NULL);
+	return true;
+}
+
 static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct request_sock *req = argument(regs, 0);
 	struct tcp_event *event;
 	u8 ending;
 
-	/* A completed one is freed by accept(), Fast Open's by the last ACK. */
-	if (req->sk || tcp_rsk(req)->tfo_listener)
+	/* A completed one is freed by accept(). */
+	if (is_spared(req) || req->sk || tcp_rsk(req)->tfo_listener)
 		return 0;
 	ending = ending_of_request(req);
+	end_dropped_stage(req);
 	if (ending == EVENT_request_ending_none)
 		return 0;
 	event = event_begin_sock(EVENT_KIND_request_end, req_to_sk(req));
@@ -569,7 +625,7 @@ static int after_cookie_check(struct kretprobe_instance *instance,
 	.data_bytes = bytes,						\
 }
 
-enum { QUEUE_HASH_ADD, MAKE_SYNACK };
+enum { QUEUE_HASH_ADD, MAKE_SYNACK, CHECK_REQ };
 
 static struct gap_probe probes[] = {
 	[QUEUE_HASH_ADD] =
@@ -579,6 +635,11 @@ static struct gap_probe probes[] = {
 	[MAKE_SYNACK] =
 	PROBE_ENTRY("tcp_make_synack", "synack,refused",
 		    GAP_KIND(synack) | GAP_KIND(refused), enter_make_synack),
+	[CHECK_REQ] =
+	PROBE_CALL("tcp_check_req", "completed,request_end",
+		   GAP_KIND(completed) | STAGE_KINDS,
+		   before_check_req, after_check_req,
+		   sizeof(struct check_call)),
 	PROBE_CALL("tcp_conn_request", "syn,refused,request_end",
 		   GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
 		   before_conn_request, after_conn_request,
@@ -595,12 +656,10 @@ static struct gap_probe probes[] = {
 		    enter_queue_add),
 	PROBE_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
 		    enter_sock_graft),
-	PROBE_CALL("tcp_check_req", "completed,request_end",
-		   GAP_KIND(completed) | STAGE_KINDS,
-		   before_check_req, after_check_req,
-		   sizeof(struct check_call)),
 	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
 		   before_reqsk_timer_handler, after_stage, 0),
+	PROBE_ENTRY("reqsk_fastopen_remove", "request_end",
+		    GAP_KIND(request_end), enter_fastopen_remove),
 	PROBE_ENTRY("tcp_v4_reqsk_destructor", "request_end",
 		    GAP_KIND(request_end), enter_reqsk_destructor),
 	PROBE_ENTRY("tcp_v6_reqsk_destructor", "request_end",
@@ -618,6 +677,11 @@ static struct gap_probe probes[] = {
 static bool answers_are_seen(void)
 {
 	return probes[QUEUE_HASH_ADD].attached && probes[MAKE_SYNACK].attached;
+}
+
+static bool segments_are_seen(void)
+{
+	return probes[CHECK_REQ].attached;
 }
 
 const struct gap_group handshake_gaps = { probes, ARRAY_SIZE(probes) };

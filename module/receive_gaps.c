@@ -36,15 +36,33 @@ static bool states_have_windows(const struct sock *sk)
 }
 
 /*
+ * Is this segment one that the kernel will look at? As tcp_sequence() and tcp_ack()
+ * in net/ipv4/tcp_input.c decide: a stranger who only knows the ports must not
+ * close a window here. (Timestamps that are too old are not looked for.)
+ */
+static bool segment_is_acceptable(const struct tcp_sock *tp, u32 seq, u32 ack,
+				  u32 end_seq)
+{
+	return !before(ack, tp->snd_una) && !after(ack, tp->snd_nxt) &&
+	       !before(end_seq, tp->rcv_wup) &&
+	       !after(seq, tp->rcv_nxt + tcp_receive_window(tp));
+}
+
+/*
  * Will the kernel take the window of this segment for the peer's? As
  * tcp_may_update_window() in net/ipv4/tcp_input.c decides.
  */
-static bool window_counts(const struct tcp_sock *tp, const struct tcphdr *th,
+static bool window_counts(const struct tcp_sock *tp, const struct sk_buff *skb,
 			  u32 window)
 {
+	const struct tcphdr *th = tcp_hdr(skb);
 	u32 seq = ntohl(th->seq);
+	u32 ack = ntohl(th->ack_seq);
+	u32 end_seq = seq + th->fin + skb->len - __tcp_hdrlen(th);
 
-	if (after(ntohl(th->ack_seq), tp->snd_una) || after(seq, tp->snd_wl1))
+	if (!segment_is_acceptable(tp, seq, ack, end_seq))
+		return false;
+	if (after(ack, tp->snd_una) || after(seq, tp->snd_wl1))
 		return true;
 	return seq == tp->snd_wl1 &&
 	       (window > tp->snd_wnd || (COMPAT_ZERO_WINDOW_COUNTS && !window));
@@ -61,7 +79,7 @@ static void record_peer_window(const struct sock *sk, const struct sk_buff *skb)
 	if (likely(!window == !tp->snd_wnd))
 		return;
 	if (!th->ack || th->rst || th->syn || !states_have_windows(sk) ||
-	    !window_counts(tp, th, window))
+	    !window_counts(tp, skb, window))
 		return;
 	event = event_begin_sock(EVENT_KIND_zero_window, sk);
 	if (!event)

@@ -9,8 +9,10 @@
  *			the keepalive timer's
  *  zero_window, own	__tcp_select_window(), on return, when the window that
  *			will be advertised becomes zero or ceases to be. (That of
- *			the peer: receive_gaps.c.) A window that is zero for want
- *			of memory (ICSK_ACK_NOMEM) does not come by here.
+ *			the peer: receive_gaps.c.) A window that is closed for want
+ *			of memory (ICSK_ACK_NOMEM), or taken back under
+ *			tcp_shrink_window=1, does not come by here; it is only
+ *			seen to open again.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -166,16 +168,19 @@ static int before_select_window(struct kretprobe_instance *instance,
 
 /*
  * The function is also called to find out whether an ACK would be worth its
- * while; then the window is not advertised. The caller's name tells.
+ * while; then the window is not advertised. The caller's name tells: @regs has the
+ * address that the function returns to, whoever else probes it.
  */
-static bool called_by_transmit(struct kretprobe_instance *instance)
+static bool called_by_transmit(struct pt_regs *regs)
 {
 	static const char transmit[] = "__tcp_transmit_skb";
+	static const char select[] = "tcp_select_window";
 	char caller[sizeof(transmit) + 1];
 
 	snprintf(caller, sizeof(caller), "%ps",
-		 (void *)get_kretprobe_retaddr(instance));
-	return str_has_prefix(caller, transmit);
+		 (void *)instruction_pointer(regs));
+	return str_has_prefix(caller, transmit) ||
+	       str_has_prefix(caller, select);
 }
 
 static int after_select_window(struct kretprobe_instance *instance,
@@ -186,7 +191,7 @@ static int after_select_window(struct kretprobe_instance *instance,
 	bool opens = (u32)regs_return_value(regs) != 0;
 	struct tcp_event *event;
 
-	if (was_open == opens || !called_by_transmit(instance))
+	if (was_open == opens || !called_by_transmit(regs))
 		return 0;
 	event = event_begin_sock(EVENT_KIND_zero_window, call->sk);
 	if (!event)

@@ -168,7 +168,7 @@ static u8 ending_of_early_death(const struct inet_timewait_sock *tw,
 		return EVENT_time_wait_ending_other;
 	if (note->seg_flags & TCPHDR_RST)
 		return EVENT_time_wait_ending_reset;
-	if (note->seg_flags & TCPHDR_SYN)
+	if (note->seg_flags & TCPHDR_SYN && tw->tw_substate == TCP_TIME_WAIT)
 		return EVENT_time_wait_ending_new_syn;
 	return EVENT_time_wait_ending_other;
 }

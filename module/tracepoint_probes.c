@@ -99,7 +99,8 @@ static void probe_retransmit(void *data, const struct sock *sk,
 static void probe_synack_retransmit(void *data, const struct sock *sk,
 				    const struct request_sock *req)
 {
-	const struct sock *as_sock = req_to_sk((struct request_sock *)req);
+	const struct sock *as_sock = sk->sk_state == TCP_LISTEN ?
+		req_to_sk((struct request_sock *)req) : sk;
 	struct tcp_event *event;
 
 	event = event_begin_sock(EVENT_KIND_synack_retransmit, as_sock);
