@@ -22,6 +22,7 @@ import sessions  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from recorder import Recorder, wait_until  # noqa: E402
 from renoscope_lib.flows import Joiner  # noqa: E402
+from renoscope_lib.gaps import begins_time  # noqa: E402
 from renoscope_lib.inputs import RecordingInput  # noqa: E402
 from renoscope_lib.schema import Event  # noqa: E402
 from renoscope_lib.show import Clock, LineWriter  # noqa: E402
@@ -78,14 +79,14 @@ def _side(event: Event) -> str:
 
 
 def _lines(file: Path) -> tuple[int, list[tuple[int, str]]]:
-    """The time of the first event, and all as lines with their times."""
+    """The time that `show` counts from, and all events as lines with their times."""
     source = RecordingInput(str(file))
     joiner = Joiner(source.schema)
     events = [event for batch in source.batches() for part in batch
               for event in joiner.feed(part)] + list(joiner.flush())
     writer = LineWriter(source.schema, Clock(), who_words=_side)
-    return (events[0]["time_ns"],
-            [(event["time_ns"], writer.line(event)) for event in events])
+    first_ns = next(event["time_ns"] for event in events if begins_time(event))
+    return (first_ns, [(event["time_ns"], writer.line(event)) for event in events])
 
 
 def timeline(file: Path, transcript: Transcript) -> str:
