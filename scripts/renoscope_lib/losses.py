@@ -29,7 +29,7 @@ from .gaps import Gaps
 from .schema import Event, Schema
 from .sequence import SYN, relative
 from .show import INFINITE_SSTHRESH, Filter
-from .tables import aligned, explained, seconds
+from .tables import aligned, explained, none_chosen, seconds
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -607,6 +607,11 @@ def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
     return lines
 
 
+def _none(losses: Losses, wanted: Filter | None) -> str:
+    wanted = wanted or Filter()
+    return none_chosen(len(list(losses.flows())), wanted.port, wanted.cookie)
+
+
 def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
             verbose: bool = False) -> list[str]:
     """The summary, the congestion states, and if asked for every episode."""
@@ -614,7 +619,7 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
     flows = list(losses.flows(wanted))
     lossy = [flow for flow in flows if flow.had_losses]
     if not flows:
-        return ["No connection was seen."]
+        return [_none(losses, wanted)]
     if not lossy:
         return ["Nothing was sent again; "
                 f"{plural(len(flows), 'connection')} without a loss."]

@@ -31,7 +31,7 @@ from .gaps import Gaps
 from .schema import Event, Schema
 from .sequence import ACK, FIN, RST
 from .show import Filter, has_segment
-from .tables import COLUMNS, aligned, explained, seconds
+from .tables import COLUMNS, aligned, explained, none_chosen, seconds
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -112,6 +112,12 @@ RESET_REASONS = {
     "TCP_TIMEWAIT_SOCKET": "a segment that TIME-WAIT cannot take",
 }
 
+# Where recording was frozen before the change to CLOSED that follows a RST.
+RESET_THEN_FROZEN = {
+    PEER: "the peer sent a RST; recording stopped there",
+    US: "a RST was sent; recording stopped there",
+}
+
 # A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
 SAME_SEGMENT_NS = 200_000
 
@@ -141,6 +147,7 @@ class Reset:
     reason: str
     answers_segment: bool
     has_rst_flag: bool
+    place: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -226,6 +233,10 @@ class Life:
         return US if FIN_WAIT_1 in states else None
 
 
+def _place(event: Event) -> tuple[int, int]:
+    return event["cpu"], event["serial"]
+
+
 class States:
     """Feed it joined events, then ask for the connections."""
 
@@ -252,7 +263,7 @@ class States:
         life = self._current.get(event["cookie"])
         if life is not None:
             life.gaps_before = self.gaps.number
-            life.last_place = (event["cpu"], event["serial"])
+            life.last_place = _place(event)
             if self._is_wildcard(life.local) or self._is_wildcard(life.remote):
                 life.local = local_endpoint(event)
                 life.remote = self._remote(event)
@@ -407,7 +418,8 @@ class States:
         life = self._current.get(event["cookie"])
         if life is not None:
             life.reset_sent = Reset(event["time_ns"], reason,
-                                    has_segment(event), False)
+                                    has_segment(event), False,
+                                    _place(event))
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
@@ -415,7 +427,8 @@ class States:
         if life is not None and not life.is_over:
             life.reset_received = Reset(event["time_ns"], "",
                                         has_segment(event),
-                                        bool(event["seg_flags"] & RST))
+                                        bool(event["seg_flags"] & RST),
+                                        _place(event))
 
     def _see_error(self, event: Event) -> None:
         self._see_any(event)
@@ -624,7 +637,8 @@ class States:
     def ending(self, life: Life) -> Ending | None:
         """How it ended; None if that was not seen."""
         if not life.is_over:
-            return None
+            side = self.last_reset(life)
+            return Ending("reset", side, "", False) if side else None
         if life.request_ending:
             return _request_ending(life)
         if life.small is not None:
@@ -703,9 +717,29 @@ class States:
             return "closed with unread data, or SO_LINGER 0"
         return "closed with unread data"
 
+    def last_reset(self, life: Life) -> str | None:
+        """Who reset it, if recording was frozen right after the RST.
+
+        The change to CLOSED follows a RST at once, so what is missing is known.
+        """
+        if (life.is_over or life.small is not None
+                or life.now.state == LISTEN
+                or life.gaps_before + 1 not in self.gaps.freezes):
+            return None
+        received, sent = life.reset_received, life.reset_sent
+        if received is not None and received.place == life.last_place:
+            # the kernel tells of data after close as of a RST
+            by_us = received.answers_segment and not received.has_rst_flag
+            return US if by_us else PEER
+        if (sent is not None and sent.place == life.last_place
+                and not (sent.answers_segment
+                         and life.now.state in (SYN_SENT, SYN_RECEIVED))):
+            return US
+        return None
+
     def may_have_ended(self, life: Life, end_ns: int) -> bool:
         """Whether its end may have been in what was not seen."""
-        if life.is_over:
+        if life.is_over or self.last_reset(life):
             return False
         if life.gaps_before != self.gaps.number:
             return True
@@ -720,7 +754,7 @@ class States:
         counts: Counter[str] = Counter()
         unsure = 0
         for life in self.lives(wanted):
-            if life.now.state in NETSTAT_NAMES:
+            if life.now.state in NETSTAT_NAMES and not self.last_reset(life):
                 counts[NETSTAT_NAMES[life.now.state]] += 1
                 unsure += self.may_have_ended(life, end_ns)
         return {name: counts[name] for name in NETSTAT_NAMES.values()
@@ -789,7 +823,7 @@ def _path(states: States, life: Life) -> list[dict[str, Any]]:
     rows = []
     for n, stay in enumerate(life.stays):
         left_by = stay.left_by
-        if ending is not None and n == len(life.stays) - 2:
+        if ending is not None and life.is_over and n == len(life.stays) - 2:
             left_by = ending.words()
         rows.append({"state": stay.state, "began_ns": stay.began_ns,
                      "took_us": states.took_us(life, stay), "left_by": left_by or None})
@@ -886,6 +920,9 @@ def _last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
     stay = life.now
     if life.is_over:
         return "", ""
+    side = states.last_reset(life)
+    if side is not None:
+        return "?", RESET_THEN_FROZEN[side]
     if states.may_have_ended(life, end_ns):
         return "?", "not seen any more; its end may be lost"
     took = (f"{duration((end_ns - stay.began_ns) // 1000)}+"
@@ -949,6 +986,9 @@ def counts_as_text(states: States, end_ns: int | None,
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
     if not counts:
+        if next(states.lives(wanted), None) is None and wanted is not None \
+                and next(states.lives(), None) is not None:
+            return [_none(states, wanted)]
         return ["No connection was open at the end."]
     rows = [(name, str(count)) for name, count in counts.items()]
     lines = ["Open at the end:",
@@ -959,6 +999,11 @@ def counts_as_text(states: States, end_ns: int | None,
     return lines + explained(HOW_TO_READ_COUNTS)
 
 
+def _none(states: States, wanted: Filter | None) -> str:
+    wanted = wanted or Filter()
+    return none_chosen(len(list(states.lives())), wanted.port, wanted.cookie)
+
+
 def as_text(states: States, end_ns: int | None,
             wanted: Filter | None = None) -> list[str]:
     """Every connection's states, then the counts."""
@@ -967,7 +1012,7 @@ def as_text(states: States, end_ns: int | None,
     for life in states.lives(wanted):
         lines += [*_life_text(states, life, end), ""]
     if not lines:
-        return ["No connection was seen."]
+        return [_none(states, wanted)]
     lines += [*explained(HOW_TO_READ), ""]
     lines += counts_as_text(states, end_ns, wanted)
     if states.cookie_synacks:

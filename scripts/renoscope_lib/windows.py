@@ -27,7 +27,7 @@ from .gaps import Gaps
 from .schema import Event, Schema
 from .sequence import RST, SYN, relative
 from .show import Filter, has_segment
-from .tables import aligned, explained, seconds
+from .tables import aligned, explained, none_chosen, seconds
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -530,13 +530,23 @@ def _episodes(windows: Windows, flow: Flow, end_ns: int) -> list[str]:
     return lines
 
 
+def _none(windows: Windows, wanted: Filter | None) -> str:
+    """No window at all, or not of the connection asked for."""
+    if wanted is None or any(True for _ in windows.flows(wanted)):
+        return "No window was seen."
+    others = sum(bool(flow.ranges) for flow in windows.flows())
+    if not others:
+        return "No window was seen."
+    return none_chosen(others, wanted.port, wanted.cookie)
+
+
 def as_text(windows: Windows, end_ns: int | None,
             wanted: Filter | None = None) -> list[str]:
     """Sizes, standstills, then each of these with its probes."""
     end = max(end_ns or 0, windows.gaps.last_ns)
     flows = [flow for flow in windows.flows(wanted) if flow.ranges]
     if not flows:
-        return ["No window was seen."]
+        return [_none(windows, wanted)]
     lines = ["Windows:", *_size_table(flows), *explained(HOW_TO_READ_SIZES), ""]
     stalled = [flow for flow in flows if any(flow.episodes_seen.values())]
     if not stalled:

@@ -495,6 +495,30 @@ class InPart(Stage):
         self.assertEqual(states.counts(0)[1], 1)
         self.assertIn("frozen", states.gaps.remarks()[0])
 
+    def test_frozen_right_after_a_reset(self) -> None:
+        frozen = number_of("mark_cause", "frozen")
+        thawed = number_of("mark_cause", "thawed")
+        for kind, by, said in (("reset_received", "peer", "the peer sent a RST"),
+                               ("reset_sent", "us", "a RST was sent")):
+            events = [
+                *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+                self.event(kind, 4),
+                self.event("mark", 5, "CLOSED", cookie=0, mark_cause=frozen)]
+            states = watch(*events)
+            self.assertEqual(states.counts(0), ({}, 0))
+            text = "\n".join(as_text(states, None))
+            self.assertIn(f"{said}; recording stopped there", text)
+            ending = as_json(states, None)["connections"][0]["ending"]
+            self.assertEqual((ending["how"], ending["by"]), ("reset", by))
+            # with anything between, or another cause, nothing is sure
+            for last in (self.event("mark", 5, "CLOSED", cookie=0,
+                                    mark_cause=thawed),
+                         self.scene.event("lost", 0, lost_events=1)):
+                self.assertEqual(watch(*events[:-1], last).counts(0)[1], 1)
+            between = self.event("ack", 4.5)
+            self.assertEqual(watch(*events[:-1], between,
+                                   events[-1]).counts(0)[1], 1)
+
     def test_an_unseen_small_sock_ends_nothing(self) -> None:
         """FIN-WAIT-2 -> CLOSED of the full socket says little by itself."""
         before = self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1",
@@ -623,9 +647,14 @@ class Command(Stage):
     def test_options(self) -> None:
         for arguments, expected in (
                 (("states", "-", "--counts"), b"ESTABLISHED  1"),
-                (("states", "-", "--port", "1"), b"No connection was seen."),
+                (("states", "-", "--port", "1"),
+                 b"No connection with port 1; 1 other is in this recording."),
+                (("states", "-", "--counts", "--connection", "77"),
+                 b"No connection with the id sk:77; 1 other is"),
+                (("losses", "-", "--port", "1"), b"No connection with port 1;"),
                 (("losses", "-", "-v"), b"sk:5 "),
-                (("windows", "-", "--connection", "6"), b"No window was seen.")):
+                (("windows", "-", "--connection", "6"),
+                 b"No connection with the id sk:6; 1 other is")):
             with self.subTest(arguments):
                 done = self.run_it(*arguments, stdin=self.recording())
                 self.assertIn(expected, done.stdout)
