@@ -174,6 +174,7 @@ def _show(options: argparse.Namespace) -> int:
 def _watch(source: Input, view: Handshakes | FloodWatch | IsnAudit) -> int:
     """Feed everything the source has to a view; how many events were lost."""
     lost = 0
+    view.gaps.begin(source.parameters())
     for event in _joined(source):
         view.feed(event)
         if is_lost(event):

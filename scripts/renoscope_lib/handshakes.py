@@ -17,7 +17,9 @@ from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
                        refusal_words)
 from .schema import Event, Schema
 from .synack_waits import DUPLICATE_SYN
+from .gaps import Gaps
 from .layout import aligned, note
+from .tables import none_chosen
 from .words import connection, duration, plural
 
 # What a person calls slow: longer than any round trip on this planet.
@@ -91,14 +93,11 @@ class Handshakes:
         self._cookie = cookie
         self._openings = Openings(schema)
         self._listeners = Listeners(schema)
-        self._missing: list[str] = []
+        self.gaps = Gaps(schema, EXPECTED_KINDS)
 
     def feed(self, event: Event) -> None:
         """The next event."""
-        if event.kind == "mark":
-            numbers = {name: n for n, name in self._schema.kinds.items()}
-            self._missing = [kind for kind in EXPECTED_KINDS
-                             if not event["kinds_on"] >> numbers[kind] & 1]
+        if self.gaps.takes(event):
             return
         self._openings.feed(event)
         self._listeners.feed(event)
@@ -106,7 +105,13 @@ class Handshakes:
     @property
     def missing_kinds(self) -> list[str]:
         """What these tables are made of and was switched off."""
-        return self._missing
+        return [kind for kind in self.gaps.not_recorded(*EXPECTED_KINDS)
+                if kind in self._schema.kind_meanings]
+
+    @property
+    def knows_retransmits(self) -> bool:
+        """Whether a SYN-ACK sent again would have been recorded."""
+        return not self.gaps.not_recorded("synack_retransmit")
 
     @property
     def forgotten(self) -> int:
@@ -143,12 +148,25 @@ class Handshakes:
     def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
         """Every connection whose opening was seen, not only a retransmit."""
         end_ns = self._end_ns(end_ns)
-        shown = [o for o in self._chosen()
-                 if o.opened_by == ACTIVE or len(o.steps) > len(o.attempts)
-                 or o.ended is not None]
-        others = _far_ends(self._openings.all())
-        return [_row(o, end_ns, others.get(_far_key(o, ACTIVE)))
-                for o in shown]
+        far = _far_ends(self._openings.all())
+        off = self.gaps.not_recorded("retransmit", "synack_retransmit")
+        return [_row(o, end_ns, far.get(_far_key(o, ACTIVE), []), off)
+                for o in self._chosen() if _is_shown(o)]
+
+    def none_chosen(self) -> str:
+        """What to say where there is no row."""
+        if any(map(_is_shown, self._chosen())) or (
+                self._port is None and self._cookie is None):
+            return "No handshake was seen."
+        others = sum(map(_is_shown, self._openings.all()))
+        return (none_chosen(others, self._port, self._cookie) if others
+                else "No handshake was seen.")
+
+
+def _is_shown(opening: Opening) -> bool:
+    """Not if only a retransmit was seen of it."""
+    return (opening.opened_by == ACTIVE or opening.ended is not None
+            or len(opening.steps) > len(opening.attempts))
 
 
 def times(count: int) -> str:
@@ -236,36 +254,50 @@ def _far_key(opening: Opening, side: str) -> tuple[Any, ...]:
     return (remote, remote_port, local, local_port, opening.rcv_isn)
 
 
-def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], Opening]:
-    """Listeners' sides, to be found by the side that connected."""
-    return {_far_key(o, "peer"): o for o in openings if o.opened_by != ACTIVE}
+def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], list[Opening]]:
+    """Listeners' sides, to be found by the side that connected.
+
+    There are many where a SYN sent again makes a new request each time, as the
+    one before was refused or reset.
+    """
+    found: dict[tuple[Any, ...], list[Opening]] = {}
+    for opening in openings:
+        if opening.opened_by != ACTIVE:
+            found.setdefault(_far_key(opening, "peer"), []).append(opening)
+    return found
 
 
-def _row(opening: Opening, end_ns: int, far: Opening | None) -> OpeningRow:
+def _row(opening: Opening, end_ns: int, far: list[Opening],
+         off: list[str]) -> OpeningRow:
     outcome = outcome_of(opening, end_ns)
     if opening.opened_by != ACTIVE:
-        far = None
+        far = []
     return OpeningRow(
         connection(opening.cookie), opening.netns, opening.local,
         opening.remote, opening.opened_by or "", _result_of(outcome), outcome,
         opening.took_us, opening.measured, opening.accept_wait_us,
         opening.syns_again, len(opening.attempts), opening.cookies_sent,
-        len(opening.refusals), "; ".join(_reasons(opening, outcome, far)),
+        len(opening.refusals), "; ".join(_reasons(opening, outcome, far, off)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,
           "what": s.words} for s in opening.steps])
 
 
-def _reasons(opening: Opening, outcome: str, far: Opening | None) -> list[str]:
+def _reasons(opening: Opening, outcome: str, far: list[Opening],
+             off: list[str]) -> list[str]:
     """Why it failed or was slow; nothing of one that went well."""
     active = opening.opened_by == ACTIVE
     reasons = (_active_reasons(opening, outcome) if active
                else _passive_reasons(opening, outcome))
-    if active and far is not None:
+    if active and far:
         reasons += _far_reasons(opening, far)
     slow_us = opening.took_us or 0
     if outcome == "established" and not reasons and slow_us >= SLOW_US:
-        reasons.append("nothing was sent again: the round trip itself, or the "
-                       "peer, took so long")
+        kind = "retransmit" if active else "synack_retransmit"
+        reasons.append(
+            f"why it took so long is not known: {kind} was not recorded"
+            if kind in off else
+            "nothing was sent again: the round trip itself, or the peer, took "
+            "so long")
     accept_us = opening.accept_wait_us or 0
     if accept_us >= SLOW_US:
         reasons.append(f"then waited {duration(accept_us)} in the accept "
@@ -273,21 +305,41 @@ def _reasons(opening: Opening, outcome: str, far: Opening | None) -> list[str]:
     return reasons
 
 
-def _far_reasons(opening: Opening, far: Opening) -> list[str]:
+def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
     """What the listener's side, if it was recorded too, adds."""
-    if far.refusals:
-        words = "seen at the listener: " + refusal_words(far.refusals)
-        if opening.established and not far.established:
+    refusals = [refusal for one in far for refusal in one.refusals]
+    if refusals:
+        words = "seen at the listener: " + refusal_words(refusals)
+        if opening.established and not any(one.established for one in far):
             words += "; so it is established here alone"
         return [words]
-    if not opening.syns_again or far.syn_ns is None:
+    if not opening.syns_again:
         return []
-    answered_again = sum(a.wait.by == DUPLICATE_SYN for a in far.attempts)
-    lost = opening.syns_again - far.syns_again - answered_again
-    if lost > 0:
-        return [f"seen at the listener: {plural(lost, 'SYN')} of these never "
-                "came there"]
-    return ["seen at the listener: every SYN came, so its answers were lost"]
+    reset = sum(one.request_ending == "reset_by_peer" for one in far)
+    if any(one.syn_ns is None for one in far):
+        return _reset_between(reset, reset == len(far)) if reset else []
+    sent = 1 + opening.syns_again
+    came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
+                                        for a in one.attempts) for one in far)
+    if came < sent:
+        words = (f"seen at the listener: {plural(sent - came, 'SYN')} of these "
+                 "never came there")
+    elif not reset:
+        words = "seen at the listener: every SYN came, so its answers were lost"
+    else:
+        words = f"seen at the listener: all {sent} SYNs came"
+    return [words, *_reset_between(reset, reset == len(far))]
+
+
+def _reset_between(reset: int, is_each: bool) -> list[str]:
+    """Somebody answers our SYN-ACKs in the client's name, and it asks again."""
+    if not reset:
+        return []
+    which = "each SYN-ACK was" if is_each else (
+        "1 SYN-ACK was" if reset == 1 else f"{reset} SYN-ACKs were")
+    return [f"{which} answered with a RST from the client's address, which the "
+            "client never sent: something between, such as a firewall, answers "
+            "in its place"]
 
 
 def _syn_wait_words(opening: Opening) -> str:
@@ -334,7 +386,8 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
                        "gone, its address is forged, or the way back is cut")
     elif outcome == "reset by peer":
         reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
-                       "or its address was forged and it never asked")
+                       "its address was forged and it never asked, or a "
+                       "firewall refuses")
     elif outcome == "reset by us":
         reasons.append("a segment came that does not fit the handshake")
     elif outcome == "listener gone":
@@ -375,6 +428,7 @@ def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
         "listeners": [one.as_json() for one in handshakes.listeners()],
         "forgotten": handshakes.forgotten,
         "kinds_switched_off": handshakes.missing_kinds,
+        "notes": handshakes.gaps.notes(),
     }
 
 
@@ -467,9 +521,6 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     if handshakes.forgotten:
         lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
                      "listeners' counts only: too many to keep")
-    if handshakes.missing_kinds:
-        lines += note("switched off while this was recorded, so missing here: "
-                      + ", ".join(handshakes.missing_kinds))
     return lines
 
 
@@ -499,14 +550,19 @@ def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
     if handshakes.listeners():
         lines += ["", "Listeners:", *_listener_table(handshakes.listeners()),
                   *note(LISTENER_HELP, "  ")]
-    lines += ["", *_retransmit_lines(handshakes.retransmits(end_ns), limit)]
-    lines += ["", *_opening_lines(rows, limit, steps)]
+    again = handshakes.retransmits(end_ns)
+    if again:
+        lines += ["", *_retransmit_lines(again, limit)]
+    elif handshakes.knows_retransmits:
+        lines += ["", "No SYN-ACK was sent again."]
+    lines += ["", *(_opening_lines(rows, limit, steps) if rows
+                    else [handshakes.none_chosen()])]
+    notes = [line for text in handshakes.gaps.notes() for line in note(text)]
+    lines += ["", *notes] if notes else []
     return lines if lines[0] else lines[1:]
 
 
 def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
-    if not rows:
-        return ["No SYN-ACK was sent again."]
     shown, more = _cut(rows, limit)
     return ["SYN-ACKs sent again:", *_retransmit_table(shown), *more,
             *note(RETRANSMIT_HELP, "  ")]
@@ -514,8 +570,6 @@ def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
 
 def _opening_lines(rows: list[OpeningRow], limit: int,
                    steps: bool) -> list[str]:
-    if not rows:
-        return ["No handshake was seen."]
     shown, more = _cut(rows, limit)
     return ["Handshakes:", *_opening_table(shown, steps), *more,
             *note(OPENING_HELP, "  ")]

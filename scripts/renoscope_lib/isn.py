@@ -44,6 +44,7 @@ from .flows import StateNames
 from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .sequence import MODULUS, SYN
+from .gaps import Gaps
 from .layout import aligned, note
 from .words import address, is_unset
 
@@ -421,18 +422,23 @@ class Host:
 OWN, PEER, COOKIES = "own", "peer", "own cookies"
 
 
+# The events that bear an ISN as soon as there is one; later ones only repeat it.
+ISN_KINDS = ("state", "syn", "request", "synack")
+
+
 class IsnAudit:
     """Feed it joined events, then ask for each host's audit."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._states = StateNames(schema)
+        self.gaps = Gaps(schema, ISN_KINDS)
         self._hosts: dict[tuple[Any, ...], Host] = {}
         self._seen: dict[tuple[Any, ...], None] = {}
 
     def feed(self, event: Event) -> None:
         """The next event; every kind that bears an ISN counts, the first wins."""
-        if event.kind in ("lost", "mark"):
+        if self.gaps.takes(event):
             return
         if event.kind in ("syn", "cookie_checked", "refused"):
             if event.kind == "syn":
@@ -495,7 +501,8 @@ def as_json(view: IsnAudit) -> dict[str, Any]:
     """Everything, as plain data."""
     return {"hosts": [{"address": h.address, "netns": h.netns,
                        "whose": h.whose, "left_out": h.left_out} | asdict(audit)
-                      for h, audit in view.audits()]}
+                      for h, audit in view.audits()],
+            "notes": view.gaps.notes()}
 
 
 def _bits(bits: float | None) -> str:
@@ -521,7 +528,7 @@ def as_text(view: IsnAudit) -> list[str]:
     audits = view.audits()
     if not audits:
         return ["No initial sequence number was seen: record connections that "
-                "open."]
+                "open.", *_note_lines(view)]
     audits = [(h, a) for h, a in audits if a.count >= MIN_CONNECTIONS] or audits[:1]
     few = view.host_count() - len(audits)
     heading = ("host", "whose", "ISNs", "distinct", "least step", "median",
@@ -537,7 +544,13 @@ def as_text(view: IsnAudit) -> list[str]:
     if few:
         lines += ["", f"{few} more with fewer than {MIN_CONNECTIONS} ISNs: too "
                   "few connections to say anything; --json has them."]
-    return lines
+    return lines + _note_lines(view)
+
+
+def _note_lines(view: IsnAudit) -> list[str]:
+    """What was not recorded, behind an empty line."""
+    notes = [line for text in view.gaps.notes() for line in note(text)]
+    return ["", *notes] if notes else []
 
 
 def _verdict_lines(host: Host, audit: Audit) -> list[str]:

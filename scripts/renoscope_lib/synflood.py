@@ -22,7 +22,8 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .listeners import Listener, Listeners, is_last_ack
+from .gaps import Gaps
+from .listeners import HANDSHAKE_KINDS, Listener, Listeners, is_last_ack
 from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .layout import aligned, labelled, note
@@ -79,6 +80,10 @@ LIKELY = "flood likely"
 HOLDING = "flood under way, cookies holding"
 REFUSING = "flood under way, SYNs are refused"
 OVER = "a flood, over by now"
+CANNOT_TELL = "cannot tell"
+
+# Without all of these nobody can say what became of a SYN.
+DECIDING_KINDS = ("syn", "request", "synack", "completed", "request_end")
 
 
 @dataclass(slots=True)
@@ -159,7 +164,7 @@ class Verdict:
     @property
     def is_flood(self) -> bool:
         """Whether a flood was seen at all."""
-        return self.words != NO_FLOOD
+        return self.words not in (NO_FLOOD, CANNOT_TELL)
 
 
 class FloodWatch:
@@ -170,10 +175,11 @@ class FloodWatch:
         self._listeners = Listeners(schema)
         self._pressures: dict[int, Pressure] = {}
         self._last_ns = 0
+        self.gaps = Gaps(schema, HANDSHAKE_KINDS)
 
     def feed(self, event: Event) -> None:
         """The next event."""
-        if event.kind == "lost":
+        if self.gaps.takes(event):
             return
         self._last_ns = max(self._last_ns, event["time_ns"])
         listener = self._listeners.feed(event)
@@ -184,6 +190,13 @@ class FloodWatch:
         take = getattr(self, f"_take_{event.kind}", None)
         if take is not None:
             take(pressure, event)
+
+    def why_not(self) -> str:
+        """Why there can be no verdict; empty if there can be one."""
+        off = [f"`{kind}`" for kind in self.gaps.not_recorded(*DECIDING_KINDS)]
+        if not off:
+            return ""
+        return f"{', '.join(off)} {'was' if len(off) == 1 else 'were'} not recorded"
 
     def pressures(self) -> list[Pressure]:
         """Each listener's, in the order they were first seen."""
@@ -516,9 +529,11 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
 def _rows(watch: FloodWatch, end_ns: int | None
           ) -> list[tuple[Pressure, Evidence, Verdict]]:
     rows = []
+    why_not = watch.why_not()
     for pressure in watch.pressures():
         seen = evidence_of(pressure, watch.end_ns(end_ns))
-        rows.append((pressure, seen, verdict_of(seen)))
+        rows.append((pressure, seen, Verdict(CANNOT_TELL, why_not) if why_not
+                     else verdict_of(seen)))
     return rows
 
 
@@ -532,7 +547,9 @@ def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
                                      "completing": seen.completing},
          "counter_measures": [asdict(m)
                               for m in counter_measures(p.listener)]}
-        for p, seen, verdict in _rows(watch, end_ns)]}
+        for p, seen, verdict in _rows(watch, end_ns)],
+            "cannot_tell": watch.why_not() or None,
+            "notes": watch.gaps.notes()}
 
 
 HELP = (
@@ -544,8 +561,12 @@ HELP = (
 def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     """The same for people."""
     rows = _rows(watch, end_ns)
+    notes = [line for text in watch.gaps.notes() for line in note(text)]
+    notes = ["", *notes] if notes else []
     if not rows:
-        return ["No SYN reached a listener while this was watched."]
+        why_not = watch.why_not()
+        return [f"{CANNOT_TELL.capitalize()}: {why_not}." if why_not else
+                "No SYN reached a listener while this was watched.", *notes]
     heading = ("listener", "verdict", "answered", "half-open", "most", "of",
                "SYNs/s", "sources")
     lines = aligned([heading] + [
@@ -560,7 +581,7 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     flooded = [p.listener for p, _, verdict in rows if verdict.is_flood]
     for listener in flooded:
         lines += ["", *_measure_lines(listener)]
-    return lines
+    return lines + notes
 
 
 def _evidence_lines(pressure: Pressure, seen: Evidence,

@@ -452,6 +452,20 @@ class WhyConnectFails(unittest.TestCase):
         never_came = watch(first, again, *at.queued(1.005, 40112, 9),
                            connected).openings()[0]
         self.assertIn("1 SYN of these never came there", never_came.why)
+        resets = [event for n, at_s in enumerate((0, 1.005, 3))
+                  for event in (*at.queued(at_s, 40112, 20 + n),
+                                at.request_end(at_s, 40112, 20 + n,
+                                               RESET_BY_PEER))]
+        fire = [first, *resets[:4], again, *resets[4:8],
+                self.again(3000, 2 * US), *resets[8:]]
+        walled = watch(*fire).openings()
+        self.assertIn("all 3 SYNs came; each SYN-ACK was answered with a RST "
+                      "from the client's address", walled[0].why)
+        self.assertNotIn("never came there", walled[0].why)
+        self.assertIn("or a firewall refuses", walled[1].why)
+        part = watch(*fire[:-4]).openings()[0]
+        self.assertIn("1 SYN of these never came there; each SYN-ACK",
+                      part.why)
         answers_lost = watch(first, *at.queued(0, 40112, 9), again,
                              at.again(1.005, 40112, 9, 0, 0, by_timer=False),
                              connected).openings()[0]
@@ -521,7 +535,8 @@ class Tables(unittest.TestCase):
             "No SYN-ACK was sent again.", "", "No handshake was seen."])
         self.assertEqual(as_json(watch(), None), {
             "synack_retransmits": [], "handshakes": [], "summary": {},
-            "listeners": [], "forgotten": 0, "kinds_switched_off": []})
+            "listeners": [], "forgotten": 0, "kinds_switched_off": [],
+            "notes": []})
 
     def test_text(self) -> None:
         scene = Scene()
@@ -563,13 +578,31 @@ class Tables(unittest.TestCase):
             view = feed(Handshakes(support.schema(), port, cookie), *events)
             self.assertEqual((len(view.openings()), len(view.retransmits())),
                              (count, count))
+        self.assertIn("No connection with port 7; 2 others are in this "
+                      "recording.", as_text(view, None))
+
+    def test_nothing_is_said_of_what_was_not_recorded(self) -> None:
+        view = Handshakes(support.schema())
+        view.gaps.begin({"events": "state"})
+        scene = Scene()
+        feed(view, scene.event("state", 0, old_state=CLOSED, state=SYN_SENT,
+                               snd_isn=7),
+             scene.event("state", 800 * MS, old_state=SYN_SENT,
+                         state=ESTABLISHED, snd_isn=7))
+        row, = view.openings()
+        self.assertIn("not known: retransmit was not recorded", row.why)
+        text = "\n".join(as_text(view, None))
+        self.assertNotIn("No SYN-ACK was sent again", text)
+        self.assertIn("note: not recorded here", text)
+        self.assertIn("synack_retransmit", view.missing_kinds)
 
     def test_what_was_switched_off(self) -> None:
         kinds = {name: n for n, name in support.schema().kinds.items()}
         on = sum(1 << n for name, n in kinds.items() if name != "syn")
         mark = Scene().event("mark", kinds_on=on)
         self.assertEqual(watch(mark).missing_kinds, ["syn"])
-        self.assertIn("missing here: syn", as_text(watch(mark), None)[0])
+        self.assertIn("not recorded from here on: syn",
+                      as_text(watch(mark), None)[-1])
 
     def test_too_many_to_keep(self) -> None:
         with unittest.mock.patch.object(openings, "REMEMBERED", 50):

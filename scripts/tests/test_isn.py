@@ -306,6 +306,14 @@ class Shown(unittest.TestCase):
         self.assertIn("No initial sequence number",
                       isn.as_text(self.view(0))[0])
 
+    def test_what_was_not_recorded(self) -> None:
+        view = self.view(0)
+        view.gaps.begin({"events": "none", "filter": "port=1"})
+        text = isn.as_text(view)
+        self.assertIn("note: not recorded here", text[2])
+        self.assertIn("filter 'port=1'", text[-1])
+        self.assertEqual(len(isn.as_json(view)["notes"]), 2)
+
 
 class Commands(unittest.TestCase):
     """isn and synflood, as a person runs them."""

@@ -298,5 +298,32 @@ class Shown(FloodCase):
         self.assertEqual(len(one["counter_measures"]), 5)
 
 
+class NotRecorded(FloodCase):
+    def test_no_verdict_without_its_kinds(self) -> None:
+        self.flood(60)
+        every = list(support.schema().kind_meanings)
+        for kind in ("syn", "request", "completed"):
+            watch = FloodWatch(support.schema())
+            watch.gaps.begin({"events": ",".join(
+                one for one in every if one != kind)})
+            empty = synflood.as_text(watch, None)[0]
+            self.assertEqual(empty, f"Cannot tell: `{kind}` was not recorded.")
+            feed(watch, *self.events)
+            text = "\n".join(synflood.as_text(watch, None))
+            self.assertIn(": cannot tell\n", text)
+            self.assertRegex(text, f"because +`{kind}` was not recorded")
+            self.assertNotIn("What helps", text)
+            self.assertIn("note: not recorded here", text)
+            row, = synflood.as_json(watch, None)["listeners"]
+            self.assertFalse(row["is_flood"])
+
+    def test_a_freeze_and_a_filter_are_told(self) -> None:
+        watch = FloodWatch(support.schema())
+        watch.gaps.begin({"filter": "port=1", "frozen": "1"})
+        text = "\n".join(synflood.as_text(watch, None))
+        self.assertIn("filter 'port=1'", text)
+        self.assertIn("was frozen", text)
+
+
 if __name__ == "__main__":
     unittest.main()
