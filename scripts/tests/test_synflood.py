@@ -311,7 +311,7 @@ class NotRecorded(FloodCase):
             feed(watch, *self.events)
             text = "\n".join(synflood.as_text(watch, None))
             self.assertIn(": cannot tell\n", text)
-            self.assertRegex(text, f"because +`{kind}` was not recorded")
+            self.assertRegex(text, rf"because +`{kind}` was not recorded")
             self.assertNotIn("What helps", text)
             self.assertIn("note: not recorded here", text)
             row, = synflood.as_json(watch, None)["listeners"]
