@@ -116,6 +116,15 @@ class Numbers:
         return str(relative(number, isn)) if isn else f"{number}(raw)"
 
 
+def _counts_from_itself(event: Event, flags: list[str]) -> bool:
+    """Whether a segment without a known ISN has a relative number all the same.
+
+    A SYN's own number is its ISN.  A RST for a segment without an ACK has the
+    number 0 of nobody's stream (RFC 9293, 3.10.7.1).
+    """
+    return "SYN" in flags or ("RST" in flags and event["seg_seq"] == 0)
+
+
 class SegmentWords:
     """Segments as a person reads them."""
 
@@ -127,19 +136,26 @@ class SegmentWords:
         """Flags, numbers, length and window."""
         of_seq, of_ack = segment_isns(event)
         flags = event["seg_flags"]
-        names = ",".join(self._schema.bit_names("tcp_flags", flags))
-        parts = [f"[{names}]",
-                 f"seq={self._numbers.show(event['seg_seq'], of_seq)}"]
+        names = self._schema.bit_names("tcp_flags", flags)
+        itself = not of_seq and _counts_from_itself(event, names)
+        parts = [f"[{','.join(names)}]",
+                 f"seq={self._of_sender(event['seg_seq'], event, itself)}"]
         if "ACK" in names:
             parts.append(f"ack={self._numbers.show(event['seg_ack'], of_ack)}")
         parts.append(f"len={event['seg_len']}")
         if segment_length(event["seg_len"], flags):
             after = following(event["seg_seq"], event["seg_len"], flags)
-            parts.append(f"next={self._numbers.show(after, of_seq)}")
+            parts.append(f"next={self._of_sender(after, event, itself)}")
         window = segment_window(event)
         if window is not None:
             parts.append(f"win={window}")
         return " ".join(parts)
+
+    def _of_sender(self, number: int, event: Event, itself: bool) -> str:
+        """A number of the sender's; itself: counted from the segment's own."""
+        if itself and not self._numbers.raw:
+            return str(relative(number, event["seg_seq"]))
+        return self._numbers.show(number, segment_isns(event)[0])
 
     def whole_header(self, event: Event) -> str:
         """The same of a segment event, with what no other kind has."""

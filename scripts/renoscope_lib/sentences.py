@@ -59,7 +59,6 @@ UNASKED_KINDS = ("lost", "mark")
 
 MARKS = {
     "events": "other kinds are recorded now",
-    "filter": "another filter or sampling holds now",
     "frozen": "recording frozen",
     "thawed": "recording goes on",
 }
@@ -380,6 +379,12 @@ class Sentences:
 
     def _mark(self, event: Event) -> str:
         cause = self._name(event, "mark_cause")
+        if cause == "filter":
+            return "filter or sampling changed (what holds now: `stats`)"
+        if cause == "events" and event["serial"] == 1:
+            # the first record of all: this is the module being loaded
+            return ("recording begins; kinds on: "
+                    f"{kinds_in_words(self._schema, event)}")
         return (f"{MARKS.get(cause, spaced(cause))}; kinds on now: "
                 f"{kinds_in_words(self._schema, event)}")
 

@@ -229,9 +229,26 @@ class OtherKinds(unittest.TestCase):
             "reset_sent", cookie=0, reset_reason=NO_SOCKET, seg_flags=SYN,
             seg_seq=ISN_A, seg_window=64240))
         self.assertIn("sk:- ", shown)
-        self.assertIn(f"RST sent: NO_SOCKET, in answer to [SYN] "
-                      f"seq={ISN_A}(raw) len=0 next={ISN_A + 1}(raw) "
-                      "win=64240", shown)
+        self.assertIn("RST sent: NO_SOCKET, in answer to [SYN] seq=0 len=0 "
+                      "next=1 win=64240", shown)
+
+    def test_a_syn_counts_from_itself(self) -> None:
+        """Its number is the ISN that nobody has told yet."""
+        for kind in ("syn", "segment", "reset_sent", "refused"):
+            with self.subTest(kind):
+                event = Scene().event(kind, seg_flags=SYN, seg_seq=ISN_A)
+                self.assertIn("[SYN] seq=0 len=0 next=1", line(event))
+                self.assertIn(f"[SYN] seq={ISN_A} len=0 next={ISN_A + 1}",
+                              line(event, raw=True))
+                self.assertEqual(plain(event)["seg_seq"], ISN_A)
+        data = Scene().event("ack", seg_flags=ACK, seg_seq=ISN_A)
+        self.assertIn(f"seq={ISN_A}(raw)", line(data))
+
+    def test_the_rst_that_answers_a_syn(self) -> None:
+        for seq, said in ((0, "seq=0 ack="), (77, "seq=77(raw) ack=")):
+            event = Scene().event("segment", seg_flags=RST | ACK,
+                                  seg_seq=seq, seg_ack=ISN_A + 1)
+            self.assertIn(f"[RST,ACK] {said}", line(event))
 
     def test_reset_received(self) -> None:
         shown = line(Scene().event("reset_received", state=ESTABLISHED))
@@ -629,10 +646,10 @@ class Segments(unittest.TestCase):
 
 
 class Marks(unittest.TestCase):
-    def mark(self, cause: str, *kinds: str) -> Event:
+    def mark(self, cause: str, *kinds: str, serial: int = 9) -> Event:
         numbers = {name: number for number, name
                    in support.schema().kinds.items()}
-        return Scene().event("mark", cookie=0,
+        return Scene().event("mark", cookie=0, serial=serial,
                              kinds_on=sum(1 << numbers[kind]
                                           for kind in kinds),
                              mark_cause=number_of("mark_cause", cause))
@@ -641,21 +658,30 @@ class Marks(unittest.TestCase):
         for cause, said in (
                 ("events", "--- other kinds are recorded now; kinds on now: "
                            "state, ack, mark ---"),
-                ("filter", "--- another filter or sampling holds now; "),
+                ("filter", "--- filter or sampling changed (what holds now: "
+                           "`stats`) ---"),
                 ("frozen", "--- recording frozen; "),
                 ("thawed", "--- recording goes on; ")):
             with self.subTest(cause):
                 self.assertIn(said, line(self.mark(cause, "state", "ack",
                                                    "mark")))
 
+    def test_the_first_record_of_all_is_the_begin(self) -> None:
+        kinds = [kind for kind in support.schema().kind_meanings
+                 if kind not in ("segment", "lost")]
+        self.assertIn("--- recording begins; kinds on: all but segment ---",
+                      line(self.mark("events", *kinds, serial=1)))
+        self.assertIn("--- recording goes on; kinds on now: ",
+                      line(self.mark("thawed", *kinds, serial=1)))
+
     def test_nothing_on_and_unknown_kinds(self) -> None:
         self.assertIn("kinds on now: none ---", line(self.mark("events")))
-        event = Scene().event("mark", kinds_on=1 << 60 | 1 << 2)
+        event = Scene().event("mark", serial=2, kinds_on=1 << 60 | 1 << 2)
         self.assertIn("kinds on now: state, kind60 ---", line(event))
 
     def test_json(self) -> None:
         self.assertEqual(plain(self.mark("frozen", "state", "mark")), {
-            "kind": "mark", "mark_cause": "frozen", "cpu": 0, "serial": 1,
+            "kind": "mark", "mark_cause": "frozen", "cpu": 0, "serial": 9,
             "time_ns": 1000 * SECOND, "kinds_on": ["state", "mark"]})
 
     def test_shown_unless_other_kinds_were_asked_for(self) -> None:
