@@ -12,7 +12,7 @@ from pathlib import Path
 from . import kmod
 from .errors import NOT_SO, OK, Problem
 from .host import CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host
-from .stats import ATTACHED, OFF, parse_stats
+from .stats import ATTACHED, OFF, Stats, parse_stats
 
 GOOD = "ok"
 WARN = "warn"
@@ -45,6 +45,27 @@ class Check:
         return f"{line}  — mend: {self.mend}" if self.mend else line
 
 
+def _write(value: str, parameter: str) -> str:
+    """The command that sets a parameter of the module."""
+    return (f"echo {value} | sudo tee "
+            f"/sys/module/{MODULE}/parameters/{parameter}")
+
+
+def _limits(stats: Stats) -> Iterator[Check]:
+    """What keeps events out of the ring, and how to let them in."""
+    if stats.frozen:
+        yield Check(WARN, "recording is frozen: nothing is recorded",
+                    _write("0", "frozen"))
+    if stats.filter:
+        yield Check(WARN, "a filter is set, only this is recorded: "
+                    f"{stats.filter}", _write("none", "filter"))
+    for name, sample in (("flow_sample", stats.flow_sample),
+                         ("ack_sample", stats.ack_sample)):
+        if sample > 1:
+            yield Check(WARN, f"{name}: only one in {sample} is recorded",
+                        _write("1", name))
+
+
 class Doctor:
     """Runs every check on one machine."""
 
@@ -71,7 +92,7 @@ class Doctor:
 
     def _kernel(self) -> Iterator[Check]:
         release, machine = self._host.release, self._host.machine
-        image = f"apt-get install linux-image-{self._architecture()}"
+        image = f"sudo apt-get install linux-image-{self._architecture()}"
         version = re.match(r"(\d+)\.(\d+)", release)
         new_enough = version is not None and (
             int(version[1]), int(version[2])) >= OLDEST_KERNEL
@@ -100,7 +121,7 @@ class Doctor:
         spare = self._loaded or self._found_module() is not None
         yield Check(WARN if spare else FAIL,
                     f"no kernel headers at {build}, so no module can be built",
-                    f"apt-get install linux-headers-{release}")
+                    f"sudo apt-get install linux-headers-{release}")
 
     def _config_text(self) -> str | None:
         release = self._host.release
@@ -122,7 +143,7 @@ class Doctor:
         if text is None:
             yield Check(WARN, "the kernel's configuration cannot be read, so "
                         "what it lacks is not known",
-                        "apt-get install --reinstall linux-image-"
+                        "sudo apt-get install --reinstall linux-image-"
                         + self._host.release)
             return
         on = set(re.findall(r"^CONFIG_(\w+)=[ym]$", text, re.MULTILINE))
@@ -132,7 +153,8 @@ class Doctor:
                         + " ".join(f"CONFIG_{n}" for n in NEEDED_CONFIG))
         for name in lacking:
             yield Check(FAIL, f"the kernel was built without CONFIG_{name}",
-                        f"apt-get install linux-image-{self._architecture()}"
+                        "sudo apt-get install linux-image-"
+                        f"{self._architecture()}"
                         ", then reboot")
 
     def _debugfs(self) -> Iterator[Check]:
@@ -161,7 +183,8 @@ class Doctor:
     def _sign_command(self) -> str:
         path = self._found_module() or f"{MODULE}.ko"
         return (f"/lib/modules/{self._host.release}/build/scripts/sign-file "
-                f"sha256 MOK.priv MOK.der {path} && mokutil --import MOK.der")
+                f"sha256 MOK.priv MOK.der {path} && "
+                "sudo mokutil --import MOK.der")
 
     def _secure_boot(self) -> Iterator[Check]:
         data = self._host.read_bytes(SECURE_BOOT)
@@ -198,7 +221,7 @@ class Doctor:
         path = self._found_module()
         if path is not None:
             yield Check(FAIL, f"{MODULE} is not loaded",
-                        "scripts/renoscope load")
+                        "sudo scripts/renoscope load")
             return
         other = None
         if self._built.exists():
@@ -206,30 +229,36 @@ class Doctor:
         why = (f"{self._built} was built for {other}" if other
                else f"there is no {MODULE}.ko")
         yield Check(FAIL, f"{MODULE} is not loaded, and {why}",
-                    "make && scripts/renoscope load")
+                    "make && sudo scripts/renoscope load")
 
     def _sources(self) -> Iterator[Check]:
         if not self._loaded:
             return
         try:
             text = (self._host.renoscope_dir() / "stats").read_text()
-            sources = parse_stats(text).sources
+            stats = parse_stats(text)
         except (Problem, OSError) as error:
             yield Check(FAIL, f"the event sources are not known: {error}",
                         "sudo scripts/renoscope doctor")
             return
+        sources = stats.sources
         attached = [source for source in sources if source.status == ATTACHED]
         yield Check(GOOD, "places in the kernel that events come from: "
                     f"{len(attached)} attached")
+        nothing_asked = self._host.parameters().get("events") == "none"
+        if nothing_asked:
+            yield Check(WARN, "events=none: nothing is recorded",
+                        _write("default", "events"))
+        yield from _limits(stats)
         for source in sources:
             name = f"source {source.kinds} ({source.place})"
-            if source.status == OFF and source.kinds not in OFF_BY_DEFAULT:
-                yield Check(WARN, f"{name}: switched off by the events "
-                            "parameter", "echo default > /sys/module/"
-                            f"{MODULE}/parameters/events")
-            elif source.status not in (ATTACHED, OFF):
+            if source.status == OFF:
+                if not nothing_asked and source.kinds not in OFF_BY_DEFAULT:
+                    yield Check(WARN, f"{name}: switched off by the events "
+                                "parameter", _write("default", "events"))
+            elif source.status != ATTACHED:
                 yield Check(FAIL, f"{name}: {source.status}",
-                            "dmesg | grep renoscope")
+                            "sudo dmesg | grep renoscope")
 
     def _congestion_controls(self) -> Iterator[Check]:
         folder = "/proc/sys/net/ipv4"
@@ -241,14 +270,14 @@ class Doctor:
         if not ours:
             if self._loaded:
                 yield Check(FAIL, "no congestion control of ours is registered",
-                            "dmesg | grep renoscope")
+                            "sudo dmesg | grep renoscope")
             return
         yield Check(GOOD, f"congestion control registered: {' '.join(ours)}")
         barred = [name for name in ours if name not in allowed]
         if barred:
             wanted = " ".join(allowed + barred)
             yield Check(WARN, f"only root may choose {' '.join(barred)}",
-                        "sysctl -w net.ipv4.tcp_allowed_congestion_control="
+                        "sudo sysctl -w net.ipv4.tcp_allowed_congestion_control="
                         f'"{wanted}"')
         else:
             yield Check(GOOD, "everybody may choose it")

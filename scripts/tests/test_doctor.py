@@ -59,7 +59,7 @@ class Machine(unittest.TestCase):
 
     def test_form(self) -> None:
         self.host.path("/proc/mounts").write_text("")
-        self.assertIn("FAIL  debugfs is not mounted  — mend: mount -t debugfs "
+        self.assertIn("FAIL  debugfs is not mounted  — mend: sudo mount -t debugfs "
                       "none /sys/kernel/debug", self.lines())
 
     def test_not_root(self) -> None:
@@ -76,7 +76,7 @@ class Machine(unittest.TestCase):
 
     def test_headers(self) -> None:
         self.host.path(f"/lib/modules/{RELEASE}/build/Makefile").unlink()
-        mend = f"mend: apt-get install linux-headers-{RELEASE}"
+        mend = f"mend: sudo apt-get install linux-headers-{RELEASE}"
         self.finds(WARN, "no kernel headers", mend)
         self.unload()
         self.finds(FAIL, "no kernel headers", mend)
@@ -85,7 +85,7 @@ class Machine(unittest.TestCase):
         path = f"/boot/config-{RELEASE}"
         self.host.put(path, CONFIG.replace("CONFIG_DEBUG_FS=y",
                                            "# CONFIG_DEBUG_FS is not set"))
-        self.finds(FAIL, "without CONFIG_DEBUG_FS", "mend: apt-get install")
+        self.finds(FAIL, "without CONFIG_DEBUG_FS", "mend: sudo apt-get install")
         self.host.put("/proc/config.gz", gzip.compress(CONFIG.encode()))
         self.finds(GOOD, "CONFIG_DEBUG_FS")
         self.host.path("/proc/config.gz").unlink()
@@ -111,7 +111,7 @@ class Machine(unittest.TestCase):
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
         self.built.write_bytes(module_file())
         self.finds(WARN, "Secure Boot: on", f"sign-file sha256 MOK.priv "
-                   f"MOK.der {self.built} && mokutil --import MOK.der")
+                   f"MOK.der {self.built} && sudo mokutil --import MOK.der")
         self.built.write_bytes(module_file(signed=True))
         self.finds(GOOD, "Secure Boot: on, and the module is signed")
         self.host.put(SECURE_BOOT, b"\6\0\0\0\0")
@@ -123,20 +123,50 @@ class Machine(unittest.TestCase):
         self.built.write_bytes(module_file("6.1.0-other"))
         self.finds(FAIL, "was built for 6.1.0-other", "mend: make && ")
         self.built.write_bytes(module_file())
-        self.finds(FAIL, "is not loaded", "mend: scripts/renoscope load")
+        self.finds(FAIL, "is not loaded", "mend: sudo scripts/renoscope load")
         self.built.unlink()
         self.host.answers["modinfo"] = (0, "/lib/modules/x.ko\n", "")
-        self.finds(FAIL, "is not loaded", "mend: scripts/renoscope load")
+        self.finds(FAIL, "is not loaded", "mend: sudo scripts/renoscope load")
 
     def test_sources(self) -> None:
         loaded(self.host, STATS + "source ack tcp:tcp_probe off\n"
                "source segment netfilter:ipv4-in off\n"
                "source ca_state tcp:tcp_cong_state_set missing: no such "
                "tracepoint in this kernel\n")
-        self.finds(WARN, "source ack (tcp:tcp_probe): switched off", "mend: "
-                   "echo default > /sys/module/tcp_renoscope/parameters/events")
+        mend = ("mend: echo default | sudo tee "
+                "/sys/module/tcp_renoscope/parameters/events")
+        self.finds(WARN, "source ack (tcp:tcp_probe): switched off", mend)
         self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
                    "this kernel")
+
+    def test_nothing_asked_for(self) -> None:
+        """One line for all of them."""
+        loaded(self.host, STATS.replace("attached", "off"))
+        self.host.put("/sys/module/tcp_renoscope/parameters/events", "none\n")
+        self.assertEqual(
+            [line for line in self.lines() if not line.startswith(GOOD)],
+            ["warn  events=none: nothing is recorded  — mend: echo default | "
+             "sudo tee /sys/module/tcp_renoscope/parameters/events"])
+
+    def test_what_keeps_events_out(self) -> None:
+        mend = "mend: echo {} | sudo tee /sys/module/tcp_renoscope/parameters/{}"
+        for stats, said, value, name in (
+                ("freeze frozen 1 after 0 on rto", "recording is frozen", 0,
+                 "frozen"),
+                ("filter port=5000 addr=10.0.0.0/8",
+                 "recorded: port=5000 addr=10.0.0.0/8 ", "none", "filter"),
+                ("sample flow 10 ack 1", "flow_sample: only one in 10", 1,
+                 "flow_sample"),
+                ("sample flow 1 ack 8", "ack_sample: only one in 8", 1,
+                 "ack_sample")):
+            with self.subTest(stats):
+                loaded(self.host, STATS + stats + "\n")
+                self.finds(WARN, said, mend.format(value, name))
+                self.assertEqual(sum(line.startswith(WARN)
+                                     for line in self.lines()), 1)
+        loaded(self.host, STATS + "filter none\nsample flow 1 ack 1\n"
+               "freeze frozen 0 after 0 on rto\n")
+        self.test_all_is_well()
 
     def test_stats_that_cannot_be_used(self) -> None:
         loaded(self.host, "version 9\n")
@@ -145,7 +175,7 @@ class Machine(unittest.TestCase):
     def test_congestion_controls(self) -> None:
         folder = "/proc/sys/net/ipv4"
         self.host.put(f"{folder}/tcp_allowed_congestion_control", "reno cubic")
-        self.finds(WARN, "only root may choose renoscope", "mend: sysctl -w net"
+        self.finds(WARN, "only root may choose renoscope", "mend: sudo sysctl -w net"
                    '.ipv4.tcp_allowed_congestion_control="reno cubic renoscope"')
         self.host.put(f"{folder}/tcp_available_congestion_control", "reno")
         self.finds(FAIL, "no congestion control of ours")
