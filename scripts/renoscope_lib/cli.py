@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         command = self.prog.removeprefix("renoscope").strip()
         where = f"{command}: " if command else ""
-        raise Problem(f"{where}{message} (see {self.prog} --help)", BAD_INPUT)
+        raise Problem(f"{where}{message} "
+                      f"(see: scripts/{self.prog} --help)", BAD_INPUT)
 
 
 def complain(message: object) -> None:
@@ -60,18 +61,23 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"must be {least} or more")
+    return number
+
+
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    return _at_least(1, text)
 
 
 def _limit(text: str) -> int:
-    limit = int(text)
-    if limit < 0:
-        raise ValueError
-    return limit
+    return _at_least(0, text)
 
 
 def _port(text: str) -> int:
@@ -91,8 +97,6 @@ def _kinds(text: str) -> frozenset[str]:
 
 # What argparse calls a value that these refuse.
 _seconds.__name__ = "number of seconds"
-_count.__name__ = "number from 1"
-_limit.__name__ = "number from 0"
 _port.__name__ = "port number"
 _cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
 
@@ -325,7 +329,7 @@ def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
         description=textwrap.fill(f"{purpose.capitalize()}. {more}", 78),
         epilog=f"example:\n  {example}\n\n{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     return parser
 
 
@@ -335,8 +339,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="renoscope",
         description="See TCP work: the kernel's state changes, sequence "
         "numbers, cwnd\nand SYN-ACK retransmits, live or from a recording.",
-        epilog="example:\n  renoscope doctor && renoscope load && renoscope "
-        f"show\n\n{EXIT_CODES_HELP}",
+        epilog="example:\n  sudo scripts/renoscope load && sudo "
+        f"scripts/renoscope show\n\n{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND",
                                      required=True, parser_class=Parser)
@@ -355,17 +359,17 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_module_commands(commands: Any) -> None:
     _add(commands, "doctor", _doctor, "check that it can work here",
          "One line for each check: ok, warn or FAIL, what is so, and the "
-         "command that mends it.", "renoscope doctor")
+         "command that mends it.", "sudo scripts/renoscope doctor")
     load = _add(
         commands, "load", _load, "load the module",
         "Without MODULE.ko: the one built beside these scripts, or else the "
         "installed one.",
-        "renoscope load ring_records=65536 events=state,synack_retransmit")
+        "sudo scripts/renoscope load 'filter=port=443 addr=10.0.0.0/8'")
     load.add_argument("words", nargs="*", metavar="[MODULE.ko] PARAM=VALUE",
                       help="the module's file, and parameters for it")
     _add(commands, "unload", _unload, "unload the module",
          "If it is in use: who holds it, and the safe step that lets go.",
-         "renoscope unload")
+         "sudo scripts/renoscope unload")
 
 
 def _add_record(commands: Any) -> None:
@@ -374,7 +378,7 @@ def _add_record(commands: Any) -> None:
         "Begins with what comes next and ends on Ctrl-C, SIGTERM or a limit. "
         "FILE is overwritten; it is empty until recording has begun. The last "
         "line tells whether read + lost = written on each CPU.",
-        "renoscope record handshake.renoscope --duration 60")
+        "sudo scripts/renoscope record handshake.renoscope --duration 60")
     record.add_argument("file", metavar="FILE",
                         help="where to; - is standard output")
     record.add_argument("--duration", type=_seconds, metavar="S",
@@ -393,7 +397,7 @@ def _add_show(commands: Any) -> None:
         "received, > one sent. una, nxt and rcv are the oldest number not "
         "acknowledged, the next to send and the next expected; those of an "
         "ack are from before it is processed.",
-        "renoscope show --port 5000 --kind state,retransmit")
+        "sudo scripts/renoscope show --port 5000 --kind state,retransmit")
     show.add_argument("file", nargs="?", metavar="FILE",
                       help="a recording; - is standard input")
     show.add_argument("--once", action="store_true",
@@ -420,7 +424,7 @@ def _add_handshakes(commands: Any) -> None:
         "their queues, of SYN-ACKs sent again with the waits predicted and "
         "seen, and of handshakes, with the reason of those that failed or "
         "were slow.",
-        "renoscope handshakes syn-flood.renoscope")
+        "scripts/renoscope handshakes syn-flood.renoscope")
     handshakes.add_argument("file", nargs="?", metavar="FILE",
                             help="a recording; - is standard input")
     handshakes.add_argument("--port", type=_port, metavar="N",
@@ -443,7 +447,7 @@ def _add_synflood(commands: Any) -> None:
         "Without FILE: what the ring holds now. A verdict for each listener "
         "with its evidence: the half-open queue, the share of handshakes that "
         "complete, the sources, cookies and refusals.",
-        "renoscope synflood listener.renoscope")
+        "scripts/renoscope synflood listener.renoscope")
     flood.add_argument("file", nargs="?", metavar="FILE",
                        help="a recording; - is standard input")
     flood.add_argument("--json", action="store_true",
@@ -457,7 +461,7 @@ def _add_isn(commands: Any) -> None:
         "Without FILE: what the ring holds now. Each host's own ISNs and each "
         "peer's, over many connections: steps between them, clock, estimated "
         "bits of uncertainty, and a verdict with its reason.",
-        "renoscope isn many-connections.renoscope")
+        "scripts/renoscope isn many-connections.renoscope")
     audit.add_argument("file", nargs="?", metavar="FILE",
                        help="a recording; - is standard input")
     audit.add_argument("--json", action="store_true",
@@ -483,7 +487,7 @@ def _add_states(commands: Any) -> None:
         "request on, TIME-WAIT to its real end. Who reset a connection and why "
         "is told; (implied) stands where it is worked out. Last come the "
         "counts by state, as netstat -ant has them.",
-        "renoscope states tcp.renoscope --port 5000")
+        "scripts/renoscope states tcp.renoscope --port 5000")
     _add_choice(command, "one JSON object: every connection, and the counts")
     command.add_argument("--counts", action="store_true",
                          help="only the counts by state")
@@ -496,7 +500,7 @@ def _add_losses(commands: Any) -> None:
         "Without FILE: what the ring holds now. Retransmissions by cause, "
         "timeouts with their backoff, recoveries with cwnd and ssthresh before "
         "and after, and the time in each state of congestion avoidance.",
-        "renoscope losses -v tcp.renoscope")
+        "scripts/renoscope losses -v tcp.renoscope")
     _add_choice(command, "one JSON object: every connection with its episodes")
     command.add_argument("-v", "--verbose", action="store_true",
                          help="every episode of every connection too")
@@ -508,7 +512,7 @@ def _add_windows(commands: Any) -> None:
         "windows each way, zero windows and their probes",
         "Without FILE: what the ring holds now. Who stood still and how long, "
         "each persist probe with its backoff, and the update that ended it.",
-        "renoscope windows tcp.renoscope")
+        "scripts/renoscope windows tcp.renoscope")
     _add_choice(command, "one JSON object: every connection with its episodes")
 
 
@@ -533,7 +537,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stream is not None:
             stream.reconfigure(errors="replace")
     try:
-        options = build_parser().parse_args(arguments)
+        options, unknown = build_parser().parse_known_args(arguments)
+        if unknown:  # the subcommand's own --help knows better
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         code = options.run(options)
         sys.stdout.flush()
         return code

@@ -21,7 +21,7 @@ DEBUGFS_DIR = "renoscope"
 CONGESTION_CONTROLS = ("renoscope", "reno_textbook", "reno_modern")
 
 USUAL_DEBUGFS = "/sys/kernel/debug"
-MOUNT_DEBUGFS = f"mount -t debugfs none {USUAL_DEBUGFS}"
+MOUNT_DEBUGFS = f"sudo mount -t debugfs none {USUAL_DEBUGFS}"
 
 SYSTEM_PATH = ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -95,7 +95,7 @@ class Host:
         """The module's debugfs folder; Problem says what it takes to have it."""
         if not self.module_loaded():
             raise Problem("the module is not loaded; load it with: "
-                          "renoscope load", NOT_THERE)
+                          "sudo scripts/renoscope load", NOT_THERE)
         mount = self.debugfs_mount()
         if mount is None:
             raise Problem("debugfs is not mounted; mount it with: "
@@ -108,7 +108,7 @@ class Host:
                           NOT_PERMITTED) from None
         except OSError as error:
             raise Problem(f"the module is loaded, but {folder}: "
-                          f"{error.strerror}; see: dmesg", NOT_THERE) from None
+                          f"{error.strerror}; see: sudo dmesg", NOT_THERE) from None
         return folder
 
     def need_root(self, what: str) -> None:

@@ -18,18 +18,18 @@ PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 # What insmod prints, and what it means here.
 LOAD_HINTS = (
     ("Key was rejected", "the kernel takes only modules signed with a key it "
-     "knows; see: renoscope doctor"),
+     "knows; see: sudo scripts/renoscope doctor"),
     ("Required key not available", "the kernel takes only signed modules; "
-     "see: renoscope doctor"),
+     "see: sudo scripts/renoscope doctor"),
     ("Operation not permitted", "kernel lockdown or a missing capability "
-     "forbids it; see: renoscope doctor"),
+     "forbids it; see: sudo scripts/renoscope doctor"),
     ("Invalid module format", "it was built for another kernel or "
      "configuration: build it again with make"),
     ("Exec format error", "it was built for another kernel or configuration: "
      "build it again with make"),
-    ("Unknown symbol", "the kernel lacks something; see: dmesg"),
-    ("Invalid parameters", "a parameter was refused; see: dmesg"),
-    ("Invalid argument", "a parameter was refused; see: dmesg"),
+    ("Unknown symbol", "the kernel lacks something; see: sudo dmesg"),
+    ("Invalid parameters", "a parameter was refused; see: sudo dmesg"),
+    ("Invalid argument", "a parameter was refused; see: sudo dmesg"),
 )
 
 
@@ -37,7 +37,7 @@ def _hint(message: str) -> str:
     for sign, meaning in LOAD_HINTS:
         if sign in message:
             return f"{message}: {meaning}"
-    return f"{message}; see: dmesg"
+    return f"{message}; see: sudo dmesg"
 
 
 def _reason(message: str) -> str:
@@ -116,9 +116,8 @@ def load(words: Sequence[str], host: Host, built: Path = kmod.BUILT) -> int:
     if host.module_loaded():
         print(f"{MODULE} is already loaded")
         if parameters:
-            print("its parameters stay as they are; events can be changed in "
-                  f"/sys/module/{MODULE}/parameters, the others after: "
-                  "renoscope unload")
+            print("its parameters stay as they are; all but ring_records can "
+                  f"be changed in /sys/module/{MODULE}/parameters")
         return OK
     command = _choose(path, host, built, parameters) + parameters
     host.need_root("loading a module")

@@ -55,6 +55,12 @@ class Errors(unittest.TestCase):
                 ("COMMAND", []),
                 ("invalid choice: 'dance'", ["dance"]),
                 ("unrecognized arguments: --x", ["show", "--x"]),
+                ("show: unrecognized arguments: --x (see: scripts/renoscope "
+                 "show --help)", ["show", "--x"]),
+                ("--count: must be 1 or more", ["record", "x", "--count=0"]),
+                ("--count: 'x' is not a whole number",
+                 ["record", "x", "--count=x"]),
+                ("--limit: must be 0 or more", ["handshakes", "--limit=-1"]),
                 ("show: argument --port: invalid port", ["show", "--port=0"]),
                 ("--port", ["show", "--port", "65536"]),
                 ("--connection", ["show", "--connection", "xyz"]),
@@ -108,7 +114,8 @@ class Help(unittest.TestCase):
                         "handshakes"):
             with self.subTest(command):
                 text = run(command, "--help").stdout.decode()
-                self.assertIn(f"example:\n  renoscope {command}", text)
+                self.assertRegex(text, "example:\\n  (sudo )?scripts/renoscope "
+                                 f"{command}")
                 self.assertIn("exit codes:", text)
                 self.assertLess(max(map(len, text.splitlines())), 81)
         self.assertIn("exit codes:", run("--help").stdout.decode())

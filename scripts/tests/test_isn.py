@@ -332,7 +332,8 @@ class Commands(unittest.TestCase):
     def test_help(self) -> None:
         for command in ("isn", "synflood", "handshakes"):
             text = self.run_command(command, "--help").stdout.decode()
-            self.assertIn(f"example:\n  renoscope {command}", text)
+            self.assertRegex(text, "example:\\n  (sudo )?scripts/renoscope "
+                             f"{command}")
             self.assertIn("exit codes:", text)
             self.assertLess(max(map(len, text.splitlines())), 81)
 

@@ -69,7 +69,7 @@ class Load(Machine):
     def test_without_debugfs(self) -> None:
         self.built.write_bytes(module_file())
         self.host.answers["insmod"] = (0, "", "")
-        self.assertIn("mount it with: mount -t debugfs", self.load()[1])
+        self.assertIn("mount it with: sudo mount -t debugfs", self.load()[1])
         self.assertFalse([c for c in self.host.ran if c.startswith("mount")])
 
     def test_the_one_given(self) -> None:
@@ -123,7 +123,8 @@ class Load(Machine):
         code, out = self.load("events=ack")
         self.assertEqual(code, OK)
         self.assertIn("already loaded", out)
-        self.assertIn("stay as they are", out)
+        self.assertIn("stay as they are; all but ring_records can be changed in "
+                      "/sys/module/tcp_renoscope/parameters", out)
         self.assertEqual(self.host.ran, [])
 
     def test_module_that_is_still_coming_up(self) -> None:
@@ -134,8 +135,8 @@ class Load(Machine):
         self.built.write_bytes(module_file())
         for message, meaning in (
                 ("Key was rejected by service", "signed with a key it knows"),
-                ("Invalid parameters", "see: dmesg"),
-                ("Something new", "Something new; see: dmesg")):
+                ("Invalid parameters", "see: sudo dmesg"),
+                ("Something new", "Something new; see: sudo dmesg")):
             self.host.answers["insmod"] = (
                 1, "", f"insmod: ERROR: could not insert module x: {message}\n")
             self.load_refused(NOT_SO, meaning)
@@ -180,13 +181,14 @@ class Folder(Machine):
     """What it takes to have the debugfs files."""
 
     def test_ways_not_to_have_them(self) -> None:
-        self.refused(NOT_THERE, "not loaded; load it with: renoscope load",
+        self.refused(NOT_THERE, "not loaded; load it with: sudo "
+                     "scripts/renoscope load",
                      self.host.renoscope_dir)
         self.host.put("/sys/module/tcp_renoscope/initstate", "live\n")
         self.refused(NOT_THERE, "debugfs is not mounted; mount it with",
                      self.host.renoscope_dir)
         self.host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
-        self.refused(NOT_THERE, "see: dmesg", self.host.renoscope_dir)
+        self.refused(NOT_THERE, "see: sudo dmesg", self.host.renoscope_dir)
 
     def test_for_root_only(self) -> None:
         loaded(self.host, STATS)

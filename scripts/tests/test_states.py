@@ -696,7 +696,8 @@ class Command(Stage):
         for view in self.VIEWS:
             with self.subTest(view):
                 text = self.run_it(view, "--help").stdout.decode()
-                self.assertIn(f"example:\n  renoscope {view}", text)
+                self.assertRegex(text, "example:\\n  (sudo )?scripts/renoscope "
+                                 f"{view}")
                 self.assertLess(max(map(len, text.splitlines())), 81)
 
 
