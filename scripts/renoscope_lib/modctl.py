@@ -13,6 +13,9 @@ from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host
 
+# What the kernel's parse_args() adds to the module's own complaint.
+KERNELS_REMARK = re.compile(r"`.*' invalid for parameter `.*'", re.DOTALL)
+
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 
 # What insmod prints, and what it means here.
@@ -81,12 +84,90 @@ def _check_names(data: bytes, given: Sequence[str]) -> None:
                           f"{' '.join(known)}", BAD_INPUT)
 
 
-def _logged(host: Host) -> str:
-    """The module's last word in the kernel's log, which tells a cause best."""
+def _log(host: Host) -> list[str]:
+    """The kernel's log; nothing where it cannot be read."""
     result = host.run(["dmesg"])
-    lines = result.stdout.splitlines() if result is not None else []
-    said = [line for line in lines[-20:] if f"{MODULE}: " in line]
-    return said[-1].partition(f"{MODULE}: ")[2] if said else ""
+    return result.stdout.splitlines() if result is not None else []
+
+
+def _added(before: list[str], after: list[str]) -> list[str]:
+    """The lines that came since, although the oldest may have gone."""
+    for gone in range(len(before)):
+        kept = before[gone:]
+        if after[:len(kept)] == kept:
+            return after[len(kept):]
+    return after
+
+
+def _said(lines: Sequence[str]) -> str:
+    """The module's own words among the log's; these tell a cause best.
+
+    The kernel's remark on a parameter that the module refused says less.
+    """
+    said = [line.partition(f"{MODULE}: ")[2] for line in lines
+            if f"{MODULE}: " in line]
+    return "; ".join([text for text in said
+                      if not KERNELS_REMARK.fullmatch(text)][-3:])
+
+
+def _quoted(parameter: str) -> str:
+    """As the kernel wants it: insmod only joins parameters by blanks."""
+    name, _, value = parameter.partition("=")
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    if '"' in value:
+        raise Problem(f"load: {name}: the kernel takes no double quote in a "
+                      "value", BAD_INPUT)
+    return f'{name}="{value}"' if re.search(r"\s", value) else f"{name}={value}"
+
+
+# ---- whether the parameters are as they were asked for
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def _values(text: str) -> int:
+    """How many values a filter has, however it is written."""
+    return 0 if text.strip() == "none" else len(_words(text))
+
+
+def _kinds_as_asked(asked: str, now: str) -> bool:
+    """Every kind that is named stands there; every one taken away does not."""
+    on = set(_words(now))
+    wanted = {word.lstrip("+-"): not word.startswith("-")
+              for word in _words(asked)}
+    return all((kind in on) == wanted[kind]
+               for kind in wanted.keys() - {"all", "default", "none"})
+
+
+def _number(text: str) -> int | str:
+    try:
+        return int(text, 8 if re.fullmatch(r"0[0-7]+", text) else 0)
+    except ValueError:
+        return text
+
+
+def _as_asked(name: str, asked: str, now: str) -> bool:
+    """Whether a parameter reads as asked; some read back in another form."""
+    if name == "filter":
+        return _values(now) >= _values(asked)
+    if name in ("events", "freeze_on"):
+        return _kinds_as_asked(asked, now)
+    return _number(asked.strip()) == _number(now)
+
+
+def _check_taken(parameters: Sequence[str], host: Host) -> None:
+    """Problem if a parameter is not what was asked for: a part was lost."""
+    now = host.parameters()
+    for parameter in parameters:
+        name, _, asked = parameter.partition("=")
+        asked = asked.strip('"')
+        if name in now and not _as_asked(name, asked, now[name]):
+            raise Problem(
+                f"loaded, but {name} is {now[name]!r} and not {asked!r}; "
+                f"write it to /sys/module/{MODULE}/parameters/{name}, or "
+                "unload and load again", NOT_SO)
 
 
 def _choose(path: str | None, host: Host, built: Path,
@@ -119,16 +200,19 @@ def load(words: Sequence[str], host: Host, built: Path = kmod.BUILT) -> int:
             print("its parameters stay as they are; all but ring_records can "
                   f"be changed in /sys/module/{MODULE}/parameters")
         return OK
+    parameters = [_quoted(parameter) for parameter in parameters]
     command = _choose(path, host, built, parameters) + parameters
     host.need_root("loading a module")
+    log = _log(host)
     result = host.run(command)
     if result is None:
         raise Problem(f"there is no {command[0]} on this machine "
                       "(package kmod)", NOT_THERE)
     if result.returncode != 0:
         message = _reason(result.stderr)
-        logged = _logged(host) if "parameter was refused" in _hint(message) else ""
-        raise Problem(f"{message}: {logged}" if logged else _hint(message), NOT_SO)
+        said = _said(_added(log, _log(host)))
+        raise Problem(f"{message}: {said}" if said else _hint(message), NOT_SO)
+    _check_taken(parameters, host)
     print(f"loaded: {shlex.join(command)}")
     mount = host.debugfs_mount()
     if mount is None:

@@ -63,7 +63,8 @@ class Load(Machine):
         self.host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
         code, out = self.load("events=state,ack")
         self.assertEqual(code, OK)
-        self.assertEqual(self.host.ran, [f"insmod {self.built} events=state,ack"])
+        self.assertEqual(self.host.ran,
+                         ["dmesg", f"insmod {self.built} events=state,ack"])
         self.assertIn("events are in /sys/kernel/debug/renoscope", out)
 
     def test_without_debugfs(self) -> None:
@@ -77,7 +78,7 @@ class Load(Machine):
         given.write_bytes(module_file())
         self.host.answers["insmod"] = (0, "", "")
         self.load(str(given))
-        self.assertEqual(self.host.ran, [f"insmod {given}"])
+        self.assertEqual(self.host.ran, ["dmesg", f"insmod {given}"])
 
     def test_the_one_installed(self) -> None:
         self.host.answers |= {"modinfo": (0, "/lib/modules/x.ko\n", ""),
@@ -93,15 +94,82 @@ class Load(Machine):
         self.assertEqual(self.host.ran, [])
 
     def test_refused_parameter_is_told_in_the_modules_words(self) -> None:
+        """Those of this attempt, though the log had like ones, and turned."""
+        self.built.write_bytes(module_file())
+        older = "[1.0] tcp_renoscope: events: 'older'\n[1.1] other\n"
+        self.host.answers["insmod"] = (
+            1, "", "insmod: ERROR: could not insert module x.ko: "
+            "Invalid parameters\n")
+        logs = iter([
+            "[0.1] gone\n" + older,
+            older + "[2.0] tcp_renoscope: ring_records: '1000' is no power\n"
+            "[2.0] tcp_renoscope: `1000' invalid for parameter "
+            "`ring_records'\n[2.1] other\n"])
+        answer = self.host.run
+
+        def run(argv):
+            if argv == ["dmesg"]:
+                self.host.answers["dmesg"] = (0, next(logs), "")
+            return answer(argv)
+
+        with mock.patch.object(self.host, "run", run), \
+                self.assertRaises(Problem) as caught:
+            self.load("ring_records=1000")
+        self.assertEqual(caught.exception.exit_code, NOT_SO)
+        self.assertEqual(str(caught.exception), "could not insert module x.ko: "
+                         "Invalid parameters: ring_records: '1000' is no power")
+
+    def test_nothing_said_about_this_attempt(self) -> None:
         self.built.write_bytes(module_file())
         self.host.answers |= {
-            "insmod": (1, "", "insmod: ERROR: could not insert module x.ko: "
-                       "Invalid parameters\n"),
-            "dmesg": (0, "[1.0] tcp_renoscope: events: 'older'\n[2.0] "
-                      "tcp_renoscope: ring_records: '1000' is no power\n"
-                      "[2.1] other\n", "")}
-        self.load_refused(NOT_SO, "Invalid parameters: ring_records: '1000' is "
-                          "no power", "ring_records=1000")
+            "insmod": (1, "", "Invalid parameters\n"),
+            "dmesg": (0, "[1.0] tcp_renoscope: events: 'older'\n", "")}
+        self.load_refused(NOT_SO, "a parameter was refused; see: sudo dmesg",
+                          "ring_records=1000")
+
+    def ready(self, **parameters: str) -> None:
+        """A kernel that takes the module and has these parameters then."""
+        self.built.write_bytes(module_file().replace(
+            b"parm=ring_records", b"parm=filter:x\0parm=freeze_on:x\0"
+            b"parm=freeze_after:x\0parm=ring_records"))
+        self.host.answers["insmod"] = (0, "", "")
+        for name, value in parameters.items():
+            self.host.put(f"/sys/module/tcp_renoscope/parameters/{name}",
+                          value + "\n")
+
+    def test_blanks_are_quoted(self) -> None:
+        for given in ("filter=port=5000,443 addr=10.0.0.0/8",
+                      'filter="port=5000,443 addr=10.0.0.0/8"'):
+            self.ready(filter="port=5000,443 addr=10.0.0.0/8")
+            code, _ = self.load(given, "ring_records=64")
+            self.assertEqual(code, OK)
+            self.assertIn(f'insmod {self.built} filter="port=5000,443 '
+                          'addr=10.0.0.0/8" ring_records=64', self.host.ran)
+        self.load_refused(BAD_INPUT, "no double quote", 'filter=port=1" x')
+
+    def test_parameters_are_read_back(self) -> None:
+        self.ready(filter="port=5000,443")
+        self.load_refused(NOT_SO, "loaded, but filter is 'port=5000,443' and "
+                          "not 'port=5000,443 addr=10.0.0.0/8'",
+                          "filter=port=5000,443 addr=10.0.0.0/8")
+        for asked, now, same in (
+                ("filter=none", "none", True), ("filter=", "none", True),
+                ("filter=port=7 port=8", "port=7,8", True),
+                ("filter=port=7", "none", False),
+                ("ring_records=0x40", "64", True),
+                ("ring_records=64", "128", False),
+                ("events=+segment -ack", "state,segment", True),
+                ("events=+segment -ack", "state,segment,ack", False),
+                ("events=default", "state,ack", True),
+                ("freeze_on=rto=3 error", "error,rto=3", True),
+                ("freeze_on=rto=3 error", "rto=3", False)):
+            with self.subTest(asked, now=now):
+                name = asked.partition("=")[0]
+                self.ready(**{name: now})
+                if same:
+                    self.assertEqual(self.load(asked)[0], OK)
+                else:
+                    self.load_refused(NOT_SO, f"loaded, but {name} is", asked)
 
     def test_none(self) -> None:
         self.load_refused(NOT_THERE, "there is no tcp_renoscope to load")
