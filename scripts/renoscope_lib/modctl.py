@@ -13,8 +13,11 @@ from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host
 
-# What the kernel's parse_args() adds to the module's own complaint.
-KERNELS_REMARK = re.compile(r"`.*' invalid for parameter `.*'", re.DOTALL)
+# What the kernel itself says of a module: of its origin, and parse_args() of
+# a parameter that the module refused.
+KERNELS_REMARK = re.compile(
+    r"`.*' invalid for parameter `.*'|loading out-of-tree module .*"
+    r"|module verification failed: .*", re.DOTALL)
 
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 

@@ -102,7 +102,8 @@ class Load(Machine):
             "Invalid parameters\n")
         logs = iter([
             "[0.1] gone\n" + older,
-            older + "[2.0] tcp_renoscope: ring_records: '1000' is no power\n"
+            older + "[1.9] tcp_renoscope: loading out-of-tree module taints "
+            "kernel.\n[2.0] tcp_renoscope: ring_records: '1000' is no power\n"
             "[2.0] tcp_renoscope: `1000' invalid for parameter "
             "`ring_records'\n[2.1] other\n"])
         answer = self.host.run
