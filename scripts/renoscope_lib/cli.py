@@ -301,7 +301,10 @@ def _record(options: argparse.Namespace) -> int:
     limits = Limits(options.duration, options.count, options.all)
     with stop_on_signals() as stop:
         output = OutputFile(options.file)
-        recorder = Recorder(ring, RecordingWriter(output.write), limits, stop)
+        recorder = Recorder(
+            ring, RecordingWriter(output.write), limits, stop,
+            lambda holds: complain(f"recording to {output.name}{holds}; "
+                                   "Ctrl-C ends"))
         summary = recorder.run(meta(host))
         output.close()
     complain(summary)

@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from .asked import Asked
+from .asked import Asked, limits_of
 from .errors import NOT_SO, Problem
-from .host import Host
+from .host import MODULE, Host
 from .ledger import Account, Ledger
 from .recording import RecordingWriter
 from .schema import Schema, parse_schema
@@ -28,6 +28,9 @@ from .words import plural
 
 # How long the last events may take to arrive; they are there already.
 DRAIN_S = 1.0
+
+THAW = ("frozen: nothing will come until echo 0 | sudo tee "
+        f"/sys/module/{MODULE}/parameters/frozen")
 
 
 class Reader(Protocol):
@@ -174,13 +177,22 @@ def meta(host: Host) -> dict[str, Any]:
     }
 
 
+def beginning(stats_text: str) -> str:
+    """What holds when recording begins, in parentheses, for who waits for it."""
+    limits = [THAW if limit == "frozen" else limit
+              for limit in limits_of(parse_stats(stats_text))]
+    return f" ({'; '.join(limits)})" if limits else ""
+
+
 class Recorder:
     """One recording, from begin to end."""
 
     def __init__(self, ring: Ring, writer: RecordingWriter, limits: Limits,
-                 stop: Stop) -> None:
+                 stop: Stop,
+                 begun: Callable[[str], None] = lambda _: None) -> None:
         self._ring = ring
         self._writer = writer
+        self._begun = begun
         self._limits = limits
         self._stop = stop
         self._asked: Asked
@@ -197,6 +209,7 @@ class Recorder:
         self._asked = Asked(schema)
         self._asked.see_stats(before)
         self._writer.begin(about, schema_text, before)
+        self._begun(beginning(before))
         self._follow(reader, schema, ledger)
         return self._finish(reader, schema, ledger)
 

@@ -111,6 +111,21 @@ class Recording(RecordingCase):
         self.assertEqual((parser.done["records"], parser.done["events"]),
                          (3, 3))
 
+    def test_what_holds_is_told_at_the_beginning(self) -> None:
+        """Before anything is read: else one might wait for ever."""
+        for lines, said in (
+                ((), ""),
+                (("filter port=443", "freeze frozen 1 after 0 on rto"),
+                 " (filter port=443; frozen: nothing will come until echo 0 | "
+                 "sudo tee /sys/module/tcp_renoscope/parameters/frozen)")):
+            told: list[str] = []
+            ring = FakeRing([{"cpu0": 10}], [
+                lambda: told.append("read"), self.stop.ask], lines)
+            Recorder(ring, RecordingWriter(bytearray().extend), Limits(),
+                     self.stop, told.append).run(support.META)
+            self.assertEqual(told[0], said)
+            self.stop.asked = False
+
     def test_start_between_two_readings_of_stats(self) -> None:
         """The reader was placed at 11: neither 10, read before, nor 12."""
         summary, _, _ = self.run_with(
