@@ -391,7 +391,8 @@
 	EVENT_WORD(time_wait_ending, timer, "its time was over")	\
 	EVENT_WORD(time_wait_ending, reset, "a RST ended it")		\
 	EVENT_WORD(time_wait_ending, new_syn, "a SYN opens the connection anew") \
-	EVENT_WORD(time_wait_ending, reused, "a process ended it: connect() took its port, or ss -K") \
+	EVENT_WORD(time_wait_ending, reused,				\
+		"a process ended it: connect() took its port, or ss -K") \
 	EVENT_WORD(time_wait_ending, other,				\
 		"the end of its namespace, or the kernel does not say")
 

@@ -8,6 +8,8 @@ and ends, and the marks in the ring tell of each change in between.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .schema import Event, Schema
 from .stats import Stats, parse_stats
 
@@ -42,12 +44,24 @@ class Asked:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._limits: dict[str, None] = {}
+        self._missed_before: dict[str, int] | None = None
+        self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
                                if name == MARK), -1)
 
     def see_stats(self, text: str) -> None:
-        """A reading of `stats` while recording."""
-        self._note(limits_of(parse_stats(text)))
+        """A reading of `stats`: the first when recording begins, then its end."""
+        stats = parse_stats(text)
+        self._note(limits_of(stats))
+        self._note(f"nothing from {source.place}" for source in stats.sources
+                   if source.is_missing)
+        missed = {source.place: source.missed for source in stats.sources}
+        if self._missed_before is None:
+            self._missed_before = missed
+        self.skipped = [
+            f"{count - self._missed_before.get(place, 0)} calls missed at {place}"
+            for place, count in missed.items()
+            if count > self._missed_before.get(place, 0)]
 
     def see_mark(self, event: Event) -> None:
         """A mark that was recorded."""
@@ -62,7 +76,7 @@ class Asked:
         elif cause == "frozen":
             self._note(["frozen"])
 
-    def _note(self, limits: list[str]) -> None:
+    def _note(self, limits: Iterable[str]) -> None:
         self._limits.update(dict.fromkeys(limits))
 
     def limits(self) -> list[str]:

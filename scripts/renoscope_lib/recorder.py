@@ -141,6 +141,7 @@ class Summary:
     lost: int
     accounts: list[Account]
     limits: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def adds_up(self) -> bool:
@@ -152,6 +153,9 @@ class Summary:
                          if a.written - a.start or not a.holds)
         if not self.adds_up:
             verdict = "NOT COMPLETE: it does not add up"
+        elif self.skipped:
+            verdict = ("not complete: the kernel skipped probes "
+                       f"({', '.join(self.skipped)})")
         elif self.lost:
             verdict = "not complete, but every loss is counted"
         elif self.limits:
@@ -249,7 +253,7 @@ class Recorder:
             self._drain(reader, schema, ledger, mark)
         self._asked.see_stats(stats_text)
         summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark),
-                          self._asked.limits())
+                          self._asked.limits(), self._asked.skipped)
         self._writer.end(stats_text, self._done(ledger, summary))
         return summary
 
@@ -310,6 +314,7 @@ class Recorder:
             "lost": summary.lost,
             "adds_up": summary.adds_up,
             "not_asked_for": summary.limits,
+            "skipped": summary.skipped,
             "ended_monotonic_ns": time.monotonic_ns(),
             "cpus": cpus,
         }

@@ -4,6 +4,7 @@ sources work."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from .errors import BAD_INPUT, Problem
@@ -29,6 +30,17 @@ class Source:
     kinds: str
     place: str
     status: str
+
+    @property
+    def missed(self) -> int:
+        """How many calls a probe had to let pass unseen."""
+        found = re.search(r"missed (\d+) calls", self.status)
+        return int(found.group(1)) if found else 0
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it was wanted and is not there."""
+        return self.status.startswith("missing")
 
 
 @dataclass

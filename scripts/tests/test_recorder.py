@@ -12,6 +12,7 @@ from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.ledger import Ledger
+from renoscope_lib.asked import Asked
 from renoscope_lib.recorder import (Limits, OutputFile, Recorder, Stop,
                                     Summary, stop_on_signals)
 from renoscope_lib.recording import RecordingParser, RecordingWriter
@@ -257,6 +258,29 @@ class NotAskedFor(RecordingCase):
             "sample flow 8 ack 100", "freeze frozen 1 after 0 on rto=3")),
             ["without ack, state", "filter port=5000 state!=LISTEN",
              "1 in 8 connections", "1 in 100 plain acks", "frozen"])
+
+    def test_places_that_this_kernel_has_not(self) -> None:
+        self.assertEqual(self.limits_with(lines=(
+            "source rto kprobe:tcp_retransmit_timer missing: no such function",)),
+            ["nothing from kprobe:tcp_retransmit_timer"])
+
+    def test_skipped_probes_are_no_completeness(self) -> None:
+        asked = Asked(support.schema())
+        line = "source syn kprobe:tcp_conn_request attached{}"
+        for told in ("", ", missed 2 calls"):
+            asked.see_stats(support.stats_text(line.format(told), cpu0=1))
+        self.assertEqual(asked.skipped,
+                         ["2 calls missed at kprobe:tcp_conn_request"])
+        said = str(Summary(1, 0, [], [], asked.skipped))
+        self.assertIn("not complete: the kernel skipped probes (2 calls", said)
+
+    def test_earlier_skips_are_not_ours(self) -> None:
+        asked = Asked(support.schema())
+        for _ in range(2):
+            asked.see_stats(support.stats_text(
+                "source syn kprobe:tcp_conn_request attached, missed 2 calls",
+                cpu0=1))
+        self.assertEqual(asked.skipped, [])
 
     def test_nothing_set(self) -> None:
         self.assertEqual(self.limits_with(lines=(
