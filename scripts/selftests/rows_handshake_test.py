@@ -9,6 +9,7 @@ wire is the witness of every number.
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from hosts import CLIENT, SERVER
 from inside import cookie_of, sysctl
@@ -24,6 +25,13 @@ CONNECTIONS = 25
 
 def _after(number: int) -> int:
     return (number + 1) % 2**32
+
+
+def _from(client: socket.socket) -> dict[str, Any]:
+    """What the server's records of a client say; its port alone may come again."""
+    addr, port = client.getsockname()[:2]
+    return {"remote_addr": addr, "remote_port": port,
+            "local_port": client.getpeername()[1]}
 
 
 def _segment(event: Event) -> tuple[int, int, int, int]:
@@ -52,8 +60,7 @@ def _check_three(scene: Scene, listener: socket.socket, client: socket.socket,
     syn, synack, third = _three_on_the_wire(scene, client)
     x, y = syn.seq, synack.seq
     assert (syn.flags & 0x3f, synack.flags & 0x3f) == (SYN, SYN | ACK)
-    port = client.getsockname()[1]
-    first = story.one("syn", remote_port=port, local_port=server.getsockname()[1])
+    first = story.one("syn", **_from(client))
     request = story.one("request", cookie=cookie_of(server))
     second = story.one("synack", cookie=cookie_of(server))
     arrived = story.wait("ack", cookie=cookie_of(server), state="SYN-RECEIVED")[0]
@@ -129,7 +136,7 @@ def _data_on_the_first(scene: Scene, family: int, listener: socket.socket) -> No
     story = scene.story
     client, server = _send_while_opening(scene, family, listener, b"at once")
     x = _three_on_the_wire(scene, client)[0].seq
-    syn = story.one("syn", remote_port=client.getsockname()[1])
+    syn = story.one("syn", **_from(client))
     assert (syn["seg_flags"] & SYN, syn["seg_seq"], syn["seg_len"]) == (SYN, x, 7)
     synack = story.one("synack", cookie=cookie_of(server))
     assert story.word(synack, "synack_type") == "fastopen"
@@ -385,9 +392,8 @@ def test_m6_flood_with_cookies() -> None:
 def _enter_by_cookie(scene: Scene, family: int, listener: socket.socket) -> None:
     story = scene.story
     client, server = scene.pair(listener, family)
-    port = client.getsockname()[1]
-    sent = story.one("synack", remote_port=port, synack_type="cookie")
-    checked = story.one("cookie_checked", remote_port=port)
+    sent = story.one("synack", synack_type="cookie", **_from(client))
+    checked = story.one("cookie_checked", **_from(client))
     synack = _three_on_the_wire(scene, client)[1]
     assert story.word(checked, "cookie_verdict") == "valid"
     assert sent["snd_isn"] == checked["snd_isn"] == synack.seq == sent["seg_seq"]
@@ -440,7 +446,7 @@ def test_m7_isns() -> None:
 def _check_isns(scene: Scene, client: socket.socket, server: socket.socket) -> None:
     syn, synack, _third = _three_on_the_wire(scene, client)
     story = scene.story
-    first = story.one("syn", remote_port=client.getsockname()[1])
+    first = story.one("syn", **_from(client))
     assert first["rcv_isn"] == syn.seq
     for sock, isns in ((client, (syn.seq, synack.seq)), (server, (synack.seq, syn.seq))):
         events = scene.events_of(sock)
