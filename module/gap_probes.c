@@ -22,6 +22,10 @@
  * some of these functions run in processes and can be preempted. The kernel skips a
  * probe when an instance is missing, or when the call comes from an interrupt of
  * another probe's handler. It counts that, and `stats` and recordings tell.
+ *
+ * It does not count what passes while somebody has switched kprobes off for the
+ * whole machine. Nor can a module ask for that; so there is a canary, a probe on a
+ * function of our own, which `stats` calls.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,7 +41,7 @@
 #include "sender_gaps.h"
 #include "timewait_gaps.h"
 
-/* detach_gaps() has room for so many; there are about 30. */
+/* detach_gaps() has room for so many; there are about 30, and the canary. */
 #define MOST_PROBES	64
 
 static const struct gap_group * const groups[] = {
@@ -51,6 +55,44 @@ static const struct gap_group * const groups[] = {
 	for ((group) = 0; (group) < ARRAY_SIZE(groups); (group)++)	\
 		for ((i) = 0; (i) < groups[group]->count &&		\
 			      ((gap) = &groups[group]->probes[i]); (i)++)
+
+/* ---- the canary ------------------------------------------------------- */
+
+static struct kprobe canary;
+static bool canary_attached;
+static bool canary_heard;
+
+/* Out of line and not empty, or there would be no call to probe. */
+static noinline void call_canary(void)
+{
+	barrier();
+}
+
+static int hear_canary(struct kprobe *probe, struct pt_regs *regs)
+{
+	WRITE_ONCE(canary_heard, true);
+	return 0;
+}
+
+/* Where it cannot be attached, nothing is claimed of the others. */
+static void attach_canary(void)
+{
+	memset(&canary, 0, sizeof(canary));
+	canary.addr = (kprobe_opcode_t *)call_canary;
+	canary.pre_handler = hear_canary;
+	canary_attached = !register_kprobe(&canary);
+}
+
+static bool kprobes_are_off(void)
+{
+	if (!canary_attached)
+		return false;
+	WRITE_ONCE(canary_heard, false);
+	call_canary();
+	return !READ_ONCE(canary_heard);
+}
+
+/* ---- attaching and detaching ------------------------------------------ */
 
 static int register_gap(struct gap_probe *gap)
 {
@@ -101,13 +143,17 @@ static void detach_gaps(u64 kinds)
 	for_each_gap_probe(gap, group, i) {
 		if (!gap->attached || kinds & gap->kinds)
 			continue;
-		if (WARN_ON_ONCE(entries_count + calls_count == MOST_PROBES))
+		if (WARN_ON_ONCE(entries_count + calls_count == MOST_PROBES - 1))
 			break;
 		gap->attached = false;
 		if (gap->at_entry)
 			entries[entries_count++] = &gap->probe.kp;
 		else
 			calls[calls_count++] = &gap->probe;
+	}
+	if (!kinds && canary_attached) {
+		canary_attached = false;
+		entries[entries_count++] = &canary;
 	}
 	if (calls_count)
 		unregister_kretprobes(calls, calls_count);
@@ -129,16 +175,23 @@ void gap_probes_apply(u64 kinds)
 	size_t group, i;
 
 	detach_gaps(kinds);
+	if (kinds && !canary_attached)
+		attach_canary();
 	for_each_gap_probe(gap, group, i)
 		if (!gap->attached && kinds & gap->kinds)
 			attach_gap(gap);
 }
 
-static void show_status(struct seq_file *file, const struct gap_probe *gap)
+/* ---- for `stats` ------------------------------------------------------ */
+
+static void show_status(struct seq_file *file, const struct gap_probe *gap,
+			bool all_off)
 {
 	unsigned long missed = gap->missed + missed_now(gap);
 
-	if (gap->attached && missed)
+	if (gap->attached && all_off)
+		seq_puts(file, "missing: kprobes are switched off; write 1 to /sys/kernel/debug/kprobes/enabled and to /proc/sys/kernel/ftrace_enabled\n");
+	else if (gap->attached && missed)
 		seq_printf(file, "attached, missed %lu calls\n", missed);
 	else if (gap->attached)
 		seq_puts(file, "attached\n");
@@ -159,12 +212,13 @@ static void show_status(struct seq_file *file, const struct gap_probe *gap)
  */
 void gap_probes_show(struct seq_file *file)
 {
+	bool all_off = kprobes_are_off();
 	struct gap_probe *gap;
 	size_t group, i;
 
 	for_each_gap_probe(gap, group, i) {
 		seq_printf(file, "source %s kprobe:%s ", gap->words,
 			   gap->symbol);
-		show_status(file, gap);
+		show_status(file, gap, all_off);
 	}
 }

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import recorder
 from hosts import run
-from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder
+from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder, renoscope
 
 RELOADS = 50
+# Each of them switches off, for the whole machine, what our kprobes need.
+SWITCHES = (Path("/sys/kernel/debug/kprobes/enabled"),
+            Path("/proc/sys/kernel/ftrace_enabled"))
 
 
 def _log_since(before: str) -> str:
@@ -89,6 +95,45 @@ def test_events_can_change_while_loaded() -> None:
                 raise AssertionError(f"took {bad!r}")
         events.write_text("all")
         assert set(recorder.sources().values()) == {"attached"}
+
+
+@contextlib.contextmanager
+def _switched_off(switch: Path) -> Iterator[None]:
+    switch.write_text("0")
+    try:
+        yield
+    finally:
+        switch.write_text("1")
+
+
+def _words_of_kprobes() -> set[str]:
+    return {status for place, status in recorder.sources().items()
+            if place.startswith("kprobe:")}
+
+
+def _record_a_moment() -> str:
+    """What `renoscope record` says of a recording in which nothing happens."""
+    with tempfile.NamedTemporaryFile() as file:
+        done = renoscope("record", "--duration", "0.1", file.name)
+    return done.stdout + done.stderr
+
+
+def test_kprobes_switched_off_by_hand() -> None:
+    """Kprobes or ftrace switched off: stats, doctor and record say so while it lasts"""
+    with Recorder():
+        for switch in SWITCHES:
+            with _switched_off(switch):
+                words, = _words_of_kprobes()
+                assert words.startswith("missing: kprobes are switched off"), words
+                assert all(str(named) in words for named in SWITCHES), words
+                assert recorder.sources()["tcp:tcp_probe"] == "attached"
+                doctor = renoscope("doctor")
+                assert doctor.returncode == 1 and words in doctor.stdout, doctor
+                said = _record_a_moment()
+                assert "nothing from kprobe:tcp_conn_request" in said, said
+            assert _words_of_kprobes() == {"attached"}, switch
+            said = _record_a_moment()
+            assert "nothing from" not in said, said
 
 
 def test_open_file_holds_the_module() -> None:
