@@ -5,9 +5,13 @@
  * The last part goes through the recorder itself, whose ring nobody else writes
  * to here: what event_begin_sock() gives is what a probe would get.
  */
+#include <kunit/resource.h>
 #include <kunit/test.h>
+#include <linux/cpumask.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
 #include <net/inet_timewait_sock.h>
@@ -203,28 +207,46 @@ static void thaw_watches_again(struct kunit *test)
 {
 	struct event_freeze freeze = EVENT_FREEZE_INIT;
 
-	KUNIT_EXPECT_FALSE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_TRUE(test, event_freeze_call_off(&freeze));
 	KUNIT_EXPECT_TRUE(test, event_freeze_now(&freeze));
 	KUNIT_EXPECT_FALSE(test, event_freeze_now(&freeze));
 	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 0);
 	/* Whoever stopped it by hand says so. */
 	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
-	KUNIT_EXPECT_TRUE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_call_off(&freeze));
+	event_freeze_thaw(&freeze);
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 10);
+	event_freeze_watch(&freeze);
 	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 10);
 	event_freeze_start(&freeze, 3);
 	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 3);
-	KUNIT_EXPECT_TRUE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_FALSE(test, event_freeze_call_off(&freeze));
+	KUNIT_EXPECT_TRUE(test, event_freeze_tell(&freeze));
+}
+
+static void no_trigger_counts_while_thawing(struct kunit *test)
+{
+	struct event_freeze freeze = EVENT_FREEZE_INIT;
+
+	event_freeze_now(&freeze);
+	event_freeze_thaw(&freeze);
+	event_freeze_start(&freeze, 0);
+	KUNIT_EXPECT_FALSE(test, event_freeze_is_frozen(&freeze));
+	event_freeze_start(&freeze, 3);
+	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 10), 10);
 	KUNIT_EXPECT_FALSE(test, event_freeze_tell(&freeze));
 }
 
-static void thaw_calls_off_what_has_begun(struct kunit *test)
+static void what_has_begun_is_called_off(struct kunit *test)
 {
 	struct event_freeze freeze = EVENT_FREEZE_INIT;
 
 	event_freeze_start(&freeze, 3);
 	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 2), 2);
-	KUNIT_EXPECT_FALSE(test, event_freeze_thaw(&freeze));
+	KUNIT_EXPECT_TRUE(test, event_freeze_call_off(&freeze));
 	KUNIT_EXPECT_EQ(test, admitted_of(&freeze, 100), 100);
+	event_freeze_start(&freeze, 0);
+	KUNIT_EXPECT_TRUE(test, event_freeze_is_frozen(&freeze));
 }
 
 /* ---- sampling ------------------------------------------------------------ */
@@ -478,14 +500,157 @@ static void trigger_freezes_the_ring(struct kunit *test)
 	/* Without rules it is still frozen. */
 	event_gate_set_rules(NULL);
 	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, wanted));
-	KUNIT_EXPECT_TRUE(test, event_gate_thaw());
+	event_recorder_thaw();
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+}
+
+/* ---- the marks of freezes ------------------------------------------------ */
+
+static void end_reader(void *reader)
+{
+	ring_reader_destroy(reader);
+}
+
+/* A reader of what is written from now on, until the test ends. */
+static struct ring_reader *read_from_now(struct kunit *test)
+{
+	struct ring_reader *reader;
+
+	reader = ring_reader_create(event_recorder_ring(), RING_ALL_CPUS);
+	KUNIT_ASSERT_NOT_NULL(test, reader);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, end_reader, reader));
+	ring_reader_start(reader, RING_START_NOW);
+	return reader;
+}
+
+/* The cause of the next mark, a number that is none at the end. */
+static int next_mark(struct ring_reader *reader)
+{
+	struct ring_record record;
+	const struct tcp_event *event = (const struct tcp_event *)&record;
+	struct ring_lost lost;
+	enum ring_next next;
+
+	do {
+		next = ring_reader_next(reader, &record, &lost);
+		if (next == RING_NEXT_RECORD && event->kind == EVENT_KIND_mark)
+			return event->mark_cause;
+	} while (next != RING_NEXT_NONE);
+	return -1;
+}
+
+static void freeze_and_thaw_by_hand_are_marked_once(struct kunit *test)
+{
+	struct ring_reader *reader = read_from_now(test);
+
+	event_recorder_thaw();
+	event_recorder_freeze();
+	event_recorder_freeze();
+	event_recorder_thaw();
+	event_recorder_thaw();
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+}
+
+/* Whoever took the last place may be slow, or find no slot in the ring. */
+static void freeze_that_nobody_told_is_marked_before_the_thaw(struct kunit *test)
+{
+	struct gate_rules *rules = new_rules(test, "", "reset_received");
+	struct sock *sk = new_client(test, 5000);
+	struct ring_reader *reader = read_from_now(test);
+
+	rules->freeze_after = 1;
+	KUNIT_ASSERT_EQ(test, 0, event_gate_set_rules(rules));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_reset_received, sk));
+	KUNIT_EXPECT_TRUE(test, event_gate_asks_sock(EVENT_KIND_ack, sk));
+	KUNIT_EXPECT_TRUE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+	event_recorder_thaw();
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, sk));
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+}
+
+/**
+ * struct resetter - a thread that records nothing but triggers
+ * @task: the thread
+ * @sk: whose
+ */
+struct resetter {
+	struct task_struct *task;
+	struct sock *sk;
+};
+
+static int record_resets(void *data)
+{
+	const struct resetter *resetter = data;
+
+	while (!kthread_should_stop()) {
+		record(EVENT_KIND_reset_received, resetter->sk);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void stop_resetter(void *data)
+{
+	struct resetter *resetter = data;
+
+	kthread_stop(resetter->task);
+}
+
+static void start_resetter(struct kunit *test, unsigned int cpu)
+{
+	struct resetter *resetter = kunit_kzalloc(test, sizeof(*resetter),
+						  GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, resetter);
+	resetter->sk = new_client(test, 5000);
+	resetter->task = kthread_create_on_cpu(record_resets, resetter, cpu,
+					       "resetter/%u");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, resetter->task);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stop_resetter,
+							   resetter));
+	wake_up_process(resetter->task);
+}
+
+static void await_freeze(void)
+{
+	while (!event_gate_is_frozen())
+		cond_resched();
+}
+
+#define FREEZES		10
+
+/* Each CPU freezes whenever it can, the moment it is thawed. */
+static void marks_stand_in_their_order(struct kunit *test)
+{
+	struct gate_rules *rules = new_rules(test, "", "reset_received");
+	struct ring_reader *reader = read_from_now(test);
+	unsigned int cpu, i;
+
+	rules->freeze_after = 1;
+	KUNIT_ASSERT_EQ(test, 0, event_gate_set_rules(rules));
+	for_each_online_cpu(cpu)
+		start_resetter(test, cpu);
+	for (i = 0; i < FREEZES; i++) {
+		await_freeze();
+		event_recorder_thaw();
+	}
+	await_freeze();
+	for (i = 0; i < FREEZES; i++) {
+		KUNIT_ASSERT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+		KUNIT_ASSERT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
+	}
 }
 
 static void gate_is_open_again(struct kunit *test)
 {
 	event_gate_set_rules(NULL);
-	event_gate_thaw();
+	event_recorder_thaw();
 }
 
 static struct kunit_case event_gate_cases[] = {
@@ -498,7 +663,8 @@ static struct kunit_case event_gate_cases[] = {
 	KUNIT_CASE(nothing_stops_without_a_trigger),
 	KUNIT_CASE_PARAM(so_many_events_follow_a_trigger, after_gen_params),
 	KUNIT_CASE(thaw_watches_again),
-	KUNIT_CASE(thaw_calls_off_what_has_begun),
+	KUNIT_CASE(no_trigger_counts_while_thawing),
+	KUNIT_CASE(what_has_begun_is_called_off),
 
 	KUNIT_CASE_PARAM(one_flow_in_n_is_kept_whole, share_gen_params),
 	KUNIT_CASE(all_flows_are_kept_by_one),
@@ -509,6 +675,10 @@ static struct kunit_case event_gate_cases[] = {
 
 	KUNIT_CASE(filter_turns_away_before_the_ring),
 	KUNIT_CASE(trigger_freezes_the_ring),
+
+	KUNIT_CASE(freeze_and_thaw_by_hand_are_marked_once),
+	KUNIT_CASE(freeze_that_nobody_told_is_marked_before_the_thaw),
+	KUNIT_CASE(marks_stand_in_their_order),
 	{}
 };
 

@@ -277,17 +277,17 @@ module_param_cb(freeze_after, &freeze_after_ops, &wanted_rules.freeze_after,
 MODULE_PARM_DESC(freeze_after,
 		 "record so many events more after what freeze_on names (default 0)");
 
+/* Before the ring is there, event_controls_init() writes the mark. */
 static void freeze_or_thaw(bool freeze)
 {
-	bool live = controls_life == CONTROLS_LIVE;
-
-	if (freeze) {
-		if (event_gate_freeze() && live)
-			event_recorder_mark(EVENT_mark_cause_frozen);
-	} else {
-		if (event_gate_thaw() && live)
-			event_recorder_mark(EVENT_mark_cause_thawed);
-	}
+	if (controls_life == CONTROLS_LIVE && freeze)
+		event_recorder_freeze();
+	else if (controls_life == CONTROLS_LIVE)
+		event_recorder_thaw();
+	else if (freeze)
+		event_gate_freeze();
+	else
+		event_gate_watch();
 }
 
 static int set_frozen(const char *text, const struct kernel_param *param)
@@ -351,7 +351,7 @@ void event_controls_exit(void)
 	mutex_lock(&controls_lock);
 	controls_life = CONTROLS_GONE;
 	event_gate_set_rules(NULL);
-	event_gate_thaw();
+	event_gate_watch();
 	mutex_unlock(&controls_lock);
 }
 

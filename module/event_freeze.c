@@ -7,12 +7,16 @@
  * more until somebody thaws. One word tells how far it is:
  *
  *	watching --trigger--> N left -> ... -> 1 left -> 0: frozen
- *	    ^                    |                          |
- *	    +-------thaw---------+-----------thaw-----------+
+ *	   ^  ^                  |                          |
+ *	   |  +-----called off---+                          |
+ *	   +--------------------- thawing <-----thaw--------+
  *
  * It is changed by all CPUs without a lock. Whoever takes the last place has
  * frozen it. Events that have their place already are still being written then,
  * so on another CPU one may come behind the mark that says so.
+ *
+ * While thawing all events are recorded and no trigger counts: so nothing can
+ * freeze before the mark that says that recording goes on.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -181,7 +185,7 @@ bool event_freeze_admits(struct event_freeze *freeze)
 {
 	int left = atomic_read(&freeze->left);
 
-	if (left == FREEZE_WATCHING)
+	if (left < 0)
 		return true;
 	left = atomic_dec_if_positive(&freeze->left);
 	if (!left)
@@ -189,7 +193,7 @@ bool event_freeze_admits(struct event_freeze *freeze)
 	if (left >= 0)
 		return true;
 	/* Frozen; or thawed since the first look. */
-	return atomic_read(&freeze->left) == FREEZE_WATCHING;
+	return atomic_read(&freeze->left) < 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_freeze_admits);
 
@@ -238,18 +242,43 @@ bool event_freeze_now(struct event_freeze *freeze)
 EXPORT_SYMBOL_IF_KUNIT(event_freeze_now);
 
 /**
- * event_freeze_thaw - go on, and watch for triggers again
- * @freeze: how far it is; what is still to be recorded after a trigger is called
- *	    off too
+ * event_freeze_call_off - let a trigger that has fired have been none
+ * @freeze: how far it is; watching again, unless it is too late
  *
  * Context: process context, one caller at a time.
- * Return: false if it was not frozen.
+ * Return: false if it is too late: it is frozen.
  */
-bool event_freeze_thaw(struct event_freeze *freeze)
+bool event_freeze_call_off(struct event_freeze *freeze)
 {
-	int left = atomic_xchg(&freeze->left, FREEZE_WATCHING);
+	int left = atomic_read(&freeze->left);
 
-	atomic_set(&freeze->untold, 0);
-	return !left;
+	while (left > 0 && !atomic_try_cmpxchg(&freeze->left, &left,
+					       FREEZE_WATCHING))
+		;
+	return left != 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_freeze_call_off);
+
+/**
+ * event_freeze_thaw - let events in again, but do not watch for triggers yet
+ * @freeze: how far it is: frozen
+ *
+ * Context: process context, one caller at a time.
+ */
+void event_freeze_thaw(struct event_freeze *freeze)
+{
+	atomic_set(&freeze->left, FREEZE_THAWING);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_freeze_thaw);
+
+/**
+ * event_freeze_watch - let events in and watch for triggers
+ * @freeze: how far it is
+ *
+ * Context: process context, one caller at a time.
+ */
+void event_freeze_watch(struct event_freeze *freeze)
+{
+	atomic_set(&freeze->left, FREEZE_WATCHING);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_freeze_watch);

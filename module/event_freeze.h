@@ -21,11 +21,12 @@ struct freeze_trigger {
 };
 
 #define FREEZE_WATCHING		(-1)
+#define FREEZE_THAWING		(-2)
 
 /**
  * struct event_freeze - how far it is
  * @left: FREEZE_WATCHING before a trigger; then how many events may still be
- *	  recorded; 0 while frozen
+ *	  recorded; 0 while frozen; FREEZE_THAWING until the thaw is marked
  * @untold: frozen by a trigger, and nobody has said so yet
  */
 struct event_freeze {
@@ -45,7 +46,9 @@ bool event_freeze_admits(struct event_freeze *freeze);
 void event_freeze_start(struct event_freeze *freeze, u32 after);
 bool event_freeze_tell(struct event_freeze *freeze);
 bool event_freeze_now(struct event_freeze *freeze);
-bool event_freeze_thaw(struct event_freeze *freeze);
+bool event_freeze_call_off(struct event_freeze *freeze);
+void event_freeze_thaw(struct event_freeze *freeze);
+void event_freeze_watch(struct event_freeze *freeze);
 
 static inline bool event_freeze_is_frozen(const struct event_freeze *freeze)
 {

@@ -179,6 +179,7 @@ bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk)
 	rcu_read_unlock();
 	return let_in(verdict);
 }
+EXPORT_SYMBOL_IF_KUNIT(event_gate_asks_sock);
 
 static bool filter_wants_event(const struct event_filter *filter,
 			       const struct tcp_event *seen)
@@ -228,18 +229,17 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
  * event_gate_looks_back - does recording stop behind this event?
  * @event: an event that was let in, complete
  *
- * Context: inside a probe; where event_gate_guarded is on.
+ * Context: inside a probe; where event_gate_guarded is on; under rcu_read_lock(),
+ * until the mark that may be due is written.
  * Return: true once for each freeze: then a mark is due.
  */
 bool event_gate_looks_back(const struct tcp_event *event)
 {
 	const struct gate_rules *rules;
 
-	rcu_read_lock();
 	rules = rcu_dereference(gate_rules);
 	if (rules && freeze_trigger_fires(&rules->trigger, event))
 		event_freeze_start(&gate_freeze, rules->freeze_after);
-	rcu_read_unlock();
 	return event_freeze_tell(&gate_freeze);
 }
 
@@ -306,25 +306,62 @@ bool event_gate_freeze(void)
 	mutex_unlock(&gate_lock);
 	return changed;
 }
-EXPORT_SYMBOL_IF_KUNIT(event_gate_freeze);
 
 /**
- * event_gate_thaw - record again
+ * event_gate_settle - let all be said of the freeze that is to end
+ * @untold: set if nobody has said that recording stopped, and nobody else will
  *
- * Context: process context, may sleep.
- * Return: false if recording had not stopped.
+ * On return the marks of all who had to say it are written. What a trigger has
+ * begun and not finished is called off instead.
+ *
+ * Context: process context, sleeps.
+ * Return: false if recording has not stopped.
  */
-bool event_gate_thaw(void)
+bool event_gate_settle(bool *untold)
 {
-	bool changed;
+	bool frozen;
 
 	mutex_lock(&gate_lock);
-	changed = event_freeze_thaw(&gate_freeze);
+	frozen = !event_freeze_call_off(&gate_freeze);
+	if (frozen) {
+		/* Whoever took the last place has noted by then that he did. */
+		synchronize_rcu();
+		*untold = event_freeze_tell(&gate_freeze);
+		/* Whoever else took it upon him to tell has told. */
+		synchronize_rcu();
+	} else {
+		guard_or_not();
+	}
+	mutex_unlock(&gate_lock);
+	return frozen;
+}
+
+/**
+ * event_gate_thaw - record again, but do not stop again yet
+ *
+ * Until event_gate_watch(), so that whoever calls can say so in between.
+ *
+ * Context: process context, may sleep; while frozen, and settled.
+ */
+void event_gate_thaw(void)
+{
+	mutex_lock(&gate_lock);
+	event_freeze_thaw(&gate_freeze);
+	mutex_unlock(&gate_lock);
+}
+
+/**
+ * event_gate_watch - record, and watch for triggers
+ *
+ * Context: process context, may sleep.
+ */
+void event_gate_watch(void)
+{
+	mutex_lock(&gate_lock);
+	event_freeze_watch(&gate_freeze);
 	guard_or_not();
 	mutex_unlock(&gate_lock);
-	return changed;
 }
-EXPORT_SYMBOL_IF_KUNIT(event_gate_thaw);
 
 /**
  * event_gate_is_frozen - has recording stopped?

@@ -54,7 +54,9 @@ bool gate_keeps_flow(u32 one_in, const struct sock *sk);
 bool gate_keeps_ack(u32 one_in, const struct sock *sk);
 int event_gate_set_rules(const struct gate_rules *rules);
 bool event_gate_freeze(void);
-bool event_gate_thaw(void);
+bool event_gate_settle(bool *untold);
+void event_gate_thaw(void);
+void event_gate_watch(void);
 bool event_gate_is_frozen(void);
 u64 event_gate_count(enum gate_verdict verdict);
 

@@ -17,6 +17,8 @@
 #include <linux/err.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
@@ -36,6 +38,9 @@ static struct event_ring *recorder_ring;
 
 /* The kinds being recorded; the bit of a kind is its number. */
 static u64 kept_kinds;
+
+/* One freeze or thaw at a time, until it is marked. */
+static DEFINE_MUTEX(marks_lock);
 
 static unsigned int ring_records = RING_RECORDS_DEFAULT;
 
@@ -127,6 +132,44 @@ void event_recorder_mark(enum event_mark_cause cause)
 {
 	write_mark(cause, event_recorder_kinds());
 }
+
+/**
+ * event_recorder_freeze - stop recording now, and write that down
+ *
+ * Context: process context, may sleep; between init and exit.
+ */
+void event_recorder_freeze(void)
+{
+	mutex_lock(&marks_lock);
+	if (event_gate_freeze())
+		event_recorder_mark(EVENT_mark_cause_frozen);
+	mutex_unlock(&marks_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_freeze);
+
+/**
+ * event_recorder_thaw - record again, and write that down
+ *
+ * The mark stands behind all that was not recorded, behind the mark of the freeze
+ * that it ends and before that of the next one.
+ *
+ * Context: process context, sleeps; between init and exit.
+ */
+void event_recorder_thaw(void)
+{
+	bool untold;
+
+	mutex_lock(&marks_lock);
+	if (event_gate_settle(&untold)) {
+		if (untold)
+			event_recorder_mark(EVENT_mark_cause_frozen);
+		event_gate_thaw();
+		event_recorder_mark(EVENT_mark_cause_thawed);
+		event_gate_watch();
+	}
+	mutex_unlock(&marks_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_thaw);
 
 /**
  * event_recorder_keep_kinds - say which kinds are recorded from now on
@@ -254,11 +297,15 @@ static void publish(struct tcp_event *event)
 /* Recording may stop behind this event; then it is said at once. */
 static noinline void publish_and_look_back(struct tcp_event *event)
 {
-	bool freezes = event_gate_looks_back(event);
+	bool freezes;
 
+	/* event_gate_settle() waits until the mark is written. */
+	rcu_read_lock();
+	freezes = event_gate_looks_back(event);
 	publish(event);
 	if (unlikely(freezes))
 		event_recorder_mark(EVENT_mark_cause_frozen);
+	rcu_read_unlock();
 }
 
 /**
