@@ -574,6 +574,54 @@ static void freeze_that_nobody_told_is_marked_before_the_thaw(struct kunit *test
 	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
 }
 
+/* Or they would push out what was frozen to be kept. */
+static void changes_while_frozen_are_marked_at_the_thaw(struct kunit *test)
+{
+	struct ring_reader *reader = read_from_now(test);
+	u64 kinds = event_recorder_kinds();
+	u64 frozen;
+
+	event_recorder_freeze();
+	frozen = written();
+	event_recorder_mark_filter();
+	event_recorder_keep_kinds(0);
+	event_recorder_keep_kinds(kinds);
+	event_recorder_mark_filter();
+	KUNIT_EXPECT_EQ(test, written(), frozen);
+	event_recorder_thaw();
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_events);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_filter);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+
+	event_recorder_freeze();
+	event_recorder_thaw();
+	event_recorder_mark_filter();
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_filter);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+}
+
+static void mark_behind_a_trigger_takes_a_place(struct kunit *test)
+{
+	struct gate_rules *rules = new_rules(test, "", "reset_received");
+	struct sock *sk = new_client(test, 5000);
+	struct ring_reader *reader = read_from_now(test);
+
+	rules->freeze_after = 2;
+	KUNIT_ASSERT_EQ(test, 0, event_gate_set_rules(rules));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_reset_received, sk));
+	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, sk));
+	KUNIT_EXPECT_FALSE(test, event_gate_is_frozen());
+	event_recorder_mark_filter();
+	KUNIT_EXPECT_TRUE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_filter);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
+}
+
 /**
  * struct resetter - a thread that records nothing but triggers
  * @task: the thread
@@ -678,6 +726,8 @@ static struct kunit_case event_gate_cases[] = {
 
 	KUNIT_CASE(freeze_and_thaw_by_hand_are_marked_once),
 	KUNIT_CASE(freeze_that_nobody_told_is_marked_before_the_thaw),
+	KUNIT_CASE(changes_while_frozen_are_marked_at_the_thaw),
+	KUNIT_CASE(mark_behind_a_trigger_takes_a_place),
 	KUNIT_CASE(marks_stand_in_their_order),
 	{}
 };

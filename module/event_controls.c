@@ -92,10 +92,10 @@ static int publish_rules(const struct gate_rules *rules)
 	int err;
 
 	if (marks && before)
-		event_recorder_mark(EVENT_mark_cause_filter);
+		event_recorder_mark_filter();
 	err = event_gate_set_rules(rules);
 	if (marks && !before && !err)
-		event_recorder_mark(EVENT_mark_cause_filter);
+		event_recorder_mark_filter();
 	return err;
 }
 
@@ -333,9 +333,9 @@ int event_controls_init(void)
 	if (!err) {
 		controls_life = CONTROLS_LIVE;
 		if (!lets_all_in(&wanted_rules))
-			event_recorder_mark(EVENT_mark_cause_filter);
+			event_recorder_mark_filter();
 		if (event_gate_is_frozen())
-			event_recorder_mark(EVENT_mark_cause_frozen);
+			event_recorder_mark_frozen();
 	}
 	mutex_unlock(&controls_lock);
 	return err;

@@ -226,6 +226,19 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
 }
 
 /**
+ * event_gate_asks_mark - may a mark be recorded?
+ *
+ * Of the events that may follow a trigger it is one.
+ *
+ * Context: any.
+ * Return: yes or no; after a yes it must be recorded.
+ */
+bool event_gate_asks_mark(void)
+{
+	return event_freeze_admits(&gate_freeze);
+}
+
+/**
  * event_gate_looks_back - does recording stop behind this event?
  * @event: an event that was let in, complete
  *

@@ -48,6 +48,7 @@ DECLARE_STATIC_KEY_FALSE(event_gate_guarded);
 
 bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk);
 bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen);
+bool event_gate_asks_mark(void);
 bool event_gate_looks_back(const struct tcp_event *event);
 
 bool gate_keeps_flow(u32 one_in, const struct sock *sk);

@@ -10,9 +10,13 @@
  * a mark, so that a recording tells by itself what was not asked for. A mark
  * stands before the first event that is missing for its sake and behind the last:
  * before a change that takes something away, behind one that brings it.
+ *
+ * While recording is frozen nothing is written, or marks would push out what was
+ * frozen to be kept. A change is marked then when recording goes on.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
 #include <linux/log2.h>
@@ -39,8 +43,11 @@ static struct event_ring *recorder_ring;
 /* The kinds being recorded; the bit of a kind is its number. */
 static u64 kept_kinds;
 
-/* One freeze or thaw at a time, until it is marked. */
+/* One change, freeze or thaw at a time, until it is marked. Guards the next. */
 static DEFINE_MUTEX(marks_lock);
+
+/* Changes while frozen; the bit of each is its cause. */
+static unsigned long changes_to_mark;
 
 static unsigned int ring_records = RING_RECORDS_DEFAULT;
 
@@ -122,15 +129,49 @@ static void write_mark(enum event_mark_cause cause, u64 kinds)
 	event_end(event);
 }
 
-/**
- * event_recorder_mark - write down that something else is recorded from now on
- * @cause: what was changed
- *
- * Context: any, between init and exit.
- */
-void event_recorder_mark(enum event_mark_cause cause)
+static void write_frozen_mark(void)
 {
-	write_mark(cause, event_recorder_kinds());
+	write_mark(EVENT_mark_cause_frozen, event_recorder_kinds());
+}
+
+static void mark_change(enum event_mark_cause cause, u64 kinds)
+{
+	mutex_lock(&marks_lock);
+	if (event_gate_asks_mark())
+		write_mark(cause, kinds);
+	else
+		__set_bit(cause, &changes_to_mark);
+	mutex_unlock(&marks_lock);
+}
+
+static void write_delayed_marks(void)
+{
+	unsigned int cause;
+
+	for_each_set_bit(cause, &changes_to_mark, BITS_PER_LONG)
+		write_mark(cause, event_recorder_kinds());
+	changes_to_mark = 0;
+}
+
+/**
+ * event_recorder_mark_filter - write down that other connections are recorded
+ *
+ * Context: process context, may sleep; between init and exit.
+ */
+void event_recorder_mark_filter(void)
+{
+	mark_change(EVENT_mark_cause_filter, event_recorder_kinds());
+}
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_mark_filter);
+
+/**
+ * event_recorder_mark_frozen - write down that it was frozen from the beginning
+ *
+ * Context: module load.
+ */
+void event_recorder_mark_frozen(void)
+{
+	write_frozen_mark();
 }
 
 /**
@@ -142,7 +183,7 @@ void event_recorder_freeze(void)
 {
 	mutex_lock(&marks_lock);
 	if (event_gate_freeze())
-		event_recorder_mark(EVENT_mark_cause_frozen);
+		write_frozen_mark();
 	mutex_unlock(&marks_lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_freeze);
@@ -162,9 +203,10 @@ void event_recorder_thaw(void)
 	mutex_lock(&marks_lock);
 	if (event_gate_settle(&untold)) {
 		if (untold)
-			event_recorder_mark(EVENT_mark_cause_frozen);
+			write_frozen_mark();
+		write_delayed_marks();
 		event_gate_thaw();
-		event_recorder_mark(EVENT_mark_cause_thawed);
+		write_mark(EVENT_mark_cause_thawed, event_recorder_kinds());
 		event_gate_watch();
 	}
 	mutex_unlock(&marks_lock);
@@ -177,7 +219,7 @@ EXPORT_SYMBOL_IF_KUNIT(event_recorder_thaw);
  *
  * A probe that has begun its event already will end it. A change is marked.
  *
- * Context: any, between init and exit; one caller at a time.
+ * Context: process context, may sleep; between init and exit; one caller at a time.
  */
 void event_recorder_keep_kinds(u64 kinds)
 {
@@ -186,11 +228,12 @@ void event_recorder_keep_kinds(u64 kinds)
 	if (kinds == before)
 		return;
 	if (before & ~kinds)
-		write_mark(EVENT_mark_cause_events, kinds);
+		mark_change(EVENT_mark_cause_events, kinds);
 	WRITE_ONCE(kept_kinds, kinds);
 	if (!(before & ~kinds))
-		write_mark(EVENT_mark_cause_events, kinds);
+		mark_change(EVENT_mark_cause_events, kinds);
 }
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_keep_kinds);
 
 /**
  * event_recorder_kinds - which kinds are recorded
@@ -202,6 +245,7 @@ u64 event_recorder_kinds(void)
 {
 	return READ_ONCE(kept_kinds);
 }
+EXPORT_SYMBOL_IF_KUNIT(event_recorder_kinds);
 
 /* Apart, so that its stack is not paid for where nothing is asked. */
 static noinline struct tcp_event *begin_if_admitted(enum event_kind kind,
@@ -304,7 +348,7 @@ static noinline void publish_and_look_back(struct tcp_event *event)
 	freezes = event_gate_looks_back(event);
 	publish(event);
 	if (unlikely(freezes))
-		event_recorder_mark(EVENT_mark_cause_frozen);
+		write_frozen_mark();
 	rcu_read_unlock();
 }
 

@@ -20,7 +20,8 @@ struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk);
 struct tcp_event *event_begin_like(enum event_kind kind,
 				   const struct tcp_event *seen);
 void event_end(struct tcp_event *event);
-void event_recorder_mark(enum event_mark_cause cause);
+void event_recorder_mark_filter(void);
+void event_recorder_mark_frozen(void);
 void event_recorder_freeze(void);
 void event_recorder_thaw(void);
 

@@ -267,9 +267,27 @@ def test_marks_of_kinds() -> None:
 
 
 def test_marks_of_what_was_given_at_load() -> None:
-    """A filter and a freeze given at load are marked before the kinds"""
+    """A filter given at load is marked before the kinds; of a freeze only itself, until the thaw"""
+    with Recorder("filter=port=5000") as it:
+        assert _marks(it) == ["filter", "events"]
     with Recorder("filter=port=5000", "frozen=1") as it:
-        assert _marks(it) == ["filter", "frozen", "events"]
+        assert _marks(it) == ["frozen"]
+        _set("frozen", "0")
+        assert _marks(it) == ["frozen", "events", "filter", "thawed"]
+
+
+def test_changes_while_frozen_push_nothing_out() -> None:
+    """A tiny ring, frozen: many changes write nothing, and are marked once when it goes on"""
+    with Recorder("ring_records=16") as it, _listen(ONE) as one:
+        _talk(one)
+        _set("frozen", "1")
+        kept = [event.values for event in it.events()]
+        for number in range(20):
+            _set("filter", f"port={1 + number % 2}")
+            _set("events", "none" if number % 2 else "default")
+        assert [event.values for event in it.events()] == kept
+        _set("frozen", "0")
+        assert _marks(it)[-4:] == ["frozen", "events", "filter", "thawed"], _marks(it)
 
 
 BAD = [("filter", "port=5000,70000", "70000"), ("filter", "ports=1", "ports=1"),
