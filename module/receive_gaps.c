@@ -30,11 +30,6 @@
 
 /* ---- arrivals --------------------------------------------------------- */
 
-static bool states_have_windows(const struct sock *sk)
-{
-	return !((1 << sk->sk_state) & (TCPF_SYN_SENT | TCPF_SYN_RECV));
-}
-
 /*
  * Is this segment one that the kernel will look at? As tcp_sequence() and tcp_ack()
  * in net/ipv4/tcp_input.c decide: a stranger who only knows the ports must not
@@ -68,7 +63,19 @@ static bool window_counts(const struct tcp_sock *tp, const struct sk_buff *skb,
 	       (window > tp->snd_wnd || (COMPAT_ZERO_WINDOW_COUNTS && !window));
 }
 
-/* The peer's window closes, or opens again, with this segment. */
+/*
+ * Does the peer's window close or open with this segment? A handshake ends with
+ * the first window that counts, and the listener's child was made with it already.
+ */
+static bool window_changes(const struct sock *sk, u32 window)
+{
+	if (sk->sk_state == TCP_SYN_SENT)
+		return false;
+	if (sk->sk_state == TCP_SYN_RECV)
+		return !window;
+	return !window != !tcp_sk(sk)->snd_wnd;
+}
+
 static void record_peer_window(const struct sock *sk, const struct sk_buff *skb)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
@@ -76,9 +83,9 @@ static void record_peer_window(const struct sock *sk, const struct sk_buff *skb)
 	u32 window = (u32)ntohs(th->window) << tp->rx_opt.snd_wscale;
 	struct tcp_event *event;
 
-	if (likely(!window == !tp->snd_wnd))
+	if (likely(window && tp->snd_wnd))
 		return;
-	if (!th->ack || th->rst || th->syn || !states_have_windows(sk) ||
+	if (!th->ack || th->rst || th->syn || !window_changes(sk, window) ||
 	    !window_counts(tp, skb, window))
 		return;
 	event = event_begin_sock(EVENT_KIND_zero_window, sk);

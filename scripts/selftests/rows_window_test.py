@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Iterable
 
@@ -219,3 +220,90 @@ def test_m9_window_shrinks() -> None:
         hosts.sysctl(SERVER, "net.ipv4.tcp_early_retrans=0")
         for ipv6 in FAMILIES:
             _crafted_receiver(it, hosts, ipv6)
+
+
+def _peer_is_closed(it: Recorder, sock: socket.socket) -> bool:
+    return _words(it, _changes(it, sock, "peer"))[-1:] == ["closed"]
+
+
+def _zero_from_the_beginning(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    """A peer whose handshake ends with a window of 0."""
+    hosts.drop(CLIENT, f"tcp sport {PORT}")
+    with (endpoints.listen(SERVER, ipv6) as listener,
+          CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
+        peer.send(Segment(7000, flags=crafted.SYN, window=1000))
+        answer = peer.hear(crafted.SYN | crafted.ACK)
+        peer.send(Segment(7001, answer.seq + 1, window=0))
+        with listener.accept()[0] as sock:
+            wait_until("the window to close", lambda: _peer_is_closed(it, sock))
+            closed, = _changes(it, sock, "peer")
+            assert it.state_name(closed["state"]) == "SYN-RECEIVED", closed.values
+            assert (closed["seg_seq"], closed["seg_window"]) == (7001, 0), closed.values
+            sock.sendall(b"held back")
+            await_records(it, sock, "probe")
+            peer.send(Segment(7001, answer.seq + 1, window=1000))
+            wait_until("the window to open", lambda: not _peer_is_closed(it, sock))
+            assert _words(it, _changes(it, sock, "peer")) == ["closed", "opened"]
+            peer.send(Segment(7001, answer.seq + 1, flags=crafted.RST))
+            await_records(it, sock, "reset_received")
+    hosts.stop_dropping(CLIENT)
+
+
+def test_m9_zero_window_of_the_third_segment() -> None:
+    """M9: the handshake's third segment has a window of 0: closed, a probe, opened"""
+    with Recorder() as it, TwoHosts() as hosts:
+        for ipv6 in FAMILIES:
+            _zero_from_the_beginning(it, hosts, ipv6)
+
+
+def _kernel_says_closed(sock: socket.socket) -> bool:
+    """tcpi_snd_wnd of struct tcp_info, the window that the kernel goes by."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+    return struct.unpack_from("I", info, 228)[0] == 0
+
+
+def _segments_with_windows(una: int) -> list[Segment]:
+    """To a socket that waits for byte 7001 and has sent 1000 bytes from una on."""
+    def at(seq: int, ack: int, window: int = 0, size: int = 0) -> Segment:
+        return Segment(seq, una + ack, window=window, data=bytes(size))
+    return [
+        at(7001, 5000),                 # for what was never sent
+        at(7001, -10),                  # for what was before the connection
+        at(7001 + 10_000_000, 0),       # far beyond our window
+        at(6901, 0),                    # long received
+        at(7011, 0, 1000, 10),          # the later one first ...
+        at(7001, 0, 0, 10),             # ... then the one before it
+        at(7021, 0, 1000),
+        at(7021, 0),                    # nothing new: a matter of the kernel's age
+        at(7021, 0, 1000),
+        at(7021, 500),                  # at last one that counts everywhere
+        at(7021, 500, 1000),
+    ]
+
+
+def _compare_windows(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
+    hosts.drop(CLIENT, f"tcp sport {PORT}")
+    seen = []
+    with (endpoints.listen(SERVER, ipv6) as listener,
+          CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
+        answer = peer.shake_hands(7000, window=1000)
+        with listener.accept()[0] as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            endpoints.send_segments(sock, 2, 500)
+            for segment in _segments_with_windows(answer.seq + 1):
+                arrived = len(records(it, sock, "ack"))
+                peer.send(segment)
+                await_records(it, sock, "ack", arrived + 1)
+                seen.append(_kernel_says_closed(sock))
+                assert _peer_is_closed(it, sock) == seen[-1], (segment, seen)
+            peer.send(Segment(7021, answer.seq + 501, flags=crafted.RST))
+            await_records(it, sock, "reset_received")
+    hosts.stop_dropping(CLIENT)
+    assert seen[:7] == [False] * 7 and seen[-2:] == [True, False], seen
+
+
+def test_m9_the_kernels_window_is_the_witness() -> None:
+    """M9: forged, old and reordered segments close the peer's window where TCP_INFO does, and only there"""
+    with Recorder() as it, TwoHosts() as hosts:
+        for ipv6 in FAMILIES:
+            _compare_windows(it, hosts, ipv6)
