@@ -121,6 +121,8 @@ static void attach_gap(struct gap_probe *gap)
 {
 	int before = gap->error;
 
+	if (gap->forget)
+		gap->forget();
 	gap->missed += missed_now(gap);
 	gap->error = register_gap(gap);
 	gap->attached = !gap->error;

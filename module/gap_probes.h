@@ -22,6 +22,8 @@ struct seq_file;
  * @before: for a probe of both ends: called on entry; nonzero skips @after
  * @after: for a probe of both ends: called on return; NULL for @at_entry
  * @data_bytes: what @before keeps for @after, in bytes
+ * @forget: called before it is attached: takes away what calls long ago left for
+ *	    later ones; NULL if they leave nothing
  * @probe: the kernel's part, made anew each time; .kp alone for @at_entry
  * @attached: @probe is registered
  * @missed: calls that earlier registrations of @probe missed
@@ -35,6 +37,7 @@ struct gap_probe {
 	kretprobe_handler_t before;
 	kretprobe_handler_t after;
 	size_t data_bytes;
+	void (*forget)(void);
 	struct kretprobe probe;
 	bool attached;
 	unsigned long missed;

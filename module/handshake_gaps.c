@@ -30,6 +30,8 @@
  * it leaves the request's address, too. (Where softirqs can be preempted, on
  * PREEMPT_RT, a cause may be mistaken, an event not.)
  */
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/net.h>
@@ -100,6 +102,18 @@ static int after_stage(struct kretprobe_instance *instance,
 	return 0;
 }
 
+/*
+ * A call that was still running when its probe was detached leaves its stage
+ * behind. Stages of other probes may be under way.
+ */
+static void forget_stage(enum stage stage)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(stages, cpu).stage, stage, STAGE_NONE);
+}
+
 /* A segment for a listener, into a record of the caller's own. */
 static void see_segment(struct tcp_event *seen, const struct sk_buff *skb)
 {
@@ -150,13 +164,18 @@ static void record_refused(const struct tcp_event *seen,
  * struct syn_call - tcp_conn_request() at work
  * @listener: its listener
  * @refusal: why it would refuse, if it does: an enum event_refusal
+ * @answer_is_seen: an answer to it would be noticed
  * @seen: the SYN
  */
 struct syn_call {
 	const struct sock *listener;
 	u8 refusal;
+	bool answer_is_seen;
 	struct tcp_event seen;
 };
+
+/* Without the probes that see an answer, each SYN would seem refused. */
+static bool answers_are_seen(void);
 
 static int before_conn_request(struct kretprobe_instance *instance,
 			       struct pt_regs *regs)
@@ -169,6 +188,7 @@ static int before_conn_request(struct kretprobe_instance *instance,
 	if (call->listener->sk_protocol != IPPROTO_TCP)
 		return 1;
 	call->refusal = refusal_of_syn(call->listener);
+	call->answer_is_seen = answers_are_seen();
 	see_segment(&call->seen, skb);
 	call->seen.rcv_isn = call->seen.seg_seq;
 	begin_stage(STAGE_SYN, call->listener, call->seen.seg_flags);
@@ -182,8 +202,10 @@ static int before_conn_request(struct kretprobe_instance *instance,
 	return 0;
 }
 
-/* Without the probes that see an answer, each SYN would seem refused. */
-static bool answers_are_seen(void);
+static void forget_syn(void)
+{
+	forget_stage(STAGE_SYN);
+}
 
 static int after_conn_request(struct kretprobe_instance *instance,
 			      struct pt_regs *regs)
@@ -191,7 +213,7 @@ static int after_conn_request(struct kretprobe_instance *instance,
 	const struct syn_call *call = (void *)instance->data;
 	const struct handshake_stage *stage = this_cpu_ptr(&stages);
 
-	if (!stage->queued && !stage->answered && answers_are_seen())
+	if (call->answer_is_seen && !stage->queued && !stage->answered)
 		record_refused(&call->seen, call->listener, 0, call->refusal);
 	end_stage();
 	return 0;
@@ -433,6 +455,12 @@ static int after_check_req(struct kretprobe_instance *instance,
 	return 0;
 }
 
+static void forget_segment(void)
+{
+	forget_stage(STAGE_SEGMENT);
+	forget_stage(STAGE_DROPPED);
+}
+
 static int before_reqsk_timer_handler(struct kretprobe_instance *instance,
 				      struct pt_regs *regs)
 {
@@ -442,6 +470,11 @@ static int before_reqsk_timer_handler(struct kretprobe_instance *instance,
 
 	begin_stage(STAGE_TIMER, req->rsk_listener, 0);
 	return 0;
+}
+
+static void forget_timer(void)
+{
+	forget_stage(STAGE_TIMER);
 }
 
 static bool is_listening(const struct sock *listener)
@@ -503,6 +536,15 @@ static int enter_fastopen_remove(struct kprobe *probe, struct pt_regs *regs)
 	if (!req->sk && !(reset && is_listening(req->rsk_listener)))
 		this_cpu_write(spared_request, req);
 	return 0;
+}
+
+/* A completed one may have been spared while no destructor was watched. */
+static void forget_spared(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu(spared_request, cpu), NULL);
 }
 
 static bool is_spared(const struct request_sock *req)
@@ -570,6 +612,11 @@ static int before_cookie_check(struct kretprobe_instance *instance,
 	return 0;
 }
 
+static void forget_cookie(void)
+{
+	forget_stage(STAGE_COOKIE);
+}
+
 static u8 cookie_verdict(const struct cookie_call *call,
 			 const struct sock *returned)
 {
@@ -616,12 +663,13 @@ static int after_cookie_check(struct kretprobe_instance *instance,
 	.at_entry = handler,						\
 }
 
-#define PROBE_CALL(symbol_, words_, kinds_, before_, after_, bytes) {	\
+#define PROBE_CALL(symbol_, words_, kinds_, before_, after_, forget_, bytes) { \
 	.symbol = symbol_,						\
 	.words = words_,						\
 	.kinds = kinds_,						\
 	.before = before_,						\
 	.after = after_,						\
+	.forget = forget_,						\
 	.data_bytes = bytes,						\
 }
 
@@ -638,17 +686,17 @@ static struct gap_probe probes[] = {
 	[CHECK_REQ] =
 	PROBE_CALL("tcp_check_req", "completed,request_end",
 		   GAP_KIND(completed) | STAGE_KINDS,
-		   before_check_req, after_check_req,
+		   before_check_req, after_check_req, forget_segment,
 		   sizeof(struct check_call)),
 	PROBE_CALL("tcp_conn_request", "syn,refused,request_end",
 		   GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
-		   before_conn_request, after_conn_request,
+		   before_conn_request, after_conn_request, forget_syn,
 		   sizeof(struct syn_call)),
 	PROBE_CALL("tcp_v4_syn_recv_sock", "refused", GAP_KIND(refused),
-		   before_v4_syn_recv_sock, after_syn_recv_sock,
+		   before_v4_syn_recv_sock, after_syn_recv_sock, NULL,
 		   sizeof(struct child_call)),
 	PROBE_CALL("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
-		   before_v6_syn_recv_sock, after_syn_recv_sock,
+		   before_v6_syn_recv_sock, after_syn_recv_sock, NULL,
 		   sizeof(struct child_call)),
 	PROBE_ENTRY("inet_csk_complete_hashdance", "completed",
 		    GAP_KIND(completed), enter_complete_hashdance),
@@ -657,20 +705,25 @@ static struct gap_probe probes[] = {
 	PROBE_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
 		    enter_sock_graft),
 	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
-		   before_reqsk_timer_handler, after_stage, 0),
-	PROBE_ENTRY("reqsk_fastopen_remove", "request_end",
-		    GAP_KIND(request_end), enter_fastopen_remove),
+		   before_reqsk_timer_handler, after_stage, forget_timer, 0),
+	{
+		.symbol = "reqsk_fastopen_remove",
+		.words = "request_end",
+		.kinds = GAP_KIND(request_end),
+		.at_entry = enter_fastopen_remove,
+		.forget = forget_spared,
+	},
 	PROBE_ENTRY("tcp_v4_reqsk_destructor", "request_end",
 		    GAP_KIND(request_end), enter_reqsk_destructor),
 	PROBE_ENTRY("tcp_v6_reqsk_destructor", "request_end",
 		    GAP_KIND(request_end), enter_reqsk_destructor),
 	PROBE_CALL("cookie_v4_check", "cookie_checked,request_end",
 		   GAP_KIND(cookie_checked) | STAGE_KINDS,
-		   before_cookie_check, after_cookie_check,
+		   before_cookie_check, after_cookie_check, forget_cookie,
 		   sizeof(struct cookie_call)),
 	PROBE_CALL("cookie_v6_check", "cookie_checked,request_end",
 		   GAP_KIND(cookie_checked) | STAGE_KINDS,
-		   before_cookie_check, after_cookie_check,
+		   before_cookie_check, after_cookie_check, forget_cookie,
 		   sizeof(struct cookie_call)),
 };
 

@@ -13,6 +13,7 @@
  *			full socket; then tcp_v4_send_reset() and
  *			tcp_v6_send_reset()
  */
+#include <linux/cpumask.h>
 #include <linux/ipv6.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
@@ -160,6 +161,14 @@ static int enter_reset(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+static void forget_resets(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu(reset_notes, cpu).sk, NULL);
+}
+
 /**
  * capture_reset_segment - the segment behind tcp:tcp_receive_reset
  * @event: the record; left alone if the segment was not seen
@@ -270,6 +279,7 @@ static struct gap_probe probes[] = {
 		.words = "reset_received",
 		.kinds = GAP_KIND(reset_received),
 		.at_entry = enter_reset,
+		.forget = forget_resets,
 	},
 #ifndef COMPAT_HAS_RESET_REASON
 	{

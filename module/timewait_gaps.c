@@ -17,6 +17,7 @@
  * with the socket's address on their CPU; both put the last reference but for a
  * reader that holds one at that moment. Then the cause is `other`.
  */
+#include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
 #include <linux/percpu.h>
@@ -184,6 +185,15 @@ static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+/* The ways to the destructor may have been watched without it. */
+static void forget_notes(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu(timewait_notes, cpu).tw, NULL);
+}
+
 static u8 noted_ending(const struct sock *sk)
 {
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
@@ -243,6 +253,7 @@ static struct gap_probe probes[] = {
 		.words = "time_wait_end",
 		.kinds = GAP_KIND(time_wait_end),
 		.at_entry = enter_twsk_destructor,
+		.forget = forget_notes,
 	},
 };
 
