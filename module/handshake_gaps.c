@@ -562,7 +562,7 @@ static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 	u8 ending;
 
 	/* A completed one is freed by accept(). */
-	if (is_spared(req) || req->sk || tcp_rsk(req)->tfo_listener)
+	if (is_spared(req) || req->sk)
 		return 0;
 	ending = ending_of_request(req);
 	end_dropped_stage(req);

@@ -31,19 +31,8 @@
 
 #include "event_capture.h"
 #include "event_recorder.h"
+#include "kernel_compat.h"
 #include "timewait_gaps.h"
-
-/**
- * struct timewait_note - what was last done to a small socket on a CPU
- * @tw: the socket, only ever compared
- * @seg_flags: flags of the segment that it saw, 0 if none
- * @ending: an enum event_time_wait_ending, none while it lives
- */
-struct timewait_note {
-	const struct inet_timewait_sock *tw;
-	u8 seg_flags;
-	u8 ending;
-};
 
 static DEFINE_PER_CPU(struct timewait_note, timewait_notes);
 
@@ -153,18 +142,17 @@ static int enter_tw_timer_handler(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/*
- * Who takes a small socket away before its time? A segment, in softirq: a RST or
- * a SYN, as noted. A process that connects, in its own context. A namespace's
- * end, in a kernel thread.
+/**
+ * timewait_ending_by_segment - why does a segment take a small socket away?
+ * @note: the note of the CPU that it is processed on
+ * @tw: the socket
+ *
+ * Context: any.
+ * Return: an enum event_time_wait_ending.
  */
-static u8 ending_of_early_death(const struct inet_timewait_sock *tw,
-				const struct timewait_note *note)
+u8 timewait_ending_by_segment(const struct timewait_note *note,
+			      const struct inet_timewait_sock *tw)
 {
-	if (!in_serving_softirq())
-		return current->flags & PF_KTHREAD ?
-			EVENT_time_wait_ending_other :
-			EVENT_time_wait_ending_reused;
 	if (note->tw != tw)
 		return EVENT_time_wait_ending_other;
 	if (note->seg_flags & TCPHDR_RST)
@@ -173,6 +161,21 @@ static u8 ending_of_early_death(const struct inet_timewait_sock *tw,
 		return EVENT_time_wait_ending_new_syn;
 	return EVENT_time_wait_ending_other;
 }
+EXPORT_SYMBOL_IF_KUNIT(timewait_ending_by_segment);
+
+/*
+ * Who takes a small socket away before its time? A segment, in softirq: a RST or
+ * a SYN, as noted. A process that connects, in its own context. A namespace's
+ * end, in a kernel thread.
+ */
+static u8 ending_of_early_death(const struct timewait_note *note,
+				const struct inet_timewait_sock *tw)
+{
+	if (in_serving_softirq())
+		return timewait_ending_by_segment(note, tw);
+	return current->flags & PF_KTHREAD ? EVENT_time_wait_ending_other :
+					     EVENT_time_wait_ending_reused;
+}
 
 static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -180,7 +183,7 @@ static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
 		(void *)regs_get_kernel_argument(regs, 0);
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
 
-	note->ending = ending_of_early_death(tw, note);
+	note->ending = ending_of_early_death(note, tw);
 	note->tw = tw;
 	return 0;
 }
@@ -194,15 +197,23 @@ static void forget_notes(void)
 		WRITE_ONCE(per_cpu(timewait_notes, cpu).tw, NULL);
 }
 
-static u8 noted_ending(const struct sock *sk)
+/**
+ * timewait_noted_ending - why does this small socket end?
+ * @note: the note of the CPU that frees it; used up if it is about this socket
+ * @tw: the socket
+ *
+ * Context: any.
+ * Return: an enum event_time_wait_ending.
+ */
+u8 timewait_noted_ending(struct timewait_note *note,
+			 const struct inet_timewait_sock *tw)
 {
-	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
-
-	if (note->tw != inet_twsk(sk) || !note->ending)
+	if (note->tw != tw || !note->ending)
 		return EVENT_time_wait_ending_other;
 	note->tw = NULL;
 	return note->ending;
 }
+EXPORT_SYMBOL_IF_KUNIT(timewait_noted_ending);
 
 static int enter_twsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -212,7 +223,9 @@ static int enter_twsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 	if (!event)
 		return 0;
 	event_capture_sock(event, sk);
-	event->time_wait_ending = noted_ending(sk);
+	event->time_wait_ending =
+		timewait_noted_ending(this_cpu_ptr(&timewait_notes),
+				      inet_twsk(sk));
 	event_end(event);
 	return 0;
 }

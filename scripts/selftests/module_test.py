@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import recorder
+import traffic
 from hosts import run
 from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder, renoscope
 
@@ -95,6 +96,30 @@ def test_events_can_change_while_loaded() -> None:
                 raise AssertionError(f"took {bad!r}")
         events.write_text("all")
         assert set(recorder.sources().values()) == {"attached"}
+
+
+@contextlib.contextmanager
+def _module_that_misses(function: str) -> Iterator[tuple[Path, str]]:
+    """A copy of the module that looks for another name instead; and that name."""
+    other = "no" + function[2:]
+    code = MODULE.read_bytes()
+    name = f"\0{function}\0".encode()
+    assert name in code, function
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, MODULE.name)
+        copy.write_bytes(code.replace(name, f"\0{other}\0".encode()))
+        yield copy, other
+
+
+def test_function_that_this_kernel_lacks() -> None:
+    """Without tcp_make_synack() to probe: stats name it, a SYN cookie's SYN seems not refused"""
+    with (_module_that_misses("tcp_make_synack") as (module, name),
+          Recorder(module=module) as it):
+        status = recorder.sources()[f"kprobe:{name}"]
+        assert status == "missing: this kernel has no such function", status
+        traffic.answer_with_cookie(it)
+        assert it.events("syn") and not it.events("synack")
+        assert not it.events("refused"), it.events("refused")
 
 
 @contextlib.contextmanager

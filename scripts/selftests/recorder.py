@@ -89,12 +89,13 @@ class Reader:
 class Recorder:
     """The module, loaded for the time of a with block."""
 
-    def __init__(self, *parameters: str) -> None:
+    def __init__(self, *parameters: str, module: Path = MODULE) -> None:
         self.parameters = parameters
+        self.module = module
         self.schema: Schema
 
     def __enter__(self) -> Recorder:
-        run("insmod", str(MODULE), *self.parameters)
+        run("insmod", str(self.module), *self.parameters)
         self.schema = parse_schema((FOLDER / "schema").read_text())
         return self
 
