@@ -16,7 +16,7 @@ from inside import cookie_of, sysctl
 from raw_tcp import ACK, RST, SYN, Ghost, Segment
 from recorder import wait_until
 from renoscope_lib.schema import Event
-from scene import Scene, for_each_family
+from scene import PATIENCE_S, Scene, for_each_family
 
 TCP_FASTOPEN = 23
 FLOOD = 150
@@ -146,6 +146,46 @@ def _data_on_the_first(scene: Scene, family: int, listener: socket.socket) -> No
     state = story.one("state", cookie=cookie_of(server), state="ESTABLISHED")
     assert completed["time_ns"] < state["time_ns"], "accepted before the third segment"
     assert scene.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
+
+
+def _accepted_before_the_third(scene: Scene, family: int,
+                               listener: socket.socket) -> None:
+    """The SYN-ACK is long on its way; the server has the data and answers."""
+    story = scene.story
+    client = scene.socket(CLIENT, family)
+    client.setblocking(False)   # it would wait for the SYN-ACK
+    with scene.held(SERVER):
+        client.sendto(b"at once", socket.MSG_FASTOPEN, listener.getsockname()[:2])
+        addr, port = client.getsockname()[:2]
+        ends = {"remote_addr": addr, "remote_port": port,
+                "local_port": listener.getsockname()[1]}
+        server = scene.accept(listener)
+        assert server.recv(99) == b"at once"
+        server.sendall(b"soon")
+        accepted = story.one("accepted", cookie=cookie_of(server))
+        assert scene.life_of(server) == ["SYN-RECEIVED"]
+        assert not story.of("request_end", **ends)
+    client.settimeout(PATIENCE_S)
+    assert client.recv(99) == b"soon"
+    opened = story.one("state", cookie=cookie_of(server), state="ESTABLISHED")
+    assert accepted["time_ns"] < opened["time_ns"]
+    assert scene.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
+    story.one("completed", cookie=cookie_of(server))
+    for kind in ("request", "request_end", "refused"):
+        assert not story.of(kind, **ends), kind
+
+
+def test_m2_fast_open_accepted_before_the_third_segment() -> None:
+    """M2: Fast Open on a slow path: accepted and answered in SYN-RECEIVED, and no request ends before or after the third segment"""
+    with Scene() as scene:
+        scene.set("tcp_fastopen", 3)
+
+        def check(family: int) -> None:
+            with scene.listener(family) as listener:
+                listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
+                _data_on_the_third(scene, family, listener)
+                _accepted_before_the_third(scene, family, listener)
+        for_each_family(check)
 
 
 # ---- M4: the two queues ---------------------------------------------------
