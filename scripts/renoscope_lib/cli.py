@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from . import doctor, isn, losses, modctl, states, synflood, windows
@@ -24,6 +24,7 @@ from .handshakes import ROWS, Handshakes, as_json, as_text
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .isn import IsnAudit
+from .json_pieces import json_pieces
 from .recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
 from .recording import RecordingWriter
 from .schema import Event, Schema
@@ -244,7 +245,9 @@ def _feed(view: states.States | losses.Losses | windows.Windows,
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    print(json.dumps(content, indent=1))
+    for piece in json_pieces(content):
+        sys.stdout.write(piece)
+    print()
 
 
 def _states(options: argparse.Namespace) -> int:
@@ -258,7 +261,7 @@ def _states(options: argparse.Namespace) -> int:
     else:
         _print_view((states.counts_as_text if options.counts
                      else states.as_text)(view, end_ns, chosen),
-                    view.gaps.remarks())
+                    view.remarks())
     return _finish(source)
 
 
@@ -271,7 +274,7 @@ def _losses(options: argparse.Namespace) -> int:
         _print_json(losses.as_json(view, end_ns, chosen))
     else:
         _print_view(losses.as_text(view, end_ns, chosen, options.verbose),
-                    view.gaps.remarks())
+                    view.remarks())
     return _finish(source)
 
 
@@ -284,12 +287,15 @@ def _windows(options: argparse.Namespace) -> int:
         _print_json(windows.as_json(view, end_ns, chosen))
     else:
         _print_view(windows.as_text(view, end_ns, chosen),
-                    view.gaps.remarks())
+                    view.remarks())
     return _finish(source)
 
 
-def _print_view(lines: list[str], remarks: list[str]) -> None:
-    print("\n".join(lines + ([""] + remarks if remarks else [])))
+def _print_view(lines: Iterable[str], remarks: list[str]) -> None:
+    for line in lines:
+        print(line)
+    if remarks:
+        print("\n".join(["", *remarks]))
 
 
 def _record(options: argparse.Namespace) -> int:

@@ -21,9 +21,10 @@ live must not wait for ever: then the joiner is given a longest time to hold.
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from .schema import LOST, Event, Schema
 from .words import is_unset
@@ -35,6 +36,7 @@ HOLD_EVENTS = 200_000
 REMEMBERED = 200_000
 
 ENDPOINTS = ("local_addr", "local_port", "remote_addr", "remote_port")
+PACKED_ENDS = struct.Struct("16sH16sH")
 IDENTITY = ("cookie", "family", "local_addr", "local_port", "remote_addr",
             "remote_port", "snd_isn", "rcv_isn")
 CHOSEN_AT_CONNECT = ("local_addr", "local_port", "snd_isn")
@@ -50,7 +52,12 @@ def _is_set(value: object) -> bool:
     return not is_unset(value) if isinstance(value, bytes) else bool(value)
 
 
-def filled_from(event: Event, other: Event, names: tuple[str, ...]) -> Event:
+def _unpacked_ends(packed: bytes) -> dict[str, Any]:
+    return dict(zip(ENDPOINTS, PACKED_ENDS.unpack(packed)))
+
+
+def filled_from(event: Event, other: Event | dict[str, Any],
+                names: tuple[str, ...]) -> Event:
     """The event with what it does not know taken from another one."""
     new = {name: other[name] for name in names
            if other[name] != event[name] and _is_set(other[name])}
@@ -116,7 +123,7 @@ class Joiner:
         self._queue: deque[_Held] = deque()
         self._connecting: dict[int, _Held] = {}
         self._newborn: dict[int, _Held] = {}
-        self._known: dict[int, Event] = {}
+        self._known: dict[int, bytes] = {}
 
     def feed(self, event: Event) -> Iterator[Event]:
         """One event more; yields those that are complete by now."""
@@ -158,7 +165,8 @@ class Joiner:
         elif event["local_port"]:
             self._remember(cookie, event)
         elif cookie in self._known:
-            event = filled_from(event, self._known[cookie], ENDPOINTS)
+            event = filled_from(event, _unpacked_ends(self._known[cookie]),
+                                ENDPOINTS)
         if event.kind == "destroy":
             self._known.pop(cookie, None)
         return event
@@ -166,7 +174,8 @@ class Joiner:
     def _remember(self, cookie: int, event: Event) -> None:
         if cookie not in self._known and len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[cookie] = event
+        self._known[cookie] = PACKED_ENDS.pack(
+            *(event[name] for name in ENDPOINTS))
 
     def _adopt(self, newborn: _Held, child: Event) -> None:
         listener = newborn.event["cookie"]

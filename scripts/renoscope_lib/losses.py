@@ -20,16 +20,18 @@ than it was within.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .flows import is_chosen
 from .gaps import Gaps
+from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import SYN, relative
 from .show import INFINITE_SSTHRESH, Filter
-from .tables import aligned, explained, none_chosen, seconds
+from .tables import (aligned, aligned_twice, explained, none_chosen,
+                     seconds)
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -50,7 +52,7 @@ IDLE_STATES = ("LISTEN", "CLOSED", "SYN-SENT", "SYN-RECEIVED", "TIME-WAIT")
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(Packable):
     """What limits a sender."""
 
     cwnd: int
@@ -58,7 +60,7 @@ class Speed:
 
 
 @dataclass(slots=True)
-class Timeout:
+class Timeout(Packable):
     """The retransmission timer fired."""
 
     time_ns: int
@@ -68,7 +70,7 @@ class Timeout:
 
 
 @dataclass(slots=True)
-class Episode:
+class Episode(Packable):
     """One thing that a loss made the sender do; see above."""
 
     what: str
@@ -95,7 +97,7 @@ class Episode:
 
 
 @dataclass(slots=True)
-class Flow:
+class Flow(Packable):
     """One connection's losses."""
 
     cookie: int
@@ -122,7 +124,8 @@ class Flow:
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
     episodes_seen: int = 0
-    finished: bool = False
+    over: bool = False
+    settled: bool = False
     partly: list[str] = field(default_factory=list)
 
     @property
@@ -153,7 +156,8 @@ class Losses:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.gaps = Gaps(schema, NEEDED_KINDS)
-        self._flows: dict[int, Flow] = {}
+        self.kept: Kept[Flow] = Kept(lambda flow: flow.over)
+        self._end_ns: int | None = None
 
     def feed(self, event: Event) -> None:
         """The next event."""
@@ -165,23 +169,28 @@ class Losses:
         self._see_speed(flow, event)
         getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
         flow.last_ns = event["time_ns"]
+        flow.over = (event.kind == "request_end"
+                     or self._state(event) in ("CLOSED", "TIME-WAIT"))
         if event["cwnd"] and self._sends(event):
             flow.speed = Speed(event["cwnd"], event["ssthresh"])
 
     def _flow(self, event: Event) -> Flow:
-        flow = self._flows.get(event["cookie"])
+        flow = self.kept.get(event["cookie"])
         if flow is None:
-            flow = self._flows[event["cookie"]] = Flow(
+            return self.kept.add(event["cookie"], Flow(
                 event["cookie"], event["netns"], event["family"],
                 local_endpoint(event), remote_endpoint(event),
-                gaps_before=self.gaps.number)
-        elif flow.local.endswith("*") or flow.remote.endswith("*"):
+                gaps_before=self.gaps.number))
+        if flow.local.endswith("*") or flow.remote.endswith("*"):
             flow.local = local_endpoint(event)
             flow.remote = remote_endpoint(event)
         return flow
 
+    def _state(self, event: Event) -> str:
+        return self._schema.name_of("state", event["state"])
+
     def _sends(self, event: Event) -> bool:
-        return self._schema.name_of("state", event["state"]) not in IDLE_STATES
+        return self._state(event) not in IDLE_STATES
 
     # ---- the congestion state
 
@@ -360,20 +369,29 @@ class Losses:
 
     def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
         """The connections, in order of their first event."""
-        for flow in self._flows.values():
+        for flow in self.kept:
             if wanted is None or is_chosen(flow, wanted.cookie, wanted.port):
+                self._settle(flow)
                 yield flow
 
     def end(self, end_ns: int | None) -> int:
         """Watching is over: what still lasts, lasted until now."""
-        end = max(end_ns or 0, self.gaps.last_ns)
-        for flow in self._flows.values():
-            if not flow.finished and flow.ca_state is not None:
-                lost = flow.gaps_before != self.gaps.number
-                until = flow.last_ns if lost else end
-                self._account(flow, until, flow.ca_state)
-            flow.finished = True
-        return end
+        self._end_ns = max(end_ns or 0, self.gaps.last_ns)
+        return self._end_ns
+
+    def _settle(self, flow: Flow) -> None:
+        """Once watching is over: account for the state it was left in."""
+        if self._end_ns is None or flow.settled:
+            return
+        if flow.ca_state is not None:
+            lost = flow.gaps_before != self.gaps.number
+            self._account(flow, flow.last_ns if lost else self._end_ns,
+                          flow.ca_state)
+        flow.settled = True
+
+    def remarks(self) -> list[str]:
+        """Lines for the end of the view; none if it tells of everything."""
+        return [*self.kept.left_out(), *self.gaps.remarks()]
 
 
 def _relative(event: Event, name: str) -> int | None:
@@ -432,17 +450,18 @@ def _flow_json(flow: Flow) -> dict[str, Any]:
 
 def as_json(losses: Losses, end_ns: int | None,
             wanted: Filter | None = None) -> dict[str, Any]:
-    """Every connection, those without a loss too; times in ns and us."""
+    """Every connection, one by one, also without a loss; times in ns and us."""
     end = losses.end(end_ns)
     total: Counter[str] = Counter()
     for flow in losses.flows(wanted):
         total += flow.segments
     return {
         "first_ns": losses.gaps.first_ns, "end_ns": end,
-        "connections": [_flow_json(flow) for flow in losses.flows(wanted)],
+        "connections": (_flow_json(flow) for flow in losses.flows(wanted)),
+        "forgotten": losses.kept.forgotten,
         "total": {cause: total[cause] for cause in CAUSES},
         "lost_events": losses.gaps.lost_events,
-        "notes": losses.gaps.remarks(),
+        "notes": losses.remarks(),
     }
 
 
@@ -490,44 +509,79 @@ def _summary_row(flow: Flow) -> tuple[str, ...]:
             timeouts, str(flow.undone or "."), f"{flow.local} - {flow.remote}")
 
 
-def _total_row(flows: list[Flow]) -> tuple[str, ...]:
-    sums = [sum(flow.segments[cause] for flow in flows) for cause in CAUSES]
-    return ("total", str(sum(sums)), *(str(n or ".") for n in sums),
-            str(sum(flow.timeouts for flow in flows)),
-            str(sum(flow.undone for flow in flows) or "."), "")
+@dataclass
+class Sums:
+    """All the connections of a view together, and those that had losses."""
+
+    connections: int = 0
+    lossy: int = 0
+    timeouts: int = 0
+    undone: int = 0
+    segments: Counter[str] = field(default_factory=Counter)
+    stood_ns: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, flows: Iterable[Flow]) -> Sums:
+        """Of these connections."""
+        sums = cls()
+        for flow in flows:
+            sums.connections += 1
+            if flow.had_losses:
+                sums.lossy += 1
+                sums.timeouts += flow.timeouts
+                sums.undone += flow.undone
+                sums.segments.update(flow.segments)
+                sums.stood_ns.update(flow.stood_ns)
+        return sums
 
 
-def _summary(flows: list[Flow]) -> list[str]:
+def _total_row(sums: Sums) -> tuple[str, ...]:
+    return ("total", str(sums.segments.total()),
+            *(str(sums.segments[cause] or ".") for cause in CAUSES),
+            str(sums.timeouts), str(sums.undone or "."), "")
+
+
+def _summary(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
     heading = ("connection", "again", *(HEADINGS[cause] for cause in CAUSES),
                "timeouts", "undone", "local - peer")
-    rows = [heading, *(_summary_row(flow) for flow in flows)]
-    if len(flows) > 1:
-        rows.append(_total_row(flows))
-    columns = [i for i in range(len(heading)) if not all(
-        row[i] == "." for row in rows[1:]) or i in (0, 1, len(heading) - 1)]
-    return aligned([[row[i] for i in columns] for row in rows],
-                   right=range(1, len(columns) - 1))
+    last = len(heading) - 1
+    columns = [i for i, cell in enumerate(_total_row(sums)) if cell != "."
+               or i in (0, 1, last)]
+
+    def rows() -> Iterator[Sequence[str]]:
+        yield [heading[i] for i in columns]
+        for row in map(_summary_row, flows()):
+            yield [row[i] for i in columns]
+        if sums.lossy > 1:
+            row = _total_row(sums)
+            yield [row[i] for i in columns]
+
+    return aligned_twice(rows, right=range(1, len(columns) - 1))
 
 
-def _legend(flows: list[Flow]) -> list[str]:
+def _legend(sums: Sums) -> list[str]:
     """How to read the summary, with the causes that are in it."""
     seen = [words for cause, words in CAUSE_WORDS.items()
-            if any(flow.segments[cause] for flow in flows)]
+            if sums.segments[cause]]
     return explained(HOW_TO_READ.format("; ".join(seen) or "none"))
 
 
-def _standing(flows: list[Flow]) -> list[str]:
-    names = [name for name in (*CA_STATES, "unknown")
-             if any(flow.stood_ns[name] for flow in flows)]
-    rows = [(connection(flow.cookie),
-             *(duration(flow.stood_ns[name] // 1000)
-               if flow.stood_ns[name] else "." for name in names))
-            for flow in flows if flow.stood_ns]
-    if not rows:
-        return []
-    return ["", *aligned([("connection", *names), *rows],
-                         right=range(1, len(names) + 1)),
-            *explained(HOW_TO_READ_STATES)]
+def _standing(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
+    if not sums.stood_ns:
+        return
+    names = [name for name in (*CA_STATES, "unknown") if sums.stood_ns[name]]
+
+    def rows() -> Iterator[Sequence[str]]:
+        yield "connection", *names
+        for flow in flows():
+            if flow.stood_ns:
+                yield (connection(flow.cookie),
+                       *(duration(flow.stood_ns[name] // 1000)
+                         if flow.stood_ns[name] else "." for name in names))
+
+    yield ""
+    yield from aligned_twice(rows, right=range(1, len(names) + 1))
+    yield from explained(HOW_TO_READ_STATES)
 
 
 WHAT_WORDS = {RECOVERY: "recovery", LOSS: "timeout", CWR: "reduced"}
@@ -609,27 +663,33 @@ def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
 
 def _none(losses: Losses, wanted: Filter | None) -> str:
     wanted = wanted or Filter()
-    return none_chosen(len(list(losses.flows())), wanted.port, wanted.cookie)
+    return none_chosen(len(losses.kept), wanted.port, wanted.cookie)
 
 
 def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
-            verbose: bool = False) -> list[str]:
+            verbose: bool = False) -> Iterator[str]:
     """The summary, the congestion states, and if asked for every episode."""
     losses.end(end_ns)
-    flows = list(losses.flows(wanted))
-    lossy = [flow for flow in flows if flow.had_losses]
-    if not flows:
-        return [_none(losses, wanted)]
-    if not lossy:
-        return ["Nothing was sent again; "
-                f"{plural(len(flows), 'connection')} without a loss."]
-    lines = ["Sent again:", *_summary(lossy), *_legend(lossy)]
-    rest = len(flows) - len(lossy)
+    sums = Sums.of(losses.flows(wanted))
+    if not sums.connections:
+        yield _none(losses, wanted)
+        return
+    if not sums.lossy:
+        yield ("Nothing was sent again; "
+               f"{plural(sums.connections, 'connection')} without a loss.")
+        return
+
+    def lossy() -> Iterator[Flow]:
+        return (flow for flow in losses.flows(wanted) if flow.had_losses)
+
+    yield "Sent again:"
+    yield from _summary(lossy, sums)
+    yield from _legend(sums)
+    rest = sums.connections - sums.lossy
     if rest:
-        lines.append(f"{plural(rest, 'connection')} without a loss not shown.")
-    lines += _standing(lossy)
+        yield f"{plural(rest, 'connection')} without a loss not shown."
+    yield from _standing(lossy, sums)
     if verbose:
-        for flow in lossy:
-            lines += _episodes(flow, losses.gaps.first_ns)
-        lines += explained(HOW_TO_READ_EPISODES)
-    return lines
+        for flow in lossy():
+            yield from _episodes(flow, losses.gaps.first_ns)
+        yield from explained(HOW_TO_READ_EPISODES)

@@ -28,6 +28,7 @@ from typing import Any
 
 from .flows import StateNames, is_chosen
 from .gaps import Gaps
+from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import ACK, FIN, RST
 from .show import Filter, has_segment
@@ -123,7 +124,7 @@ SAME_SEGMENT_NS = 200_000
 
 
 @dataclass(slots=True)
-class Stay:
+class Stay(Packable):
     """A time in one state; None where beginning or end was not seen."""
 
     state: str
@@ -140,7 +141,7 @@ class Stay:
 
 
 @dataclass(slots=True)
-class Reset:
+class Reset(Packable):
     """A RST, and where the connection was."""
 
     time_ns: int
@@ -168,7 +169,7 @@ class Ending:
 
 
 @dataclass(slots=True)
-class SmallSock:
+class SmallSock(Packable):
     """What TIME-WAIT, or FIN-WAIT-2 in a small sock, went through."""
 
     due_ns: int | None = None
@@ -179,7 +180,7 @@ class SmallSock:
 
 
 @dataclass(slots=True)
-class Life:
+class Life(Packable):
     """One connection, as far as it was seen."""
 
     cookie: int
@@ -244,8 +245,7 @@ class States:
         self._schema = schema
         self._states = StateNames(schema)
         self.gaps = Gaps(schema, NEEDED_KINDS)
-        self._current: dict[int, Life] = {}
-        self._lives: list[Life] = []
+        self.kept: Kept[Life] = Kept(lambda life: life.is_over)
         self.cookie_synacks = 0
         self.resets_without_connection = 0
 
@@ -260,7 +260,7 @@ class States:
             return
         handler = getattr(self, f"_see_{event.kind}", self._see_any)
         handler(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None:
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
@@ -284,7 +284,7 @@ class States:
 
     def _remote(self, event: Event) -> str:
         """A listener has no peer, whoever's segment an event is about."""
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and life.stays[0].state == LISTEN:
             return "*:*"
         return remote_endpoint(event)
@@ -296,9 +296,7 @@ class States:
         if stay.state == LISTEN:
             life.remote = "*:*"
         life.gaps_before = self.gaps.number
-        self._current[event["cookie"]] = life
-        self._lives.append(life)
-        return life
+        return self.kept.add(event["cookie"], life)
 
     def _from_the_middle(self, event: Event, state: str) -> Life:
         """A connection that was there before anything was seen of it."""
@@ -314,7 +312,7 @@ class States:
 
     def _life(self, event: Event, state: str) -> Life:
         """The connection, which the event says is in that state."""
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is None or (life.is_over and state != CLOSED):
             return self._from_the_middle(event, state)
         if life.now.state != state:
@@ -364,7 +362,7 @@ class States:
         """A listener's child, whose request came long before it."""
         if event.listener is None:
             return  # not adopted: it wears the listener's id
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is None or life.is_over:
             life = self._new(event, Stay(SYN_RECEIVED, None), PEER)
         life.newborn_ns = event["time_ns"]
@@ -390,7 +388,7 @@ class States:
         return (cpu, serial + 1) == (event["cpu"], event["serial"])
 
     def _closes(self, event: Event, old: str) -> None:
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and life.small is not None:
             return  # the small sock has taken over
         life = self._life(event, old)
@@ -402,7 +400,7 @@ class States:
         self._move(life, event, CLOSED)
 
     def _see_destroy(self, event: Event) -> None:
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is None:
             if event["snd_isn"]:
                 self._from_the_middle(event, CLOSED)
@@ -415,7 +413,7 @@ class States:
             reason = self._schema.name_of("reset_reason",
                                           event["reset_reason"])
         self._see_any(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None:
             life.reset_sent = Reset(event["time_ns"], reason,
                                     has_segment(event), False,
@@ -423,7 +421,7 @@ class States:
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and not life.is_over:
             life.reset_received = Reset(event["time_ns"], "",
                                         has_segment(event),
@@ -432,21 +430,21 @@ class States:
 
     def _see_error(self, event: Event) -> None:
         self._see_any(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and event["sk_error"]:
             life.error = event["sk_error"]
             life.error_ns = event["time_ns"]
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and life.now.state == SYN_SENT:
             life.syns_again += 1
 
     def _see_ack(self, event: Event) -> None:
         """A segment is processed next: is it a FIN that acknowledges ours?"""
         self._see_any(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None:
             flags = event["seg_flags"]
             life.fin_and_ack = bool(flags & FIN and flags & ACK
@@ -456,7 +454,7 @@ class States:
     def _see_any(self, event: Event) -> None:
         """Any event says in passing where its connection stands."""
         state = self._states.name_of(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is None or (life.is_over and state == ESTABLISHED):
             if state != CLOSED and state in NETSTAT_NAMES:
                 self._from_the_middle(event, state)
@@ -484,7 +482,7 @@ class States:
         """The first one; of Fast Open it is the child's, which exists."""
         began_ns = event["time_ns"]
         sort = self._schema.name_of("synack_type", event["synack_type"])
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if sort == "fastopen" and life is not None:
             began_ns = life.newborn_ns or began_ns
         self._half_open(event, began_ns)
@@ -493,7 +491,7 @@ class States:
         if not (event["half_open"] or event["accept_queue"]
                 or event["accept_limit"]):
             # a Fast Open child's: in no queue, its state events tell
-            life = self._current.get(event["cookie"])
+            life = self.kept.get(event["cookie"])
         else:
             life = self._half_open(event, self._first_synack_ns(event))
         if life is not None:
@@ -503,7 +501,7 @@ class States:
         self._half_open(event, self._first_synack_ns(event))
 
     def _see_accepted(self, event: Event) -> None:
-        if event["cookie"] not in self._current:
+        if self.kept.get(event["cookie"]) is None:
             self._see_any(event)
 
     @staticmethod
@@ -512,7 +510,7 @@ class States:
         return event["time_ns"] - since_us * 1000 if since_us else None
 
     def _half_open(self, event: Event, began_ns: int | None) -> Life:
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is None or life.is_over:
             life = self._new(event, Stay(SYN_RECEIVED, began_ns), PEER)
             life.opening_seen = began_ns is not None
@@ -538,7 +536,7 @@ class States:
 
     def _small(self, event: Event) -> tuple[Life, SmallSock]:
         state = self._small_state(event)
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None and _may_live_on(life):
             # the full socket went, and nobody saw the small one begin
             life.stays.pop()
@@ -581,7 +579,7 @@ class States:
                                  and event["seg_flags"] & FIN)
 
     def _overflow(self, event: Event) -> None:
-        life = self._current.get(event["cookie"])
+        life = self.kept.get(event["cookie"])
         if life is not None:
             life.no_room = True
 
@@ -620,6 +618,10 @@ class States:
 
     # ---- what came of it
 
+    def remarks(self) -> list[str]:
+        """Lines for the end of the view; none if it tells of everything."""
+        return [*self.kept.left_out(), *self.gaps.remarks()]
+
     @staticmethod
     def took_us(life: Life, stay: Stay) -> int | None:
         """How long it was in a state; None where that is not known."""
@@ -630,7 +632,7 @@ class States:
 
     def lives(self, wanted: Filter | None = None) -> Iterator[Life]:
         """The connections, in order of their first event."""
-        for life in self._lives:
+        for life in self.kept:
             if wanted is None or is_chosen(life, wanted.cookie, wanted.port):
                 yield life
 
@@ -858,18 +860,19 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
 
 def as_json(states: States, end_ns: int | None,
             wanted: Filter | None = None) -> dict[str, Any]:
-    """Every connection and the counts; times in ns of CLOCK_MONOTONIC and us."""
+    """Every connection, one by one, and the counts; times in ns and us."""
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
     return {
         "first_ns": states.gaps.first_ns, "end_ns": end,
-        "connections": [_life_json(states, life, end)
-                        for life in states.lives(wanted)],
+        "connections": (_life_json(states, life, end)
+                        for life in states.lives(wanted)),
+        "forgotten": states.kept.forgotten,
         "counts": counts, "counts_unsure": unsure,
         "cookie_synacks": states.cookie_synacks,
         "resets_without_connection": states.resets_without_connection,
         "lost_events": states.gaps.lost_events,
-        "notes": states.gaps.remarks(),
+        "notes": states.remarks(),
     }
 
 
@@ -1001,24 +1004,25 @@ def counts_as_text(states: States, end_ns: int | None,
 
 def _none(states: States, wanted: Filter | None) -> str:
     wanted = wanted or Filter()
-    return none_chosen(len(list(states.lives())), wanted.port, wanted.cookie)
+    return none_chosen(len(states.kept), wanted.port, wanted.cookie)
 
 
 def as_text(states: States, end_ns: int | None,
-            wanted: Filter | None = None) -> list[str]:
+            wanted: Filter | None = None) -> Iterator[str]:
     """Every connection's states, then the counts."""
     end = max(end_ns or 0, states.gaps.last_ns)
-    lines: list[str] = []
+    if next(states.lives(wanted), None) is None:
+        yield _none(states, wanted)
+        return
     for life in states.lives(wanted):
-        lines += [*_life_text(states, life, end), ""]
-    if not lines:
-        return [_none(states, wanted)]
-    lines += [*explained(HOW_TO_READ), ""]
-    lines += counts_as_text(states, end_ns, wanted)
+        yield from _life_text(states, life, end)
+        yield ""
+    yield from explained(HOW_TO_READ)
+    yield ""
+    yield from counts_as_text(states, end_ns, wanted)
     if states.cookie_synacks:
-        lines.append(f"{plural(states.cookie_synacks, 'SYN-ACK')} with a SYN "
-                     "cookie: nothing was kept of these.")
+        yield (f"{plural(states.cookie_synacks, 'SYN-ACK')} with a SYN "
+               "cookie: nothing was kept of these.")
     if states.resets_without_connection:
-        lines.append(f"{plural(states.resets_without_connection, 'RST')} "
-                     "answered segments of no connection.")
-    return lines
+        yield (f"{plural(states.resets_without_connection, 'RST')} "
+               "answered segments of no connection.")

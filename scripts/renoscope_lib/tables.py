@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .words import connection
 
@@ -15,14 +15,21 @@ def aligned(rows: Iterable[Sequence[str]], right: Iterable[int] = (),
             indent: int = 0) -> list[str]:
     """Rows of cells to lines; the columns named in `right` end flush."""
     table = [tuple(row) for row in rows]
-    if not table:
-        return []
+    return list(aligned_twice(lambda: table, right, indent))
+
+
+def aligned_twice(rows: Callable[[], Iterable[Sequence[str]]],
+                  right: Iterable[int] = (), indent: int = 0) -> Iterator[str]:
+    """The same of rows too many to hold: they are asked for twice."""
     flush = frozenset(right)
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return [" " * indent + "  ".join(
-        cell.rjust(width) if i in flush else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-        for row in table]
+    widths: list[int] = []
+    for row in rows():
+        widths = [max(pair) for pair in zip(
+            map(len, row), widths or [0] * len(row))]
+    for row in rows():
+        yield " " * indent + "  ".join(
+            cell.rjust(width) if i in flush else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
 
 
 def explained(text: str, indent: int = 0) -> list[str]:

@@ -18,16 +18,18 @@ most 120 s.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from .flows import is_chosen
 from .gaps import Gaps
+from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import RST, SYN, relative
 from .show import Filter, has_segment
-from .tables import aligned, explained, none_chosen, seconds
+from .tables import (aligned, aligned_twice, explained, none_chosen,
+                     seconds)
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -53,7 +55,7 @@ def persist_wait_us(rto_us: int, backoff: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Packable):
     """A window as it stands in the segment, and what that means."""
 
     raw: int
@@ -69,7 +71,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Packable):
     """The persist timer fired.
 
     The number counts within the episode, None if its beginning was not seen.
@@ -86,7 +88,7 @@ class Probe:
 
 
 @dataclass(slots=True)
-class Episode:
+class Episode(Packable):
     """A window was zero; None where beginning or end was not seen."""
 
     side: str
@@ -107,7 +109,7 @@ class Episode:
 
 
 @dataclass(slots=True)
-class Range:
+class Range(Packable):
     """The windows that one side advertised, zero ones included."""
 
     smallest: Window
@@ -124,7 +126,7 @@ class Range:
 
 
 @dataclass(slots=True)
-class Flow:
+class Flow(Packable):
     """One connection's windows."""
 
     cookie: int
@@ -166,7 +168,7 @@ class Windows:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.gaps = Gaps(schema, NEEDED_KINDS)
-        self._flows: dict[int, Flow] = {}
+        self.kept: Kept[Flow] = Kept(lambda flow: flow.ended)
 
     def feed(self, event: Event) -> None:
         """The next event."""
@@ -188,13 +190,11 @@ class Windows:
         self._see_sizes(flow, event)
 
     def _flow(self, event: Event) -> Flow:
-        flow = self._flows.get(event["cookie"])
-        if flow is None:
-            flow = self._flows[event["cookie"]] = Flow(
-                event["cookie"], event["netns"], event["family"],
-                local_endpoint(event), remote_endpoint(event),
-                gaps_before=self.gaps.number)
-        return flow
+        flow = self.kept.get(event["cookie"])
+        return flow or self.kept.add(event["cookie"], Flow(
+            event["cookie"], event["netns"], event["family"],
+            local_endpoint(event), remote_endpoint(event),
+            gaps_before=self.gaps.number))
 
     # ---- sizes
 
@@ -312,7 +312,7 @@ class Windows:
                 flow.note_once("a window opened unseen")
 
     def _ends(self, event: Event) -> None:
-        flow = self._flows.get(event["cookie"])
+        flow = self.kept.get(event["cookie"])
         if flow is None:
             return
         flow.ended = True
@@ -325,9 +325,13 @@ class Windows:
 
     def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
         """The connections, in order of their first event."""
-        for flow in self._flows.values():
+        for flow in self.kept:
             if wanted is None or is_chosen(flow, wanted.cookie, wanted.port):
                 yield flow
+
+    def remarks(self) -> list[str]:
+        """Lines for the end of the view; none if it tells of everything."""
+        return [*self.kept.left_out(), *self.gaps.remarks()]
 
     def is_stale(self, flow: Flow) -> bool:
         """Whether what it last told may be out of date."""
@@ -392,14 +396,15 @@ def _flow_json(windows: Windows, flow: Flow, end_ns: int) -> dict[str, Any]:
 
 def as_json(windows: Windows, end_ns: int | None,
             wanted: Filter | None = None) -> dict[str, Any]:
-    """Every connection, those whose windows never closed too."""
+    """Every connection, one by one, those whose windows never closed too."""
     end = max(end_ns or 0, windows.gaps.last_ns)
     return {
         "first_ns": windows.gaps.first_ns, "end_ns": end,
-        "connections": [_flow_json(windows, flow, end)
-                        for flow in windows.flows(wanted)],
+        "connections": (_flow_json(windows, flow, end)
+                        for flow in windows.flows(wanted)),
+        "forgotten": windows.kept.forgotten,
         "lost_events": windows.gaps.lost_events,
-        "notes": windows.gaps.remarks(),
+        "notes": windows.remarks(),
     }
 
 
@@ -424,27 +429,25 @@ HOLDS = {PEER: "the peer's window closed: we stood still",
          OWN: "our window closed: the peer stood still"}
 
 
-def _size_table(flows: list[Flow]) -> list[str]:
-    rows = [("connection", "whose", "smallest", "largest", "last")]
+def _size_rows(flows: Iterable[Flow]) -> Iterator[tuple[str, ...]]:
+    yield "connection", "whose", "smallest", "largest", "last"
     for flow in flows:
         for side in (PEER, OWN):
             sizes = flow.ranges.get(side)
             if sizes is not None:
-                rows.append((connection(flow.cookie), WHOSE[side],
-                             str(sizes.smallest), str(sizes.largest),
-                             str(sizes.last)))
-    return aligned(rows, right=(2, 3, 4))
+                yield (connection(flow.cookie), WHOSE[side],
+                       str(sizes.smallest), str(sizes.largest),
+                       str(sizes.last))
 
 
-def _stall_table(windows: Windows, flows: list[Flow],
-                 end_ns: int) -> list[str]:
-    rows = [("connection", "whose", "zero", "stood still", "longest",
-             "probes", "now", "local - peer")]
+def _stall_rows(windows: Windows, flows: Iterable[Flow],
+                end_ns: int) -> Iterator[tuple[str, ...]]:
+    yield ("connection", "whose", "zero", "stood still", "longest", "probes",
+           "now", "local - peer")
     for flow in flows:
         for side in (PEER, OWN):
             if flow.episodes_seen[side]:
-                rows.append(_stall_row(windows, flow, side, end_ns))
-    return aligned(rows, right=(2, 3, 4, 5))
+                yield _stall_row(windows, flow, side, end_ns)
 
 
 def _stall_row(windows: Windows, flow: Flow, side: str,
@@ -541,18 +544,30 @@ def _none(windows: Windows, wanted: Filter | None) -> str:
 
 
 def as_text(windows: Windows, end_ns: int | None,
-            wanted: Filter | None = None) -> list[str]:
+            wanted: Filter | None = None) -> Iterator[str]:
     """Sizes, standstills, then each of these with its probes."""
     end = max(end_ns or 0, windows.gaps.last_ns)
-    flows = [flow for flow in windows.flows(wanted) if flow.ranges]
-    if not flows:
-        return [_none(windows, wanted)]
-    lines = ["Windows:", *_size_table(flows), *explained(HOW_TO_READ_SIZES), ""]
-    stalled = [flow for flow in flows if any(flow.episodes_seen.values())]
-    if not stalled:
-        return [*lines, "No window closed."]
-    lines += ["Zero windows:", *_stall_table(windows, stalled, end),
-              *explained(HOW_TO_READ_ZERO)]
-    for flow in stalled:
-        lines += _episodes(windows, flow, end)
-    return lines + explained(HOW_TO_READ_EPISODES)
+
+    def shown() -> Iterator[Flow]:
+        return (flow for flow in windows.flows(wanted) if flow.ranges)
+
+    def stalled() -> Iterator[Flow]:
+        return (flow for flow in shown() if any(flow.episodes_seen.values()))
+
+    if next(shown(), None) is None:
+        yield _none(windows, wanted)
+        return
+    yield "Windows:"
+    yield from aligned_twice(lambda: _size_rows(shown()), right=(2, 3, 4))
+    yield from explained(HOW_TO_READ_SIZES)
+    yield ""
+    if next(stalled(), None) is None:
+        yield "No window closed."
+        return
+    yield "Zero windows:"
+    yield from aligned_twice(lambda: _stall_rows(windows, stalled(), end),
+                             right=(2, 3, 4, 5))
+    yield from explained(HOW_TO_READ_ZERO)
+    for flow in stalled():
+        yield from _episodes(windows, flow, end)
+    yield from explained(HOW_TO_READ_EPISODES)

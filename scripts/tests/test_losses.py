@@ -186,6 +186,8 @@ class Recoveries(Stage):
         self.assertEqual(end, self.scene.start_ns + 350 * MS)
         flow, = losses.flows()
         self.assertEqual(flow.stood_ns["Loss"], 250 * MS)
+        flow, = losses.flows()
+        self.assertEqual(flow.stood_ns["Loss"], 250 * MS, "not counted again")
         self.assertIn("still in it", "\n".join(
             as_text(losses, None, verbose=True)))
 
@@ -218,7 +220,7 @@ class InPart(Stage):
         with mock.patch("renoscope_lib.losses.KEPT", 3):
             losses = watch(*(self.event("loss_probe", n) for n in range(9)))
             flow, = losses.flows()
-        content = as_json(losses, None)["connections"][0]
+        content = next(as_json(losses, None)["connections"])
         self.assertEqual((len(flow.episodes), content["episodes_left_out"]),
                          (3, 6))
         self.assertIn("6 earlier episodes left out",
@@ -227,16 +229,17 @@ class InPart(Stage):
 
 class Tables(Stage):
     def test_nothing(self) -> None:
-        self.assertEqual(as_text(watch(), None), ["No connection was seen."])
+        self.assertEqual(list(as_text(watch(), None)),
+                         ["No connection was seen."])
         self.assertIn("1 connection without a loss",
-                      as_text(watch(self.event("ack", 0)), None)[0])
+                      next(as_text(watch(self.event("ack", 0)), None)))
 
     def test_totals_and_both_families(self) -> None:
         losses = watch(
             self.again(0, "rto"),
             self.again(1, "rto", segs=2, cookie=6, family=6,
                        local_addr="fd77::1", remote_addr="fd77::2"))
-        text = as_text(losses, None)
+        text = list(as_text(losses, None))
         self.assertRegex(text[1], r"connection +again +RTO")
         self.assertRegex(text[3], r"^sk:6 +2 +2 .*\[fd77::1\]:40112")
         self.assertRegex(text[4], r"^total +3 +3")

@@ -508,7 +508,7 @@ class InPart(Stage):
             self.assertEqual(states.counts(0), ({}, 0))
             text = "\n".join(as_text(states, None))
             self.assertIn(f"{said}; recording stopped there", text)
-            ending = as_json(states, None)["connections"][0]["ending"]
+            ending = next(as_json(states, None)["connections"])["ending"]
             self.assertEqual((ending["how"], ending["by"]), ("reset", by))
             # with anything between, or another cause, nothing is sure
             for last in (self.event("mark", 5, "CLOSED", cookie=0,
@@ -598,8 +598,9 @@ class Tables(Stage):
         self.assertLess(max(map(len, as_text(states, None))), 101)
 
     def test_nothing(self) -> None:
-        self.assertEqual(as_text(watch(), None), ["No connection was seen."])
-        self.assertEqual(as_json(watch(), None)["connections"], [])
+        self.assertEqual(list(as_text(watch(), None)),
+                         ["No connection was seen."])
+        self.assertEqual(list(as_json(watch(), None)["connections"]), [])
 
     def test_memory_does_not_grow_with_events(self) -> None:
         acks = [self.event("ack", n) for n in range(300)]

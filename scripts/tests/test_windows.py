@@ -208,7 +208,7 @@ class InPart(Stage):
         with mock.patch("renoscope_lib.windows.KEPT", 2):
             windows = watch(self.turns(0, "closed"),
                             *(self.probe(n, n) for n in range(1, 9)))
-        episode = as_json(windows, None)["connections"][0]["episodes"][0]
+        episode = next(as_json(windows, None)["connections"])["episodes"][0]
         self.assertEqual((len(episode["probes"]), episode["probes_seen"]),
                          (2, 8))
         self.assertIn("6 earlier probes left out",
@@ -217,7 +217,7 @@ class InPart(Stage):
 
 class Tables(Stage):
     def test_nothing(self) -> None:
-        self.assertEqual(as_text(watch(), None), ["No window was seen."])
+        self.assertEqual(list(as_text(watch(), None)), ["No window was seen."])
         self.assertIn("No window closed.",
                       as_text(watch(self.event("ack", 0, seg_flags=ACK)), None))
 
@@ -226,7 +226,7 @@ class Tables(Stage):
             self.turns(0, "closed"), self.probe(240, 0), self.turns(9, "opened"),
             self.turns(10, "closed", cookie=6, family=6, local_addr="fd77::1",
                        remote_addr="fd77::2"))
-        text = as_text(windows, None)
+        text = list(as_text(windows, None))
         self.assertLess(max(map(len, text)), 101)
         self.assertIn("[fd77::2]:5000", "\n".join(text))
 
