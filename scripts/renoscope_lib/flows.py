@@ -87,6 +87,11 @@ def is_chosen(connection: Ends, cookie: int | None, port: int | None) -> bool:
     return port is None or str(port) in ports
 
 
+def is_fast_open(schema: Schema, event: Event) -> bool:
+    """Whether its connection was opened with Fast Open, and data in the SYN."""
+    return "fastopen" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
 class StateNames:
     """What state events say, in words."""
 

@@ -25,7 +25,7 @@ import errno
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames
+from .flows import StateNames, is_fast_open
 from .listeners import ACK_FLAG, is_last_ack
 from .schema import Event, Schema
 from .sequence import SYN
@@ -288,7 +288,7 @@ class Openings:
                          "nothing is kept")
             opening.synack_ns = opening.synack_ns or event["time_ns"]
             return
-        opening.fast_open = kind == "fastopen"
+        opening.fast_open |= kind == "fastopen"
         opening.synack_ns = event["time_ns"]
         opening.step(event, f"SYN-ACK sent, ISN {event['snd_isn']}"
                      f"{', Fast Open' if opening.fast_open else ''}")
@@ -322,7 +322,10 @@ class Openings:
         opening.completed_ns = event["time_ns"]
         opening.since_synack_us = (event["since_synack_us"]
                                    or opening.since_synack_us)
-        opening.step(event, "completed: the last ACK came, accept queue now "
+        opening.fast_open |= is_fast_open(self._schema, event)
+        how = ("completed by Fast Open: with the SYN, before any last ACK"
+               if opening.fast_open else "completed: the last ACK came")
+        opening.step(event, f"{how}, accept queue now "
                      f"{event['accept_queue'] + 1}")
 
     def _take_accepted(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 
+from .flows import is_fast_open
 from .schema import Event, Schema
 from .segments import Numbers, SegmentWords, has_segment, is_received
 from .synack_waits import SynackWaits
@@ -281,7 +282,9 @@ class Sentences:
 
     def _completed(self, event: Event) -> str:
         room = of_limit(event["accept_queue"] + 1, event)
-        text = f"handshake complete: waits in the accept queue ({room})"
+        how = ("complete by Fast Open, before any last ACK"
+               if is_fast_open(self._schema, event) else "handshake complete")
+        text = f"{how}: waits in the accept queue ({room})"
         return text + self._since_first_synack(event)
 
     def _accepted(self, event: Event) -> str:

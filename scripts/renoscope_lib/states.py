@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames, is_chosen
+from .flows import StateNames, is_chosen, is_fast_open
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
@@ -372,8 +372,7 @@ class States:
         stay = life.now
         if stay.state != SYN_RECEIVED or stay.began_ns is not None:
             return
-        flags = self._schema.bit_names("sock_flags", event["sock_flags"])
-        if "fastopen" in flags and life.newborn_ns is not None:
+        if is_fast_open(self._schema, event) and life.newborn_ns is not None:
             stay.began_ns = life.newborn_ns
             life.opening_seen = True
         elif life.by_cookie:

@@ -14,7 +14,7 @@ from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL,
                               RESET_BY_US, UNPROVEN, US, VALID, VALID_REFUSED,
                               ListenerScene, feed)
 from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,
-                      SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene)
+                      SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene, number_of)
 
 def watch(*events: Event) -> Handshakes:
     return feed(Handshakes(support.schema()), *events)
@@ -352,6 +352,15 @@ class Lives(unittest.TestCase):
                        self.at.completed(0, 40, 9))
         self.assertEqual((row.connection, row.outcome), ("sk:9", "established"))
         self.assertIn("Fast Open", row.steps[1]["what"])
+        self.assertEqual(row.steps[2]["what"], "completed by Fast Open: with "
+                         "the SYN, before any last ACK, accept queue now 1")
+
+    def test_fast_open_whose_synack_was_not_seen(self) -> None:
+        """The child's flags tell, if there was data in the SYN."""
+        fast_open = 1 << number_of("sock_flags", "fastopen")
+        row = self.row(self.at.syn(0, 40),
+                       self.at.completed(0, 40, 9, sock_flags=fast_open))
+        self.assertIn("completed by Fast Open", row.steps[1]["what"])
 
     def test_still_open_when_watching_ends(self) -> None:
         events = list(self.at.queued(0, 40, 9))

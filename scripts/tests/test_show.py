@@ -384,6 +384,11 @@ class Handshakes(unittest.TestCase):
             "after the first SYN-ACK", line(self.event(
                 "completed", accept_queue=0, accept_limit=5,
                 since_synack_us=36020)))
+        shown = line(self.event(
+            "completed", accept_queue=0, accept_limit=5, sock_flags=1 << number_of(
+                "sock_flags", "fastopen")))
+        self.assertIn("complete by Fast Open, before any last ACK: waits in "
+                      "the accept queue (1 of 5)", shown)
         shown = line(self.event("accepted", accept_queue=3))
         self.assertIn("accepted by a process, 2 still wait", shown)
 
