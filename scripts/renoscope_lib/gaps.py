@@ -106,6 +106,18 @@ class Gaps:
         return [kind for number, kind in self._schema.kinds.items()
                 if kind in self._needs and not kinds_on >> number & 1]
 
+    @property
+    def frozen_throughout(self) -> bool:
+        """Whether there was nothing to see from the first moment on."""
+        return (self._began_frozen and self._frozen is None
+                and self.first_ns is None)
+
+    def known_until_ns(self, end_ns: int | None) -> int:
+        """The last moment of which anything is known: a freeze is the end of it."""
+        if self._frozen or (self._began_frozen and self._frozen is None):
+            return self.last_ns
+        return max(end_ns or 0, self.last_ns)
+
     def unknown_kinds(self) -> list[str]:
         """Kinds the view needs and the module that recorded does not have."""
         return [kind for kind in self._needs

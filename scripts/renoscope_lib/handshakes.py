@@ -111,7 +111,8 @@ class Handshakes:
     @property
     def knows_retransmits(self) -> bool:
         """Whether a SYN-ACK sent again would have been recorded."""
-        return not self.gaps.not_recorded("synack_retransmit")
+        return not (self.gaps.not_recorded("synack_retransmit")
+                    or self.gaps.frozen_throughout)
 
     @property
     def forgotten(self) -> int:
@@ -130,7 +131,7 @@ class Handshakes:
 
     def retransmits(self, end_ns: int | None = None) -> list[RetransmitRow]:
         """Every SYN-ACK sent again; end_ns is when watching ended."""
-        end_ns = self._end_ns(end_ns)
+        end_ns = self.gaps.known_until_ns(end_ns)
         rows = []
         for opening in self._chosen():
             request = request_end(opening, end_ns)
@@ -142,12 +143,9 @@ class Handshakes:
                     attempt.wait.next_us, request)))
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
-    def _end_ns(self, end_ns: int | None) -> int:
-        return max(end_ns or 0, self._openings.last_ns)
-
     def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
         """Every connection whose opening was seen, not only a retransmit."""
-        end_ns = self._end_ns(end_ns)
+        end_ns = self.gaps.known_until_ns(end_ns)
         far = _far_ends(self._openings.all())
         off = self.gaps.not_recorded("retransmit", "synack_retransmit")
         return [_row(o, end_ns, far.get(_far_key(o, ACTIVE), []), off)

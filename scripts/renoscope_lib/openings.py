@@ -184,7 +184,6 @@ class Openings:
         self._by_cookie: dict[int, Opening] = {}
         self._by_ends: dict[Ends, Opening] = {}
         self.forgotten = 0
-        self.last_ns = 0
 
     def all(self) -> list[Opening]:
         """Every opening, in the order they began."""
@@ -194,7 +193,6 @@ class Openings:
         """The next event."""
         if event.kind in ("lost", "mark"):
             return
-        self.last_ns = max(self.last_ns, event["time_ns"])
         take = getattr(self, f"_take_{event.kind}", None)
         if take is not None:
             take(event)

@@ -991,7 +991,8 @@ def counts_as_text(states: States, end_ns: int | None,
         if next(states.lives(wanted), None) is None and wanted is not None \
                 and next(states.lives(), None) is not None:
             return [_none(states, wanted)]
-        return ["No connection was open at the end."]
+        return ["No connection was seen." if states.gaps.frozen_throughout
+                else "No connection was open at the end."]
     rows = [(name, str(count)) for name, count in counts.items()]
     lines = ["Open at the end:",
              *aligned([*rows, ("total", str(sum(counts.values())))],

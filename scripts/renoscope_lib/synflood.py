@@ -174,14 +174,12 @@ class FloodWatch:
         self._schema = schema
         self._listeners = Listeners(schema)
         self._pressures: dict[int, Pressure] = {}
-        self._last_ns = 0
         self.gaps = Gaps(schema, HANDSHAKE_KINDS)
 
     def feed(self, event: Event) -> None:
         """The next event."""
         if self.gaps.takes(event):
             return
-        self._last_ns = max(self._last_ns, event["time_ns"])
         listener = self._listeners.feed(event)
         if listener is None:
             return
@@ -193,6 +191,8 @@ class FloodWatch:
 
     def why_not(self) -> str:
         """Why there can be no verdict; empty if there can be one."""
+        if self.gaps.frozen_throughout:
+            return "recording was frozen all the time"
         off = [f"`{kind}`" for kind in self.gaps.not_recorded(*DECIDING_KINDS)]
         if not off:
             return ""
@@ -201,10 +201,6 @@ class FloodWatch:
     def pressures(self) -> list[Pressure]:
         """Each listener's, in the order they were first seen."""
         return list(self._pressures.values())
-
-    def end_ns(self, end_ns: int | None) -> int:
-        """When watching ended."""
-        return max(end_ns or 0, self._last_ns)
 
     # ---- the half-open queue over time
 
@@ -531,7 +527,7 @@ def _rows(watch: FloodWatch, end_ns: int | None
     rows = []
     why_not = watch.why_not()
     for pressure in watch.pressures():
-        seen = evidence_of(pressure, watch.end_ns(end_ns))
+        seen = evidence_of(pressure, watch.gaps.known_until_ns(end_ns))
         rows.append((pressure, seen, Verdict(CANNOT_TELL, why_not) if why_not
                      else verdict_of(seen)))
     return rows

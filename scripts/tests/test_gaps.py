@@ -6,7 +6,7 @@ import unittest
 from renoscope_lib.gaps import Gaps
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, LineWriter
-from renoscope_lib.states import States, as_text
+from renoscope_lib.states import States, as_text, counts_as_text
 
 from . import support
 from .support import SECOND, Scene, number_of
@@ -85,6 +85,32 @@ class Marks(GapsCase):
         self.assertIn("was frozen when this began",
                       self.notes(frozen="1")[0])
         self.assertEqual(self.notes(frozen="0"), [])
+
+    def test_until_when_anything_is_known(self) -> None:
+        at_ns = self.scene.start_ns
+        later_ns = at_ns + 60 * SECOND
+        for events, frozen, known_s, throughout in (
+                ([], "0", 60, False), ([], "Y", None, True),
+                ([self.mark(1, "thawed")], "Y", 60, False),
+                ([self.scene.event("ack", SECOND)], "Y", 1, False),
+                ([self.mark(2, "frozen")], "0", 2, False),
+                ([self.mark(2, "frozen"), self.mark(3, "thawed")], "0", 60,
+                 False)):
+            gaps = Gaps(support.schema(), ())
+            gaps.begin({"frozen": frozen})
+            for event in events:
+                gaps.takes(event)
+            with self.subTest(events=events, frozen=frozen):
+                self.assertEqual(
+                    gaps.known_until_ns(later_ns),
+                    0 if known_s is None else at_ns + known_s * SECOND)
+                self.assertEqual(gaps.frozen_throughout, throughout)
+
+    def test_frozen_all_the_time_no_state_is_told(self) -> None:
+        states = States(support.schema())
+        states.gaps.begin({"frozen": "Y"})
+        self.assertEqual(counts_as_text(states, None),
+                         ["No connection was seen."])
 
     def test_kinds_off_at_some_time(self) -> None:
         gaps = Gaps(support.schema(), ("state", "retransmit"))

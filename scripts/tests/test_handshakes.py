@@ -374,6 +374,18 @@ class Lives(unittest.TestCase):
         self.assertEqual((row.local, row.remote, row.outcome),
                          ("[fd77::2]:5000", "[fd77::1]:40", "established"))
 
+    def test_after_a_freeze_nothing_is_reckoned(self) -> None:
+        """The answer may have come when nothing was recorded any more."""
+        frozen = self.at.scene.event("mark", 100 * MS, cookie=0, mark_cause=
+                                     number_of("mark_cause", "frozen"))
+        row = self.row(*self.at.queued(0, 40, 9), frozen, end_s=90)
+        self.assertEqual(row.outcome, "half-open")
+        view = Handshakes(support.schema())
+        view.gaps.begin({"frozen": "Y"})
+        text = "\n".join(as_text(view, None))
+        self.assertIn("No handshake was seen.", text)
+        self.assertNotIn("SYN-ACK was sent again", text)
+
     def test_lost_events(self) -> None:
         """What is left still joins, and nothing is guessed."""
         lost = self.at.scene.event("lost", lost_events=5)

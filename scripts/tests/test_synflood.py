@@ -14,7 +14,7 @@ from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, INVALID,
                               RESET_BY_PEER, VALID, VALID_REFUSED,
                               ListenerScene, feed)
-from .support import MS, SECOND
+from .support import MS, SECOND, number_of
 
 
 def forged(rng: random.Random, ipv6: bool = False) -> str:
@@ -323,6 +323,33 @@ class NotRecorded(FloodCase):
         text = "\n".join(synflood.as_text(watch, None))
         self.assertIn("filter 'port=1'", text)
         self.assertIn("was frozen", text)
+
+    def test_frozen_from_its_start_there_is_no_verdict(self) -> None:
+        """`No SYN reached a listener` would be a lie."""
+        watch = FloodWatch(support.schema())
+        watch.gaps.begin({"frozen": "Y"})
+        why = "recording was frozen all the time"
+        self.assertEqual(synflood.as_text(watch, None)[0],
+                         f"Cannot tell: {why}.")
+        self.assertEqual(synflood.as_json(watch, None)["cannot_tell"], why)
+        feed(watch, self.at.scene.event(
+            "mark", SECOND, cookie=0, kinds_on=(1 << 64) - 1,
+            mark_cause=number_of("mark_cause", "thawed")))
+        self.assertIn("No SYN reached", synflood.as_text(watch, None)[0])
+
+    def test_frozen_under_way_it_is_not_over(self) -> None:
+        """What came after the freeze nobody knows, answers neither."""
+        last_s = self.flood(300)
+        ids = self.at.new_id()
+        queued = list(self.at.queued(last_s, 9, ids))
+        frozen = self.at.scene.event(
+            "mark", round((last_s + 0.01) * SECOND), cookie=0,
+            mark_cause=number_of("mark_cause", "frozen"))
+        watch = feed(FloodWatch(support.schema()), *self.events, *queued, frozen)
+        end_ns = self.at.scene.start_ns + 600 * SECOND
+        row, = synflood.as_json(watch, end_ns)["listeners"]
+        self.assertEqual(row["verdict"], synflood.HOLDING)
+        self.assertLess(row["evidence"]["quiet_ns"], SECOND)
 
 
 if __name__ == "__main__":
