@@ -11,7 +11,8 @@ from pathlib import Path
 
 from . import kmod
 from .errors import NOT_SO, OK, Problem
-from .host import CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host
+from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
+                   set_command)
 from .stats import ATTACHED, OFF, Stats, parse_stats
 
 GOOD = "ok"
@@ -45,25 +46,19 @@ class Check:
         return f"{line}  — mend: {self.mend}" if self.mend else line
 
 
-def _write(value: str, parameter: str) -> str:
-    """The command that sets a parameter of the module."""
-    return (f"echo {value} | sudo tee "
-            f"/sys/module/{MODULE}/parameters/{parameter}")
-
-
 def _limits(stats: Stats) -> Iterator[Check]:
     """What keeps events out of the ring, and how to let them in."""
     if stats.frozen:
         yield Check(WARN, "recording is frozen: nothing is recorded",
-                    _write("0", "frozen"))
+                    set_command("0", "frozen"))
     if stats.filter:
         yield Check(WARN, "a filter is set, only this is recorded: "
-                    f"{stats.filter}", _write("none", "filter"))
+                    f"{stats.filter}", set_command("none", "filter"))
     for name, sample in (("flow_sample", stats.flow_sample),
                          ("ack_sample", stats.ack_sample)):
         if sample > 1:
             yield Check(WARN, f"{name}: only one in {sample} is recorded",
-                        _write("1", name))
+                        set_command("1", name))
 
 
 class Doctor:
@@ -248,14 +243,14 @@ class Doctor:
         nothing_asked = self._host.parameters().get("events") == "none"
         if nothing_asked:
             yield Check(WARN, "events=none: nothing is recorded",
-                        _write("default", "events"))
+                        set_command("default", "events"))
         yield from _limits(stats)
         for source in sources:
             name = f"source {source.kinds} ({source.place})"
             if source.status == OFF:
                 if not nothing_asked and source.kinds not in OFF_BY_DEFAULT:
                     yield Check(WARN, f"{name}: switched off by the events "
-                                "parameter", _write("default", "events"))
+                                "parameter", set_command("default", "events"))
             elif source.status != ATTACHED:
                 yield Check(FAIL, f"{name}: {source.status}",
                             "sudo dmesg | grep renoscope")

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .host import CONGESTION_CONTROLS, DEBUGFS_DIR, MODULE, Host
+from .host import (CONGESTION_CONTROLS, DEBUGFS_DIR, MODULE, Host,
+                   write_command)
 
 DEFAULT_KEY = "net.ipv4.tcp_congestion_control"
 DEFAULT_FILE = "/proc/sys/net/ipv4/tcp_congestion_control"
@@ -104,7 +105,7 @@ def default_holder(host: Host, namespace: Namespace) -> Holder | None:
     command = namespace.enter(
         ["sysctl", "-w", f"{DEFAULT_KEY}={_replacement(host)}"])
     return Holder(f"{namespace.name}: the default is {name}",
-                  f"run: {' '.join(command)}")
+                  f"run: sudo {' '.join(command)}")
 
 
 def _sockets(text: str) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _socket_holder(namespace: Namespace, line: str) -> Holder | None:
         return Holder(what, "no process has it: wait, it closes by itself")
     process, pid, fd = users[0]
     return Holder(f"{what} ({process}, process {pid}, fd {fd})",
-                  f"end that process or let it close the socket: kill {pid}")
+                  f"end that process or let it close the socket: sudo kill {pid}")
 
 
 def socket_holders(host: Host, namespace: Namespace) -> list[Holder]:
@@ -170,7 +171,7 @@ def file_holders(host: Host) -> list[Holder]:
             name = (host.read(f"/proc/{pid}/comm") or "?").strip()
             holders.append(Holder(
                 f"process {pid} ({name}) reads {', '.join(files)}",
-                f"end it: kill {pid}"))
+                f"end it: sudo kill {pid}"))
     return holders
 
 
@@ -190,7 +191,8 @@ def _ftrace_switches(host: Host) -> list[str]:
 
 def ftrace_holders(host: Host) -> list[Holder]:
     """Buffers of ftrace in which events of ours are switched on."""
-    return [Holder("ftrace records the events of renoscope", f"run: echo 0 > {switch}")
+    return [Holder("ftrace records the events of renoscope",
+                   f"run: {write_command('0', switch)}")
             for switch in _ftrace_switches(host)
             if (host.read(switch) or "0").strip() != "0"]
 
@@ -203,7 +205,7 @@ def perf_holders(host: Host) -> list[Holder]:
             name = (host.read(f"/proc/{pid}/comm") or "?").strip()
             holders.append(Holder(
                 f"process {pid} ({name}) has perf events open, perhaps on ours",
-                f"if it traces renoscope, end it: kill {pid}"))
+                f"if it traces renoscope, end it: sudo kill {pid}"))
     return holders
 
 
@@ -221,5 +223,5 @@ def find_holders(host: Host) -> list[Holder]:
             f"{count} references, but none of sockets, namespaces or files "
             "was found",
             "look for sockets that were never bound, and for BPF programs on "
-            "its raw tracepoints (bpftool link); then try again"))
+            "its raw tracepoints (sudo bpftool link); then try again"))
     return holders

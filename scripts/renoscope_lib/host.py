@@ -8,6 +8,7 @@ can describe a machine as a directory and never touch the real one.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,6 +25,16 @@ USUAL_DEBUGFS = "/sys/kernel/debug"
 MOUNT_DEBUGFS = f"sudo mount -t debugfs none {USUAL_DEBUGFS}"
 
 SYSTEM_PATH = ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def write_command(value: str, path: str) -> str:
+    """What anybody who may use sudo can paste to write to a file of root's."""
+    return f"echo {value} | sudo tee {shlex.quote(path)}"
+
+
+def set_command(value: str, parameter: str) -> str:
+    """The command that sets a parameter of the module."""
+    return write_command(value, f"/sys/module/{MODULE}/parameters/{parameter}")
 
 
 @dataclass

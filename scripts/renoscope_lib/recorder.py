@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from .asked import Asked, limits_of
 from .errors import NOT_SO, Problem
-from .host import MODULE, Host
+from .host import Host, set_command
 from .ledger import Account, Ledger
 from .recording import RecordingWriter
 from .schema import Schema, parse_schema
@@ -29,8 +29,7 @@ from .words import plural
 # How long the last events may take to arrive; they are there already.
 DRAIN_S = 1.0
 
-THAW = ("frozen: nothing will come until echo 0 | sudo tee "
-        f"/sys/module/{MODULE}/parameters/frozen")
+THAW = f"frozen: nothing will come until {set_command('0', 'frozen')}"
 
 
 class Reader(Protocol):

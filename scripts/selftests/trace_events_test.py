@@ -100,7 +100,7 @@ def _check_holds(switch: Path, system: Path) -> None:
         assert "in use" in recorder.run_rmmod(), switch
         done = recorder.renoscope("unload")
         assert done.returncode, done
-        assert f"run: echo 0 > {system}/enable\n" in done.stdout + done.stderr, done
+        assert f"run: echo 0 | sudo tee {system}/enable\n" in done.stdout + done.stderr, done
     finally:
         switch.write_text("0")
     assert _references() == 0, switch

@@ -286,7 +286,7 @@ class Holders(Machine):
         self.host.link("/proc/78/fd/0", "/sys/kernel/debug/renoscopes/x")
         self.assertEqual(self.holders(), [
             ("process 77 (cat) reads /sys/kernel/debug/renoscope/trace_pipe",
-             "end it: kill 77")])
+             "end it: sudo kill 77")])
 
     def test_sockets(self) -> None:
         self.host.answers["ss"] = (0, SS, "")
@@ -294,7 +294,7 @@ class Holders(Machine):
         self.assertEqual(listener, (
             "this network namespace: LISTEN socket 10.0.0.1:5000 -> 0.0.0.0:* "
             "uses renoscope (server, process 42, fd 3)",
-            "end that process or let it close the socket: kill 42"))
+            "end that process or let it close the socket: sudo kill 42"))
         self.assertIn("FIN-WAIT-1 socket 10.0.0.1:5000 -> 10.0.0.2:40113 uses "
                       "reno_textbook", closing[0])
         self.assertIn("wait", closing[1])
@@ -322,9 +322,9 @@ class Holders(Machine):
             0, "renoscope\n", "")
         self.assertEqual(self.holders(), [
             ("this network namespace: the default is reno_modern",
-             "run: sysctl -w net.ipv4.tcp_congestion_control=cubic"),
+             "run: sudo sysctl -w net.ipv4.tcp_congestion_control=cubic"),
             ("netns blue: the default is renoscope",
-             "run: nsenter --net=/run/netns/blue sysctl -w "
+             "run: sudo nsenter --net=/run/netns/blue sysctl -w "
              "net.ipv4.tcp_congestion_control=cubic")])
 
     def test_default_of_the_kernels_own(self) -> None:
@@ -335,7 +335,7 @@ class Holders(Machine):
         self.host.put("/sys/kernel/tracing/events/renoscope/enable", "X\n")
         self.assertEqual(self.holders(), [
             ("ftrace records the events of renoscope",
-             "run: echo 0 > /sys/kernel/tracing/events/renoscope/enable")])
+             "run: echo 0 | sudo tee /sys/kernel/tracing/events/renoscope/enable")])
 
     def test_ftrace_in_an_instance(self) -> None:
         self.host.put("/sys/kernel/tracing/events/renoscope/enable", "0\n")
@@ -343,7 +343,8 @@ class Holders(Machine):
             self.host.put(f"/sys/kernel/tracing/instances/{name}"
                           "/events/renoscope/enable", state)
         self.assertEqual([step for _what, step in self.holders()], [
-            "run: echo 0 > /sys/kernel/tracing/instances/b/events/renoscope/enable"])
+            "run: echo 0 | sudo tee "
+            "/sys/kernel/tracing/instances/b/events/renoscope/enable"])
 
     def test_perf_events(self) -> None:
         self.host.put("/proc/77/comm", "bpftrace\n")
@@ -353,7 +354,7 @@ class Holders(Machine):
         self.host.link("/proc/78/fd/0", "anon_inode:bpf-prog")
         self.assertEqual(self.holders(), [
             ("process 77 (bpftrace) has perf events open, perhaps on ours",
-             "if it traces renoscope, end it: kill 77")])
+             "if it traces renoscope, end it: sudo kill 77")])
 
 
 if __name__ == "__main__":
