@@ -15,38 +15,13 @@ from __future__ import annotations
 import ipaddress
 import random
 import socket
-import struct
 import sys
 import time
 
+from raw_tcp import SYN, Segment
+
 MOST = 4096
 PAUSE_S = 0.002
-SYN = 0x02
-
-
-def checksum(data: bytes) -> int:
-    """The Internet's: RFC 1071."""
-    words = struct.unpack(f"!{len(data) // 2}H", data)
-    total = sum(words)
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def syn_segment(source: bytes, target: bytes, ports: tuple[int, int],
-                isn: int) -> bytes:
-    """A TCP header without options."""
-    header = struct.pack("!HHIIBBHHH", *ports, isn, 0, 5 << 4, SYN, 64240, 0, 0)
-    pseudo = source + target + struct.pack("!BBH", 0, socket.IPPROTO_TCP,
-                                           len(header))
-    return (header[:16] + struct.pack("!H", checksum(pseudo + header))
-            + header[18:])
-
-
-def packet(source: bytes, target: bytes, segment: bytes) -> bytes:
-    """With an IPv4 header; the kernel fills in its checksum."""
-    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(segment), 0, 0, 64,
-                       socket.IPPROTO_TCP, 0, source, target) + segment
 
 
 def main() -> None:
@@ -58,12 +33,10 @@ def main() -> None:
                        socket.IPPROTO_RAW) as sender:
         for host in numbers.sample(range(1, network.num_addresses - 1),
                                    min(int(sys.argv[4]), MOST)):
-            source = network[host].packed
-            segment = syn_segment(source, socket.inet_aton(target),
-                                  (numbers.randrange(1024, 65536), port),
-                                  numbers.randrange(1 << 32))
-            sender.sendto(packet(source, socket.inet_aton(target), segment),
-                          (target, 0))
+            syn = Segment(str(network[host]), numbers.randrange(1024, 65536),
+                          target, port, seq=numbers.randrange(1 << 32), ack=0,
+                          flags=SYN, window=64240)
+            sender.sendto(syn.packet(), (target, 0))
             time.sleep(PAUSE_S)
 
 
