@@ -398,6 +398,21 @@ def _add_record(commands: Any) -> None:
                         help="begin with what the ring still holds")
 
 
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    """For views of connections."""
+    command.add_argument("--port", type=_port, metavar="N",
+                         help="only connections with this port at either end")
+    command.add_argument("--connection", type=_cookie, metavar="HEX",
+                         help="only this connection, by its id as in ss -e")
+
+
+def _add_input(command: argparse.ArgumentParser, json_help: str) -> None:
+    """For every view."""
+    command.add_argument("file", nargs="?", metavar="FILE",
+                         help="a recording; - is standard input")
+    command.add_argument("--json", action="store_true", help=json_help)
+
+
 def _add_show(commands: Any) -> None:
     show = _add(
         commands, "show", _show, "show events, one line each",
@@ -407,8 +422,6 @@ def _add_show(commands: Any) -> None:
         "acknowledged, the next to send and the next expected; those of an "
         "ack are from before it is processed.",
         "sudo scripts/renoscope show --port 5000 --kind state,retransmit")
-    show.add_argument("file", nargs="?", metavar="FILE",
-                      help="a recording; - is standard input")
     show.add_argument("--once", action="store_true",
                       help="live: end when all that the ring holds is shown")
     show.add_argument("--raw-seq", action="store_true",
@@ -417,12 +430,8 @@ def _add_show(commands: Any) -> None:
                       help="wall-clock time, UTC")
     show.add_argument("--kind", type=_kinds, metavar="K,...",
                       help="only these kinds (a loss is always shown)")
-    show.add_argument("--port", type=_port, metavar="N",
-                      help="only connections with this port at either end")
-    show.add_argument("--connection", type=_cookie, metavar="HEX",
-                      help="only this connection, by its id as in ss -e")
-    show.add_argument("--json", action="store_true",
-                      help="one JSON object a line, with every field")
+    _add_choice(show)
+    _add_input(show, "one JSON object a line, with every field")
 
 
 def _add_handshakes(commands: Any) -> None:
@@ -434,19 +443,12 @@ def _add_handshakes(commands: Any) -> None:
         "seen, and of handshakes, with the reason of those that failed or "
         "were slow.",
         "scripts/renoscope handshakes syn-flood.renoscope")
-    handshakes.add_argument("file", nargs="?", metavar="FILE",
-                            help="a recording; - is standard input")
-    handshakes.add_argument("--port", type=_port, metavar="N",
-                            help="only connections with this port at either "
-                            "end")
-    handshakes.add_argument("--connection", type=_cookie, metavar="HEX",
-                            help="only this connection, by its id as in ss -e")
+    _add_choice(handshakes)
     handshakes.add_argument("--steps", action="store_true",
                             help="under each handshake, what happened and when")
     handshakes.add_argument("--limit", type=_limit, metavar="N", default=ROWS,
                             help=f"rows of a table, 0 for all (default {ROWS})")
-    handshakes.add_argument("--json", action="store_true",
-                            help="everything as one JSON object")
+    _add_input(handshakes, "everything as one JSON object")
 
 
 def _add_synflood(commands: Any) -> None:
@@ -457,10 +459,7 @@ def _add_synflood(commands: Any) -> None:
         "with its evidence: the half-open queue, the share of handshakes that "
         "complete, the sources, cookies and refusals.",
         "scripts/renoscope synflood listener.renoscope")
-    flood.add_argument("file", nargs="?", metavar="FILE",
-                       help="a recording; - is standard input")
-    flood.add_argument("--json", action="store_true",
-                       help="verdicts and evidence as one JSON object")
+    _add_input(flood, "verdicts and evidence as one JSON object")
 
 
 def _add_isn(commands: Any) -> None:
@@ -471,21 +470,7 @@ def _add_isn(commands: Any) -> None:
         "peer's, over many connections: steps between them, clock, estimated "
         "bits of uncertainty, and a verdict with its reason.",
         "scripts/renoscope isn many-connections.renoscope")
-    audit.add_argument("file", nargs="?", metavar="FILE",
-                       help="a recording; - is standard input")
-    audit.add_argument("--json", action="store_true",
-                       help="the audit as one JSON object")
-
-
-def _add_choice(command: argparse.ArgumentParser, json_help: str) -> None:
-    """What the views of whole connections have in common."""
-    command.add_argument("file", nargs="?", metavar="FILE",
-                         help="a recording; - is standard input")
-    command.add_argument("--port", type=_port, metavar="N",
-                         help="only connections with this port at either end")
-    command.add_argument("--connection", type=_cookie, metavar="HEX",
-                         help="only this connection, by its id as in ss -e")
-    command.add_argument("--json", action="store_true", help=json_help)
+    _add_input(audit, "the audit as one JSON object")
 
 
 def _add_states(commands: Any) -> None:
@@ -497,9 +482,10 @@ def _add_states(commands: Any) -> None:
         "is told; (implied) stands where it is worked out. Last come the "
         "counts by state, as netstat -ant has them.",
         "scripts/renoscope states tcp.renoscope --port 5000")
-    _add_choice(command, "one JSON object: every connection, and the counts")
+    _add_choice(command)
     command.add_argument("--counts", action="store_true",
                          help="only the counts by state")
+    _add_input(command, "one JSON object: every connection, and the counts")
 
 
 def _add_losses(commands: Any) -> None:
@@ -510,9 +496,10 @@ def _add_losses(commands: Any) -> None:
         "timeouts with their backoff, recoveries with cwnd and ssthresh before "
         "and after, and the time in each state of congestion avoidance.",
         "scripts/renoscope losses -v tcp.renoscope")
-    _add_choice(command, "one JSON object: every connection with its episodes")
+    _add_choice(command)
     command.add_argument("-v", "--verbose", action="store_true",
                          help="every episode of every connection too")
+    _add_input(command, "one JSON object: every connection with its episodes")
 
 
 def _add_windows(commands: Any) -> None:
@@ -522,7 +509,8 @@ def _add_windows(commands: Any) -> None:
         "Without FILE: what the ring holds now. Who stood still and how long, "
         "each persist probe with its backoff, and the update that ended it.",
         "scripts/renoscope windows tcp.renoscope")
-    _add_choice(command, "one JSON object: every connection with its episodes")
+    _add_choice(command)
+    _add_input(command, "one JSON object: every connection with its episodes")
 
 
 def _forget_stdout() -> None:

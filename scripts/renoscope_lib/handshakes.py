@@ -12,14 +12,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .gaps import Gaps
 from .listeners import Listener, Listeners
 from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
                        refusal_words)
 from .schema import Event, Schema
 from .synack_waits import DUPLICATE_SYN
-from .gaps import Gaps
-from .layout import aligned, note
-from .tables import none_chosen
+from .tables import aligned, none_chosen, note
 from .words import connection, duration, plural
 
 # What a person calls slow: longer than any round trip on this planet.

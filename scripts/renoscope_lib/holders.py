@@ -157,6 +157,13 @@ def _open_files(host: Host, pid: int) -> Iterator[str]:
             continue
 
 
+def _processes(host: Host) -> Iterator[tuple[int, str, set[str]]]:
+    """Each one's id, `process ID (NAME)`, and the files it has open."""
+    for pid in _pids(host):
+        name = (host.read(f"/proc/{pid}/comm") or "?").strip()
+        yield pid, f"process {pid} ({name})", set(_open_files(host, pid))
+
+
 def file_holders(host: Host) -> list[Holder]:
     """Processes that have our debugfs files open."""
     mount = host.debugfs_mount()
@@ -164,14 +171,11 @@ def file_holders(host: Host) -> list[Holder]:
         return []
     prefix = f"{mount}/{DEBUGFS_DIR}/"
     holders = []
-    for pid in _pids(host):
-        files = sorted({f for f in _open_files(host, pid)
-                        if f.startswith(prefix)})
-        if files:
-            name = (host.read(f"/proc/{pid}/comm") or "?").strip()
-            holders.append(Holder(
-                f"process {pid} ({name}) reads {', '.join(files)}",
-                f"end it: sudo kill {pid}"))
+    for pid, who, files in _processes(host):
+        ours = sorted(f for f in files if f.startswith(prefix))
+        if ours:
+            holders.append(Holder(f"{who} reads {', '.join(ours)}",
+                                  f"end it: sudo kill {pid}"))
     return holders
 
 
@@ -199,14 +203,9 @@ def ftrace_holders(host: Host) -> list[Holder]:
 
 def perf_holders(host: Host) -> list[Holder]:
     """Processes with perf events open: perf, bpftrace. Of which, nobody says."""
-    holders = []
-    for pid in _pids(host):
-        if PERF_EVENT in _open_files(host, pid):
-            name = (host.read(f"/proc/{pid}/comm") or "?").strip()
-            holders.append(Holder(
-                f"process {pid} ({name}) has perf events open, perhaps on ours",
-                f"if it traces renoscope, end it: sudo kill {pid}"))
-    return holders
+    return [Holder(f"{who} has perf events open, perhaps on ours",
+                   f"if it traces renoscope, end it: sudo kill {pid}")
+            for pid, who, files in _processes(host) if PERF_EVENT in files]
 
 
 def find_holders(host: Host) -> list[Holder]:

@@ -41,11 +41,11 @@ from statistics import median
 from typing import Any
 
 from .flows import StateNames
+from .gaps import Gaps
 from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .sequence import MODULUS, SYN
-from .gaps import Gaps
-from .layout import aligned, note
+from .tables import aligned, note
 from .words import address, is_unset
 
 # Below this a constant step could be told, but randomness could not: that a

@@ -30,7 +30,7 @@ from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import SYN, relative
 from .show import INFINITE_SSTHRESH, Filter
-from .tables import (aligned, aligned_twice, explained, none_chosen,
+from .tables import (aligned, aligned_twice, none_chosen, note,
                      seconds)
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
@@ -563,7 +563,7 @@ def _legend(sums: Sums) -> list[str]:
     """How to read the summary, with the causes that are in it."""
     seen = [words for cause, words in CAUSE_WORDS.items()
             if sums.segments[cause]]
-    return explained(HOW_TO_READ.format("; ".join(seen) or "none"))
+    return note(HOW_TO_READ.format("; ".join(seen) or "none"))
 
 
 def _standing(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
@@ -581,7 +581,7 @@ def _standing(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
 
     yield ""
     yield from aligned_twice(rows, right=range(1, len(names) + 1))
-    yield from explained(HOW_TO_READ_STATES)
+    yield from note(HOW_TO_READ_STATES)
 
 
 WHAT_WORDS = {RECOVERY: "recovery", LOSS: "timeout", CWR: "reduced"}
@@ -657,7 +657,7 @@ def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
     if left_out:
         lines.append(f"  ({plural(left_out, 'earlier episode')} left out)")
     if flow.partly:
-        lines += explained("(" + "; ".join(flow.partly) + ")", indent=2)
+        lines += note("(" + "; ".join(flow.partly) + ")", "  ")
     return lines
 
 
@@ -692,4 +692,4 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
     if verbose:
         for flow in lossy():
             yield from _episodes(flow, losses.gaps.first_ns)
-        yield from explained(HOW_TO_READ_EPISODES)
+        yield from note(HOW_TO_READ_EPISODES)

@@ -32,7 +32,7 @@ from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import ACK, FIN, RST
 from .show import Filter, has_segment
-from .tables import COLUMNS, aligned, explained, none_chosen, seconds
+from .tables import COLUMNS, aligned, none_chosen, note, seconds
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -967,7 +967,7 @@ def _life_text(states: States, life: Life, end_ns: int) -> list[str]:
     lines += aligned(rows, right=(0,), indent=2)
     remarks = _remarks(life)
     if remarks:
-        lines += explained("(" + "; ".join(remarks) + ")", indent=2)
+        lines += note("(" + "; ".join(remarks) + ")", "  ")
     return lines
 
 
@@ -999,7 +999,7 @@ def counts_as_text(states: States, end_ns: int | None,
                       right=(1,), indent=2)]
     if unsure:
         lines.append(f"{unsure} of these may have ended unseen.")
-    return lines + explained(HOW_TO_READ_COUNTS)
+    return lines + note(HOW_TO_READ_COUNTS)
 
 
 def _none(states: States, wanted: Filter | None) -> str:
@@ -1017,7 +1017,7 @@ def as_text(states: States, end_ns: int | None,
     for life in states.lives(wanted):
         yield from _life_text(states, life, end)
         yield ""
-    yield from explained(HOW_TO_READ)
+    yield from note(HOW_TO_READ)
     yield ""
     yield from counts_as_text(states, end_ns, wanted)
     if states.cookie_synacks:

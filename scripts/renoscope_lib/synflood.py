@@ -26,7 +26,7 @@ from .gaps import Gaps
 from .listeners import HANDSHAKE_KINDS, Listener, Listeners, is_last_ack
 from .openings import Ends, ends_of
 from .schema import Event, Schema
-from .layout import aligned, labelled, note
+from .tables import aligned, labelled, note
 from .words import duration, is_unset, plural
 
 # ---- thresholds, each with its reason

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .words import connection
 
+# What a person's terminal is taken to have.
 COLUMNS = 100
 
 
@@ -32,11 +33,16 @@ def aligned_twice(rows: Callable[[], Iterable[Sequence[str]]],
             for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
 
 
-def explained(text: str, indent: int = 0) -> list[str]:
-    """How to read a table, wrapped to stand under it."""
-    margin = " " * indent
-    return textwrap.wrap(text, COLUMNS, initial_indent=margin,
-                         subsequent_indent=margin, break_on_hyphens=False)
+def note(text: str, indent: str = "", first: str | None = None) -> list[str]:
+    """A sentence or more, wrapped; `first` is what its first line begins with."""
+    return textwrap.wrap(text, COLUMNS, break_long_words=False,
+                         break_on_hyphens=False, subsequent_indent=indent,
+                         initial_indent=indent if first is None else first)
+
+
+def labelled(label: str, text: str, width: int = 18) -> list[str]:
+    """`  label   text`, the text wrapped under itself."""
+    return note(text, " " * width, f"  {label:<{width - 2}}")
 
 
 def seconds(time_ns: int | None, first_ns: int | None) -> str:

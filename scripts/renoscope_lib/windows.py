@@ -28,7 +28,7 @@ from .kept import Kept, Packable
 from .schema import Event, Schema
 from .sequence import RST, SYN, relative
 from .show import Filter, has_segment
-from .tables import (aligned, aligned_twice, explained, none_chosen,
+from .tables import (aligned, aligned_twice, none_chosen, note,
                      seconds)
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
@@ -529,7 +529,7 @@ def _episodes(windows: Windows, flow: Flow, end_ns: int) -> list[str]:
     for episode in flow.episodes:
         lines += _episode_text(windows, flow, episode, end_ns)
     if flow.partly:
-        lines += explained("(" + "; ".join(flow.partly) + ")", indent=2)
+        lines += note("(" + "; ".join(flow.partly) + ")", "  ")
     return lines
 
 
@@ -559,7 +559,7 @@ def as_text(windows: Windows, end_ns: int | None,
         return
     yield "Windows:"
     yield from aligned_twice(lambda: _size_rows(shown()), right=(2, 3, 4))
-    yield from explained(HOW_TO_READ_SIZES)
+    yield from note(HOW_TO_READ_SIZES)
     yield ""
     if next(stalled(), None) is None:
         yield "No window closed."
@@ -567,7 +567,7 @@ def as_text(windows: Windows, end_ns: int | None,
     yield "Zero windows:"
     yield from aligned_twice(lambda: _stall_rows(windows, stalled(), end),
                              right=(2, 3, 4, 5))
-    yield from explained(HOW_TO_READ_ZERO)
+    yield from note(HOW_TO_READ_ZERO)
     for flow in stalled():
         yield from _episodes(windows, flow, end)
-    yield from explained(HOW_TO_READ_EPISODES)
+    yield from note(HOW_TO_READ_EPISODES)

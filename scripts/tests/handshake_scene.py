@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib.flows import Joiner
 from renoscope_lib.schema import Event
 
-from . import support
 from .support import ACK, CLIENT, SECOND, SERVER, SYN, Scene
 
 US = 1_000_000
@@ -132,14 +130,3 @@ class ListenerScene:
         """An ACK is checked for a cookie."""
         return self.event("cookie_checked", at_s, port, cookie_verdict=verdict,
                           **{"seg_flags": ACK} | more)
-
-
-def feed(view: Any, *events: Event) -> Any:
-    """Give a view what the joiner makes of the events."""
-    joiner = Joiner(support.schema())
-    for event in events:
-        for joined in joiner.feed(event):
-            view.feed(joined)
-    for joined in joiner.flush():
-        view.feed(joined)
-    return view

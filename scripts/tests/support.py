@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from renoscope_lib import schema_source
+from renoscope_lib.flows import Joiner
 from renoscope_lib.recording import RecordingWriter
 from renoscope_lib.schema import Event, Schema, parse_schema
 
@@ -137,3 +138,14 @@ def number_of(unit: str, name: str) -> int:
     """The number that a word of the schema has, as `state` FIN-WAIT-1."""
     return next(number for number, word in schema().values[unit].items()
                 if word == name)
+
+
+def feed(view: Any, *events: Event) -> Any:
+    """Give a view what the joiner makes of the events."""
+    joiner = Joiner(schema())
+    for event in events:
+        for joined in joiner.feed(event):
+            view.feed(joined)
+    for joined in joiner.flush():
+        view.feed(joined)
+    return view

@@ -12,9 +12,11 @@ from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL,
                               INVALID, LISTENER_GONE, OTHER, RESET_BY_PEER,
                               RESET_BY_US, UNPROVEN, US, VALID, VALID_REFUSED,
-                              ListenerScene, feed)
+                              ListenerScene)
 from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,
-                      SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene, number_of)
+                      SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene, feed,
+                      number_of)
+
 
 def watch(*events: Event) -> Handshakes:
     return feed(Handshakes(support.schema()), *events)

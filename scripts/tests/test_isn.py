@@ -13,8 +13,8 @@ from renoscope_lib.schema import Event
 from renoscope_lib.sequence import MODULUS
 
 from . import support
-from .handshake_scene import VALID, ListenerScene, feed
-from .support import (CLOSED, ESTABLISHED, MS, SECOND, SYN_SENT, Scene)
+from .handshake_scene import VALID, ListenerScene
+from .support import CLOSED, ESTABLISHED, MS, SECOND, SYN_SENT, Scene, feed
 
 RANDOM = "looks random at this sample size"
 

@@ -7,14 +7,13 @@ import subprocess
 import unittest
 
 from renoscope_lib import schema_source
-from renoscope_lib.flows import Joiner
 from renoscope_lib.schema import Event, Schema, parse_schema
 from renoscope_lib.show import Filter
 from renoscope_lib.states import Life, States, as_json, as_text, counts_as_text
 
 from . import support
 from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, Scene,
-                      number_of)
+                      feed, number_of)
 
 LISTENER = 3
 NAMES = ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED",
@@ -28,13 +27,7 @@ REASONS = {0: "NOT_SPECIFIED", 3: "NO_SOCKET", 5: "TCP_ABORT_ON_CLOSE",
 
 
 def watch(*events: Event, schema: Schema | None = None) -> States:
-    states = States(schema or support.schema())
-    joiner = Joiner(support.schema())
-    for event in events:
-        for joined in joiner.feed(event):
-            states.feed(joined)
-    for joined in joiner.flush():
-        states.feed(joined)
+    states: States = feed(States(schema or support.schema()), *events)
     return states
 
 

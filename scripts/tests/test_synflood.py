@@ -13,8 +13,8 @@ from renoscope_lib.synflood import (Evidence, FloodWatch, Verdict, evidence_of,
 from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, INVALID,
                               RESET_BY_PEER, VALID, VALID_REFUSED,
-                              ListenerScene, feed)
-from .support import MS, SECOND, number_of
+                              ListenerScene)
+from .support import MS, SECOND, feed, number_of
 
 
 def forged(rng: random.Random, ipv6: bool = False) -> str:
