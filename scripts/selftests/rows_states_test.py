@@ -9,15 +9,18 @@ records tell is laid beside what was done, and beside the wire.
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
 from collections import Counter
 
+import recorder
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of, sysctl
 from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost, Segment
 from recorder import wait_until
 from renoscope_lib.schema import Event
+from renoscope_lib.states import NETSTAT_NAMES
 from renoscope_lib.words import address
 from scene import Scene, abort_on_close, address_of, for_each_family
 
@@ -605,8 +608,17 @@ def _counts_of_records(scene: Scene, host: str) -> Counter[str]:
     return last
 
 
+def _counts_of_command() -> Counter[str]:
+    """What `renoscope states --counts` says, of all hosts together."""
+    done = recorder.renoscope("states", "--counts", "--json")
+    assert done.returncode == 0, done
+    ours = {netstat: name for name, netstat in NETSTAT_NAMES.items()}
+    return Counter({ours[name]: count for name, count
+                    in json.loads(done.stdout)["counts"].items()})
+
+
 def test_m15_socket_table() -> None:
-    """M15: connections by state, counted from the records, are what `ss -tan` counts; a flood shows in SYN-RECEIVED"""
+    """M15: connections by state, counted from the records and by `renoscope states --counts`, are what `ss -tan` counts; a flood shows in SYN-RECEIVED"""
     with Scene() as scene:
         listeners = {family: scene.listener(family) for family in (4, 6)}
         for family, listener in listeners.items():
@@ -620,6 +632,10 @@ def test_m15_socket_table() -> None:
         wait_until("both tables to agree", lambda: all(
             _counts_of_ss(scene.hosts, host) == _counts_of_records(scene, host)
             for host in (CLIENT, SERVER)), patience_s=10)
+        told, truth = _counts_of_command(), sum(
+            (_counts_of_ss(scene.hosts, host) for host in (CLIENT, SERVER)),
+            Counter())
+        assert told == truth, (told, truth)
         table = _counts_of_records(scene, SERVER)
         assert set(table) == ALL_STATES - {"CLOSED"}, table
         assert table["SYN-RECEIVED"] == 12 and table["LISTEN"] == 2, table
