@@ -8,19 +8,21 @@ and an exit code from errors.py.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import struct
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, Protocol
 
-from . import doctor, isn, losses, modctl, states, synflood, windows
+from . import (doctor, handshakes, isn, losses, modctl, states, synflood,
+               windows)
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
-from .flows import Joiner, is_lost
-from .handshakes import ROWS, Handshakes, as_json, as_text
+from .flows import Joiner
+from .gaps import Gaps
+from .handshakes import ROWS, Handshakes
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .isn import IsnAudit
@@ -31,10 +33,19 @@ from .schema import Event, Schema
 from .show import Clock, Filter, JsonWriter, LineWriter
 from .stream import LiveRing
 from .synflood import FloodWatch
-from .words import plural
+from .tables import note
 
 # What follows live may keep a person waiting so long for a missing part.
 LIVE_HOLD_NS = 200_000_000
+
+
+class View(Protocol):
+    """What is fed with events and tells of them."""
+
+    gaps: Gaps
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -176,118 +187,19 @@ def _show(options: argparse.Namespace) -> int:
     return _finish(source)
 
 
-def _watch(source: Input, view: Handshakes | FloodWatch | IsnAudit) -> int:
-    """Feed everything the source has to a view; how many events were lost."""
-    lost = 0
+def _tell(options: argparse.Namespace, source: Input, view: View,
+          as_json: Callable[[int | None], dict[str, Any]],
+          as_text: Callable[[int | None], Iterable[str]]) -> int:
+    """Feed everything the source has to a view, then print what it says."""
     view.gaps.begin(source.parameters())
     for event in _joined(source):
         view.feed(event)
-        if is_lost(event):
-            lost += event["lost_events"]
-    return lost
-
-
-def _print_report(lines: list[str], lost: int, missing: str) -> None:
-    print("\n".join(lines))
-    if lost:
-        print(f"\n*** {plural(lost, 'event')} LOST: {missing} ***")
-
-
-def _handshakes(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = Handshakes(source.schema, options.port, options.connection)
-    lost = _watch(source, view)
-    end_ns = source.end_ns()
     if options.json:
-        print(json.dumps(as_json(view, end_ns) | {"lost_events": lost},
-                         indent=1))
+        for piece in json_pieces(as_json(source.end_ns())):
+            sys.stdout.write(piece)
+        print()
     else:
-        _print_report(as_text(view, end_ns, options.limit, options.steps), lost,
-                    "connections may be missing here")
-    return _finish(source)
-
-
-def _synflood(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = FloodWatch(source.schema)
-    lost = _watch(source, view)
-    end_ns = source.end_ns()
-    if options.json:
-        print(json.dumps(synflood.as_json(view, end_ns)
-                         | {"lost_events": lost}, indent=1))
-    else:
-        _print_report(synflood.as_text(view, end_ns), lost,
-                    "the counts are too low")
-    return _finish(source)
-
-
-def _isn(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = IsnAudit(source.schema)
-    lost = _watch(source, view)
-    if options.json:
-        print(json.dumps(isn.as_json(view) | {"lost_events": lost}, indent=1))
-    else:
-        _print_report(isn.as_text(view), lost,
-                    "some differences span a connection not seen")
-    return _finish(source)
-
-
-def _chosen(options: argparse.Namespace) -> Filter:
-    return Filter(None, options.port, options.connection)
-
-
-def _feed(view: states.States | losses.Losses | windows.Windows,
-          source: Input) -> None:
-    view.gaps.begin(source.parameters())
-    for event in _joined(source):
-        view.feed(event)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    for piece in json_pieces(content):
-        sys.stdout.write(piece)
-    print()
-
-
-def _states(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = states.States(source.schema)
-    _feed(view, source)
-    end_ns, chosen = source.end_ns(), _chosen(options)
-    if options.json:
-        _print_json((states.counts_as_json if options.counts
-                     else states.as_json)(view, end_ns, chosen))
-    else:
-        _print_view((states.counts_as_text if options.counts
-                     else states.as_text)(view, end_ns, chosen),
-                    view.remarks())
-    return _finish(source)
-
-
-def _losses(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = losses.Losses(source.schema)
-    _feed(view, source)
-    end_ns, chosen = source.end_ns(), _chosen(options)
-    if options.json:
-        _print_json(losses.as_json(view, end_ns, chosen))
-    else:
-        _print_view(losses.as_text(view, end_ns, chosen, options.verbose),
-                    view.remarks())
-    return _finish(source)
-
-
-def _windows(options: argparse.Namespace) -> int:
-    source = _open_input(options.file, follows=False)
-    view = windows.Windows(source.schema)
-    _feed(view, source)
-    end_ns, chosen = source.end_ns(), _chosen(options)
-    if options.json:
-        _print_json(windows.as_json(view, end_ns, chosen))
-    else:
-        _print_view(windows.as_text(view, end_ns, chosen),
-                    view.remarks())
+        _print_view(as_text(source.end_ns()), view.gaps.remarks())
     return _finish(source)
 
 
@@ -295,7 +207,63 @@ def _print_view(lines: Iterable[str], remarks: list[str]) -> None:
     for line in lines:
         print(line)
     if remarks:
-        print("\n".join(["", *remarks]))
+        print()
+    for remark in remarks:
+        print("\n".join(note(remark)))
+
+
+def _handshakes(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = Handshakes(source.schema, options.port, options.connection)
+    return _tell(options, source, view,
+                 partial(handshakes.as_json, view),
+                 partial(handshakes.as_text, view, limit=options.limit,
+                         steps=options.steps))
+
+
+def _synflood(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = FloodWatch(source.schema, options.port)
+    return _tell(options, source, view, partial(synflood.as_json, view),
+                 partial(synflood.as_text, view))
+
+
+def _isn(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = IsnAudit(source.schema)
+    return _tell(options, source, view, partial(isn.as_json, view),
+                 lambda _end_ns: isn.as_text(view))
+
+
+def _chosen(options: argparse.Namespace) -> Filter:
+    return Filter(None, options.port, options.connection)
+
+
+def _states(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = states.States(source.schema)
+    as_json, as_text = ((states.counts_as_json, states.counts_as_text)
+                        if options.counts else (states.as_json, states.as_text))
+    return _tell(options, source, view,
+                 partial(as_json, view, wanted=_chosen(options)),
+                 partial(as_text, view, wanted=_chosen(options)))
+
+
+def _losses(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = losses.Losses(source.schema)
+    return _tell(options, source, view,
+                 partial(losses.as_json, view, wanted=_chosen(options)),
+                 partial(losses.as_text, view, wanted=_chosen(options),
+                         verbose=options.verbose))
+
+
+def _windows(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = windows.Windows(source.schema)
+    return _tell(options, source, view,
+                 partial(windows.as_json, view, wanted=_chosen(options)),
+                 partial(windows.as_text, view, wanted=_chosen(options)))
 
 
 def _record(options: argparse.Namespace) -> int:
@@ -335,7 +303,7 @@ def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
          purpose: str, more: str, example: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name, help=purpose,
-        description=textwrap.fill(f"{purpose.capitalize()}. {more}", 78),
+        description=textwrap.fill(f"{purpose[0].upper()}{purpose[1:]}. {more}", 78),
         epilog=f"example:\n  {example}\n\n{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(run=run, parser=parser)
@@ -375,7 +343,8 @@ def _add_module_commands(commands: Any) -> None:
         "installed one.",
         "sudo scripts/renoscope load 'filter=port=443 addr=10.0.0.0/8'")
     load.add_argument("words", nargs="*", metavar="[MODULE.ko] PARAM=VALUE",
-                      help="the module's file, and parameters for it")
+                      help="the module's file, and parameters for it; "
+                      "modinfo -p lists them")
     _add(commands, "unload", _unload, "unload the module",
          "If it is in use: who holds it, and the safe step that lets go.",
          "sudo scripts/renoscope unload")
@@ -435,7 +404,7 @@ def _add_show(commands: Any) -> None:
 
 
 def _add_handshakes(commands: Any) -> None:
-    handshakes = _add(
+    command = _add(
         commands, "handshakes", _handshakes,
         "how connections began, or why they did not",
         "Without FILE: what the ring holds now. Tables of the listeners and "
@@ -443,12 +412,12 @@ def _add_handshakes(commands: Any) -> None:
         "seen, and of handshakes, with the reason of those that failed or "
         "were slow.",
         "scripts/renoscope handshakes syn-flood.renoscope")
-    _add_choice(handshakes)
-    handshakes.add_argument("--steps", action="store_true",
-                            help="under each handshake, what happened and when")
-    handshakes.add_argument("--limit", type=_limit, metavar="N", default=ROWS,
-                            help=f"rows of a table, 0 for all (default {ROWS})")
-    _add_input(handshakes, "everything as one JSON object")
+    _add_choice(command)
+    command.add_argument("--steps", action="store_true",
+                         help="under each handshake, what happened and when")
+    command.add_argument("--limit", type=_limit, metavar="N", default=ROWS,
+                         help=f"rows of a table, 0 for all (default {ROWS})")
+    _add_input(command, "one JSON object: all tables with every row")
 
 
 def _add_synflood(commands: Any) -> None:
@@ -459,7 +428,9 @@ def _add_synflood(commands: Any) -> None:
         "with its evidence: the half-open queue, the share of handshakes that "
         "complete, the sources, cookies and refusals.",
         "scripts/renoscope synflood listener.renoscope")
-    _add_input(flood, "verdicts and evidence as one JSON object")
+    flood.add_argument("--port", type=_port, metavar="N",
+                       help="only listeners with this port")
+    _add_input(flood, "one JSON object: verdicts and evidence")
 
 
 def _add_isn(commands: Any) -> None:
@@ -470,7 +441,7 @@ def _add_isn(commands: Any) -> None:
         "peer's, over many connections: steps between them, clock, estimated "
         "bits of uncertainty, and a verdict with its reason.",
         "scripts/renoscope isn many-connections.renoscope")
-    _add_input(audit, "the audit as one JSON object")
+    _add_input(audit, "one JSON object: the audit of each host")
 
 
 def _add_states(commands: Any) -> None:

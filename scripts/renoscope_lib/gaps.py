@@ -9,6 +9,7 @@ last heard of.  A later number means: what is said of it may be out of date.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .schema import Event, Schema
 from .tables import seconds
@@ -33,12 +34,15 @@ def begins_time(event: Event) -> bool:
 class Gaps:
     """Feed it every event; it takes those that tell of gaps.
 
-    `needs` are the kinds without which the view cannot say what it should.
+    `needs` are the kinds without which the view cannot say what it should, `loss`
+    says what lost events mean for it.
     """
 
-    def __init__(self, schema: Schema, needs: Iterable[str]) -> None:
+    def __init__(self, schema: Schema, needs: Iterable[str],
+                 loss: str = "what is said here may lack a part") -> None:
         self._schema = schema
         self._needs = tuple(needs)
+        self._loss = loss
         self._marks: list[tuple[int, str]] = []
         self._marks_left_out = 0
         self._off: list[str] = []
@@ -165,5 +169,11 @@ class Gaps:
         """Lines for the end of a view; none if nothing is known to be missing."""
         if not self.lost_events:
             return self.notes()
-        return [f"*** {plural(self.lost_events, 'event')} LOST: "
-                "what is said here may lack a part ***", *self.notes()]
+        return [f"*** {plural(self.lost_events, 'event')} LOST: {self._loss} ***",
+                *self.notes()]
+
+    def as_json(self, end_ns: int | None) -> dict[str, Any]:
+        """What every view says besides: from when to when, and what is missing."""
+        return {"first_ns": self.first_ns,
+                "end_ns": max(end_ns or 0, self.last_ns),
+                "lost_events": self.lost_events, "notes": self.remarks()}

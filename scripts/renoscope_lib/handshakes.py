@@ -92,7 +92,8 @@ class Handshakes:
         self._cookie = cookie
         self._openings = Openings(schema)
         self._listeners = Listeners(schema)
-        self.gaps = Gaps(schema, EXPECTED_KINDS)
+        self.gaps = Gaps(schema, EXPECTED_KINDS,
+                         loss="connections may be missing here")
 
     def feed(self, event: Event) -> None:
         """The next event."""
@@ -425,8 +426,7 @@ def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
         "listeners": [one.as_json() for one in handshakes.listeners()],
         "forgotten": handshakes.forgotten,
         "kinds_switched_off": handshakes.missing_kinds,
-        "notes": handshakes.gaps.notes(),
-    }
+        **handshakes.gaps.as_json(end_ns)}
 
 
 def _time(us: int | None) -> str:
@@ -554,8 +554,6 @@ def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
         lines += ["", "No SYN-ACK was sent again."]
     lines += ["", *(_opening_lines(rows, limit, steps) if rows
                     else [handshakes.none_chosen()])]
-    notes = [line for text in handshakes.gaps.notes() for line in note(text)]
-    lines += ["", *notes] if notes else []
     return lines if lines[0] else lines[1:]
 
 

@@ -115,7 +115,7 @@ class Host:
         try:
             folder.stat()
         except PermissionError:
-            raise Problem(f"{mount} is for root only; run this as root",
+            raise Problem(f"{mount} is for root only; run it with sudo",
                           NOT_PERMITTED) from None
         except OSError as error:
             raise Problem(f"the module is loaded, but {folder}: "
@@ -125,4 +125,4 @@ class Host:
     def need_root(self, what: str) -> None:
         """Refuse in time what only root may do."""
         if self.euid != 0:
-            raise Problem(f"{what} needs root", NOT_PERMITTED)
+            raise Problem(f"{what} needs root; run it with sudo", NOT_PERMITTED)

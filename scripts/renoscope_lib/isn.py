@@ -432,7 +432,9 @@ class IsnAudit:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._states = StateNames(schema)
-        self.gaps = Gaps(schema, ISN_KINDS)
+        self.gaps = Gaps(
+            schema, ISN_KINDS,
+            loss="some differences span a connection not seen")
         self._hosts: dict[tuple[Any, ...], Host] = {}
         self._seen: dict[tuple[Any, ...], None] = {}
 
@@ -497,12 +499,12 @@ class IsnAudit:
 
 # ---- showing
 
-def as_json(view: IsnAudit) -> dict[str, Any]:
+def as_json(view: IsnAudit, end_ns: int | None) -> dict[str, Any]:
     """Everything, as plain data."""
     return {"hosts": [{"address": h.address, "netns": h.netns,
                        "whose": h.whose, "left_out": h.left_out} | asdict(audit)
                       for h, audit in view.audits()],
-            "notes": view.gaps.notes()}
+            **view.gaps.as_json(end_ns)}
 
 
 def _bits(bits: float | None) -> str:
@@ -528,7 +530,7 @@ def as_text(view: IsnAudit) -> list[str]:
     audits = view.audits()
     if not audits:
         return ["No initial sequence number was seen: record connections that "
-                "open.", *_note_lines(view)]
+                "open."]
     audits = [(h, a) for h, a in audits if a.count >= MIN_CONNECTIONS] or audits[:1]
     few = view.host_count() - len(audits)
     heading = ("host", "whose", "ISNs", "distinct", "least step", "median",
@@ -544,13 +546,7 @@ def as_text(view: IsnAudit) -> list[str]:
     if few:
         lines += ["", f"{few} more with fewer than {MIN_CONNECTIONS} ISNs: too "
                   "few connections to say anything; --json has them."]
-    return lines + _note_lines(view)
-
-
-def _note_lines(view: IsnAudit) -> list[str]:
-    """What was not recorded, behind an empty line."""
-    notes = [line for text in view.gaps.notes() for line in note(text)]
-    return ["", *notes] if notes else []
+    return lines
 
 
 def _verdict_lines(host: Host, audit: Audit) -> list[str]:

@@ -142,5 +142,5 @@ class Kept(Generic[T]):
             return []
         still = (f", {self.forgotten_open} of them not over by then"
                  if self.forgotten_open else "")
-        return [f"note: {plural(self.forgotten, 'earlier connection')} left "
-                f"out{still}: too many to keep (at most {self._most})"]
+        return [f"{plural(self.forgotten, 'earlier connection')} left out{still}: "
+                f"too many to keep (at most {self._most})"]

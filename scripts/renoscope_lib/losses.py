@@ -374,10 +374,9 @@ class Losses:
                 self._settle(flow)
                 yield flow
 
-    def end(self, end_ns: int | None) -> int:
+    def end(self, end_ns: int | None) -> None:
         """Watching is over: what still lasts, lasted until now."""
         self._end_ns = max(end_ns or 0, self.gaps.last_ns)
-        return self._end_ns
 
     def _settle(self, flow: Flow) -> None:
         """Once watching is over: account for the state it was left in."""
@@ -388,10 +387,6 @@ class Losses:
             self._account(flow, flow.last_ns if lost else self._end_ns,
                           flow.ca_state)
         flow.settled = True
-
-    def remarks(self) -> list[str]:
-        """Lines for the end of the view; none if it tells of everything."""
-        return [*self.kept.left_out(), *self.gaps.remarks()]
 
 
 def _relative(event: Event, name: str) -> int | None:
@@ -451,18 +446,15 @@ def _flow_json(flow: Flow) -> dict[str, Any]:
 def as_json(losses: Losses, end_ns: int | None,
             wanted: Filter | None = None) -> dict[str, Any]:
     """Every connection, one by one, also without a loss; times in ns and us."""
-    end = losses.end(end_ns)
+    losses.end(end_ns)
     total: Counter[str] = Counter()
     for flow in losses.flows(wanted):
         total += flow.segments
     return {
-        "first_ns": losses.gaps.first_ns, "end_ns": end,
         "connections": (_flow_json(flow) for flow in losses.flows(wanted)),
         "forgotten": losses.kept.forgotten,
         "total": {cause: total[cause] for cause in CAUSES},
-        "lost_events": losses.gaps.lost_events,
-        "notes": losses.remarks(),
-    }
+        **losses.gaps.as_json(end_ns)}
 
 
 # ---- for people
@@ -671,6 +663,7 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
     """The summary, the congestion states, and if asked for every episode."""
     losses.end(end_ns)
     sums = Sums.of(losses.flows(wanted))
+    yield from losses.kept.left_out()
     if not sums.connections:
         yield _none(losses, wanted)
         return

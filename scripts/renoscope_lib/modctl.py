@@ -11,7 +11,7 @@ from pathlib import Path
 from . import kmod
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
-from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host
+from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, set_command
 
 # What the kernel itself says of a module: of its origin, and parse_args() of
 # a parameter that the module refused.
@@ -169,7 +169,7 @@ def _check_taken(parameters: Sequence[str], host: Host) -> None:
         if name in now and not _as_asked(name, asked, now[name]):
             raise Problem(
                 f"loaded, but {name} is {now[name]!r} and not {asked!r}; "
-                f"write it to /sys/module/{MODULE}/parameters/{name}, or "
+                f"set it with: {set_command(shlex.quote(asked), name)}, or "
                 "unload and load again", NOT_SO)
 
 

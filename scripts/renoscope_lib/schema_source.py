@@ -96,7 +96,7 @@ def _preprocess(module: Path) -> str:
             ["cc", "-E", "-P", "-x", "c", "-I", str(module), "-"],
             input=MARKERS, text=True, capture_output=True, check=False)
     except FileNotFoundError:
-        raise Problem("there is no C compiler: apt-get install gcc",
+        raise Problem("there is no C compiler: sudo apt-get install gcc",
                       NOT_THERE) from None
     if result.returncode != 0:
         raise Problem("the headers cannot be preprocessed: "

@@ -617,10 +617,6 @@ class States:
 
     # ---- what came of it
 
-    def remarks(self) -> list[str]:
-        """Lines for the end of the view; none if it tells of everything."""
-        return [*self.kept.left_out(), *self.gaps.remarks()]
-
     @staticmethod
     def took_us(life: Life, stay: Stay) -> int | None:
         """How long it was in a state; None where that is not known."""
@@ -863,16 +859,13 @@ def as_json(states: States, end_ns: int | None,
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
     return {
-        "first_ns": states.gaps.first_ns, "end_ns": end,
         "connections": (_life_json(states, life, end)
                         for life in states.lives(wanted)),
         "forgotten": states.kept.forgotten,
         "counts": counts, "counts_unsure": unsure,
         "cookie_synacks": states.cookie_synacks,
         "resets_without_connection": states.resets_without_connection,
-        "lost_events": states.gaps.lost_events,
-        "notes": states.remarks(),
-    }
+        **states.gaps.as_json(end_ns)}
 
 
 def counts_as_json(states: States, end_ns: int | None,
@@ -985,6 +978,11 @@ HOW_TO_READ_COUNTS = (
 def counts_as_text(states: States, end_ns: int | None,
                    wanted: Filter | None = None) -> list[str]:
     """How many connections were in which state when watching ended."""
+    return [*states.kept.left_out(), *_count_lines(states, end_ns, wanted)]
+
+
+def _count_lines(states: States, end_ns: int | None,
+                 wanted: Filter | None) -> list[str]:
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
     if not counts:
@@ -1011,6 +1009,7 @@ def as_text(states: States, end_ns: int | None,
             wanted: Filter | None = None) -> Iterator[str]:
     """Every connection's states, then the counts."""
     end = max(end_ns or 0, states.gaps.last_ns)
+    yield from states.kept.left_out()
     if next(states.lives(wanted), None) is None:
         yield _none(states, wanted)
         return
@@ -1019,7 +1018,7 @@ def as_text(states: States, end_ns: int | None,
         yield ""
     yield from note(HOW_TO_READ)
     yield ""
-    yield from counts_as_text(states, end_ns, wanted)
+    yield from _count_lines(states, end_ns, wanted)
     if states.cookie_synacks:
         yield (f"{plural(states.cookie_synacks, 'SYN-ACK')} with a SYN "
                "cookie: nothing was kept of these.")

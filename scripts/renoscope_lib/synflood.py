@@ -26,7 +26,7 @@ from .gaps import Gaps
 from .listeners import HANDSHAKE_KINDS, Listener, Listeners, is_last_ack
 from .openings import Ends, ends_of
 from .schema import Event, Schema
-from .tables import aligned, labelled, note
+from .tables import aligned, labelled, none_chosen, note
 from .words import duration, is_unset, plural
 
 # ---- thresholds, each with its reason
@@ -170,11 +170,12 @@ class Verdict:
 class FloodWatch:
     """Feed it events, then ask for each listener's evidence."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, port: int | None = None) -> None:
         self._schema = schema
+        self._port = port
         self._listeners = Listeners(schema)
         self._pressures: dict[int, Pressure] = {}
-        self.gaps = Gaps(schema, HANDSHAKE_KINDS)
+        self.gaps = Gaps(schema, HANDSHAKE_KINDS, loss="the counts are too low")
 
     def feed(self, event: Event) -> None:
         """The next event."""
@@ -199,8 +200,18 @@ class FloodWatch:
         return f"{', '.join(off)} {'was' if len(off) == 1 else 'were'} not recorded"
 
     def pressures(self) -> list[Pressure]:
-        """Each listener's, in the order they were first seen."""
-        return list(self._pressures.values())
+        """Each chosen listener's, in the order they were first seen."""
+        return [pressure for pressure in self._pressures.values()
+                if self._port in (None, pressure.listener.port)]
+
+    def none_seen(self) -> str:
+        """What to say where there is no listener, or none that was chosen."""
+        why_not = self.why_not()
+        if why_not:
+            return f"{CANNOT_TELL.capitalize()}: {why_not}."
+        if self._pressures:
+            return none_chosen(len(self._pressures), self._port, None, "listener")
+        return "No SYN reached a listener while this was watched."
 
     # ---- the half-open queue over time
 
@@ -545,7 +556,7 @@ def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
                               for m in counter_measures(p.listener)]}
         for p, seen, verdict in _rows(watch, end_ns)],
             "cannot_tell": watch.why_not() or None,
-            "notes": watch.gaps.notes()}
+            **watch.gaps.as_json(end_ns)}
 
 
 HELP = (
@@ -557,12 +568,8 @@ HELP = (
 def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     """The same for people."""
     rows = _rows(watch, end_ns)
-    notes = [line for text in watch.gaps.notes() for line in note(text)]
-    notes = ["", *notes] if notes else []
     if not rows:
-        why_not = watch.why_not()
-        return [f"{CANNOT_TELL.capitalize()}: {why_not}." if why_not else
-                "No SYN reached a listener while this was watched.", *notes]
+        return [watch.none_seen()]
     heading = ("listener", "verdict", "answered", "half-open", "most", "of",
                "SYNs/s", "sources")
     lines = aligned([heading] + [
@@ -577,7 +584,7 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     flooded = [p.listener for p, _, verdict in rows if verdict.is_flood]
     for listener in flooded:
         lines += ["", *_measure_lines(listener)]
-    return lines + notes
+    return lines
 
 
 def _evidence_lines(pressure: Pressure, seen: Evidence,

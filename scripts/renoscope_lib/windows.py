@@ -329,10 +329,6 @@ class Windows:
             if wanted is None or is_chosen(flow, wanted.cookie, wanted.port):
                 yield flow
 
-    def remarks(self) -> list[str]:
-        """Lines for the end of the view; none if it tells of everything."""
-        return [*self.kept.left_out(), *self.gaps.remarks()]
-
     def is_stale(self, flow: Flow) -> bool:
         """Whether what it last told may be out of date."""
         return flow.gaps_before != self.gaps.number
@@ -399,13 +395,10 @@ def as_json(windows: Windows, end_ns: int | None,
     """Every connection, one by one, those whose windows never closed too."""
     end = max(end_ns or 0, windows.gaps.last_ns)
     return {
-        "first_ns": windows.gaps.first_ns, "end_ns": end,
         "connections": (_flow_json(windows, flow, end)
                         for flow in windows.flows(wanted)),
         "forgotten": windows.kept.forgotten,
-        "lost_events": windows.gaps.lost_events,
-        "notes": windows.remarks(),
-    }
+        **windows.gaps.as_json(end_ns)}
 
 
 # ---- for people
@@ -554,6 +547,7 @@ def as_text(windows: Windows, end_ns: int | None,
     def stalled() -> Iterator[Flow]:
         return (flow for flow in shown() if any(flow.episodes_seen.values()))
 
+    yield from windows.kept.left_out()
     if next(shown(), None) is None:
         yield _none(windows, wanted)
         return

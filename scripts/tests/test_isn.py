@@ -299,7 +299,7 @@ class Shown(unittest.TestCase):
         self.assertIn("60 more with fewer than 8 ISNs", lines[-1])
 
     def test_json(self) -> None:
-        own = isn.as_json(self.view(60))["hosts"][0]
+        own = isn.as_json(self.view(60), None)["hosts"][0]
         self.assertEqual((own["count"], own["distinct"]), (60, 60))
 
     def test_nothing(self) -> None:
@@ -309,10 +309,10 @@ class Shown(unittest.TestCase):
     def test_what_was_not_recorded(self) -> None:
         view = self.view(0)
         view.gaps.begin({"events": "none", "filter": "port=1"})
-        text = isn.as_text(view)
-        self.assertIn("note: not recorded here", text[2])
-        self.assertIn("filter 'port=1'", text[-1])
-        self.assertEqual(len(isn.as_json(view)["notes"]), 2)
+        notes = isn.as_json(view, None)["notes"]
+        self.assertIn("note: not recorded here", notes[0])
+        self.assertIn("filter 'port=1'", notes[1])
+        self.assertEqual(notes, view.gaps.remarks())
 
 
 class Commands(unittest.TestCase):

@@ -68,7 +68,7 @@ class Keeping(unittest.TestCase):
         self.assertEqual((len(items), items.forgotten, items.forgotten_open),
                          (38, 3, 0))
         self.assertEqual(items.left_out(), [
-            "note: 3 earlier connections left out: too many to keep (at most "
+            "3 earlier connections left out: too many to keep (at most "
             "40)"])
 
     def test_then_those_not_heard_of_lately(self) -> None:
@@ -152,7 +152,6 @@ class Views(unittest.TestCase):
                 packed = feed(view_of(view_class, 1), together)
                 self.assertEqual(self.told(module, packed),
                                  self.told(module, as_they_are))
-                self.assertEqual(as_they_are.remarks(), [])
 
     def test_too_many_are_left_out_and_it_is_said(self) -> None:
         for view_class, module in VIEWS:
@@ -162,9 +161,12 @@ class Views(unittest.TestCase):
                     module.as_json(view, None))))
                 self.assertEqual(
                     content["forgotten"] + len(content["connections"]), 50)
-                self.assertRegex(view.remarks()[0], "^note: 20 earlier "
-                                 "connections left out: too many to keep")
-                self.assertEqual(content["notes"], view.remarks())
+                words = ("20 earlier connections left out: too many to keep "
+                         "(at most 30)")
+                self.assertEqual(list(module.as_text(view, None))[0], words)
+        self.assertEqual(states.counts_as_text(feed(
+            view_of(states.States, 2, most=30), chain(*lives(50))), None), [
+                words, "No connection was open at the end."])
 
     def test_the_bound_is_what_the_page_says(self) -> None:
         page = (support.SCRIPTS.parent / "Documentation/commands.rst").read_text()

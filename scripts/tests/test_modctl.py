@@ -151,7 +151,9 @@ class Load(Machine):
     def test_parameters_are_read_back(self) -> None:
         self.ready(filter="port=5000,443")
         self.load_refused(NOT_SO, "loaded, but filter is 'port=5000,443' and "
-                          "not 'port=5000,443 addr=10.0.0.0/8'",
+                          "not 'port=5000,443 addr=10.0.0.0/8'; set it with: "
+                          "echo 'port=5000,443 addr=10.0.0.0/8' | sudo tee "
+                          "/sys/module/tcp_renoscope/parameters/filter, or",
                           "filter=port=5000,443 addr=10.0.0.0/8")
         for asked, now, same in (
                 ("filter=none", "none", True), ("filter=", "none", True),
@@ -184,7 +186,7 @@ class Load(Machine):
     def test_not_root(self) -> None:
         self.built.write_bytes(module_file())
         self.host.euid = 1000
-        self.load_refused(NOT_PERMITTED, "needs root")
+        self.load_refused(NOT_PERMITTED, "needs root; run it with sudo")
         self.assertEqual(self.host.ran, [])
 
     def test_already_loaded(self) -> None:
@@ -262,7 +264,7 @@ class Folder(Machine):
     def test_for_root_only(self) -> None:
         loaded(self.host, STATS)
         with mock.patch.object(Path, "stat", side_effect=PermissionError):
-            self.refused(NOT_PERMITTED, "run this as root",
+            self.refused(NOT_PERMITTED, "run it with sudo",
                          self.host.renoscope_dir)
 
 

@@ -665,6 +665,25 @@ class Command(Stage):
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
 
+    def test_what_every_view_says_besides_is_alike(self) -> None:
+        part = "what is said here may lack a part"
+        for view, loss in (
+                ("states", part), ("losses", part), ("windows", part),
+                ("handshakes", "connections may be missing here"),
+                ("synflood", "the counts are too low"),
+                ("isn", "some differences span a connection not seen")):
+            with self.subTest(view):
+                done = self.run_it(view, "-", "--json", stdin=self.recording())
+                content = json.loads(done.stdout)
+                self.assertEqual(
+                    (content["first_ns"], content["lost_events"]),
+                    (self.scene.start_ns, 3))
+                self.assertGreaterEqual(content["end_ns"], 40 * MS)
+                self.assertEqual(content["notes"][0],
+                                 f"*** 3 events LOST: {loss} ***")
+                text = self.run_it(view, "-", stdin=self.recording()).stdout
+                self.assertIn(content["notes"][0], text.decode())
+
     def test_empty(self) -> None:
         for view in self.VIEWS:
             with self.subTest(view):

@@ -290,6 +290,15 @@ class Shown(FloodCase):
         watch = feed(FloodWatch(support.schema()), *self.events)
         self.assertNotIn("What helps", "\n".join(synflood.as_text(watch, None)))
 
+    def test_one_port(self) -> None:
+        self.flood(60)
+        for port, count in ((5000, 1), (80, 0)):
+            watch = feed(FloodWatch(support.schema(), port), *self.events)
+            self.assertEqual(len(synflood.as_json(watch, None)["listeners"]),
+                             count)
+        self.assertEqual(synflood.as_text(watch, None), [
+            "No listener with port 80; 1 other is in this recording."])
+
     def test_json(self) -> None:
         one, = synflood.as_json(*self.watch())["listeners"]
         self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
@@ -313,16 +322,16 @@ class NotRecorded(FloodCase):
             self.assertIn(": cannot tell\n", text)
             self.assertRegex(text, rf"because +`{kind}` was not recorded")
             self.assertNotIn("What helps", text)
-            self.assertIn("note: not recorded here", text)
+            self.assertIn("note: not recorded here", watch.gaps.remarks()[0])
             row, = synflood.as_json(watch, None)["listeners"]
             self.assertFalse(row["is_flood"])
 
     def test_a_freeze_and_a_filter_are_told(self) -> None:
         watch = FloodWatch(support.schema())
         watch.gaps.begin({"filter": "port=1", "frozen": "1"})
-        text = "\n".join(synflood.as_text(watch, None))
-        self.assertIn("filter 'port=1'", text)
-        self.assertIn("was frozen", text)
+        notes = "\n".join(synflood.as_json(watch, None)["notes"])
+        self.assertIn("filter 'port=1'", notes)
+        self.assertIn("was frozen", notes)
 
     def test_frozen_from_its_start_there_is_no_verdict(self) -> None:
         """`No SYN reached a listener` would be a lie."""
