@@ -18,7 +18,8 @@ class Skip(Exception):
     """The test cannot be run here; the message says why."""
 
 
-def _comment(text: str) -> None:
+def comment(text: str) -> None:
+    """Say something beside the results, such as what was counted."""
     for line in text.rstrip().splitlines():
         print(f"    # {line}", flush=True)
 
@@ -33,10 +34,10 @@ def _run_one(number: int, test: Callable[[], None]) -> bool:
         print(f"    ok {number} {title} # SKIP {reason}", flush=True)
         return True
     except Exception:  # whatever a test raises is its failure
-        _comment(traceback.format_exc())
+        comment(traceback.format_exc())
         print(f"    not ok {number} {title}", flush=True)
         return False
-    _comment(f"{time.monotonic() - began:.1f} s")
+    comment(f"{time.monotonic() - began:.1f} s")
     print(f"    ok {number} {title}", flush=True)
     return True
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from capture import MARKER_PORT, Capture, need_witness
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from ktap_output import comment
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 
@@ -183,8 +184,8 @@ def _disturbed(ipv6: bool, timestamps: bool = True) -> list[Row]:
         assert len(data) > 1000, "data went both ways"
         assert len({row.seq for row in data}) < len(data), "nothing was sent twice"
         assert any(row.sack for row in mine if row.outgoing == outgoing), "no SACK"
-    print(f"    # {len(mine)} segments agree, {sum(1 for r in mine if r.sack)} with "
-          f"SACK, {sum(1 for r in mine if len(r.sack) == 4)} with four blocks")
+    comment(f"{len(mine)} segments agree, {sum(1 for r in mine if r.sack)} with "
+            f"SACK, {sum(1 for r in mine if len(r.sack) == 4)} with four blocks")
     return mine
 
 
@@ -218,3 +219,5 @@ def test_with_offloads() -> None:
             assert sum(lengths) == sum(witness) >= BYTES, (
                 ipv6, outgoing, sum(lengths), sum(witness))
             assert max(lengths) > 1448, "no super-segment"
+            comment(f"{sum(lengths)} bytes, {len(lengths)} segments here, "
+                    f"{len(witness)} in tshark")

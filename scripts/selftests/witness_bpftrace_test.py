@@ -18,6 +18,7 @@ import endpoints
 import troubles
 from endpoints import FAMILIES, PORT, quiet
 from hosts import CLIENT, SERVER, TwoHosts
+from ktap_output import comment
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 
@@ -156,6 +157,8 @@ def _compare(provoke: Callable[[Recorder, TwoHosts], None]) -> None:
         theirs, ours = witness.seen(), _our_lines(it)
         for kind in WITNESSES:
             _check_same(kind, _of_kind(kind, theirs), _of_kind(kind, ours))
+        agree = Counter(line.split(" ")[0] for line in theirs)
+        comment("agree: " + ", ".join(f"{kind} {agree[kind]}" for kind in WITNESSES))
 
 
 def _all_troubles(it: Recorder, hosts: TwoHosts) -> None:

@@ -20,6 +20,7 @@ import troubles
 from crafted import CraftedPeer, Segment
 from endpoints import FAMILIES, PORT, connected, quiet, say
 from hosts import CLIENT, SERVER, TwoHosts
+from ktap_output import comment
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 
@@ -159,6 +160,8 @@ def _witnessed(*provoked: str, delay_ms: int = 0) -> Iterator[tuple[Recorder, Tw
     with Recorder() as it, TwoHosts(delay_ms) as hosts:
         yield it, hosts
         sums = _compare(it, hosts)
+        comment("agree: " + ", ".join(f"{name} {count}" for name, count in sums.items()
+                                      if count))
         missing = [name for name in provoked if not sums[name]]
         assert not missing, f"not provoked: {missing}"
 
@@ -400,5 +403,7 @@ def test_nothing_is_left_out() -> None:
             say(*pair[::-1])
         quiet(hosts)
         sums = _compare(it, hosts)
+        comment("agree: " + ", ".join(f"{name} {count}" for name, count in sums.items()
+                                      if count))
         assert {name for name, count in sums.items() if count} == {
             "TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW"}, sums
