@@ -590,8 +590,8 @@ static void changes_while_frozen_are_marked_at_the_thaw(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, written(), frozen);
 	event_recorder_thaw();
 	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_frozen);
-	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_events);
 	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_filter);
+	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_events);
 	KUNIT_EXPECT_EQ(test, next_mark(reader), EVENT_mark_cause_thawed);
 	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
 

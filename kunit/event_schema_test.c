@@ -518,6 +518,7 @@ static void word_numbers_are_those_of_recordings(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_window_change_name(1), "opened");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(0), "events");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(3), "thawed");
+	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(4), "begun");
 }
 
 /* A field with a list's unit must be able to hold each of its numbers. */

@@ -413,7 +413,8 @@
 	EVENT_WORD(mark_cause, events, "other kinds are recorded now")	\
 	EVENT_WORD(mark_cause, filter, "another filter or sampling holds now") \
 	EVENT_WORD(mark_cause, frozen, "recording stops here")		\
-	EVENT_WORD(mark_cause, thawed, "recording goes on")
+	EVENT_WORD(mark_cause, thawed, "recording goes on")		\
+	EVENT_WORD(mark_cause, begun, "recording begins")
 
 /* All lists of words: EVENT_WORD_LIST(unit, WORDS). */
 #define EVENT_WORD_LISTS(EVENT_WORD_LIST)				\

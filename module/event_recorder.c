@@ -46,6 +46,9 @@ static u64 kept_kinds;
 /* One change, freeze or thaw at a time, until it is marked. Guards the next. */
 static DEFINE_MUTEX(marks_lock);
 
+/* The first kinds since the module was loaded were marked, or noted to be. */
+static bool beginning_marked;
+
 /* Changes while frozen; the bit of each is its cause. */
 static unsigned long changes_to_mark;
 
@@ -144,13 +147,22 @@ static void mark_change(enum event_mark_cause cause, u64 kinds)
 	mutex_unlock(&marks_lock);
 }
 
+/* The beginning first. */
 static void write_delayed_marks(void)
 {
-	unsigned int cause;
+	while (changes_to_mark) {
+		unsigned int cause = __fls(changes_to_mark);
 
-	for_each_set_bit(cause, &changes_to_mark, BITS_PER_LONG)
+		__clear_bit(cause, &changes_to_mark);
 		write_mark(cause, event_recorder_kinds());
-	changes_to_mark = 0;
+	}
+}
+
+static void mark_kinds(u64 kinds)
+{
+	mark_change(beginning_marked ? EVENT_mark_cause_events :
+				       EVENT_mark_cause_begun, kinds);
+	beginning_marked = true;
 }
 
 /**
@@ -228,10 +240,10 @@ void event_recorder_keep_kinds(u64 kinds)
 	if (kinds == before)
 		return;
 	if (before & ~kinds)
-		mark_change(EVENT_mark_cause_events, kinds);
+		mark_kinds(kinds);
 	WRITE_ONCE(kept_kinds, kinds);
 	if (!(before & ~kinds))
-		mark_change(EVENT_mark_cause_events, kinds);
+		mark_kinds(kinds);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_keep_kinds);
 

@@ -66,7 +66,7 @@ class Asked:
     def see_mark(self, event: Event) -> None:
         """A mark that was recorded."""
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
-        if cause == "events":
+        if cause in ("events", "begun"):
             on = event["kinds_on"]
             self._note(_kinds_off({name for number, name
                                    in self._schema.kinds.items()

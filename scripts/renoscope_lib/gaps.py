@@ -87,6 +87,7 @@ class Gaps:
             "frozen": "recording stopped (frozen)",
             "thawed": "recording went on",
             "filter": "another filter or sampling holds",
+            "begun": "recording began",
         }.get(cause, "other kinds are recorded")
         off = self._kinds_off(event["kinds_on"])
         self.number += 1
@@ -99,7 +100,8 @@ class Gaps:
                 words += "; not recorded from here on: " + ", ".join(off)
         if cause == "thawed":
             self._frozen = False
-        if cause == "events" and not off and not self._marks:
+        if not off and (cause == "begun"
+                        or cause == "events" and not self._marks):
             return  # nothing this view needs was or is off
         self._marks.append((event["time_ns"], words))
         if len(self._marks) > TOLD_FIRST + TOLD_LAST:

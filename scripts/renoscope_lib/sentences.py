@@ -384,8 +384,7 @@ class Sentences:
         cause = self._name(event, "mark_cause")
         if cause == "filter":
             return "filter or sampling changed (what holds now: `stats`)"
-        if cause == "events" and event["serial"] == 1:
-            # the first record of all: this is the module being loaded
+        if cause == "begun":
             return ("recording begins; kinds on: "
                     f"{kinds_in_words(self._schema, event)}")
         return (f"{MARKS.get(cause, spaced(cause))}; kinds on now: "

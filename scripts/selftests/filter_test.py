@@ -158,7 +158,7 @@ def test_filter_changes_at_run_time() -> None:
         _talk(other)
         assert _of(OTHER, it.events("ack"))
         assert _gate() == before, "nothing is asked any more"
-        assert _marks(it) == ["events", "filter", "filter"]
+        assert _marks(it) == ["begun", "filter", "filter"]
 
 
 def test_flow_sample_keeps_whole_flows() -> None:
@@ -213,7 +213,7 @@ def test_freeze_on_reset() -> None:
         frozen = it.events()
         assert _of(before, frozen) and _of(OTHER, frozen)
         assert frozen[-1].kind == "mark" and frozen[-2].kind == "reset_received"
-        assert _marks(it) == ["events", "frozen"]
+        assert _marks(it) == ["begun", "frozen"]
 
         late = _talk(one)
         assert not _of(late, it.events())
@@ -224,10 +224,10 @@ def test_freeze_on_reset() -> None:
         assert _parameter("frozen") == "0"
         again = _talk(one)
         assert _of(again, it.events()) and _of(before, it.events())
-        assert _marks(it) == ["events", "frozen", "thawed"]
+        assert _marks(it) == ["begun", "frozen", "thawed"]
         _abort(other)
         wait_until("the second freeze", lambda: _parameter("frozen") == "1")
-        assert _marks(it) == ["events", "frozen", "thawed", "frozen"]
+        assert _marks(it) == ["begun", "frozen", "thawed", "frozen"]
 
 
 def test_freeze_after() -> None:
@@ -248,7 +248,7 @@ def test_freeze_by_hand() -> None:
         for text in ("1", "1", "0", "0"):
             _set("frozen", text)
             _talk(one)
-        assert _marks(it) == ["events", "frozen", "thawed"]
+        assert _marks(it) == ["begun", "frozen", "thawed"]
         syns = len(it.events("syn"))
         assert syns == 2, syns
 
@@ -259,6 +259,7 @@ def test_marks_of_kinds() -> None:
         numbers = {name: number for number, name in it.schema.kinds.items()}
         for text in ("-ack", "-ack", "+ack", "ack", "state"):
             _set("events", text)
+        assert _marks(it) == ["begun", *["events"] * 5]
         on = [event["kinds_on"] for event in it.events("mark")]
         ack, state = 1 << numbers["ack"], 1 << numbers["state"]
         assert on[1:] == [on[0] & ~ack, on[0], ack, 0, state], [hex(o) for o in on]
@@ -269,11 +270,11 @@ def test_marks_of_kinds() -> None:
 def test_marks_of_what_was_given_at_load() -> None:
     """A filter given at load is marked before the kinds; of a freeze only itself, until the thaw"""
     with Recorder("filter=port=5000") as it:
-        assert _marks(it) == ["filter", "events"]
+        assert _marks(it) == ["filter", "begun"]
     with Recorder("filter=port=5000", "frozen=1") as it:
         assert _marks(it) == ["frozen"]
         _set("frozen", "0")
-        assert _marks(it) == ["frozen", "events", "filter", "thawed"]
+        assert _marks(it) == ["frozen", "begun", "filter", "thawed"]
 
 
 def test_changes_while_frozen_push_nothing_out() -> None:
@@ -287,7 +288,7 @@ def test_changes_while_frozen_push_nothing_out() -> None:
             _set("events", "none" if number % 2 else "default")
         assert [event.values for event in it.events()] == kept
         _set("frozen", "0")
-        assert _marks(it)[-4:] == ["frozen", "events", "filter", "thawed"], _marks(it)
+        assert _marks(it)[-4:] == ["frozen", "filter", "events", "thawed"], _marks(it)
 
 
 BAD = [("filter", "port=5000,70000", "70000"), ("filter", "ports=1", "ports=1"),

@@ -72,6 +72,13 @@ class Marks(GapsCase):
             "note: at 9.000000", "note: at 10.000000"])
         self.assertTrue(notes[-1].endswith("and it is frozen now"), notes)
 
+    def test_the_beginning_is_no_change(self) -> None:
+        filtered, = self.notes(self.mark(1, "filter"), self.mark(1, "begun"))
+        self.assertIn("another filter", filtered)
+        without, = self.notes(self.mark(1, "begun", off("state")))
+        self.assertTrue(without.endswith(
+            "recording began; not recorded from here on: state"), without)
+
     def test_the_state_at_the_end_whatever_came_last(self) -> None:
         frozen = self.mark(1, "frozen")
         notes = self.notes(self.scene.event("ack"), frozen,

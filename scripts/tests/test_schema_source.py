@@ -94,7 +94,8 @@ class Tables(unittest.TestCase):
         self.assertEqual(values["refusal"][1], "accept_queue_full")
         self.assertEqual(values["segment_flags"][0], "outgoing")
         self.assertEqual(values["mark_cause"], {
-            0: "events", 1: "filter", 2: "frozen", 3: "thawed"})
+            0: "events", 1: "filter", 2: "frozen", 3: "thawed",
+            4: "begun"})
 
 
 class Document(unittest.TestCase):

@@ -671,13 +671,13 @@ class Marks(unittest.TestCase):
                 self.assertIn(said, line(self.mark(cause, "state", "ack",
                                                    "mark")))
 
-    def test_the_first_record_of_all_is_the_begin(self) -> None:
+    def test_the_beginning(self) -> None:
         kinds = [kind for kind in support.schema().kind_meanings
                  if kind not in ("segment", "lost")]
         self.assertIn("--- recording begins; kinds on: all but segment ---",
+                      line(self.mark("begun", *kinds, serial=2)))
+        self.assertIn("--- other kinds are recorded now; kinds on now: ",
                       line(self.mark("events", *kinds, serial=1)))
-        self.assertIn("--- recording goes on; kinds on now: ",
-                      line(self.mark("thawed", *kinds, serial=1)))
 
     def test_nothing_on_and_unknown_kinds(self) -> None:
         self.assertIn("kinds on now: none ---", line(self.mark("events")))
