@@ -192,7 +192,7 @@ static void show_status(struct seq_file *file, const struct gap_probe *gap,
 	unsigned long missed = gap->missed + missed_now(gap);
 
 	if (gap->attached && all_off)
-		seq_puts(file, "missing: kprobes are switched off; write 1 to /sys/kernel/debug/kprobes/enabled and to /proc/sys/kernel/ftrace_enabled\n");
+		seq_puts(file, "missing: kprobes are switched off on this machine\n");
 	else if (gap->attached && missed)
 		seq_printf(file, "attached, missed %lu calls\n", missed);
 	else if (gap->attached)

@@ -38,6 +38,13 @@ def limits_of(stats: Stats) -> list[str]:
     return limits
 
 
+def _missing(stats: Stats) -> list[str]:
+    """Places that nothing comes from; of what all kprobes share one is enough."""
+    return ["nothing from kprobes, which are switched off on this machine"
+            if source.is_switched_off_with_all else f"nothing from {source.place}"
+            for source in stats.sources if source.is_missing]
+
+
 class Asked:
     """Collects what was not asked for, each once, in the order it was seen."""
 
@@ -53,8 +60,7 @@ class Asked:
         """A reading of `stats`: the first when recording begins, then its end."""
         stats = parse_stats(text)
         self._note(limits_of(stats))
-        self._note(f"nothing from {source.place}" for source in stats.sources
-                   if source.is_missing)
+        self._note(_missing(stats))
         missed = {source.place: source.missed for source in stats.sources}
         if self._missed_before is None:
             self._missed_before = missed

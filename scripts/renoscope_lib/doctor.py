@@ -12,7 +12,7 @@ from pathlib import Path
 from . import kmod
 from .errors import NOT_SO, OK, Problem
 from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
-                   set_command)
+                   set_command, write_command)
 from .stats import ATTACHED, OFF, Stats, parse_stats
 
 GOOD = "ok"
@@ -25,6 +25,10 @@ NEEDED_CONFIG = ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT")
 
 # Kinds that nobody misses who did not ask for them.
 OFF_BY_DEFAULT = ("segment",)
+
+# Both switches: stats cannot tell which of them it was.
+KPROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
+                + " && sudo sysctl -w kernel.ftrace_enabled=1")
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
                "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
@@ -245,8 +249,14 @@ class Doctor:
             yield Check(WARN, "events=none: nothing is recorded",
                         set_command("default", "events"))
         yield from _limits(stats)
+        silent = [source for source in sources if source.is_switched_off_with_all]
+        if silent:
+            yield Check(FAIL, f"{len(silent)} of these places are silent: kprobes are "
+                        "switched off on this machine", KPROBES_MEND)
         for source in sources:
             name = f"source {source.kinds} ({source.place})"
+            if source in silent:
+                continue
             if source.status == OFF:
                 if not nothing_asked and source.kinds not in OFF_BY_DEFAULT:
                     yield Check(WARN, f"{name}: switched off by the events "

@@ -12,6 +12,7 @@ from .errors import BAD_INPUT, Problem
 SUPPORTED_VERSION = "1"
 ATTACHED = "attached"
 OFF = "off"
+KPROBES_OFF = "missing: kprobes are switched off"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Source:
     def is_missing(self) -> bool:
         """Whether it was wanted and is not there."""
         return self.status.startswith("missing")
+
+    @property
+    def is_switched_off_with_all(self) -> bool:
+        """Whether it is missing as every kprobe of this machine is."""
+        return self.status.startswith(KPROBES_OFF)
 
 
 @dataclass

@@ -139,6 +139,15 @@ class Machine(unittest.TestCase):
         self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
                    "this kernel")
 
+    def test_kprobes_switched_off(self) -> None:
+        """One line for all of them, with a mend that is no look into the log."""
+        off = "missing: kprobes are switched off on this machine\n"
+        loaded(self.host, STATS + "source syn kprobe:tcp_conn_request " + off
+               + "source rto kprobe:tcp_write_err " + off)
+        self.finds(FAIL, "2 of these places are silent: kprobes are switched off",
+                   "/sys/kernel/debug/kprobes/enabled", "kernel.ftrace_enabled=1")
+        self.assertNotIn("dmesg", "".join(self.lines()))
+
     def test_nothing_asked_for(self) -> None:
         """One line for all of them."""
         loaded(self.host, STATS.replace("attached", "off"))

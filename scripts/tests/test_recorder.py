@@ -264,6 +264,13 @@ class NotAskedFor(RecordingCase):
             "source rto kprobe:tcp_retransmit_timer missing: no such function",)),
             ["nothing from kprobe:tcp_retransmit_timer"])
 
+    def test_kprobes_switched_off_are_told_once(self) -> None:
+        off = "missing: kprobes are switched off on this machine"
+        self.assertEqual(self.limits_with(lines=(
+            f"source rto kprobe:tcp_write_err {off}",
+            f"source syn kprobe:tcp_conn_request {off}")),
+            ["nothing from kprobes, which are switched off on this machine"])
+
     def test_skipped_probes_are_no_completeness(self) -> None:
         asked = Asked(support.schema())
         line = "source syn kprobe:tcp_conn_request attached{}"
