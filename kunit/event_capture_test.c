@@ -332,6 +332,28 @@ static void isns_are_recovered_from_counters(struct kunit *test)
 			numbers->backlog && begun);
 }
 
+/* tcp_disconnect() leaves the numbers and clears what the ISNs are reckoned from. */
+static void disconnected_sock_has_no_numbers(struct kunit *test)
+{
+	struct tcp_sock *tp = new_sock(test);
+	struct sock *sk = (struct sock *)tp;
+	struct tcp_event event;
+
+	tp->snd_una = CLIENT_ISN + 501;
+	tp->snd_nxt = CLIENT_ISN + 501;
+	tp->rcv_nxt = SERVER_ISN + 701;
+	sk->sk_state = TCP_CLOSE;
+	event = capture_sock(sk);
+	KUNIT_EXPECT_EQ(test, event.snd_una, CLIENT_ISN + 501);
+	sk->sk_dport = 0;
+	event = capture_sock(sk);
+	KUNIT_EXPECT_EQ(test, event.snd_una, 0);
+	KUNIT_EXPECT_EQ(test, event.snd_nxt, 0);
+	KUNIT_EXPECT_EQ(test, event.snd_isn, 0);
+	KUNIT_EXPECT_EQ(test, event.rcv_nxt, 0);
+	KUNIT_EXPECT_EQ(test, event.rcv_isn, 0);
+}
+
 static void numbers_can_be_taken_back(struct kunit *test)
 {
 	struct tcp_sock *tp = new_sock(test);
@@ -1340,6 +1362,7 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(newborn_shows_the_listeners_cookie),
 
 	KUNIT_CASE_PARAM(isns_are_recovered_from_counters, numbers_gen_params),
+	KUNIT_CASE(disconnected_sock_has_no_numbers),
 	KUNIT_CASE(numbers_can_be_taken_back),
 
 	KUNIT_CASE(congestion_state_is_captured),

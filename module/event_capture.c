@@ -27,7 +27,9 @@
  * out one too high; a socket that was a listener and then connects keeps its
  * backlog, and comes out one too low; SYN, data and FIN in one segment (Fast
  * Open) leave the FIN out of bytes_received; TCP_REPAIR sets the numbers without
- * counting.
+ * counting. tcp_disconnect() clears the counters and not the numbers, so a socket
+ * that was disconnected (by an aborting close() or after a failed connect(), too)
+ * is left without numbers.
  */
 #include <linux/inet_diag.h>
 #include <linux/ip.h>
@@ -143,10 +145,19 @@ static u8 sock_flags_of(const struct sock *sk, const struct tcp_sock *tp)
 	return flags;
 }
 
-static void capture_numbers(struct tcp_event *event, const struct tcp_sock *tp)
+/* Nothing else forgets the peer's port of a socket that had one. */
+static bool was_disconnected(const struct sock *sk)
+{
+	return sk->sk_state == TCP_CLOSE && !sk->sk_dport;
+}
+
+static void capture_numbers(struct tcp_event *event, const struct sock *sk)
 {
 	bool passive = event->sock_flags & EVENT_SOCK_passive;
+	const struct tcp_sock *tp = tcp_sk(sk);
 
+	if (was_disconnected(sk))
+		return;
 	if (send_side_begun(tp)) {
 		event->snd_una = tp->snd_una;
 		event->snd_nxt = tp->snd_nxt;
@@ -191,7 +202,7 @@ static void capture_full_sock(struct tcp_event *event, const struct sock *sk)
 	event->rcv_wscale = tp->rx_opt.rcv_wscale;
 	event->snd_wnd = tp->snd_wnd;
 	event->rcv_wnd = tp->rcv_wnd;
-	capture_numbers(event, tp);
+	capture_numbers(event, sk);
 	capture_congestion(event, sk, tp);
 }
 
@@ -607,6 +618,8 @@ EXPORT_SYMBOL_IF_KUNIT(event_capture_refused);
  * event_capture_totals - what a connection came to
  * @event: a record of kind destroy, its socket already captured
  * @sk: the full socket
+ *
+ * If it was disconnected they are all 0, and so are its numbers.
  *
  * Context: any.
  */

@@ -24,8 +24,9 @@
  * listener.
  *
  * A socket that connects has no local port before the kernel chooses one, so its
- * first event (state, CLOSED to SYN-SENT) is met by rport= and not by lport=; one
- * whose connect() failed forgets its peer before its last event (destroy).
+ * first event (state, CLOSED to SYN-SENT) is met by rport= and not by lport=. One
+ * that is disconnected, by an aborting close() or after a failed connect(), too,
+ * forgets its peer before its last events (error, destroy).
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>

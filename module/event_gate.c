@@ -230,7 +230,8 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
  *
  * Of the events that may follow a trigger it is one.
  *
- * Context: any.
+ * Context: not beside event_gate_settle(), which waits for those under RCU alone
+ * to have noted that they took the last place.
  * Return: yes or no; after a yes it must be recorded.
  */
 bool event_gate_asks_mark(void)

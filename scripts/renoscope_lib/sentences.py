@@ -193,6 +193,8 @@ class Sentences:
                 f"{os.strerror(number)}")
 
     def _destroy(self, event: Event) -> str:
+        if not event["segs_out"] and not event["segs_in"]:
+            return "destroyed; its counts were cleared by a disconnect, if it had any"
         return (f"destroyed; segments: {event['segs_out']} out, "
                 f"{event['segs_in']} in, {event['retrans_segs']} sent again")
 

@@ -261,6 +261,10 @@ class OtherKinds(unittest.TestCase):
                                    retrans_segs=1))
         self.assertIn("destroyed; segments: 5 out, 4 in, 1 sent again", shown)
 
+    def test_destroy_after_a_disconnect(self) -> None:
+        self.assertIn("destroyed; its counts were cleared by a disconnect",
+                      line(Scene().event("destroy", remote_port=0)))
+
     def test_lost_is_loud_and_always_shown(self) -> None:
         event = Scene().event("lost", cpu=1, serial=5, lost_events=123)
         self.assertTrue(line(event).startswith(
