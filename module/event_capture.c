@@ -521,7 +521,10 @@ EXPORT_SYMBOL_IF_KUNIT(event_capture_sent);
  * and everybody else has not (tcp_write_timer_handler() in net/ipv4/tcp_timer.c);
  * only a tail loss probe comes while its own timer is pending and no recovery is
  * under way (tcp_send_loss_probe() in net/ipv4/tcp_output.c); all others come
- * through tcp_xmit_retransmit_queue(), in Recovery or in Loss.
+ * through tcp_xmit_retransmit_queue(), in Recovery or in Loss. Loss is entered by a
+ * timeout, which an rto event tells of, or without one where segments turn out to be
+ * too large for the path, or Fast Open's data was not taken
+ * (tcp_non_congestion_loss_retransmit() in net/ipv4/tcp_input.c).
  */
 static u8 retransmit_cause(const struct sock *sk, const struct sk_buff *skb)
 {

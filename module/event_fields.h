@@ -340,7 +340,7 @@
 	EVENT_WORD(retransmit_cause, fast_retransmit,			\
 		"duplicate ACKs, SACK or RACK told of a loss")		\
 	EVENT_WORD(retransmit_cause, loss_recovery,			\
-		"ACKs after a timeout let the rest of the lost segments go") \
+		"in Loss: after a timeout, or when the path's MTU shrank, the lost segments go") \
 	EVENT_WORD(retransmit_cause, tail_loss_probe,			\
 		"no ACK came for two round trips")			\
 	EVENT_WORD(retransmit_cause, syn, "a SYN was not answered")	\

@@ -170,17 +170,31 @@ static int before_select_window(struct kretprobe_instance *instance,
  * The function is also called to find out whether an ACK would be worth its
  * while; then the window is not advertised. The caller's name tells: @regs has the
  * address that the function returns to, whoever else probes it.
+ *
+ * But for the function_graph tracer: if it came to the function after us, that
+ * address is its trampoline, and who called is not known.
  */
-static bool called_by_transmit(struct pt_regs *regs)
+static bool called_by_transmit(const char *caller)
 {
-	static const char transmit[] = "__tcp_transmit_skb";
-	static const char select[] = "tcp_select_window";
-	char caller[sizeof(transmit) + 1];
+	return str_has_prefix(caller, "__tcp_transmit_skb") ||
+	       str_has_prefix(caller, "tcp_select_window");
+}
+
+static bool caller_is_hidden(const char *caller)
+{
+	return str_has_prefix(caller, "return_to_handler");
+}
+
+static bool is_advertised(struct kretprobe_instance *instance,
+			  struct pt_regs *regs)
+{
+	char caller[sizeof("__tcp_transmit_skb") + 1];
 
 	snprintf(caller, sizeof(caller), "%ps",
 		 (void *)instruction_pointer(regs));
-	return str_has_prefix(caller, transmit) ||
-	       str_has_prefix(caller, select);
+	if (caller_is_hidden(caller))
+		get_kretprobe(instance)->nmissed++;
+	return called_by_transmit(caller);
 }
 
 static int after_select_window(struct kretprobe_instance *instance,
@@ -191,7 +205,7 @@ static int after_select_window(struct kretprobe_instance *instance,
 	bool opens = (u32)regs_return_value(regs) != 0;
 	struct tcp_event *event;
 
-	if (was_open == opens || !called_by_transmit(regs))
+	if (was_open == opens || !is_advertised(instance, regs))
 		return 0;
 	event = event_begin_sock(EVENT_KIND_zero_window, call->sk);
 	if (!event)

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import crafted
 import endpoints
+import recorder
 from crafted import CraftedPeer, Segment
-from endpoints import (FAMILIES, PORT, await_records, both_families, receive, records,
-                       relative, word)
+from endpoints import (FAMILIES, PORT, await_records, both_families, connected,
+                       receive, records, relative, word)
+from ftrace import TRACING
 from hosts import CLIENT, SERVER, TwoHosts
+from ktap_output import Skip
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 from troubles import fill
@@ -104,6 +108,30 @@ def test_m9_zero_window() -> None:
                               (pairs[1].server, pairs[1].client)])
             _stand_still(it, [(pairs[0].server, pairs[0].client),
                               (pairs[1].client, pairs[1].server)])
+
+
+@contextlib.contextmanager
+def _function_graph(function: str) -> Iterator[None]:
+    """ftrace's tracer of calls and returns, on one function."""
+    settings = {"set_ftrace_filter": function, "current_tracer": "function_graph"}
+    for name, value in settings.items():
+        (TRACING / name).write_text(value)
+    try:
+        yield
+    finally:
+        (TRACING / "current_tracer").write_text("nop")
+        (TRACING / "set_ftrace_filter").write_text("")
+
+
+def test_m9_hidden_by_function_graph() -> None:
+    """M9: function_graph hides who asked for a window: what is not recorded is counted as missed"""
+    with Recorder() as it, TwoHosts(), _function_graph("__tcp_select_window"):
+        with connected(False, server=(SMALL_BUFFER,)) as pair:
+            fill(pair.client)
+            await_records(it, pair.client, "zero_window", 1)
+            if _changes(it, pair.server, "own"):
+                raise Skip("this kernel's function_graph hides nothing")
+            assert "missed" in recorder.sources()["kprobe:__tcp_select_window"]
 
 
 def test_m9_lost_window_update() -> None:
