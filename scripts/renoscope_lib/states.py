@@ -646,6 +646,8 @@ class States:
             return self._reset_sent(life, life.reset_sent)
         if life.error:
             return _error(life)
+        if life.closed_from == SYN_SENT and not self.gaps.not_recorded("error"):
+            return _given_up_by_us(life)
         return _quiet_ending(life)
 
     def _small_ending(self, life: Life) -> Ending:
@@ -793,6 +795,12 @@ def _error(life: Life) -> Ending:
     return Ending("failed", None, f"error {name}", False)
 
 
+def _given_up_by_us(life: Life) -> Ending:
+    """A connect() without an answer; the kernel would have reported ETIMEDOUT."""
+    after = f", after {plural(life.timeouts, 'timeout')}" if life.timeouts else ""
+    return Ending("failed", US, "closed by us before an answer came" + after, True)
+
+
 def _quiet_ending(life: Life) -> Ending:
     """CLOSED without a RST and without an error."""
     if life.no_room:
@@ -805,8 +813,6 @@ def _quiet_ending(life: Life) -> Ending:
     if life.timeouts:
         return Ending("given up", None,
                       f"after {plural(life.timeouts, 'timeout')} in a row", True)
-    if life.closed_from == SYN_SENT:
-        return Ending("failed", US, "closed by us before an answer came", True)
     if life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING):
         return Ending("closed", None,
                       "its socket went; TIME-WAIT was not recorded", False)

@@ -416,6 +416,22 @@ class Resets(Stage):
         self.assertEqual(states.ending(next(states.lives())).words(),
                          "no answer to our 3 SYNs (ETIMEDOUT)")
 
+    def test_a_process_that_gave_its_connect_up(self) -> None:
+        """The kernel would have reported an error; was that recorded?"""
+        for on, timeouts, words in (
+                ("state,error", 4, "closed by us before an answer came, "
+                                   "after 4 timeouts (implied)"),
+                ("state,error", 0, "closed by us before an answer came (implied)"),
+                ("state", 4, "after 4 timeouts in a row (implied)")):
+            with self.subTest(on=on, timeouts=timeouts):
+                self.setUp()
+                states = States(support.schema())
+                states.gaps.begin({"events": on})
+                feed(states, self.change(0, "CLOSED", "SYN-SENT"),
+                     self.closed(4500, "SYN-SENT", retransmits=timeouts))
+                self.assertEqual(states.ending(next(states.lives())).words(),
+                                 words)
+
     def test_resets_of_no_connection_are_counted(self) -> None:
         states = watch(self.event("reset_sent", 0, "CLOSED", cookie=0))
         self.assertEqual((states.resets_without_connection,
