@@ -70,6 +70,7 @@ class OpeningRow:
     took_us: int | None
     measured: str | None
     accept_wait_us: int | None
+    never_accepted: bool
     syns_sent_again: int
     synacks_sent_again: int
     cookies_sent: int
@@ -97,8 +98,7 @@ class Handshakes:
 
     def feed(self, event: Event) -> None:
         """The next event."""
-        if self.gaps.takes(event):
-            return
+        self.gaps.takes(event)
         self._openings.feed(event)
         self._listeners.feed(event)
 
@@ -147,7 +147,8 @@ class Handshakes:
         """Every connection whose opening was seen, not only a retransmit."""
         end_ns = self.gaps.known_until_ns(end_ns)
         far = _far_ends(self._openings.all())
-        off = self.gaps.not_recorded("retransmit", "synack_retransmit")
+        off = self.gaps.not_recorded("retransmit", "synack_retransmit",
+                                     "accepted")
         return [_row(o, end_ns, far.get(_far_key(o, ACTIVE), []), off)
                 for o in self._chosen() if _is_shown(o)]
 
@@ -274,7 +275,7 @@ def _row(opening: Opening, end_ns: int, far: list[Opening],
         connection(opening.cookie), opening.netns, opening.local,
         opening.remote, opening.opened_by or "", _result_of(outcome), outcome,
         opening.took_us, opening.measured, opening.accept_wait_us,
-        opening.syns_again, len(opening.attempts), opening.cookies_sent,
+        opening.never_accepted and "accepted" not in off, opening.syns_again, len(opening.attempts), opening.cookies_sent,
         len(opening.refusals), "; ".join(_reasons(opening, outcome, far, off)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,
           "what": s.words} for s in opening.steps])
@@ -296,6 +297,9 @@ def _reasons(opening: Opening, outcome: str, far: list[Opening],
             if kind in off else
             "nothing was sent again: the round trip itself, or the peer, took "
             "so long")
+    if opening.never_accepted and "accepted" not in off:
+        reasons.append("never accepted: its listener was closed while it "
+                       "waited in the accept queue")
     accept_us = opening.accept_wait_us or 0
     if accept_us >= SLOW_US:
         reasons.append(f"then waited {duration(accept_us)} in the accept "
@@ -457,7 +461,8 @@ def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
                "since", "accepted")
     table = aligned([heading] + [
         (row.connection, row.local, row.remote, row.opened_by, row.outcome,
-         _time(row.took_us), _since(row.measured), _time(row.accept_wait_us))
+         _time(row.took_us), _since(row.measured),
+         "never" if row.never_accepted else _time(row.accept_wait_us))
         for row in rows])
     lines = table[:1]
     for row, line in zip(rows, table[1:]):
@@ -535,8 +540,8 @@ RETRANSMIT_HELP = (
 OPENING_HELP = (
     "How to read it: `took` counts from what `since` names: SYN (sent or "
     "arrived), the first SYN-ACK, or one round trip (RTT) where no more was "
-    "seen. `accepted` is the wait in the accept queue, - if it was not seen. "
-    "--steps shows each step.")
+    "seen. `accepted` is the wait in the accept queue, - if its end was not "
+    "seen, never if the listener was closed first. --steps shows each step.")
 
 
 def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,

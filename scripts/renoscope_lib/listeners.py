@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from .flows import StateNames
 from .schema import Event, Schema
 from .words import connection, local_endpoint
 
@@ -26,6 +27,9 @@ ACK_FLAG = 0x10
 
 # Completed connections remembered until they are accepted.
 REMEMBERED = 200_000
+
+# A listener that is closed ends those in its accept queue one after the other.
+AT_ONCE_NS = 1_000_000_000
 
 
 def is_last_ack(event: Event) -> bool:
@@ -218,3 +222,45 @@ class Listeners:
     def _count_cookie_checked(self, listener: Listener, event: Event) -> None:
         verdict = self._schema.name_of("cookie_verdict", event["cookie_verdict"])
         listener.cookies[verdict] += 1
+
+
+class AcceptQueues:
+    """Who waits for accept(), and who was left there when the listener closed.
+
+    The kernel ends those as a program disconnects a connection of its own, so
+    nothing else tells them apart.  After a gap nobody knows who was accepted.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._states = StateNames(schema)
+        self._waiting: dict[int, int] = {}
+        self._closed_ns: dict[int, int] = {}
+
+    def leaves_behind(self, event: Event) -> bool:
+        """The next event; whether its connection ends as its listener did."""
+        if event.kind in ("lost", "mark"):
+            self._waiting.clear()
+            return False
+        cookie = event["cookie"]
+        if event.kind == "completed":
+            _remember(self._waiting, cookie, event.values.get("listener", 0))
+        elif event.kind == "accepted":
+            self._waiting.pop(cookie, None)
+        change = self._states.change(event)
+        if change == ("LISTEN", "CLOSED"):
+            _remember(self._closed_ns, cookie, event["time_ns"])
+        if event.kind != "destroy" and (change is None or change[1] != "CLOSED"):
+            return False
+        closed_ns = self._closed_ns.get(self._waiting.get(cookie, 0))
+        if event.kind == "destroy":
+            self._waiting.pop(cookie, None)
+        return (closed_ns is not None
+                and event["time_ns"] - closed_ns < AT_ONCE_NS)
+
+
+def _remember(known: dict[int, int], cookie: int, value: int) -> None:
+    """The latest ones, not without end."""
+    known.pop(cookie, None)
+    known[cookie] = value
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

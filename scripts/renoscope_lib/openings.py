@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .flows import StateNames, is_fast_open
-from .listeners import ACK_FLAG, is_last_ack
+from .listeners import ACK_FLAG, AcceptQueues, is_last_ack
 from .schema import Event, Schema
 from .sequence import SYN
 from .synack_waits import SynackWaits, SynWait, Wait
@@ -104,6 +104,7 @@ class Opening:
     since_synack_us: int = 0
     completed_ns: int | None = None
     accepted_ns: int | None = None
+    never_accepted: bool = False
     request_ending: str | None = None
     reset_received: bool = False
     error: int = 0
@@ -180,6 +181,7 @@ class Openings:
         self._schema = schema
         self._states = StateNames(schema)
         self._waits = SynackWaits()
+        self._queues = AcceptQueues(schema)
         self._all: dict[int, Opening] = {}
         self._by_cookie: dict[int, Opening] = {}
         self._by_ends: dict[Ends, Opening] = {}
@@ -191,8 +193,11 @@ class Openings:
 
     def feed(self, event: Event) -> None:
         """The next event."""
+        left_behind = self._queues.leaves_behind(event)
         if event.kind in ("lost", "mark"):
             return
+        if left_behind:
+            self._left_behind(event)
         take = getattr(self, f"_take_{event.kind}", None)
         if take is not None:
             take(event)
@@ -334,6 +339,12 @@ class Openings:
         wait = opening.accept_wait_us
         waited = "" if wait is None else f" after {duration(wait)}"
         opening.step(event, f"accepted by a process{waited}")
+
+    def _left_behind(self, event: Event) -> None:
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is not None and not opening.never_accepted:
+            opening.never_accepted = True
+            opening.step(event, "ended: its listener was closed")
 
     def _take_request_end(self, event: Event) -> None:
         opening = self._passive(event)

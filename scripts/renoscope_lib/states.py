@@ -29,6 +29,7 @@ from typing import Any
 from .flows import StateNames, is_chosen, is_fast_open
 from .gaps import Gaps
 from .kept import Kept, Packable
+from .listeners import AcceptQueues
 from .schema import Event, Schema
 from .sequence import ACK, FIN, RST
 from .show import Filter, has_segment
@@ -53,7 +54,7 @@ NETSTAT_NAMES = {
 US, PEER, BOTH = "us", "peer", "both"
 IMPLIED = " (implied)"
 
-NEEDED_KINDS = ("state", "request", "request_end", "time_wait",
+NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
                 "time_wait_end", "reset_sent", "reset_received", "error")
 
 # What makes a connection leave a state for another, where that is certain.
@@ -205,6 +206,7 @@ class Life(Packable):
     reset_received: Reset | None = None
     error: int = 0
     error_ns: int = 0
+    left_behind: bool = False
     fin_and_ack: bool = False
     last_place: tuple[int, int] = (-1, 0)
     partly: list[str] = field(default_factory=list)
@@ -246,6 +248,7 @@ class States:
         self._states = StateNames(schema)
         self.gaps = Gaps(schema, NEEDED_KINDS)
         self.kept: Kept[Life] = Kept(lambda life: life.is_over)
+        self._queues = AcceptQueues(schema)
         self.cookie_synacks = 0
         self.resets_without_connection = 0
 
@@ -253,6 +256,7 @@ class States:
 
     def feed(self, event: Event) -> None:
         """The next event."""
+        left_behind = self._queues.leaves_behind(event)
         if self.gaps.takes(event):
             return
         if not event["cookie"]:
@@ -264,6 +268,7 @@ class States:
         if life is not None:
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
+            life.left_behind |= left_behind
             if self._is_wildcard(life.local) or self._is_wildcard(life.remote):
                 life.local = local_endpoint(event)
                 life.remote = self._remote(event)
@@ -710,6 +715,8 @@ class States:
             if life.closed_from == FIN_WAIT_2:
                 return "the peer's FIN did not come in time"
             return "killed, or too many orphans"
+        if life.left_behind and not self.gaps.not_recorded("accepted"):
+            return "its listener was closed while it waited in the accept queue"
         if disconnect or error == "ECONNRESET":
             return "SO_LINGER 0, or disconnected by its program"
         if "error" not in self._schema.kind_meanings:

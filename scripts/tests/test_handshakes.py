@@ -229,6 +229,46 @@ class Lives(unittest.TestCase):
                        self.at.accepted(0.03, 40, 9))
         self.assertEqual(row.why, "")
 
+    def left_behind(self, *between: Event, ends_s: float = 5.1) -> list[Event]:
+        """Its listener is closed at 5 s; then it is."""
+        ends = {"local_addr": SERVER, "local_port": 5000,
+                "remote_addr": CLIENT, "remote_port": 40}
+        return [
+            *self.at.queued(0, 40, 9), self.at.completed(0.02, 40, 9), *between,
+            self.at.scene.event("state", 5 * SECOND, cookie=self.at.listener,
+                                old_state=LISTEN, state=CLOSED),
+            self.at.scene.event("state", round(ends_s * SECOND), cookie=9,
+                                old_state=ESTABLISHED, state=CLOSED, **ends)]
+
+    def test_left_in_the_accept_queue(self) -> None:
+        row = self.row(*self.left_behind())
+        self.assertEqual((row.outcome, row.never_accepted),
+                         ("established", True))
+        self.assertEqual(row.why, "never accepted: its listener was closed "
+                         "while it waited in the accept queue")
+        self.assertEqual(self.what(row)[-1], "ended: its listener was closed")
+
+    def test_accepted_or_perhaps(self) -> None:
+        lost = self.at.scene.event("lost", lost_events=5)
+        for between, ends_s in (([self.at.accepted(3, 40, 9)], 5.1),
+                                ([lost], 5.1), ([], 7)):
+            with self.subTest(between=between, ends_s=ends_s):
+                row = self.row(*self.left_behind(*between, ends_s=ends_s))
+                self.assertFalse(row.never_accepted)
+                self.assertNotIn("never accepted", row.why)
+
+    def test_the_table_says_never(self) -> None:
+        for on, word in (("completed,accepted,state", "never"),
+                         ("completed,state", "-")):
+            with self.subTest(on):
+                self.setUp()
+                view = Handshakes(support.schema())
+                view.gaps.begin({"events": on})
+                feed(view, *self.left_behind())
+                line, = (line for line in as_text(view, None)
+                         if line.startswith("sk:9 "))
+                self.assertEqual(line.split()[-1], word)
+
     def test_expired(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),
                        *(self.at.again(at, 40, 9, n, n)

@@ -387,6 +387,31 @@ class Resets(Stage):
                 self.assertEqual(self.ending(*make()),
                                  f"we sent a RST: {words} (implied)")
 
+    def test_left_in_the_accept_queue(self) -> None:
+        """Its listener closes, and the kernel disconnects it."""
+        def life(*between: Event, closed_ms: float = 9) -> States:
+            return watch(
+                self.event("completed", 1, "SYN-RECEIVED", listener=LISTENER),
+                *self.path(2, "SYN-RECEIVED", "ESTABLISHED"), *between,
+                self.change(8, "LISTEN", "CLOSED", cookie=LISTENER),
+                self.closed(closed_ms), self.event("reset_sent", closed_ms, "CLOSED"),
+                self.event("error", closed_ms, "CLOSED",
+                           sk_error=errno.ECONNRESET))
+
+        abandoned = "its listener was closed while it waited in the accept queue"
+        program = "SO_LINGER 0, or disconnected by its program"
+        for make, words in (
+                (life, abandoned),
+                (lambda: life(self.event("accepted", 3)), program),
+                (lambda: life(self.event("lost", 3, lost_events=1)), program),
+                (lambda: life(closed_ms=2000), program)):
+            with self.subTest(words):
+                self.setUp()
+                states = make()
+                ending = states.ending(next(states.lives()))
+                self.assertEqual(ending.words(),
+                                 f"we sent a RST: {words} (implied)")
+
     def test_what_the_kernel_says(self) -> None:
         """From 6.10 on; its word goes before what could be worked out."""
         schema = parse_schema(schema_source.schema_text(support.source(),
