@@ -186,7 +186,10 @@ class Sentences:
     def _error(self, event: Event) -> str:
         number = event["sk_error"]
         if not number:
-            return "error report without an error: disconnected"
+            return ("error report without an error: disconnected"
+                    if self._name(event, "state") == "CLOSED" else
+                    "something was put on its error queue (an ICMP message, "
+                    "a timestamp)")
         if number not in errno.errorcode:
             return f"error {number} reported"
         return (f"error {errno.errorcode[number]} reported: "

@@ -566,7 +566,10 @@ class TimersAndWindows(unittest.TestCase):
         self.assertEqual((plain(event)["sk_error"], plain(event)["error"]),
                          (110, "ETIMEDOUT"))
         self.assertIn("error report without an error: disconnected",
-                      line(Scene().event("error")))
+                      line(Scene().event("error", state=number_of("state", "CLOSED"))))
+        for state in ("SYN-SENT", "ESTABLISHED"):
+            self.assertIn("put on its error queue (an ICMP message", line(
+                Scene().event("error", state=number_of("state", state))))
         self.assertIn("error 4095 reported",
                       line(Scene().event("error", sk_error=4095)))
 
