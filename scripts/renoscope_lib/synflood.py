@@ -434,18 +434,18 @@ def verdict_of(seen: Evidence) -> Verdict:
 def _no_flood(seen: Evidence) -> Verdict:
     if seen.refused_accept:
         return Verdict(NO_FLOOD, (
-            "but the accept queue was full, and so it refused "
+            "the accept queue was full, and so it refused "
             f"{plural(seen.refused_accept, 'segment')}: the clients answer, "
             "the process is slow to accept() them, or its backlog is too "
             "small"))
     full = seen.half_open_peak > seen.limit
     if seen.refused_half_open or seen.cookies_sent and full:
         return Verdict(NO_FLOOD, (
-            "but more real clients at once than the backlog "
+            "more real clients at once than the backlog "
             f"of {seen.limit} has room for: they answer"))
     if seen.resets >= MIN_UNANSWERED and seen.resets > seen.answered:
         return Verdict(NO_FLOOD, (
-            f"but {seen.resets} clients answered with a RST: a scan, health "
+            f"{seen.resets} clients answered with a RST: a scan, health "
             "checks, or forged addresses of hosts that exist; the queue is "
             "free again at once"))
     if seen.completing is None:

@@ -159,7 +159,7 @@ class NoFloods(FloodCase):
                 0.3, 2000 + n, VALID, cookie=0x900 + n))
         verdict = self.verdict(3)
         self.assertEqual(verdict.words, synflood.NO_FLOOD)
-        self.assertIn("more real clients at once", verdict.why)
+        self.assertRegex(verdict.why, "^more real clients at once")
 
     def test_slow_accept(self) -> None:
         """Last ACKs refused: these clients have proven themselves."""
@@ -170,7 +170,8 @@ class NoFloods(FloodCase):
         seen = self.seen(4)
         self.assertEqual((seen.proven, seen.unanswered), (60, 0))
         self.assertEqual(verdict_of(seen).words, synflood.NO_FLOOD)
-        self.assertIn("slow to accept()", verdict_of(seen).why)
+        self.assertRegex(verdict_of(seen).why,
+                         r"^the accept queue was full.* slow to accept\(\)")
 
     def test_valid_cookies_refused_count_once(self) -> None:
         self.events += self.at.cookie_sent(0, 40)
@@ -195,7 +196,7 @@ class NoFloods(FloodCase):
                 n / 10 + 0.01, 2000 + n, 0x900 + n, RESET_BY_PEER))
         verdict = self.verdict(9)
         self.assertEqual(verdict.words, synflood.NO_FLOOD)
-        self.assertIn("answered with a RST", verdict.why)
+        self.assertRegex(verdict.why, r"^\d+ clients answered with a RST")
 
     def test_a_few_dead_clients(self) -> None:
         end_s = self.flood(10)
