@@ -166,6 +166,8 @@ class Losses:
         if event.kind in ("syn", "refused", "cookie_checked"):
             return
         flow = self._flow(event)
+        if flow is None:
+            return
         self._see_speed(flow, event)
         getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
         flow.last_ns = event["time_ns"]
@@ -174,8 +176,11 @@ class Losses:
         if event["cwnd"] and self._sends(event):
             flow.speed = Speed(event["cwnd"], event["ssthresh"])
 
-    def _flow(self, event: Event) -> Flow:
+    def _flow(self, event: Event) -> Flow | None:
+        """None of a listener, which has no peer and sends nothing."""
         flow = self.kept.get(event["cookie"])
+        if flow is None and not event["remote_port"]:
+            return None
         if flow is None:
             return self.kept.add(event["cookie"], Flow(
                 event["cookie"], event["netns"], event["family"],
@@ -475,8 +480,8 @@ CAUSE_WORDS = {
 
 HOW_TO_READ = (
     "`again` counts segments sent again, the columns behind it by cause: {}. "
-    "`timeouts` counts how often the timer fired, with 2^n the longest wait's "
-    "doublings; `undone` how often it turned out that nothing was lost.")
+    "`timeouts` counts how often the connection's retransmission timer fired, with "
+    "2^n the longest wait's doublings; a SYN-ACK's timer is not counted. `undone` how often it turned out that nothing was lost.")
 HOW_TO_READ_STATES = (
     "How long each stood in which state of congestion avoidance: Open all is well; "
     "Disorder something is out of order; CWR congestion without a loss; Recovery "

@@ -1015,7 +1015,8 @@ def _count_lines(states: States, end_ns: int | None,
 
 def _none(states: States, wanted: Filter | None) -> str:
     wanted = wanted or Filter()
-    return none_chosen(len(states.kept), wanted.port, wanted.cookie)
+    others = sum(life.stays[0].state != LISTEN for life in states.lives())
+    return none_chosen(others, wanted.port, wanted.cookie)
 
 
 def as_text(states: States, end_ns: int | None,

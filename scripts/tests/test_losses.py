@@ -9,7 +9,8 @@ from renoscope_lib.schema import Event
 from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 
 from . import support
-from .support import ACK, CLOSED, ESTABLISHED, MS, SYN, SYN_SENT, Scene, number_of
+from .support import (ACK, ANY, CLOSED, ESTABLISHED, LISTEN, MS, SYN, SYN_SENT,
+                      Scene, number_of)
 
 CA = {name: number_of("ca_state", name)
       for name in ("Open", "Disorder", "CWR", "Recovery", "Loss")}
@@ -244,6 +245,23 @@ class Tables(Stage):
         self.assertRegex(text[4], r"^total +3 +3")
         self.assertLess(max(map(len, text)), 101)
         self.assertEqual(as_json(losses, None)["total"]["rto"], 3)
+
+    def test_a_listener_is_no_connection(self) -> None:
+        listens = {"cookie": 7, "remote_addr": ANY, "remote_port": 0}
+        losses = watch(
+            self.event("state", 0, old_state=CLOSED, state=LISTEN, **listens),
+            self.again(1, "rto"), self.event("ack", 1, cookie=6),
+            self.event("state", 2, old_state=LISTEN, state=CLOSED, **listens),
+            self.event("destroy", 2, state=CLOSED, **listens))
+        self.assertIn("1 connection without a loss not shown.",
+                      list(as_text(losses, None)))
+        self.assertIn("No connection with port 1; 2 others are in this recording.",
+                      as_text(losses, None, Filter(port=1)))
+
+    def test_the_timer_of_a_synack_is_none_of_the_timeouts(self) -> None:
+        text = " ".join(as_text(watch(self.event(
+            "synack_retransmit", 7, by_timer=1, rto_us=2_000_000)), None))
+        self.assertIn("a SYN-ACK's timer is not counted", text)
 
     def test_filter(self) -> None:
         losses = watch(self.again(0, "rto"), self.again(0, "rto", cookie=6))

@@ -617,6 +617,14 @@ class Tables(Stage):
         self.assertRegex(text[2], r"^  SYN_RECV +2$")
         self.assertIn("idle", text[-1] + text[-2])
 
+    def test_a_listener_is_none_of_the_other_connections(self) -> None:
+        states = watch(
+            self.change(0, "CLOSED", "LISTEN", cookie=LISTENER, local_port=80),
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"))
+        self.assertEqual(
+            list(as_text(states, None, Filter(port=7))),
+            ["No connection with port 7; 1 other is in this recording."])
+
     def test_filter(self) -> None:
         states = watch(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"))
         for wanted, count in ((Filter(port=5000), 1), (Filter(port=500), 0),
