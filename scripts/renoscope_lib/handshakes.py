@@ -8,6 +8,8 @@ predicted and seen, and the handshakes.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +30,8 @@ SLOW_US = 400_000
 ROWS = 50
 
 ECONNREFUSED, ETIMEDOUT = 111, 110
+
+UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 EXPECTED_KINDS = ("state", "syn", "request", "synack", "synack_retransmit",
                   "refused", "completed", "accepted", "request_end",
@@ -348,7 +352,8 @@ def _syn_wait_words(opening: Opening) -> str:
     waited = [w.waited_us for w in opening.syn_waits]
     known = [duration(us) for us in waited if us is not None]
     again = f"the SYN was sent again {times(opening.syns_again)}"
-    return again + (f", after waits of {', '.join(known)}" if known else "")
+    waits = "waits of " if len(known) > 1 else ""
+    return again + (f", after {waits}{', '.join(known)}" if known else "")
 
 
 def _active_reasons(opening: Opening, outcome: str) -> list[str]:
@@ -363,12 +368,20 @@ def _active_reasons(opening: Opening, outcome: str) -> list[str]:
                        f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "
                        "gone, a firewall drops, or the listener is full")
     elif outcome == "failed":
-        reasons.append(f"{errno_words(opening.error)}: the way there is not")
+        reasons.append(f"{errno_words(opening.error)}: "
+                       + _why_failed(opening.error))
     elif outcome == "given up":
         reasons.append("no error was seen: the process itself gave it up")
     if opening.syns_again:
         reasons.append(_syn_wait_words(opening))
     return reasons
+
+
+def _why_failed(error: int) -> str:
+    """What an error of connect() comes from."""
+    if error in UNREACHABLE:
+        return "no route, or a firewall answered with ICMP"
+    return os.strerror(error)
 
 
 def _cookie_cause(opening: Opening) -> str:

@@ -485,7 +485,14 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.error(2, 113),
                      self.closed(2)).openings()
         self.assertEqual(row.outcome, "failed")
-        self.assertIn("EHOSTUNREACH", row.why)
+        self.assertEqual(row.why, "EHOSTUNREACH: no route, or a firewall "
+                         "answered with ICMP")
+        row, = watch(self.connecting(), self.error(2, 13),
+                     self.closed(2)).openings()
+        self.assertEqual(row.why, "EACCES: Permission denied")
+        row, = watch(self.connecting(), self.again(1032, 1_000_000),
+                     self.error(2000, 113), self.closed(2000)).openings()
+        self.assertTrue(row.why.endswith("sent again once, after 1.032 s"))
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
