@@ -21,7 +21,7 @@ from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
 from .schema import Event, Schema
 from .synack_waits import DUPLICATE_SYN
 from .tables import aligned, none_chosen, note
-from .words import connection, duration, plural
+from .words import connection, duration, or_dash, plural
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000
@@ -125,8 +125,12 @@ class Handshakes:
 
     def listeners(self) -> list[Listener]:
         """Each listener's counts."""
+        chosen = None
+        if self._cookie is not None:
+            chosen = {opening.listener for opening in self._chosen()} - {0}
         return [one for one in self._listeners.all()
-                if self._port in (None, one.port)]
+                if self._port in (None, one.port)
+                and (chosen is None or one.cookie in chosen)]
 
     def _chosen(self) -> list[Opening]:
         return [o for o in self._openings.all()
@@ -489,18 +493,17 @@ def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
 
 
 def _listener_table(listeners: list[Listener]) -> list[str]:
-    many = len({one.netns for one in listeners}) > 1
-    heading = ("listener", "SYNs", "queued", "done", "expired", "reset",
+    heading = ("listener", "address", "SYNs", "queued", "done", "expired", "reset",
                "refused", "cookies", "half-open", "accept")
     table = aligned(
-        [(*heading, "netns") if many else heading] + [
-            (one.address, str(one.syns), str(one.requests),
+        [heading] + [
+            (one.name, one.address, str(one.syns), str(one.requests),
              str(one.completed), str(one.endings["expired"]), str(one.resets),
              str(one.refused), _cookie_counts(one),
-             f"{one.half_open.peak} of {one.limit}",
-             f"{one.accept.peak} of {one.limit}",
-             *([str(one.netns)] if many else [])) for one in listeners],
-        frozenset(range(1, 10)))
+             f"{one.half_open.peak} of {or_dash(one.limit)}",
+             f"{one.accept.peak} of {or_dash(one.limit)}")
+            for one in listeners],
+        frozenset(range(2, 11)))
     lines = table[:1]
     for one, line in zip(listeners, table[1:]):
         lines.append(line)
@@ -542,7 +545,7 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
 LISTENER_HELP = (
     "How to read it: `queued` entered the half-open queue, `done` is complete; "
     "cookies are sent/valid/invalid. `half-open` and `accept` are the most "
-    "that waited in each queue, of the listener's backlog. A queue takes one "
+    "that waited in each queue, of the listener's backlog, - if no event told it. A queue takes one "
     "more than that; then SYNs are refused, or answered with cookies.")
 RETRANSMIT_HELP = (
     "How to read it: `waited` is the time since the SYN-ACK before, "

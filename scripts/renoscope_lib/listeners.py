@@ -37,6 +37,11 @@ def is_last_ack(event: Event) -> bool:
     return bool(event["seg_flags"] & ACK_FLAG)
 
 
+def _tells_no_queue(event: Event) -> bool:
+    """A Fast Open child's SYN-ACK is sent again out of no queue; others wait."""
+    return event.kind == "synack_retransmit" and not event["half_open"]
+
+
 @dataclass
 class Queue:
     """One queue's length as far as it was seen."""
@@ -70,7 +75,7 @@ class Listener:
     cookies: Counter[str] = field(default_factory=Counter)
     half_open: Queue = field(default_factory=Queue)
     accept: Queue = field(default_factory=Queue)
-    limit: int = 0
+    limit: int | None = None
     syn_backlog: int = 0
     max_retries: int = 0
     synack_timeout_us: int = 0
@@ -170,7 +175,8 @@ class Listeners:
 
     @staticmethod
     def _limits(listener: Listener, event: Event) -> None:
-        listener.limit = event["accept_limit"] or listener.limit
+        if event["accept_limit"] or not _tells_no_queue(event):
+            listener.limit = event["accept_limit"]
         listener.syn_backlog = (event.values.get("syn_backlog", 0)
                                 or listener.syn_backlog)
         # a crowded queue lowers it for a while; the most is what is set

@@ -27,7 +27,7 @@ from .listeners import HANDSHAKE_KINDS, Listener, Listeners, is_last_ack
 from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .tables import aligned, labelled, none_chosen, note
-from .words import duration, is_unset, plural
+from .words import duration, is_unset, or_dash, plural
 
 # ---- thresholds, each with its reason
 
@@ -122,7 +122,7 @@ class Evidence:
     syns_per_s: float
     half_open: int
     half_open_peak: int
-    limit: int
+    limit: int | None
     old_half_open: int
     growth_per_s: float
     answered: int
@@ -147,6 +147,11 @@ class Evidence:
     def decided(self) -> int:
         """SYN-ACKs of which we know, or may fairly say, what became."""
         return self.answered + self.unanswered
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the half-open queue took more than its limit, where it is known."""
+        return self.limit is not None and self.half_open_peak > self.limit
 
     @property
     def completing(self) -> float | None:
@@ -407,7 +412,7 @@ def verdict_of(seen: Evidence) -> Verdict:
             "ACKs are lost on the way"))
     mostly_dead = (seen.decided > 0 and
                    seen.unanswered >= UNANSWERED_SHARE * seen.decided)
-    clogged = (seen.limit > 0 and
+    clogged = (seen.limit is not None and seen.limit > 0 and
                seen.old_half_open >= OLD_SHARE_OF_LIMIT * seen.limit)
     if seen.unanswered < MIN_UNANSWERED or not (mostly_dead or clogged):
         return _no_flood(seen)
@@ -424,7 +429,7 @@ def verdict_of(seen: Evidence) -> Verdict:
                        "shut out")
     if seen.cookies_sent:
         cause = ("the half-open queue is full and"
-                 if seen.half_open_peak > seen.limit else
+                 if seen.overfull else
                  "tcp_syncookies is 2, so the queue is spared:")
         return Verdict(HOLDING, f"{why}; {cause} {seen.cookies_sent} SYNs got "
                        "a cookie instead, so real clients still come in")
@@ -438,8 +443,7 @@ def _no_flood(seen: Evidence) -> Verdict:
             f"{plural(seen.refused_accept, 'segment')}: the clients answer, "
             "the process is slow to accept() them, or its backlog is too "
             "small"))
-    full = seen.half_open_peak > seen.limit
-    if seen.refused_half_open or seen.cookies_sent and full:
+    if seen.refused_half_open or seen.cookies_sent and seen.overfull:
         return Verdict(NO_FLOOD, (
             "more real clients at once than the backlog "
             f"of {seen.limit} has room for: they answer"))
@@ -493,7 +497,8 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
     """What helps, with what is set now as far as the events tell."""
     refused = (listener.refused_syns["half_open_queue_full"]
                or listener.refused_syns["unproven_peer"])
-    always = listener.half_open.peak <= listener.limit
+    always = (listener.limit is not None
+              and listener.half_open.peak <= listener.limit)
     cookies = ("2, always (cookies were sent while the queue had room)"
                if listener.cookies_sent and always
                else "on (cookies were sent)" if listener.cookies_sent
@@ -511,7 +516,8 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
             "2 always sends cookies. The price: no memory of the request, so "
             "without timestamps no SACK and no window scale"),
         CounterMeasure(
-            "net.core.somaxconn and listen()", str(listener.limit or "not seen"),
+            "net.core.somaxconn and listen()",
+            "not seen" if listener.limit is None else str(listener.limit),
             "the listener's backlog is the smaller of the two, and limits "
             "both queues: more room for more half-open requests. The program "
             "must ask for it in listen(), and listen anew"),
@@ -575,7 +581,8 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     lines = aligned([heading] + [
         (p.listener.address, verdict.words,
          "-" if seen.completing is None else _percent(seen.completing),
-         str(seen.half_open), str(seen.half_open_peak), str(seen.limit),
+         str(seen.half_open), str(seen.half_open_peak),
+         or_dash(seen.limit),
          f"{seen.syns_per_s:.1f}", str(seen.sources))
         for p, seen, verdict in rows], frozenset(range(2, 8)))
     lines += note(HELP, "  ")
@@ -594,7 +601,7 @@ def _evidence_lines(pressure: Pressure, seen: Evidence,
              f"{verdict.words}"]
     lines += labelled("because", verdict.why)
     lines += labelled("half-open queue", f"{seen.half_open} now, "
-                      f"{seen.half_open_peak} at most, backlog {seen.limit}; "
+                      f"{seen.half_open_peak} at most, backlog {or_dash(seen.limit)}; "
                       f"grew by up to {seen.growth_per_s:g} in a second; "
                       f"{seen.old_half_open} have waited for over a second")
     lines += labelled("handshakes", f"{seen.answered} answered, "

@@ -72,3 +72,8 @@ def wall_clock(realtime_ns: int) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 event`, `2 events`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def or_dash(value: object | None) -> str:
+    """A cell of a table; - for what was not seen."""
+    return "-" if value is None else str(value)

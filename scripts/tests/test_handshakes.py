@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """SYN-ACK retransmits and handshake times."""
 
+import itertools
 import unittest
 import unittest.mock
 
@@ -650,6 +651,35 @@ class Tables(unittest.TestCase):
                              (count, count))
         self.assertIn("No connection with port 7; 2 others are in this "
                       "recording.", as_text(view, None))
+
+    def listener_lines(self, *events: Event,
+                       cookie: int | None = None) -> list[list[str]]:
+        lines = as_text(feed(Handshakes(support.schema(), None, cookie),
+                             *events), None)
+        begin = lines.index("Listeners:") + 2
+        return [line.split() for line in itertools.takewhile(
+            lambda line: not line.startswith(" "), lines[begin:])]
+
+    def test_listeners_by_their_ids(self) -> None:
+        """Two of one address; only the one of the connection asked for."""
+        scene = Scene()
+        first, second = (ListenerScene(listener=n, scene=scene) for n in (1, 2))
+        events = [*first.queued(0, 40, 9), *second.queued(0, 41, 10)]
+        for cookie, rows in (
+                (None, [["sk:1", "10.77.0.2:5000"], ["sk:2", "10.77.0.2:5000"]]),
+                (10, [["sk:2", "10.77.0.2:5000"]])):
+            with self.subTest(cookie):
+                lines = self.listener_lines(*events, cookie=cookie)
+                self.assertEqual([line[:2] for line in lines], rows)
+
+    def test_a_backlog_that_no_event_told(self) -> None:
+        for limit, events, words in (
+                (0, lambda at: at.queued(0, 40, 9), "of 0"),
+                (128, lambda at: [at.accepted(0, 40, 9)], "of -"),
+                (0, lambda at: [at.again(1, 40, 9, 0, 0)], "of -")):
+            with self.subTest(words):
+                line = self.listener_lines(*events(ListenerScene(limit)))[0]
+                self.assertEqual(" ".join(line[-2:]), words)
 
     def test_nothing_is_said_of_what_was_not_recorded(self) -> None:
         view = Handshakes(support.schema())

@@ -300,6 +300,13 @@ class Shown(FloodCase):
         self.assertEqual(synflood.as_text(watch, None), [
             "No listener with port 80; 1 other is in this recording."])
 
+    def test_a_backlog_that_no_event_told(self) -> None:
+        watch = feed(FloodWatch(support.schema()), self.at.accepted(0, 40, 9))
+        text = "\n".join(synflood.as_text(watch, None))
+        self.assertIn("backlog -;", text)
+        one, = synflood.as_json(watch, None)["listeners"]
+        self.assertIsNone(one["evidence"]["limit"])
+
     def test_json(self) -> None:
         one, = synflood.as_json(*self.watch())["listeners"]
         self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
