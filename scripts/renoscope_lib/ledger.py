@@ -101,9 +101,11 @@ class Ledger:
         return all(self.last(cpu) >= written for cpu, written in mark.items())
 
     def lasts(self) -> dict[int, int]:
-        """Where each CPU stands: the mark of a reader that stops right here."""
-        return {cpu: ledger.last for cpu, ledger in self.cpus.items()
-                if ledger.first is not None}
+        """Where each CPU stands: the mark of a reader that stops right here.
+
+        One that nothing came from stands where the reader was placed.
+        """
+        return {cpu: self.last(cpu) for cpu in self.cpus}
 
     def accounts(self, mark: dict[int, int]) -> list[Account]:
         """Each CPU's sum up to the mark.

@@ -204,6 +204,17 @@ class Recording(RecordingCase):
         self.assertTrue(summary.adds_up)
         self.assertEqual(summary.read, 2)
 
+    def test_count_with_a_cpu_that_nothing_came_from(self) -> None:
+        """Nothing was due from it, wherever it stands."""
+        for later in (599, 601):
+            summary, _, parser = self.run_with(
+                [{"cpu0": 10, "cpu1": 599}, {"cpu0": 10, "cpu1": later},
+                 {"cpu0": 20, "cpu1": 700}], [self.acks(11)], count=1)
+            self.assertEqual(str(summary), "1 event, 0 lost (read + lost = "
+                             "written: cpu0 1 + 0 = 1): complete")
+            self.assertEqual(parser.done["cpus"]["1"]["start"],
+                             parser.done["cpus"]["1"]["written"])
+
     def test_duration(self) -> None:
         summary, serials, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
