@@ -191,7 +191,7 @@ def _tell(options: argparse.Namespace, source: Input, view: View,
           as_json: Callable[[int | None], dict[str, Any]],
           as_text: Callable[[int | None], Iterable[str]]) -> int:
     """Feed everything the source has to a view, then print what it says."""
-    view.gaps.begin(source.parameters())
+    view.gaps.begin(source.parameters(), *source.parameters_read())
     for event in _joined(source):
         view.feed(event)
     if options.json:

@@ -11,15 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .chosen import Chosen
 from .schema import Event, Schema
 from .tables import seconds
 from .words import plural
 
-# How a parameter that chooses nothing reads.
-NO_FILTER = ("", "(null)", "none")
-
 # Changes told one by one: how it began and how it ended; the rest is counted.
 TOLD_FIRST, TOLD_LAST = 2, 3
+
+
+MARK_WORDS = {
+    "frozen": "recording stopped (frozen)",
+    "thawed": "recording went on",
+    "filter": "another filter or sampling holds",
+    "begun": "recording began",
+}
 
 
 def begins_time(event: Event) -> bool:
@@ -45,9 +51,16 @@ class Gaps:
         self._loss = loss
         self._marks: list[tuple[int, str]] = []
         self._marks_left_out = 0
-        self._off: list[str] = []
+        self._chosen = Chosen()
+        self._older = False
+        self._opened_by_mark = False
+        self._off: list[str] | None = []
+        self._off_at_first: list[str] = []
+        self._on_later: set[str] = set()
         self._ever_off: set[str] = set()
-        self._filter = ""
+        self._kinds_marked = False
+        self._filter_marked_at_first = False
+        self._filter_marked_before_read = False
         self._frozen: bool | None = None
         self._began_frozen = False
         self.first_ns: int | None = None
@@ -56,16 +69,18 @@ class Gaps:
         self.number = 0
         self.freezes: set[int] = set()
 
-    def begin(self, parameters: Mapping[str, str]) -> None:
-        """What the module was told to record when watching began."""
-        events = parameters.get("events")
-        if events is not None:
-            on = events.replace(",", " ").split()
-            self._off = [kind for kind in self._needs if kind not in on
-                         and kind in self._schema.kind_meanings]
-            self._ever_off.update(self._off)
-        self._filter = parameters.get("filter", "").strip()
-        self._began_frozen = parameters.get("frozen", "").strip() in ("1", "Y")
+    def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
+              when: str = "set when recording began") -> None:
+        """What the module was told to record, at some moment.
+
+        Of what came before that moment only the marks tell.
+        """
+        chosen = self._chosen = Chosen(parameters, read_ns, when)
+        on = chosen.kinds_on()
+        if on is not None:
+            self._hold_from_first([kind for kind in self._needs if kind not in on
+                                   and kind in self._schema.kind_meanings])
+        self._began_frozen = chosen.frozen
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
@@ -73,8 +88,10 @@ class Gaps:
             self.lost_events += event["lost_events"]
             self.number += 1
             return True
+        self._older = self._older or event["time_ns"] < self._chosen.read_ns
         if self.first_ns is None and begins_time(event):
             self.first_ns = event["time_ns"]
+            self._ever_off = set(self._off_at_first)
         self.last_ns = max(self.last_ns, event["time_ns"])
         if event.kind != "mark":
             return False
@@ -83,30 +100,66 @@ class Gaps:
 
     def _mark(self, event: Event) -> None:
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
-        words = {
-            "frozen": "recording stopped (frozen)",
-            "thawed": "recording went on",
-            "filter": "another filter or sampling holds",
-            "begun": "recording began",
-        }.get(cause, "other kinds are recorded")
-        off = self._kinds_off(event["kinds_on"])
         self.number += 1
         if cause == "frozen":
             self.freezes.add(self.number)
             self._frozen = True
-        else:
-            self._ever_off.update(off)
-            if off:
-                words += "; not recorded from here on: " + ", ".join(off)
-        if cause == "thawed":
+        elif cause == "thawed":
             self._frozen = False
-        if not off and (cause == "begun"
-                        or cause == "events" and not self._marks):
-            return  # nothing this view needs was or is off
+        if self.first_ns is None:
+            self._mark_at_first(cause, event)
+        else:
+            self._mark_later(cause, event)
+
+    def _mark_at_first(self, cause: str, event: Event) -> None:
+        """Before the first event: all that counts is what holds when it comes."""
+        self._opened_by_mark = True
+        if cause != "frozen":
+            self._kinds_marked = True
+            self._hold_from_first(self._kinds_off(event["kinds_on"]))
+        if cause == "filter":
+            self._filter_marked_at_first = True
+
+    def _mark_later(self, cause: str, event: Event) -> None:
+        words = MARK_WORDS.get(cause, "other kinds are recorded")
+        is_before_read = event["time_ns"] < self._chosen.read_ns
+        if cause == "filter" and is_before_read:
+            self._filter_marked_before_read = True
+        if cause != "frozen":
+            if is_before_read and not self._kinds_marked:
+                self._forget_kinds()
+            self._kinds_marked = True
+            change = self._change_kinds(self._kinds_off(event["kinds_on"]))
+            if change is None and cause in ("begun", "events"):
+                return  # not of kinds that this view needs
+            words += change or ""
         self._marks.append((event["time_ns"], words))
         if len(self._marks) > TOLD_FIRST + TOLD_LAST:
             del self._marks[TOLD_FIRST]
             self._marks_left_out += 1
+
+    def _hold_from_first(self, off: list[str]) -> None:
+        """These kinds are off when the first event comes, if no mark comes before."""
+        self._off = self._off_at_first = off
+        self._ever_off.update(off)
+
+    def _forget_kinds(self) -> None:
+        """The parameters are those of another time: nobody knows what held."""
+        self._off, self._off_at_first = None, []
+        self._ever_off.clear()
+
+    def _change_kinds(self, off: list[str]) -> str | None:
+        """From here on these are off; what that changes, None if nothing."""
+        before, self._off = self._off, off
+        self._ever_off.update(off)
+        new = [kind for kind in off if kind not in (before or ())]
+        ended = [kind for kind in before or () if kind not in off]
+        if before is not None and not new and not ended:
+            return None
+        self._on_later.update(ended)
+        return "".join(f"; {words} from here on: {', '.join(kinds)}"
+                       for words, kinds in (("not recorded", new),
+                                            ("recorded", ended)) if kinds)
 
     def _kinds_off(self, kinds_on: int) -> list[str]:
         return [kind for number, kind in self._schema.kinds.items()
@@ -137,29 +190,59 @@ class Gaps:
     def _mark_lines(self) -> list[str]:
         lines = []
         for time_ns, words in self._marks:
-            if self.first_ns is None or time_ns < self.first_ns:
-                lines.append(f"note: before the first event {words}")
-            else:
-                lines.append(f"note: at {seconds(time_ns, self.first_ns)} s "
-                             f"{words}")
+            lines.append(f"note: at {seconds(time_ns, self.first_ns)} s {words}")
         if self._marks_left_out:
             lines.insert(TOLD_FIRST, "note: then "
                          f"{plural(self._marks_left_out, 'change')} more")
-        if self._frozen:
+        if self._frozen and lines:
             lines[-1] += ", and it is frozen now"
+        elif self._frozen:
+            lines.append("note: recording stopped (frozen) before the first "
+                         "event, and it is frozen now")
         elif self._began_frozen and self._frozen is None:
             lines.append("note: recording was frozen when this began, so "
                          "nothing is known from then on")
         return lines
 
+    @property
+    def _holds_from_first(self) -> bool:
+        """Whether no mark can be missing of a change since the first event."""
+        return (not self._older or self._opened_by_mark
+                or not self.lost_events)
+
+    def _kinds_lines(self) -> list[str]:
+        throughout = [kind for kind in self._off_at_first
+                      if kind not in self._on_later]
+        at_first = [kind for kind in self._off_at_first
+                    if kind in self._on_later]
+        if self.first_ns is None:  # all of it was before the first event
+            at_first += sorted(self._ever_off.difference(throughout))
+        lines = []
+        if throughout and not (self._kinds_marked or self._holds_from_first):
+            lines.append(f"note: {self._chosen.when}: not to record "
+                         f"{', '.join(throughout)}; since when is not known")
+        elif throughout:
+            lines.append("note: not recorded here, so nothing is known of it: "
+                         + ", ".join(throughout))
+        if at_first:
+            lines.append(f"note: not recorded at first: {', '.join(at_first)}")
+        return lines
+
+    def _filter_lines(self) -> list[str]:
+        if self._filter_marked_at_first and not self._older:
+            return ["note: from the first event on another filter or sampling "
+                    "holds than when recording began"]
+        choice = ", ".join(self._chosen.choice())
+        if self._filter_marked_before_read:
+            return [f"note: {self._chosen.when}: "
+                    + (choice or "no filter and no sampling")]
+        if choice and not self._holds_from_first:
+            return [f"note: {self._chosen.when}: {choice}; since when is not known"]
+        return [f"note: recorded with {choice}"] if choice else []
+
     def notes(self) -> list[str]:
         """Why something may be missing other than by a loss."""
-        lines = []
-        if self._off:
-            lines.append("note: not recorded here, so nothing is known of it: "
-                         + ", ".join(self._off))
-        if self._filter not in NO_FILTER:
-            lines.append(f"note: recorded with the filter {self._filter!r}")
+        lines = self._kinds_lines() + self._filter_lines()
         lines += self._mark_lines()
         missing = self.unknown_kinds()
         if missing:

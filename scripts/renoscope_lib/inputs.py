@@ -44,7 +44,10 @@ class Input(Protocol):
         """CLOCK_MONOTONIC when watching ended, after the last batch."""
 
     def parameters(self) -> dict[str, str]:
-        """The module's parameters when watching began, where they are known."""
+        """The module's parameters at some moment, where they are known."""
+
+    def parameters_read(self) -> tuple[int, str]:
+        """That moment: CLOCK_MONOTONIC, and what to say of it."""
 
     def complaint(self) -> str | None:
         """What was wrong with it, after the last batch."""
@@ -139,6 +142,13 @@ class RecordingInput:
         return {name: text for name, text in found.items()
                 if isinstance(text, str)} if isinstance(found, dict) else {}
 
+    def parameters_read(self) -> tuple[int, str]:
+        """`record --all` holds events from before it."""
+        clocks = self._parser.meta.get("clocks")
+        read_ns = clocks.get("monotonic_ns") if isinstance(clocks, dict) else 0
+        return (read_ns if isinstance(read_ns, int) else 0,
+                "set when recording began")
+
     def complaint(self) -> str | None:
         """Whether it was cut off, and where."""
         cut_off = self._parser.cut_off
@@ -197,8 +207,12 @@ class LiveInput:
         return time.monotonic_ns()
 
     def parameters(self) -> dict[str, str]:
-        """As they are now; what is in the ring may be older."""
+        """As they are now."""
         return Host().parameters()
+
+    def parameters_read(self) -> tuple[int, str]:
+        """What is in the ring is older."""
+        return time.monotonic_ns(), "now set"
 
     def complaint(self) -> str | None:
         """The ring tells of a loss by itself."""

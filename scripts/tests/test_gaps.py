@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What views are told of what they were not told."""
 
+import subprocess
 import unittest
 
 from renoscope_lib.gaps import Gaps
@@ -56,8 +57,8 @@ class TimeZero(GapsCase):
         for line, state in ((shown[2], "SYN-SENT"), (shown[3], "ESTABLISHED")):
             self.assertRegex(told, rf"(?m)^ *{line.split()[0]} +{state}")
         self.assertEqual(shown[3].split()[0], "2.000000")
-        self.assertIn("note: before the first event other kinds",
-                      "\n".join(states.gaps.remarks()))
+        self.assertIn("note: not recorded here, so nothing is known of it: "
+                      "state", states.gaps.remarks())
 
 
 class Marks(GapsCase):
@@ -75,9 +76,8 @@ class Marks(GapsCase):
     def test_the_beginning_is_no_change(self) -> None:
         filtered, = self.notes(self.mark(1, "filter"), self.mark(1, "begun"))
         self.assertIn("another filter", filtered)
-        without, = self.notes(self.mark(1, "begun", off("state")))
-        self.assertTrue(without.endswith(
-            "recording began; not recorded from here on: state"), without)
+        self.assertEqual(self.notes(self.mark(1, "begun", off("state"))), [
+            "note: not recorded here, so nothing is known of it: state"])
 
     def test_the_state_at_the_end_whatever_came_last(self) -> None:
         frozen = self.mark(1, "frozen")
@@ -127,6 +127,150 @@ class Marks(GapsCase):
         gaps.takes(self.mark(1, "events", off("state")))
         gaps.takes(self.mark(2, "events"))
         self.assertEqual(gaps.not_recorded("state"), ["state"])
+
+    def test_a_kind_that_comes_back(self) -> None:
+        notes = self.notes(
+            self.scene.event("ack"), self.mark(1, "events", off("state")),
+            self.mark(2, "events", off("ack", "state")), self.mark(3, "events"),
+            self.mark(4, "events", off("ack")))
+        self.assertEqual(notes, [
+            "note: at 1.000000 s other kinds are recorded; not recorded from "
+            "here on: state",
+            "note: at 3.000000 s other kinds are recorded; recorded from "
+            "here on: state"], "kinds that the view does not need are none of it")
+        self.assertEqual(
+            self.notes(self.scene.event("ack"), self.mark(1, "events"),
+                       events="state"),
+            ["note: not recorded at first: retransmit",
+             "note: at 1.000000 s other kinds are recorded; recorded from "
+             "here on: retransmit"])
+
+
+class BeforeTheFirstEvent(GapsCase):
+    """Of many changes only what they led to counts."""
+
+    def test_what_is_undone_is_not_told(self) -> None:
+        undone = [mark for n in range(4) for mark in (
+            self.mark(n, "events", off("state")), self.mark(n + 0.5, "events"))]
+        gaps = Gaps(support.schema(), ("state", "retransmit"))
+        for event in (*undone, self.scene.event("ack", 9 * SECOND)):
+            gaps.takes(event)
+        self.assertEqual(gaps.remarks(), [])
+        self.assertEqual(gaps.not_recorded("state"), [])
+
+    def test_what_holds_is_told_once(self) -> None:
+        self.assertEqual(
+            self.notes(self.mark(1, "events", off("retransmit")),
+                       self.mark(2, "events", off("state", "retransmit")),
+                       self.mark(3, "events", off("state")),
+                       self.scene.event("ack", 9 * SECOND)),
+            ["note: not recorded here, so nothing is known of it: state"])
+
+    def test_nothing_but_changes(self) -> None:
+        """What was missed in between was missed."""
+        marks = (self.mark(1, "events", off("state")), self.mark(2, "events"))
+        self.assertEqual(self.notes(*marks), ["note: not recorded at first: state"])
+
+    def test_another_filter(self) -> None:
+        self.assertEqual(
+            self.notes(self.mark(1, "filter"), self.scene.event("ack", 9),
+                       filter="port=1"),
+            ["note: from the first event on another filter or sampling holds "
+             "than when recording began"])
+
+    def test_frozen(self) -> None:
+        frozen, thawed = self.mark(1, "frozen"), self.mark(2, "thawed")
+        note, = self.notes(frozen)
+        self.assertTrue(note.endswith("and it is frozen now"), note)
+        self.assertEqual(self.notes(frozen, thawed), [])
+
+
+class OlderThanTheParameters(GapsCase):
+    """The live ring: read now, and its events are of before."""
+
+    def notes_now(self, *events: Event, **parameters: str) -> list[str]:
+        gaps = Gaps(support.schema(), ("state", "retransmit"))
+        gaps.begin(parameters, self.scene.start_ns + 60 * SECOND, "now set")
+        for event in events:
+            gaps.takes(event)
+        self.off = gaps.not_recorded("state", "retransmit")
+        return gaps.remarks()
+
+    def test_a_kind_switched_off_at_the_end(self) -> None:
+        notes = self.notes_now(
+            self.mark(0, "begun"), self.scene.event("state", SECOND),
+            self.mark(3, "events", off("state")), events="retransmit")
+        self.assertEqual(notes, [
+            "note: at 2.000000 s other kinds are recorded; not recorded from "
+            "here on: state"])
+        self.assertEqual(self.off, ["state"])
+
+    def test_a_kind_switched_on_at_the_end(self) -> None:
+        """Although the parameters know nothing of it."""
+        notes = self.notes_now(
+            self.mark(0, "begun", off("state")), self.scene.event("ack", SECOND),
+            self.mark(3, "events"), events="state,retransmit")
+        self.assertEqual(notes, [
+            "note: not recorded at first: state",
+            "note: at 2.000000 s other kinds are recorded; recorded from "
+            "here on: state"])
+        self.assertEqual(self.off, ["state"])
+
+    def test_the_beginning_is_overwritten(self) -> None:
+        lost = self.scene.event("lost", lost_events=7)
+        ack = self.scene.event("ack", SECOND)
+        self.assertEqual(
+            self.notes_now(lost, ack, events="retransmit", filter="port=1")[1:],
+            ["note: now set: not to record state; since when is not known",
+             "note: now set: the filter 'port=1'; since when is not known"])
+        self.assertEqual(
+            self.notes_now(lost, ack, self.mark(3, "events"),
+                           events="state,retransmit")[1:],
+            ["note: at 2.000000 s other kinds are recorded"])
+        self.assertEqual(
+            self.notes_now(lost, self.mark(0, "events", off("state")), ack,
+                           events="retransmit", filter="port=1")[1:],
+            ["note: not recorded here, so nothing is known of it: state",
+             "note: recorded with the filter 'port=1'"], "the oldest mark is there")
+
+    def test_a_filter_that_was_there_from_the_beginning(self) -> None:
+        ack = self.scene.event("ack", SECOND)
+        for marks in ((), (self.mark(0, "filter"), self.mark(0, "begun"))):
+            self.assertEqual(
+                self.notes_now(*marks, ack, filter="port=1", flow_sample="8"),
+                ["note: recorded with the filter 'port=1', 1 in 8 connections"])
+
+    def test_a_filter_that_came_later(self) -> None:
+        began = self.mark(0, "begun"), self.scene.event("ack", SECOND)
+        change = "note: at 2.000000 s another filter or sampling holds"
+        self.assertEqual(
+            self.notes_now(*began, self.mark(3, "filter"), filter="port=1"),
+            ["note: now set: the filter 'port=1'", change])
+        self.assertEqual(
+            self.notes_now(*began, self.mark(3, "filter"), filter="none",
+                           flow_sample="1"),
+            ["note: now set: no filter and no sampling", change])
+
+    def test_what_comes_after_the_reading_is_no_contradiction(self) -> None:
+        """`record --all`: the parameters are those of when recording began."""
+        notes = self.notes_now(
+            self.mark(0, "begun"), self.scene.event("ack", SECOND),
+            self.mark(70, "filter"), filter="port=1")
+        self.assertEqual(notes[0], "note: recorded with the filter 'port=1'")
+
+    def test_from_the_command(self) -> None:
+        """A recording says when its parameters were read: at 1000 s."""
+        for start_s, said in ((1000, "recorded with the filter"),
+                              (900, "set when recording began: the filter")):
+            self.scene = Scene(start_s * SECOND)
+            told = subprocess.run(
+                [support.SCRIPTS / "renoscope", "states", "-"], check=True,
+                capture_output=True, input=support.recording(
+                    self.scene.pack("ack"),
+                    self.scene.pack("mark", SECOND, cookie=0, kinds_on=ALL,
+                                    mark_cause=number_of("mark_cause", "filter")),
+                    parameters={"filter": "port=1"}))
+            self.assertIn(said, told.stdout.decode())
 
 
 if __name__ == "__main__":

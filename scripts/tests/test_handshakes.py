@@ -699,10 +699,11 @@ class Tables(unittest.TestCase):
     def test_what_was_switched_off(self) -> None:
         kinds = {name: n for n, name in support.schema().kinds.items()}
         on = sum(1 << n for name, n in kinds.items() if name != "syn")
-        mark = Scene().event("mark", kinds_on=on)
-        self.assertEqual(watch(mark).missing_kinds, ["syn"])
+        scene = Scene()
+        events = [scene.event("ack"), scene.event("mark", 1, kinds_on=on)]
+        self.assertEqual(watch(*events).missing_kinds, ["syn"])
         self.assertIn("not recorded from here on: syn",
-                      watch(mark).gaps.remarks()[-1])
+                      watch(*events).gaps.remarks()[-1])
 
     def test_too_many_to_keep(self) -> None:
         with unittest.mock.patch.object(openings, "REMEMBERED", 50):

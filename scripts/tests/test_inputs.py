@@ -4,6 +4,7 @@
 import os
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -125,6 +126,13 @@ class Ring(unittest.TestCase):
         records = scene.pack("ack") + scene.pack("ack")
         source = LiveInput(self.ring(records, cpu0=0), follows=True)
         self.assertEqual([len(b) for b in source.batches()], [2])
+
+    def test_the_parameters_are_of_now(self) -> None:
+        source = LiveInput(self.ring(b"", cpu0=0), follows=False)
+        before_ns = time.monotonic_ns()
+        read_ns, when = source.parameters_read()
+        self.assertTrue(before_ns <= read_ns <= time.monotonic_ns())
+        self.assertEqual(when, "now set")
 
     def test_missing(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix/schema"):
