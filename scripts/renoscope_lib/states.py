@@ -357,6 +357,8 @@ class States:
             self._closes(event, old)
         else:
             life = self._life(event, old)
+            if new == old:
+                return  # shutdown() has sent the FIN, now comes close()
             self._settle_birth(life, event)
             same_segment = self._same_segment(life, event)
             self._move(life, event, new)

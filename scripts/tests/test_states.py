@@ -227,6 +227,21 @@ class Closing(Stage):
         self.assertEqual(states.ending(life).words(), "its time was over")
         self.assertEqual((life.closed_first_by(), life.partly), ("us", []))
 
+    def test_close_after_shutdown_is_no_new_stay(self) -> None:
+        """The kernel then tells of a change from the state to itself."""
+        for state, way in (("FIN-WAIT-1", ()), ("FIN-WAIT-2", ("FIN-WAIT-2",))):
+            with self.subTest(state):
+                self.setUp()
+                states = watch(
+                    *self.path(0, *self.UP, "FIN-WAIT-1", *way, state),
+                    self.change(400, state, "CLOSED"))
+                life, = states.lives()
+                names = ["SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", *way, "CLOSED"]
+                self.assertEqual([stay.state for stay in life.stays], names)
+                self.assertEqual(life.stays[-2].took_us, 398_000 - 1000 * len(way))
+                rows = next(as_json(states, None)["connections"])["path"]
+                self.assertEqual([row["state"] for row in rows], names)
+
     def test_fin_wait_2_as_a_small_sock(self) -> None:
         """It becomes TIME-WAIT with the peer's FIN, and the FIN may come again."""
         life = self.one(
