@@ -29,7 +29,7 @@ SLOW_US = 400_000
 # Rows of one table that a person reads; --limit sets another number.
 ROWS = 50
 
-ECONNREFUSED, ETIMEDOUT = 111, 110
+ECONNREFUSED, ETIMEDOUT, ECONNRESET = 111, 110, 104
 
 UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
@@ -230,6 +230,8 @@ def _active_outcome(opening: Opening) -> str:
         return "connecting"
     if opening.error == ECONNREFUSED or opening.reset_received:
         return "refused by RST" if opening.reset_received else "refused"
+    if opening.error == ECONNRESET:
+        return "given up"  # a RST would be ECONNREFUSED: tcp_disconnect()
     return {ETIMEDOUT: "timed out", 0: "given up"}.get(opening.error, "failed")
 
 
@@ -367,6 +369,8 @@ def _active_reasons(opening: Opening, outcome: str) -> list[str]:
                        "or a firewall refuses")
     elif outcome == "refused":
         reasons.append("ECONNREFUSED: a RST or an ICMP message refused it")
+    elif opening.error == ECONNRESET and outcome == "given up":
+        reasons.append("we gave it up (SO_LINGER 0 or disconnect) (implied)")
     elif outcome == "timed out":
         reasons.append("ETIMEDOUT: no answer to "
                        f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "

@@ -801,6 +801,10 @@ def _error(life: Life) -> Ending:
         return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
     if name == "ECONNREFUSED":
         return Ending("failed", PEER, "refused by an ICMP message", True)
+    if name == "ECONNRESET" and life.closed_from == SYN_SENT:
+        # a RST would be ECONNREFUSED here: this is tcp_disconnect()'s
+        return Ending("failed", US,
+                      "we gave it up (SO_LINGER 0 or disconnect)", True)
     return Ending("failed", None, f"error {name}", False)
 
 

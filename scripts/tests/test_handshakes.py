@@ -497,6 +497,14 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
+    def test_given_up_by_an_abort(self) -> None:
+        """A RST would be ECONNREFUSED here; ECONNRESET is our own."""
+        row, = watch(self.connecting(), self.closed(2),
+                     self.error(2, 104)).openings()
+        self.assertEqual((row.outcome, row.result, row.why), (
+            "given up", "failed",
+            "we gave it up (SO_LINGER 0 or disconnect) (implied)"))
+
     def test_an_error_long_after_is_not_the_handshakes(self) -> None:
         row, = watch(self.connecting(), self.scene.event(
             "state", 2 * MS, old_state=SYN_SENT, state=ESTABLISHED, snd_isn=7),

@@ -472,6 +472,16 @@ class Resets(Stage):
                 self.assertEqual(states.ending(next(states.lives())).words(),
                                  words)
 
+    def test_given_up_before_an_answer_by_an_abort(self) -> None:
+        """SO_LINGER 0 and close(): ECONNRESET, and no RST came."""
+        states = watch(
+            self.change(0, "CLOSED", "SYN-SENT"), self.closed(346, "SYN-SENT"),
+            self.event("error", 346, "CLOSED", sk_error=errno.ECONNRESET))
+        ending = states.ending(next(states.lives()))
+        self.assertEqual((ending.how, ending.by, ending.words()), (
+            "failed", "us",
+            "we gave it up (SO_LINGER 0 or disconnect) (implied)"))
+
     def test_resets_of_no_connection_are_counted(self) -> None:
         states = watch(self.event("reset_sent", 0, "CLOSED", cookie=0))
         self.assertEqual((states.resets_without_connection,
