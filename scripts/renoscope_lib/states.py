@@ -150,6 +150,9 @@ class Reset(Packable):
     answers_segment: bool
     has_rst_flag: bool
     place: tuple[int, int]
+    once_closed: bool = False
+    segment_was_empty: bool = False
+    ours_outstanding: bool = False
 
 
 @dataclass(frozen=True)
@@ -421,18 +424,19 @@ class States:
         self._see_any(event)
         life = self.kept.get(event["cookie"])
         if life is not None:
-            life.reset_sent = Reset(event["time_ns"], reason,
-                                    has_segment(event), False,
-                                    _place(event))
+            life.reset_sent = Reset(
+                event["time_ns"], reason, has_segment(event), False,
+                _place(event), self._states.name_of(event) == CLOSED,
+                not event["seg_len"] and not event["seg_flags"] & FIN)
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
         life = self.kept.get(event["cookie"])
         if life is not None and not life.is_over:
-            life.reset_received = Reset(event["time_ns"], "",
-                                        has_segment(event),
-                                        bool(event["seg_flags"] & RST),
-                                        _place(event))
+            life.reset_received = Reset(
+                event["time_ns"], "", has_segment(event),
+                bool(event["seg_flags"] & RST), _place(event),
+                ours_outstanding=event["snd_una"] != event["snd_nxt"])
 
     def _see_error(self, event: Event) -> None:
         self._see_any(event)
@@ -651,6 +655,8 @@ class States:
             return self._reset_received(life, life.reset_received)
         if life.reset_sent is not None and not life.reset_sent.answers_segment:
             return self._reset_sent(life, life.reset_sent)
+        if _was_reset_at_fin_wait_2(life):
+            return self._reset_at_fin_wait_2(life.reset_sent)
         if life.error:
             return _error(life)
         if life.closed_from == SYN_SENT and not self.gaps.not_recorded("error"):
@@ -686,14 +692,25 @@ class States:
             told = self._told(sent)
             return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
                           not told)
+        it_had_closed = ("it had closed, and more came from us"
+                         if received.ours_outstanding
+                         else "it had closed, and waited no more")
         reasons = {
             SYN_SENT: "nobody listens there",
             SYN_RECEIVED: "the peer gave up its connect()",
-            CLOSE_WAIT: "it had closed, and more came from us",
-            LAST_ACK: "it had closed, and more came from us",
+            CLOSE_WAIT: it_had_closed, LAST_ACK: it_had_closed,
         }
         reason = reasons.get(life.closed_from or "", "")
         return Ending("reset", PEER, reason, bool(reason))
+
+    def _reset_at_fin_wait_2(self, sent: Reset | None) -> Ending:
+        """The kernel calls either cause data; an empty segment shows the other."""
+        if sent is None or sent.segment_was_empty:
+            return Ending("reset", US, RESET_REASONS["TCP_ABORT_ON_LINGER"],
+                          True)
+        told = self._told(sent)
+        return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
+                      not told)
 
     def _reset_sent(self, life: Life, sent: Reset) -> Ending:
         told = self._told(sent)
@@ -775,7 +792,19 @@ def _may_live_on(life: Life) -> bool:
             and len(life.stays) > 1
             and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING)
             and (life.reset_sent is None or life.reset_sent.answers_segment)
+            and not _was_reset_at_fin_wait_2(life)
             and life.reset_received is None and not life.error)
+
+
+def _was_reset_at_fin_wait_2(life: Life) -> bool:
+    """Whether the kernel closed it as our FIN was acknowledged.
+
+    So it does with a TCP_LINGER2 below 0, and where data came with that ACK: it
+    closes the socket, then answers the segment with a RST.
+    """
+    sent = life.reset_sent
+    return (life.small is None and sent is not None and sent.answers_segment
+            and sent.once_closed and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2))
 
 
 def _request_ending(life: Life) -> Ending:

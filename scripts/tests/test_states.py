@@ -361,9 +361,52 @@ class Resets(Stage):
     def test_received_after_the_peer_closed(self) -> None:
         self.assertEqual(self.ending(
             *self.path(5, "ESTABLISHED", "CLOSE-WAIT"),
-            self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST),
+            self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST,
+                       snd_una=50, snd_nxt=60),
             self.closed(9, "CLOSE-WAIT")),
             "the peer sent a RST: it had closed, and more came from us (implied)")
+
+    def test_received_after_the_peer_closed_and_nothing_came(self) -> None:
+        """As from a peer whose TCP_LINGER2 is below 0."""
+        self.assertEqual(self.ending(
+            *self.path(5, "ESTABLISHED", "CLOSE-WAIT"),
+            self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST,
+                       snd_una=60, snd_nxt=60),
+            self.closed(9, "CLOSE-WAIT")),
+            "the peer sent a RST: it had closed, and waited no more "
+            "(implied)")
+
+    def test_a_reset_answers_the_ack_of_our_fin(self) -> None:
+        """The kernel closes the socket, then resets: no small sock follows."""
+        schema = parse_schema(schema_source.schema_text(
+            support.source(), {0: "NOT_SPECIFIED", 4: "TCP_ABORT_ON_DATA"}))
+        linger = "TCP_LINGER2 is below 0: no waiting for the FIN (implied)"
+        data = "data came after we had closed"
+        for number, seg_len, flags, words in (
+                (4, 0, ACK, linger), (0, 0, ACK, linger),
+                (4, 3, ACK, data), (4, 0, ACK | FIN, data),
+                (0, 3, ACK, data + " (implied)")):
+            with self.subTest(words, number=number):
+                self.setUp()
+                states = watch(
+                    *self.path(0, *self.UP, "FIN-WAIT-1", "FIN-WAIT-2"),
+                    self.closed(9, "FIN-WAIT-2"),
+                    self.event("destroy", 9, "CLOSED"),
+                    self.event("reset_sent", 9, "CLOSED", seg_flags=flags,
+                               seg_len=seg_len, reset_reason=number),
+                    schema=schema)
+                life, = states.lives()
+                ending = states.ending(life)
+                self.assertEqual((ending.how, ending.by, ending.words()), (
+                    "reset", "us", f"we sent a RST: {words}"))
+                self.assertEqual(states.took_us(life, life.stays[-2]), 6000)
+
+    def test_a_reset_before_fin_wait_2_went_is_not_its_end(self) -> None:
+        """A small sock may have taken over, and nobody saw it."""
+        self.assertIn("TIME-WAIT was not recorded", self.ending(
+            *self.path(3, "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.event("reset_sent", 6, "FIN-WAIT-2", seg_flags=ACK, seg_len=3),
+            self.closed(9, "FIN-WAIT-2")))
 
     def test_refused(self) -> None:
         states = watch(
