@@ -315,8 +315,13 @@ class States:
         elif event["snd_isn"] and state != LISTEN:
             opened_by = US
         life = self._new(event, Stay(state, None), opened_by)
-        life.note_once("its beginning was not seen")
+        life.note_once("its beginning " + self._was_not_seen())
         return life
+
+    def _was_not_seen(self) -> str:
+        """Once connections were left out, one may be among them that was seen."""
+        return ("was not seen, or is no longer kept" if self.kept.forgotten
+                else "was not seen")
 
     def _life(self, event: Event, state: str) -> Life:
         """The connection, which the event says is in that state."""
@@ -389,7 +394,7 @@ class States:
             life.note_once("opened with a SYN cookie: nothing was kept before "
                            "its last ACK")
         else:
-            life.note_once("its request was not seen")
+            life.note_once("its request " + self._was_not_seen())
 
     def _same_segment(self, life: Life, event: Event) -> bool:
         """Whether nothing came between on that CPU since its last event."""
@@ -910,7 +915,9 @@ def as_json(states: States, end_ns: int | None,
         "connections": (_life_json(states, life, end)
                         for life in states.lives(wanted)),
         "forgotten": states.kept.forgotten,
-        "counts": counts, "counts_unsure": unsure,
+        "forgotten_open": states.kept.forgotten_open,
+        "counts": counts,
+        "counts_unsure": unsure + states.kept.forgotten_open,
         "cookie_synacks": states.cookie_synacks,
         "resets_without_connection": states.resets_without_connection,
         **states.gaps.as_json(end_ns)}
@@ -1037,6 +1044,9 @@ def _count_lines(states: States, end_ns: int | None,
         if next(states.lives(wanted), None) is None and wanted is not None \
                 and next(states.lives(), None) is not None:
             return [_none(states, wanted)]
+        if states.kept.forgotten_open:
+            return ["No connection that is kept was open at the end.",
+                    *_forgotten_lines(states)]
         return ["No connection was seen." if states.gaps.frozen_throughout
                 else "No connection was open at the end."]
     rows = [(name, str(count)) for name, count in counts.items()]
@@ -1045,7 +1055,17 @@ def _count_lines(states: States, end_ns: int | None,
                       right=(1,), indent=2)]
     if unsure:
         lines.append(f"{unsure} of these may have ended unseen.")
+    lines += _forgotten_lines(states)
     return lines + note(HOW_TO_READ_COUNTS)
+
+
+def _forgotten_lines(states: States) -> list[str]:
+    """Those that were left out while open: are they open still?"""
+    count = states.kept.forgotten_open
+    if not count:
+        return []
+    return note(f"{plural(count, 'connection')} left out before the end may be "
+                "open too, if not counted here again.")
 
 
 def _none(states: States, wanted: Filter | None) -> str:

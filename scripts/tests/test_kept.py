@@ -17,8 +17,10 @@ from renoscope_lib.kept import Kept, Packable
 from renoscope_lib.schema import Event
 
 from . import support
-from .support import (ACK, CLOSED, ESTABLISHED, LOSS, MS, OPEN, SYN_SENT,
-                      Scene, number_of)
+from .support import (ACK, CLOSED, ESTABLISHED, LOSS, MS, OPEN, SECOND,
+                      SYN_SENT, Scene, number_of)
+
+CLOSE_WAIT = 8
 
 View = states.States | losses.Losses | windows.Windows
 
@@ -167,6 +169,25 @@ class Views(unittest.TestCase):
         self.assertEqual(states.counts_as_text(feed(
             view_of(states.States, 2, most=30), chain(*lives(50))), None), [
                 words, "No connection was open at the end."])
+
+    def test_states_does_not_count_on_those_left_out(self) -> None:
+        """They may be open still, and come back with their beginning gone."""
+        view = view_of(states.States, 2, most=20)
+        first = [life[:2] for life in lives(22)]
+        again = [support.schema().decode(Scene(2000 * SECOND).pack(
+            "state", cookie=n, old_state=ESTABLISHED, state=CLOSE_WAIT))
+            for n in (1, 2)]
+        feed(view, [*chain(*first), *again])
+        content = json.loads("".join(json_pieces(states.as_json(view, None))))
+        self.assertEqual(content["counts"], {"ESTABLISHED": 18, "CLOSE_WAIT": 2})
+        self.assertEqual((content["forgotten_open"], content["counts_unsure"]),
+                         (4, 4))
+        self.assertEqual([life["not_seen"] for life in content["connections"]][-2:],
+                         [["its beginning was not seen, or is no longer kept"]] * 2)
+        words = ("4 connections left out before the end may be open too, if not "
+                 "counted here again.")
+        self.assertIn(words, states.counts_as_text(view, None))
+        self.assertIn(words, list(states.as_text(view, None)))
 
     def test_the_bound_is_what_the_page_says(self) -> None:
         page = (support.SCRIPTS.parent / "Documentation/commands.rst").read_text()
