@@ -26,7 +26,7 @@ from .schema import Schema, parse_schema
 from .stats import parse_stats
 from .words import plural
 
-# How long the last events may take to arrive; they are there already.
+# How long the last events may let one wait for the next; they are there already.
 DRAIN_S = 1.0
 
 THAW = f"frozen: nothing will come until {set_command('0', 'frozen')}"
@@ -258,12 +258,19 @@ class Recorder:
 
     def _drain(self, reader: Reader, schema: Schema, ledger: Ledger,
                mark: dict[int, int]) -> None:
-        """Read on until the mark; what is behind it is not taken."""
+        """Read on until the mark; what is behind it is not taken.
+
+        It may be a whole ring, so time begins anew with all that is taken.  That
+        is at most what the mark counts: traffic does not keep this from ending.
+        """
         deadline = time.monotonic() + DRAIN_S
         while time.monotonic() < deadline:
             records = reader.read()
+            taken = self._records
             if records:
                 self._take(records, schema, ledger, mark)
+            if self._records > taken:
+                deadline = time.monotonic() + DRAIN_S
             if ledger.reached(mark) or records == b"":
                 return
             if records is None:

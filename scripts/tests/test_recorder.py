@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Recording: read + lost = written, and every way in which it may not hold."""
 
+import itertools
 import os
 import resource
 import signal
@@ -188,6 +189,33 @@ class Recording(RecordingCase):
             [self.acks(1), self.stop.ask, self.acks(2), None, self.acks(3, 4)])
         self.assertEqual(serials, [1, 2, 3], "and nothing after it")
         self.assertTrue(summary.adds_up)
+
+    def drain_slowly(self, stats: list[Written], reads: list,
+                     ) -> tuple[Summary, FakeRing]:
+        """Each look at the clock is a third of a second after the last."""
+        ring = FakeRing(stats, [self.stop.ask, *reads])
+        clock = itertools.count(1000, 1 / 3)
+        with mock.patch("renoscope_lib.recorder.time.monotonic",
+                        lambda: next(clock)):
+            summary, _, _ = record(ring, self.stop, Limits())
+        return summary, ring
+
+    def test_the_rest_may_take_long(self) -> None:
+        """As long as something comes it is waited for: it can be a whole ring."""
+        summary, _ = self.drain_slowly(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 30}],
+            [self.acks(serial) for serial in range(1, 31)])
+        self.assertEqual((summary.read, summary.adds_up), (30, True))
+
+    def test_traffic_does_not_keep_it_from_ending(self) -> None:
+        """What came later is no reason to wait for what does not come."""
+        summary, ring = self.drain_slowly(
+            [{"cpu0": 0, "cpu1": 0}, {"cpu0": 0, "cpu1": 0},
+             {"cpu0": 2, "cpu1": 1}],
+            [self.acks(serial) for serial in range(1, 31)])
+        self.assertIn("cpu1 0 + 0 but 1 written", str(summary))
+        self.assertEqual(summary.read, 2)
+        self.assertIsNotNone(ring.read(), "not all was read before it ended")
 
     def test_loss_across_the_end(self) -> None:
         summary, _, _ = self.run_with(
