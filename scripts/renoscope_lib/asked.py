@@ -46,12 +46,16 @@ def _missing(stats: Stats) -> list[str]:
 
 
 class Asked:
-    """Collects what was not asked for, each once, in the order it was seen."""
+    """Collects what was not asked for, each once, in the order it was seen.
 
-    def __init__(self, schema: Schema) -> None:
+    `since_load` is for a recording of all that the ring holds: what the kernel
+    skipped before the first reading of `stats` concerns it too.
+    """
+
+    def __init__(self, schema: Schema, since_load: bool = False) -> None:
         self._schema = schema
         self._limits: dict[str, None] = {}
-        self._missed_before: dict[str, int] | None = None
+        self._missed_before: dict[str, int] | None = {} if since_load else None
         self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
                                if name == MARK), -1)

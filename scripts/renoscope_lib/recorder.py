@@ -209,7 +209,7 @@ class Recorder:
         reader = self._ring.reader(schema.record_bytes,
                                    only_new=not self._limits.whole_ring)
         ledger = self._opening_ledger(before)
-        self._asked = Asked(schema)
+        self._asked = Asked(schema, self._limits.whole_ring)
         self._asked.see_stats(before)
         self._writer.begin(about, schema_text, before)
         self._begun(beginning(before))

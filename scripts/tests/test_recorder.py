@@ -328,6 +328,15 @@ class NotAskedFor(RecordingCase):
                 cpu0=1))
         self.assertEqual(asked.skipped, [])
 
+    def test_earlier_skips_are_of_the_whole_ring(self) -> None:
+        """The events that were missed then would be in the ring."""
+        summary, _, parser = self.run_with(
+            [{"cpu0": 1}], [self.mark("begun", 1), self.stop.ask],
+            ("source syn kprobe:tcp_conn_request attached, missed 2 calls",),
+            whole_ring=True)
+        self.assertIn("skipped probes (2 calls missed", str(summary))
+        self.assertEqual(parser.done["skipped"], summary.skipped)
+
     def test_nothing_set(self) -> None:
         self.assertEqual(self.limits_with(lines=(
             "kinds_off segment", "filter none", "sample flow 1 ack 1",
