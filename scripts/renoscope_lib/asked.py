@@ -15,18 +15,25 @@ from .stats import Stats, parse_stats
 
 MARK = "mark"
 
-# Made by the module itself, or off because nobody should pay for it unasked.
-NEVER_MISSED = frozenset({"lost", MARK, "segment"})
+# Off because nobody should pay for it unasked; missed only where it was on once.
+EXTRA = "segment"
+
+# Made by the module itself, or told of apart.
+NEVER_MISSED = frozenset({"lost", MARK, EXTRA})
+
+
+def _without(kinds: Iterable[str]) -> str:
+    return f"without {', '.join(sorted(kinds))}"
 
 
 def _kinds_off(kinds: set[str]) -> list[str]:
-    missed = sorted(kinds - NEVER_MISSED)
-    return [f"without {', '.join(missed)}"] if missed else []
+    missed = kinds - NEVER_MISSED
+    return [_without(missed)] if missed else []
 
 
 def limits_of(stats: Stats) -> list[str]:
     """What holds at the moment of the stats, in words."""
-    limits = _kinds_off(set(stats.kinds_off))
+    limits = _kinds_off(set(stats.kinds_off or ()))
     if stats.filter:
         limits.append(f"filter {stats.filter}")
     if stats.flow_sample > 1:
@@ -56,6 +63,7 @@ class Asked:
         self._schema = schema
         self._limits: dict[str, None] = {}
         self._missed_before: dict[str, int] | None = {} if since_load else None
+        self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
                                if name == MARK), -1)
@@ -65,6 +73,8 @@ class Asked:
         stats = parse_stats(text)
         self._note(limits_of(stats))
         self._note(_missing(stats))
+        if stats.kinds_off is not None:
+            self._extra_was_off.add(EXTRA in stats.kinds_off)
         missed = {source.place: source.missed for source in stats.sources}
         if self._missed_before is None:
             self._missed_before = missed
@@ -78,9 +88,10 @@ class Asked:
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
         if cause in ("events", "begun"):
             on = event["kinds_on"]
-            self._note(_kinds_off({name for number, name
-                                   in self._schema.kinds.items()
-                                   if not on >> number & 1}))
+            off = {name for number, name in self._schema.kinds.items()
+                   if not on >> number & 1}
+            self._note(_kinds_off(off))
+            self._extra_was_off.add(EXTRA in off)
         elif cause == "filter":
             self._note(["filter or sampling changed"])
         elif cause == "frozen":
@@ -91,4 +102,5 @@ class Asked:
 
     def limits(self) -> list[str]:
         """All that was not asked for; empty if all was."""
-        return list(self._limits)
+        partly = [_without([EXTRA])] if len(self._extra_was_off) > 1 else []
+        return [*self._limits, *partly]

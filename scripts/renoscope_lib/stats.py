@@ -51,14 +51,14 @@ class Source:
 
 @dataclass
 class Stats:
-    """One reading of the file."""
+    """One reading of the file; kinds_off is None where it does not say."""
 
     records_per_cpu: int = 0
     filter: str = ""
     flow_sample: int = 1
     ack_sample: int = 1
     frozen: bool = False
-    kinds_off: list[str] = field(default_factory=list)
+    kinds_off: list[str] | None = None
     cpus: dict[int, CpuStats] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
 

@@ -281,6 +281,20 @@ class NotAskedFor(RecordingCase):
         self.assertEqual(self.limits_with(self.mark("events", 1)), [])
         self.assertEqual(self.limits_with(self.mark("thawed", 1)), [])
 
+    def test_segments_for_a_part_of_the_time(self) -> None:
+        """Nobody misses what was never on; what is on for a while has an end."""
+        segment = 1 << next(number for number, name
+                            in support.schema().kinds.items() if name == "segment")
+        off, on = ("kinds_off segment",), ("kinds_off none",)
+        for lines, kinds, without in (
+                (off, self.ALL_ON, False), (on, self.ALL_ON | segment, False),
+                (on, self.ALL_ON, True), (off, self.ALL_ON | segment, True)):
+            with self.subTest(lines, kinds=kinds):
+                self.stop.asked = False
+                self.assertEqual(
+                    self.limits_with(self.mark("events", 1, kinds), lines=lines),
+                    ["without segment"] if without else [])
+
     def test_marks_are_told_once(self) -> None:
         without = self.ALL_ON & ~(1 << next(
             number for number, name in support.schema().kinds.items()
