@@ -69,7 +69,7 @@ class Asked:
                                if name == MARK), -1)
 
     def see_stats(self, text: str) -> None:
-        """A reading of `stats`: the first when recording begins, then its end."""
+        """A reading of `stats`: before and after the reader is placed, and at the end."""
         stats = parse_stats(text)
         self._note(limits_of(stats))
         self._note(_missing(stats))
@@ -94,7 +94,8 @@ class Asked:
             self._extra_was_off.add(EXTRA in off)
         elif cause == "filter":
             self._note(["filter or sampling changed"])
-        elif cause == "frozen":
+        elif cause in ("frozen", "thawed"):
+            # The mark of the freeze may lie before the first record.
             self._note(["frozen"])
 
     def _note(self, limits: Iterable[str]) -> None:

@@ -279,7 +279,7 @@ def _record(options: argparse.Namespace) -> int:
             ring, RecordingWriter(output.write), limits, stop,
             lambda holds: complain(f"recording to {output.name}{holds}; "
                                    "Ctrl-C ends"))
-        summary = recorder.run(meta(host))
+        summary = recorder.run(lambda: meta(host))
         output.close()
     complain(summary)
     return OK if summary.adds_up else NOT_SO

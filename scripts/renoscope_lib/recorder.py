@@ -201,26 +201,33 @@ class Recorder:
         self._asked: Asked
         self._records = 0
 
-    def run(self, about: dict[str, Any]) -> Summary:
-        """Record until a limit or a signal."""
+    def run(self, about: Callable[[], dict[str, Any]]) -> Summary:
+        """Record until a limit or a signal; `about` is called where it begins.
+
+        What is changed after the reader is placed leaves a mark for it to read.  So
+        what held before is asked for only then, or a change in between would show
+        nowhere.
+        """
         schema_text = self._ring.schema_text()
         schema = parse_schema(schema_text)
         before = self._ring.stats_text()
         reader = self._ring.reader(schema.record_bytes,
                                    only_new=not self._limits.whole_ring)
-        ledger = self._opening_ledger(before)
+        placed = self._ring.stats_text()
+        ledger = self._opening_ledger(before, placed)
         self._asked = Asked(schema, self._limits.whole_ring)
         self._asked.see_stats(before)
-        self._writer.begin(about, schema_text, before)
-        self._begun(beginning(before))
+        self._asked.see_stats(placed)
+        self._writer.begin(about(), schema_text, before)
+        self._begun(beginning(placed))
         self._follow(reader, schema, ledger)
         return self._finish(reader, schema, ledger)
 
-    def _opening_ledger(self, before: str) -> Ledger:
+    def _opening_ledger(self, before: str, placed: str) -> Ledger:
         if self._limits.whole_ring:
             return Ledger()
-        after = parse_stats(self._ring.stats_text())
-        return Ledger.between(parse_stats(before).written(), after.written())
+        return Ledger.between(parse_stats(before).written(),
+                              parse_stats(placed).written())
 
     def _follow(self, reader: Reader, schema: Schema, ledger: Ledger) -> None:
         deadline = None

@@ -45,6 +45,10 @@ class FakeRing:
         written = self._stats.pop(0) if len(self._stats) > 1 else self._stats[0]
         return support.stats_text(*self._lines, **written)
 
+    def change(self, *lines: str) -> None:
+        """Other lines from now on."""
+        self._lines = lines
+
     def reader(self, record_bytes: int, only_new: bool = False) -> "FakeRing":
         self.only_new = only_new
         return self
@@ -66,7 +70,7 @@ def record(ring: FakeRing, stop: Stop,
     """Summary, serials in the file, and the file."""
     file = bytearray()
     summary = Recorder(ring, RecordingWriter(file.extend), limits,
-                       stop).run(support.META)
+                       stop).run(lambda: support.META)
     parser = RecordingParser()
     serials = [head.serial for blob in parser.feed(bytes(file))
                for head in support.schema().heads(blob)]
@@ -124,7 +128,7 @@ class Recording(RecordingCase):
             ring = FakeRing([{"cpu0": 10}], [
                 lambda: told.append("read"), self.stop.ask], lines)
             Recorder(ring, RecordingWriter(bytearray().extend), Limits(),
-                     self.stop, told.append).run(support.META)
+                     self.stop, told.append).run(lambda: support.META)
             self.assertEqual(told[0], said)
             self.stop.asked = False
 
@@ -279,7 +283,36 @@ class NotAskedFor(RecordingCase):
 
     def test_mark_of_all_kinds_is_no_limit(self) -> None:
         self.assertEqual(self.limits_with(self.mark("events", 1)), [])
-        self.assertEqual(self.limits_with(self.mark("thawed", 1)), [])
+
+    def test_thawed_alone_tells_of_a_freeze(self) -> None:
+        """The mark of the freeze can lie before the first record."""
+        self.assertEqual(self.limits_with(self.mark("thawed", 1)), ["frozen"])
+
+    def test_what_changes_while_the_reader_is_placed(self) -> None:
+        """The reader stands behind the mark; what held there is asked for then."""
+        ring = FakeRing([{"cpu0": 0}, {"cpu0": 1}], [])
+        told: list[str] = []
+        asked_at: list[bool | None] = []
+
+        def place(record_bytes: int, only_new: bool = False) -> FakeRing:
+            ring.change("freeze frozen 1 after 0 on none", "kinds_off ack")
+            return FakeRing.reader(ring, record_bytes, only_new)
+
+        def about() -> dict:
+            asked_at.append(ring.only_new)
+            return support.META
+
+        def thaw(holds: str) -> None:
+            told.append(holds)
+            ring.change()
+            self.stop.ask()
+
+        with mock.patch.object(ring, "reader", place):
+            summary = Recorder(ring, RecordingWriter(bytearray().extend), Limits(),
+                               self.stop, thaw).run(about)
+        self.assertEqual(summary.limits, ["without ack", "frozen"])
+        self.assertEqual(asked_at, [True], "once, and behind the reader")
+        self.assertIn("(without ack; frozen: nothing will come until", told[0])
 
     def test_segments_for_a_part_of_the_time(self) -> None:
         """Nobody misses what was never on; what is on for a while has an end."""
