@@ -192,18 +192,20 @@ static void show_status(struct seq_file *file, const struct gap_probe *gap,
 	unsigned long missed = gap->missed + missed_now(gap);
 
 	if (gap->attached && all_off)
-		seq_puts(file, "missing: kprobes are switched off on this machine\n");
-	else if (gap->attached && missed)
-		seq_printf(file, "attached, missed %lu calls\n", missed);
+		seq_puts(file, "missing: kprobes are switched off on this machine");
 	else if (gap->attached)
-		seq_puts(file, "attached\n");
+		seq_puts(file, "attached");
 	else if (gap->error == -ENOENT)
-		seq_puts(file, "missing: this kernel has no such function\n");
+		seq_puts(file, "missing: this kernel has no such function");
 	else if (gap->error)
-		seq_printf(file, "missing: attaching failed with error %d\n",
+		seq_printf(file, "missing: attaching failed with error %d",
 			   gap->error);
 	else
-		seq_puts(file, "off\n");
+		seq_puts(file, "off");
+	/* Whatever it is now: recordings compare how many there were and are. */
+	if (missed)
+		seq_printf(file, ", missed %lu calls", missed);
+	seq_putc(file, '\n');
 }
 
 /**

@@ -13,7 +13,7 @@ from . import kmod
 from .errors import NOT_SO, OK, Problem
 from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
                    set_command, write_command)
-from .stats import ATTACHED, OFF, Stats, parse_stats
+from .stats import ATTACHED, Stats, parse_stats
 
 GOOD = "ok"
 WARN = "warn"
@@ -257,7 +257,7 @@ class Doctor:
             name = f"source {source.kinds} ({source.place})"
             if source in silent:
                 continue
-            if source.status == OFF:
+            if source.is_off:
                 if not nothing_asked and source.kinds not in OFF_BY_DEFAULT:
                     yield Check(WARN, f"{name}: switched off by the events "
                                 "parameter", set_command("default", "events"))

@@ -39,6 +39,11 @@ class Source:
         return int(found.group(1)) if found else 0
 
     @property
+    def is_off(self) -> bool:
+        """Whether it is not there because nobody wants it now."""
+        return self.status.partition(",")[0] == OFF
+
+    @property
     def is_missing(self) -> bool:
         """Whether it was wanted and is not there."""
         return self.status.startswith("missing")

@@ -131,11 +131,13 @@ class Machine(unittest.TestCase):
     def test_sources(self) -> None:
         loaded(self.host, STATS + "source ack tcp:tcp_probe off\n"
                "source segment netfilter:ipv4-in off\n"
+               "source syn kprobe:tcp_conn_request off, missed 2 calls\n"
                "source ca_state tcp:tcp_cong_state_set missing: no such "
                "tracepoint in this kernel\n")
         mend = ("mend: echo default | sudo tee "
                 "/sys/module/tcp_renoscope/parameters/events")
         self.finds(WARN, "source ack (tcp:tcp_probe): switched off", mend)
+        self.finds(WARN, "source syn (kprobe:tcp_conn_request): switched off", mend)
         self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
                    "this kernel")
 

@@ -367,6 +367,16 @@ class NotAskedFor(RecordingCase):
         said = str(Summary(1, 0, [], [], asked.skipped))
         self.assertIn("not complete: the kernel skipped probes (2 calls", said)
 
+    def test_skipped_probes_that_are_off_at_the_end(self) -> None:
+        """To switch a kind off takes nothing back of what it missed."""
+        for now in ("off", "missing: kprobes are switched off on this machine"):
+            asked = Asked(support.schema())
+            for status in ("attached, missed 1 calls", f"{now}, missed 3 calls"):
+                asked.see_stats(support.stats_text(
+                    f"source syn kprobe:tcp_conn_request {status}", cpu0=1))
+            self.assertEqual(asked.skipped,
+                             ["2 calls missed at kprobe:tcp_conn_request"])
+
     def test_earlier_skips_are_not_ours(self) -> None:
         asked = Asked(support.schema())
         for _ in range(2):
