@@ -252,11 +252,11 @@ class Recorder:
     def _finish(self, reader: Reader, schema: Schema,
                 ledger: Ledger) -> Summary:
         stats_text = self._ring.stats_text()
+        mark = parse_stats(stats_text).written()
+        if not self._counted_enough(ledger):
+            self._drain(reader, schema, ledger, mark)
         if self._counted_enough(ledger):
             mark = ledger.lasts()
-        else:
-            mark = parse_stats(stats_text).written()
-            self._drain(reader, schema, ledger, mark)
         self._asked.see_stats(stats_text)
         summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark),
                           self._asked.limits(), self._asked.skipped)
@@ -278,7 +278,8 @@ class Recorder:
                 self._take(records, schema, ledger, mark)
             if self._records > taken:
                 deadline = time.monotonic() + DRAIN_S
-            if ledger.reached(mark) or records == b"":
+            if (ledger.reached(mark) or self._counted_enough(ledger)
+                    or records == b""):
                 return
             if records is None:
                 reader.wait(DRAIN_S / 10)

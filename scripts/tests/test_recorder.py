@@ -247,6 +247,14 @@ class Recording(RecordingCase):
             self.assertEqual(parser.done["cpus"]["1"]["start"],
                              parser.done["cpus"]["1"]["written"])
 
+    def test_count_is_reached_after_the_end(self) -> None:
+        """What it does not want any more is not missing."""
+        summary, serials, _ = self.run_with(
+            [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 9}],
+            [self.acks(1), self.stop.ask, self.acks(*range(2, 10))], count=3)
+        self.assertEqual(serials, [1, 2, 3])
+        self.assertTrue(summary.adds_up, summary)
+
     def test_duration(self) -> None:
         summary, serials, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
