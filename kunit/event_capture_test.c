@@ -806,6 +806,44 @@ static void synack_tells_when_it_is_given_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, capture_request(listener, req).max_retries, 3);
 }
 
+static u8 max_retries_of(const struct sock *sk)
+{
+	struct tcp_event event;
+
+	begin(&event, EVENT_KIND_synack);
+	event_capture_listener(&event, sk);
+	return event.max_retries;
+}
+
+static void closed_listener_is_no_fastopen_child(struct kunit *test)
+{
+	struct sock *listener = new_listener(test);
+	u8 open = max_retries_of(listener);
+
+	listener->sk_state = TCP_CLOSE;
+	KUNIT_EXPECT_EQ(test, max_retries_of(listener), open);
+	inet_csk(listener)->icsk_syn_retries = 3;
+	KUNIT_EXPECT_EQ(test, max_retries_of(listener), 3);
+}
+
+/* A sysctl is a whole namespace's, so the namespace is the test's own. */
+static void fastopen_child_waits_once_more(struct kunit *test)
+{
+	struct net *net = kunit_kzalloc(test, sizeof(*net), GFP_KERNEL);
+	struct tcp_sock *child = new_sock(test);
+	struct sock *sk = (struct sock *)child;
+
+	KUNIT_ASSERT_NOT_NULL(test, net);
+	sock_net_set(sk, net);
+	rcu_assign_pointer(child->fastopen_rsk, new_request(test));
+	net->ipv4.sysctl_tcp_synack_retries = 5;
+	KUNIT_EXPECT_EQ(test, max_retries_of(sk), 6);
+	net->ipv4.sysctl_tcp_synack_retries = 255;
+	KUNIT_EXPECT_EQ(test, max_retries_of(sk), 255);
+	inet_csk(sk)->icsk_syn_retries = 3;
+	KUNIT_EXPECT_EQ(test, max_retries_of(sk), 3);
+}
+
 /* reqsk_timer_handler() gives old requests up sooner when they crowd the queue. */
 static void crowded_queue_is_less_patient(struct kunit *test)
 {
@@ -1381,6 +1419,8 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(synack_is_a_segment),
 	KUNIT_CASE(synack_tells_of_the_queues),
 	KUNIT_CASE(synack_tells_when_it_is_given_up),
+	KUNIT_CASE(closed_listener_is_no_fastopen_child),
+	KUNIT_CASE(fastopen_child_waits_once_more),
 	KUNIT_CASE(crowded_queue_is_less_patient),
 	KUNIT_CASE_PARAM(synack_counts_from_the_first, since_gen_params),
 	KUNIT_CASE(listener_is_named),

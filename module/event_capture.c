@@ -315,8 +315,9 @@ static u32 since_first_synack_us(const struct tcp_event *event,
 /*
  * How many timeouts the kernel will wait. reqsk_timer_handler() in
  * net/ipv4/inet_connection_sock.c is less patient with a listener whose
- * half-open queue is more than half full of old requests;
- * tcp_fastopen_synack_timer() grants a Fast Open child one more.
+ * half-open queue is more than half full of old requests; one that was closed
+ * has no say any more. tcp_fastopen_synack_timer() grants a Fast Open child one
+ * more; more than 255 cannot be counted.
  */
 static u8 max_synack_retries(const struct sock *sk)
 {
@@ -325,10 +326,12 @@ static u8 max_synack_retries(const struct sock *sk)
 	u8 retries = READ_ONCE(icsk->icsk_syn_retries);
 	int length, young;
 
-	if (sk->sk_state != TCP_LISTEN)
-		return retries ?: of_host + 1;
+	if (rcu_access_pointer(tcp_sk(sk)->fastopen_rsk))
+		return retries ?: min_t(int, of_host + 1, U8_MAX);
 	if (!retries)
 		retries = of_host;
+	if (sk->sk_state != TCP_LISTEN)
+		return retries;
 	length = reqsk_queue_len(&icsk->icsk_accept_queue);
 	young = reqsk_queue_len_young(&icsk->icsk_accept_queue);
 	if (length << 1 <= max(8U, READ_ONCE(sk->sk_max_ack_backlog)))
