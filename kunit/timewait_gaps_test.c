@@ -53,9 +53,40 @@ static void segment_ends_the_socket_it_was_for(struct kunit *test)
 	struct inet_timewait_sock *tw = new_timewait(test, segment->substate);
 	struct timewait_note note = { .tw = tw, .seg_flags = segment->flags };
 
-	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw),
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
 			segment->ending);
-	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, other),
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, other, NULL),
+			EVENT_time_wait_ending_other);
+}
+
+/* A process that connects must not be taken for a segment seen in a softirq. */
+static void segment_ends_for_its_runner_alone(struct kunit *test)
+{
+	struct inet_timewait_sock *tw = new_timewait(test, TCP_TIME_WAIT);
+	struct timewait_note note = { .tw = tw, .seg_flags = TCPHDR_SYN };
+
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, current),
+			EVENT_time_wait_ending_other);
+	note.runner = current;
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, current),
+			EVENT_time_wait_ending_new_syn);
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
+			EVENT_time_wait_ending_other);
+}
+
+static void segment_that_spared_the_socket_is_forgotten(struct kunit *test)
+{
+	struct inet_timewait_sock *other = new_timewait(test, TCP_TIME_WAIT);
+	struct inet_timewait_sock *tw = new_timewait(test, TCP_TIME_WAIT);
+	struct timewait_note note = { .tw = tw, .seg_flags = TCPHDR_SYN };
+
+	timewait_segment_done(&note, tw, TCP_TW_SYN);
+	timewait_segment_done(&note, other, TCP_TW_SUCCESS);
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
+			EVENT_time_wait_ending_new_syn);
+	note.seg_flags = TCPHDR_RST;
+	timewait_segment_done(&note, tw, TCP_TW_SUCCESS);
+	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
 			EVENT_time_wait_ending_other);
 }
 
@@ -87,6 +118,8 @@ static void living_socket_has_no_ending_noted(struct kunit *test)
 
 static struct kunit_case timewait_gaps_cases[] = {
 	KUNIT_CASE_PARAM(segment_ends_the_socket_it_was_for, segment_gen_params),
+	KUNIT_CASE(segment_ends_for_its_runner_alone),
+	KUNIT_CASE(segment_that_spared_the_socket_is_forgotten),
 	KUNIT_CASE(note_is_of_one_socket_and_used_once),
 	KUNIT_CASE(living_socket_has_no_ending_noted),
 	{}

@@ -87,16 +87,37 @@ static int enter_time_wait(struct kprobe *probe, struct pt_regs *regs)
 
 /* ---- life ------------------------------------------------------------- */
 
-static int enter_timewait_state_process(struct kprobe *probe,
-					struct pt_regs *regs)
+/*
+ * On whose behalf does the CPU work? NULL in a softirq; but a process receives
+ * without one when it writes to a tun device or polls the driver, and so does a
+ * thread of NAPI.
+ */
+static const struct task_struct *runner_now(void)
 {
+	return in_serving_softirq() ? NULL : current;
+}
+
+/**
+ * struct segment_call - tcp_timewait_state_process() at work
+ * @tw: its socket, only ever compared
+ */
+struct segment_call {
+	const struct inet_timewait_sock *tw;
+};
+
+static int before_timewait_state_process(struct kretprobe_instance *instance,
+					 struct pt_regs *regs)
+{
+	struct segment_call *call = (void *)instance->data;
 	const struct inet_timewait_sock *tw =
 		(void *)regs_get_kernel_argument(regs, 0);
 	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
 	struct tcp_event *event;
 
+	call->tw = tw;
 	note->tw = tw;
+	note->runner = runner_now();
 	note->seg_flags = tcp_flag_byte(tcp_hdr(skb));
 	note->ending = EVENT_time_wait_ending_none;
 	event = event_begin_sock(EVENT_KIND_time_wait, sock_of(tw));
@@ -106,6 +127,35 @@ static int enter_timewait_state_process(struct kprobe *probe,
 	event_capture_received(event, skb);
 	event->time_wait_step = EVENT_time_wait_step_segment;
 	event_end(event);
+	return 0;
+}
+
+/**
+ * timewait_segment_done - what was a segment's doing, and what will be?
+ * @note: the note of the CPU that processed it
+ * @tw: the socket that it was for, only ever compared
+ * @status: what tcp_timewait_state_process() returned, an enum tcp_tw_status
+ *
+ * A RST takes the socket away at once, or not at all. A new SYN does so when a
+ * listener is found for it, next.
+ *
+ * Context: any.
+ */
+void timewait_segment_done(struct timewait_note *note,
+			   const struct inet_timewait_sock *tw, int status)
+{
+	if (note->tw == tw && status != TCP_TW_SYN)
+		note->seg_flags = 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(timewait_segment_done);
+
+static int after_timewait_state_process(struct kretprobe_instance *instance,
+					struct pt_regs *regs)
+{
+	const struct segment_call *call = (void *)instance->data;
+
+	timewait_segment_done(this_cpu_ptr(&timewait_notes), call->tw,
+			      regs_return_value(regs));
 	return 0;
 }
 
@@ -146,14 +196,16 @@ static int enter_tw_timer_handler(struct kprobe *probe, struct pt_regs *regs)
  * timewait_ending_by_segment - why does a segment take a small socket away?
  * @note: the note of the CPU that it is processed on
  * @tw: the socket
+ * @runner: on whose behalf that CPU works, NULL in a softirq
  *
  * Context: any.
  * Return: an enum event_time_wait_ending.
  */
 u8 timewait_ending_by_segment(const struct timewait_note *note,
-			      const struct inet_timewait_sock *tw)
+			      const struct inet_timewait_sock *tw,
+			      const struct task_struct *runner)
 {
-	if (note->tw != tw)
+	if (note->tw != tw || note->runner != runner)
 		return EVENT_time_wait_ending_other;
 	if (note->seg_flags & TCPHDR_RST)
 		return EVENT_time_wait_ending_reset;
@@ -164,17 +216,21 @@ u8 timewait_ending_by_segment(const struct timewait_note *note,
 EXPORT_SYMBOL_IF_KUNIT(timewait_ending_by_segment);
 
 /*
- * Who takes a small socket away before its time? A segment, in softirq: a RST or
- * a SYN, as noted. A process that connects, in its own context. A namespace's
- * end, in a kernel thread.
+ * Who takes a small socket away before its time? A segment, a RST or a SYN, as
+ * noted by whoever receives it. Else a process that connects, in its own context,
+ * or a namespace's end, in a kernel thread. (One mistake is left: a process that
+ * itself received a new SYN, which found no listener, and itself connects next from
+ * the same place to the same peer, on the same CPU.)
  */
 static u8 ending_of_early_death(const struct timewait_note *note,
 				const struct inet_timewait_sock *tw)
 {
-	if (in_serving_softirq())
-		return timewait_ending_by_segment(note, tw);
-	return current->flags & PF_KTHREAD ? EVENT_time_wait_ending_other :
-					     EVENT_time_wait_ending_reused;
+	u8 by_segment = timewait_ending_by_segment(note, tw, runner_now());
+
+	if (by_segment != EVENT_time_wait_ending_other ||
+	    in_serving_softirq() || current->flags & PF_KTHREAD)
+		return by_segment;
+	return EVENT_time_wait_ending_reused;
 }
 
 static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
@@ -241,7 +297,9 @@ static struct gap_probe probes[] = {
 		.symbol = "tcp_timewait_state_process",
 		.words = "time_wait,time_wait_end",
 		.kinds = GAP_KIND(time_wait) | GAP_KIND(time_wait_end),
-		.at_entry = enter_timewait_state_process,
+		.before = before_timewait_state_process,
+		.after = after_timewait_state_process,
+		.data_bytes = sizeof(struct segment_call),
 	},
 	{
 		.symbol = "__inet_twsk_schedule",

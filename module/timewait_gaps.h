@@ -10,21 +10,28 @@
 #include "gap_probes.h"
 
 struct inet_timewait_sock;
+struct task_struct;
 
 /**
  * struct timewait_note - what was last done to a small socket on a CPU
  * @tw: the socket, only ever compared
- * @seg_flags: flags of the segment that it saw, 0 if none
+ * @runner: on whose behalf the CPU processed the segment, NULL in a softirq; only
+ *	    ever compared
+ * @seg_flags: flags of that segment while it can end the socket, else 0
  * @ending: an enum event_time_wait_ending, none while it lives
  */
 struct timewait_note {
 	const struct inet_timewait_sock *tw;
+	const struct task_struct *runner;
 	u8 seg_flags;
 	u8 ending;
 };
 
+void timewait_segment_done(struct timewait_note *note,
+			   const struct inet_timewait_sock *tw, int status);
 u8 timewait_ending_by_segment(const struct timewait_note *note,
-			      const struct inet_timewait_sock *tw);
+			      const struct inet_timewait_sock *tw,
+			      const struct task_struct *runner);
 u8 timewait_noted_ending(struct timewait_note *note,
 			 const struct inet_timewait_sock *tw);
 
