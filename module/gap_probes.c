@@ -32,6 +32,7 @@
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
@@ -121,14 +122,35 @@ static void attach_gap(struct gap_probe *gap)
 {
 	int before = gap->error;
 
-	if (gap->forget)
-		gap->forget();
 	gap->missed += missed_now(gap);
 	gap->error = register_gap(gap);
 	gap->attached = !gap->error;
+	gap->is_new = gap->attached;
 	if (gap->error && gap->error != before)
 		pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
 			gap->symbol, gap->error, gap->words);
+}
+
+/*
+ * What one probe leaves another takes, and they are attached one by one: only when
+ * all are is nothing left to lie about any more. Then the calls that lost what they
+ * had left are waited for; they run with softirqs off.
+ */
+static void forget_calls_before(void)
+{
+	struct gap_probe *gap;
+	bool any = false;
+	size_t group, i;
+
+	for_each_gap_probe(gap, group, i) {
+		if (gap->is_new && gap->forget) {
+			gap->forget();
+			any = true;
+		}
+		gap->is_new = false;
+	}
+	if (any)
+		synchronize_rcu();
 }
 
 /*
@@ -167,7 +189,8 @@ static void detach_gaps(u64 kinds)
  * gap_probes_apply - attach what is wanted, detach what is not
  * @kinds: the kinds wanted, the bit of each is its number
  *
- * When it returns, no detached probe is running any more.
+ * When it returns, no detached probe is running any more, and no attached one goes
+ * by what was left before all were attached: kinds may be recorded.
  *
  * Context: may sleep; one caller at a time.
  */
@@ -182,6 +205,7 @@ void gap_probes_apply(u64 kinds)
 	for_each_gap_probe(gap, group, i)
 		if (!gap->attached && kinds & gap->kinds)
 			attach_gap(gap);
+	forget_calls_before();
 }
 
 /* ---- for `stats` ------------------------------------------------------ */

@@ -22,10 +22,11 @@ struct seq_file;
  * @before: for a probe of both ends: called on entry; nonzero skips @after
  * @after: for a probe of both ends: called on return; NULL for @at_entry
  * @data_bytes: what @before keeps for @after, in bytes
- * @forget: called before it is attached: takes away what calls long ago left for
- *	    later ones; NULL if they leave nothing
+ * @forget: called when it is newly attached, and all others are: takes away what
+ *	    calls long ago left for later ones; NULL if they leave nothing
  * @probe: the kernel's part, made anew each time; .kp alone for @at_entry
  * @attached: @probe is registered
+ * @is_new: it has just been attached, @forget is still to be called
  * @missed: calls that earlier registrations of @probe missed
  * @error: why attaching failed last, 0 if it did not
  */
@@ -40,6 +41,7 @@ struct gap_probe {
 	void (*forget)(void);
 	struct kretprobe probe;
 	bool attached;
+	bool is_new;
 	unsigned long missed;
 	int error;
 };
