@@ -127,7 +127,9 @@ static void see_segment(struct tcp_event *seen, const struct sk_buff *skb)
 
 /*
  * As tcp_conn_request() in net/ipv4/tcp_input.c decides, in its order. (A SYN that
- * revives a connection in TIME-WAIT is spared the first and the last test.)
+ * revives a connection in TIME-WAIT is spared the first and the last test. A
+ * kernel without cookies drops the SYN of a full queue whatever the sysctl says,
+ * and asks it only in the last test.)
  */
 static u8 refusal_of_syn(const struct sock *listener)
 {
@@ -135,7 +137,8 @@ static u8 refusal_of_syn(const struct sock *listener)
 	bool cookies = READ_ONCE(host->sysctl_tcp_syncookies);
 	int limit = READ_ONCE(host->sysctl_max_syn_backlog);
 
-	if (!cookies && inet_csk_reqsk_queue_is_full(listener))
+	if (!(IS_ENABLED(CONFIG_SYN_COOKIES) && cookies) &&
+	    inet_csk_reqsk_queue_is_full(listener))
 		return EVENT_refusal_half_open_queue_full;
 	if (sk_acceptq_is_full(listener))
 		return EVENT_refusal_accept_queue_full;
