@@ -20,7 +20,8 @@
  *			Open inet_csk_reqsk_queue_add()
  *  accepted		security_sock_graft(), on entry
  *  request_end		tcp_v4_reqsk_destructor() and tcp_v6_reqsk_destructor(): the
- *			request is being freed; completed ones are left out
+ *			request is being freed; completed ones are left out, and
+ *			Fast Open's, which were never half-open
  *  cookie_checked	cookie_v4_check() and cookie_v6_check(), on return
  *
  * The destructor knows every request's end but not its cause. Whoever can cause
@@ -28,7 +29,8 @@
  * per-CPU place for as long as it runs: struct handshake_stage. One of them, the
  * segment that tcp_check_req() does not like, is not the last to hold the request:
  * it leaves the request's address, too. (Where softirqs can be preempted, on
- * PREEMPT_RT, a cause may be mistaken, an event not.)
+ * PREEMPT_RT, a cause may be mistaken, an event not, but for Fast Open's: those are
+ * known by such notes alone.)
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -47,6 +49,7 @@
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "handshake_gaps.h"
+#include "kernel_compat.h"
 
 #define argument(regs, n)	((void *)regs_get_kernel_argument(regs, n))
 
@@ -287,11 +290,10 @@ static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
 /* ---- the third segment ------------------------------------------------ */
 
 /*
- * A request that is about to be freed although its connection lives, only ever
- * compared: Fast Open's when its child needs it no more, or one whose connection
- * moved to another listener (tcp_migrate_req).
+ * A request that is about to be freed although its connection lives, because that
+ * moved to another listener (tcp_migrate_req); only ever compared.
  */
-static DEFINE_PER_CPU(const struct request_sock *, spared_request);
+static DEFINE_PER_CPU(const struct request_sock *, moved_request);
 
 /**
  * struct child_call - tcp_v4_syn_recv_sock() or its IPv6 sister at work
@@ -382,7 +384,7 @@ static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
 	if (!first)
 		return 0;
 	if (listener != req->rsk_listener)	/* a clone of it goes on */
-		this_cpu_write(spared_request, req);
+		this_cpu_write(moved_request, req);
 	record_completed(listener, req, argument(regs, 1));
 	return 0;
 }
@@ -529,33 +531,88 @@ static u8 ending_of_request(const struct request_sock *req)
 	}
 }
 
-/* reqsk_fastopen_remove(sk, req, reset) of net/core/request_sock.c */
-static int enter_fastopen_remove(struct kprobe *probe, struct pt_regs *regs)
-{
-	const struct request_sock *req = argument(regs, 1);
-	bool reset = regs_get_kernel_argument(regs, 2) & 1;
+/*
+ * Fast Open's request, while reqsk_fastopen_remove() parts it from its child, only
+ * ever compared. The kernel decides under a lock, against accept(), whether it is
+ * freed there; so it is noted whatever it looks like on entry. (A process that is
+ * preempted there and goes on elsewhere is not recognised.)
+ */
+static DEFINE_PER_CPU(const struct request_sock *, parting_request);
 
-	/* After a reset a listener keeps it for a while, as a brake. */
-	if (!req->sk && !(reset && is_listening(req->rsk_listener)))
-		this_cpu_write(spared_request, req);
+/**
+ * struct parting_call - reqsk_fastopen_remove() at work
+ * @before: parting_request on entry: that of a call that this one interrupts
+ */
+struct parting_call {
+	const struct request_sock *before;
+};
+
+static int before_fastopen_remove(struct kretprobe_instance *instance,
+				  struct pt_regs *regs)
+{
+	struct parting_call *call = (void *)instance->data;
+
+	call->before = this_cpu_read(parting_request);
+	this_cpu_write(parting_request, argument(regs, 1));
 	return 0;
 }
 
-/* A completed one may have been spared while no destructor was watched. */
-static void forget_spared(void)
+static int after_fastopen_remove(struct kretprobe_instance *instance,
+				 struct pt_regs *regs)
+{
+	const struct parting_call *call = (void *)instance->data;
+
+	this_cpu_write(parting_request, call->before);
+	return 0;
+}
+
+/* A call that was still running when its probe was detached. */
+static void forget_parting(void)
 {
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		WRITE_ONCE(per_cpu(spared_request, cpu), NULL);
+		WRITE_ONCE(per_cpu(parting_request, cpu), NULL);
 }
 
-static bool is_spared(const struct request_sock *req)
+/* A connection may have moved while no destructor was watched. */
+static void forget_moved(void)
 {
-	if (this_cpu_read(spared_request) != req)
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		WRITE_ONCE(per_cpu(moved_request, cpu), NULL);
+}
+
+static bool has_moved(const struct request_sock *req)
+{
+	if (this_cpu_read(moved_request) != req)
 		return false;
-	this_cpu_write(spared_request, NULL);
+	this_cpu_write(moved_request, NULL);
 	return true;
+}
+
+/*
+ * Fast Open's requests are never half-open. One whose child was reset before the
+ * last ACK is kept by its listener for a minute, as a brake (rskq_rst_head). The
+ * next SYNs free it, in STAGE_SYN, or inet_csk_listen_stop(): that runs in the
+ * process that closes the listener, which it owns. Half-open requests are freed with
+ * softirqs off, or by a process that was looking at them and owns no listener.
+ */
+static bool is_brake_of_closing(const struct request_sock *req)
+{
+	const struct sock *listener = req->rsk_listener;
+
+	return !in_softirq() && listener && !is_listening(listener) &&
+	       sock_owned_by_user_nocheck(listener);
+}
+
+/* Was it a connection's, or Fast Open's, so that no queue loses it? */
+static bool was_not_half_open(const struct request_sock *req)
+{
+	/* A completed one is freed by accept(). */
+	return has_moved(req) || this_cpu_read(parting_request) == req ||
+	       req->sk || is_brake_of_closing(req);
 }
 
 static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
@@ -564,8 +621,7 @@ static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 	struct tcp_event *event;
 	u8 ending;
 
-	/* A completed one is freed by accept(). */
-	if (is_spared(req) || req->sk)
+	if (was_not_half_open(req))
 		return 0;
 	ending = ending_of_request(req);
 	end_dropped_stage(req);
@@ -656,7 +712,7 @@ static int after_cookie_check(struct kretprobe_instance *instance,
 
 /* ---- the table -------------------------------------------------------- */
 
-/* What request_end needs to know causes, beside the destructors. */
+/* What request_end needs beside the destructors: causes, and what is no end. */
 #define STAGE_KINDS	GAP_KIND(request_end)
 
 #define PROBE_ENTRY(symbol_, words_, kinds_, handler) {			\
@@ -701,25 +757,31 @@ static struct gap_probe probes[] = {
 	PROBE_CALL("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
 		   before_v6_syn_recv_sock, after_syn_recv_sock, NULL,
 		   sizeof(struct child_call)),
-	PROBE_ENTRY("inet_csk_complete_hashdance", "completed",
-		    GAP_KIND(completed), enter_complete_hashdance),
+	PROBE_ENTRY("inet_csk_complete_hashdance", "completed,request_end",
+		    GAP_KIND(completed) | STAGE_KINDS, enter_complete_hashdance),
 	PROBE_ENTRY("inet_csk_reqsk_queue_add", "completed", GAP_KIND(completed),
 		    enter_queue_add),
 	PROBE_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
 		    enter_sock_graft),
 	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
 		   before_reqsk_timer_handler, after_stage, forget_timer, 0),
+	PROBE_CALL("reqsk_fastopen_remove", "request_end", STAGE_KINDS,
+		   before_fastopen_remove, after_fastopen_remove,
+		   forget_parting, sizeof(struct parting_call)),
 	{
-		.symbol = "reqsk_fastopen_remove",
+		.symbol = "tcp_v4_reqsk_destructor",
 		.words = "request_end",
 		.kinds = GAP_KIND(request_end),
-		.at_entry = enter_fastopen_remove,
-		.forget = forget_spared,
+		.at_entry = enter_reqsk_destructor,
+		.forget = forget_moved,
 	},
-	PROBE_ENTRY("tcp_v4_reqsk_destructor", "request_end",
-		    GAP_KIND(request_end), enter_reqsk_destructor),
-	PROBE_ENTRY("tcp_v6_reqsk_destructor", "request_end",
-		    GAP_KIND(request_end), enter_reqsk_destructor),
+	{
+		.symbol = "tcp_v6_reqsk_destructor",
+		.words = "request_end",
+		.kinds = GAP_KIND(request_end),
+		.at_entry = enter_reqsk_destructor,
+		.forget = forget_moved,
+	},
 	PROBE_CALL("cookie_v4_check", "cookie_checked,request_end",
 		   GAP_KIND(cookie_checked) | STAGE_KINDS,
 		   before_cookie_check, after_cookie_check, forget_cookie,
@@ -741,3 +803,4 @@ static bool segments_are_seen(void)
 }
 
 const struct gap_group handshake_gaps = { probes, ARRAY_SIZE(probes) };
+EXPORT_SYMBOL_IF_KUNIT(handshake_gaps);

@@ -298,3 +298,4 @@ static struct gap_probe probes[] = {
 };
 
 const struct gap_group receive_gaps = { probes, ARRAY_SIZE(probes) };
+EXPORT_SYMBOL_IF_KUNIT(receive_gaps);

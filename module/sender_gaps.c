@@ -24,6 +24,7 @@
 
 #include "event_capture.h"
 #include "event_recorder.h"
+#include "kernel_compat.h"
 #include "sender_gaps.h"
 
 static const struct sock *first_argument(struct pt_regs *regs)
@@ -251,3 +252,4 @@ static struct gap_probe probes[] = {
 };
 
 const struct gap_group sender_gaps = { probes, ARRAY_SIZE(probes) };
+EXPORT_SYMBOL_IF_KUNIT(sender_gaps);

@@ -329,3 +329,4 @@ static struct gap_probe probes[] = {
 };
 
 const struct gap_group timewait_gaps = { probes, ARRAY_SIZE(probes) };
+EXPORT_SYMBOL_IF_KUNIT(timewait_gaps);
