@@ -7,6 +7,7 @@ An episode is one thing that a loss, or the suspicion of one, made the sender do
    the congestion state becomes Recovery until it is left.
  - timeout: the retransmission timer fired.  From there until Loss is left; every
    further timeout meanwhile belongs to it.
+ - without RTO: Loss that no timer began: segments became too large for the path.
  - reduced: congestion without a loss (ECN, or a full queue of our own): CWR.
  - loss probe, SYN, SYN-ACK, zero window: a segment sent to find out.
 
@@ -471,7 +472,7 @@ HEADINGS = {"rto": "RTO", "fast_retransmit": "fast", "loss_recovery": "recov",
 CAUSE_WORDS = {
     "rto": "RTO the retransmission timer fired",
     "fast_retransmit": "fast duplicate ACKs, SACK or RACK told of a loss",
-    "loss_recovery": "recov ACKs after a timeout let the rest go",
+    "loss_recovery": "recov in Loss, the rest of what is taken for lost",
     "tail_loss_probe": "TLP a tail loss probe, as no ACK came",
     "syn": "SYN it was not answered", SYNACK: "SYN-ACK it was not answered",
     "zero_window": "zerowin into a zero window",
@@ -485,12 +486,14 @@ HOW_TO_READ = (
 HOW_TO_READ_STATES = (
     "How long each stood in which state of congestion avoidance: Open all is well; "
     "Disorder something is out of order; CWR congestion without a loss; Recovery "
-    "after a fast retransmit; Loss after a timeout.")
+    "after a fast retransmit; Loss after a timeout, or when the path's MTU shrank.")
 HOW_TO_READ_EPISODES = (
     "cwnd and ssthresh are in segments: before, when it began, after. `dup` counts duplicate "
     "ACKs or SACKed segments when it began, `again` segments sent again during it. "
     "An RTO's wait doubles with each step of its backoff; its number is the oldest "
-    "sequence number not acknowledged.")
+    "sequence number not acknowledged. In Loss `without RTO` no timer fired that was "
+    "recorded: segments had become too large for the path, or Fast Open's data was "
+    "not taken.")
 
 
 def _ssthresh(speed: Speed) -> str:
@@ -584,6 +587,12 @@ def _standing(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
 WHAT_WORDS = {RECOVERY: "recovery", LOSS: "timeout", CWR: "reduced"}
 
 
+def _what(episode: Episode) -> str:
+    if episode.what == LOSS and not episode.timeouts:
+        return "without RTO"
+    return WHAT_WORDS.get(episode.what, episode.what)
+
+
 def _change(episode: Episode, cwnd: bool) -> str:
     """Before, at its beginning and after it; what stays the same once."""
     if episode.within is None and episode.before is None:
@@ -621,7 +630,7 @@ def _episode_row(episode: Episode, first_ns: int | None) -> tuple[str, ...]:
         lasted = ("?" if episode.ended_ns is None else
                   duration((episode.ended_ns - episode.began_ns) // 1000))
     return (seconds(episode.began_ns, first_ns),
-            WHAT_WORDS.get(episode.what, episode.what), lasted,
+            _what(episode), lasted,
             _change(episode, True), _change(episode, False),
             str(episode.dup_acks) if main else "", str(episode.segments),
             _outcome(episode))

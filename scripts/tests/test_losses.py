@@ -129,6 +129,16 @@ class Recoveries(Stage):
                                for n in range(4))), None, verbose=True)
         self.assertIn("RTO after 0 us, backoff 3", "\n".join(text))
 
+    def test_loss_without_a_timeout(self) -> None:
+        """The path's MTU shrank: no timer fired, nothing is said of a timeout."""
+        losses = watch(
+            self.turn(5, "Open", "Loss", cwnd=10, ssthresh=2**31 - 1),
+            self.again(5, "loss_recovery", "Loss", 9, cwnd=10),
+            self.turn(90, "Loss", "Open", cwnd=10))
+        row, = (line for line in as_text(losses, None, verbose=True)
+                if "without RTO  " in line)
+        self.assertNotIn("timeout", row)
+
     def test_timeouts_of_one_episode_are_bounded(self) -> None:
         with mock.patch("renoscope_lib.losses.KEPT", 2):
             losses = watch(*(self.event("rto", n) for n in range(5)))
