@@ -105,6 +105,7 @@ class Pressure:
     unanswered: int = 0
     proven: int = 0
     repeated: int = 0
+    syns: int = 0
     sources: Counter[bytes] = field(default_factory=Counter)
     samples: deque[tuple[int, int]] = field(
         default_factory=lambda: deque(maxlen=SAMPLES))
@@ -131,6 +132,7 @@ class Evidence:
     proven: int
     sources: int
     networks: int
+    syns_of_others: int
     busiest_share: float
     source_entropy: float
     expired: int
@@ -157,6 +159,11 @@ class Evidence:
     def completing(self) -> float | None:
         """The share of SYN-ACKs that were answered."""
         return self.answered / self.decided if self.decided else None
+
+    @property
+    def at_least(self) -> str:
+        """Before a count of addresses: there were too many to tell them all."""
+        return "at least " if self.syns_of_others else ""
 
 
 @dataclass(frozen=True)
@@ -233,6 +240,7 @@ class FloodWatch:
     def _source(self, pressure: Pressure, event: Event) -> None:
         pressure.first_syn_ns = pressure.first_syn_ns or event["time_ns"]
         pressure.last_syn_ns = event["time_ns"]
+        pressure.syns += 1
         address = event["remote_addr"]
         if (len(pressure.sources) < COUNTED_SOURCES
                 or address in pressure.sources):
@@ -366,7 +374,7 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
     unproven = [p for p in old if not p.proven]
     seconds = max((pressure.last_syn_ns - pressure.first_syn_ns) / 1e9, 1.0)
     sources = pressure.sources
-    syns = sum(sources.values())
+    syns = pressure.syns
     return Evidence(
         syns=syns, syns_per_s=syns / seconds,
         half_open=listener.half_open.now,
@@ -379,6 +387,7 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
         proven=pressure.proven + len(old) - len(unproven),
         sources=len(sources),
         networks=len({_network(a) for a in sources if not is_unset(a)}),
+        syns_of_others=syns - sum(sources.values()),
         busiest_share=max(sources.values(), default=0) / syns if syns else 0.0,
         source_entropy=normalized_entropy(sources),
         expired=listener.endings["expired"], resets=listener.resets,
@@ -463,17 +472,17 @@ def sources_in_words(seen: Evidence, is_flood: bool) -> str:
     if not seen.sources:
         return "no SYN was seen"
     if seen.sources == 1:
-        words = "1 address"
+        words = f"{seen.at_least}1 address"
     else:
-        words = (f"{seen.sources} addresses in "
+        words = (f"{seen.at_least}{seen.sources} addresses in {seen.at_least}"
                  f"{plural(seen.networks, 'network')} (/24, IPv6 /64); the "
                  f"busiest sent {_percent(seen.busiest_share)} of the SYNs, "
                  f"evenness {seen.source_entropy:.2f} of 1")
     if not is_flood:
         return words
-    if seen.sources <= FEW_SOURCES:
+    if seen.sources <= FEW_SOURCES and not seen.syns_of_others:
         return f"{words}: so few that a firewall rule can stop them"
-    if seen.networks >= SPREAD_NETWORKS * seen.syns:
+    if seen.networks >= SPREAD_NETWORKS * (seen.syns - seen.syns_of_others):
         return f"{words}: spread as forged random addresses are"
     return f"{words}: neither few nor random: a botnet, or real hosts"
 
@@ -582,8 +591,8 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
         (p.listener.address, verdict.words,
          "-" if seen.completing is None else _percent(seen.completing),
          str(seen.half_open), str(seen.half_open_peak),
-         or_dash(seen.limit),
-         f"{seen.syns_per_s:.1f}", str(seen.sources))
+         or_dash(seen.limit), f"{seen.syns_per_s:.1f}",
+         f"{seen.sources}{'+' if seen.syns_of_others else ''}")
         for p, seen, verdict in rows], frozenset(range(2, 8)))
     lines += note(HELP, "  ")
     for pressure, seen, verdict in rows:

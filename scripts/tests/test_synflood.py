@@ -4,6 +4,7 @@
 import random
 import unittest
 from collections import Counter, deque
+from unittest import mock
 
 from renoscope_lib import synflood
 from renoscope_lib.schema import Event
@@ -234,6 +235,23 @@ class Sources(FloodCase):
         end_s = self.flood(900, sources=bots)
         words = synflood.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("neither few nor random", words)
+
+    def test_more_than_can_be_counted(self) -> None:
+        """The SYNs are all counted, and the addresses are a lower bound."""
+        end_s = self.flood(1000)
+        watch = FloodWatch(support.schema())
+        with mock.patch.object(synflood, "COUNTED_SOURCES", 100):
+            feed(watch, *self.events)
+        end_ns = self.at.scene.start_ns + round((end_s + 2) * SECOND)
+        seen = evidence_of(watch.pressures()[0], end_ns)
+        self.assertEqual((seen.syns, seen.sources, seen.syns_of_others),
+                         (1000, 100, 900))
+        self.assertAlmostEqual(seen.syns_per_s, 100.1, 1)
+        self.assertAlmostEqual(seen.busiest_share, 0.001)
+        text = "\n".join(synflood.as_text(watch, end_ns))
+        self.assertRegex(text, r"(?m)^10.77.0.2:5000 .* 100\.1 +100\+$")
+        self.assertIn("at least 100 addresses in at least 100 networks", text)
+        self.assertIn("forged random addresses", text)
 
     def test_entropy(self) -> None:
         alike = Counter({bytes([n]): 5 for n in range(8)})
