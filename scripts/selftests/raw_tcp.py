@@ -52,7 +52,7 @@ def packed(address: str) -> bytes:
     return ipaddress.IPv6Address(prefix + address).packed
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
     """The Internet checksum, RFC 1071."""
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -104,7 +104,7 @@ class Segment:
         text = head + options + self.data
         ends = b"".join(ipaddress.ip_address(a).packed
                         for a in (self.source, self.dest))
-        check = _checksum(ends + struct.pack("!II", len(text), socket.IPPROTO_TCP)
+        check = checksum(ends + struct.pack("!II", len(text), socket.IPPROTO_TCP)
                           + text)
         return text[:16] + struct.pack("!H", check) + text[18:]
 
@@ -209,7 +209,7 @@ class Wire:
         pseudo = b"" if family == 4 else b"".join(
             ipaddress.ip_address(a).packed for a in (source, returned.source)
         ) + struct.pack("!II", len(body), protocol)
-        body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+        body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
         self._pens[family].sendto(
             _ip_header(source, returned.source, protocol, body) + body,
             (returned.source, 0))

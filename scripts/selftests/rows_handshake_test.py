@@ -12,11 +12,11 @@ import socket
 from typing import Any
 
 from hosts import CLIENT, SERVER
-from inside import cookie_of, sysctl
+from inside import cookie_of, inside, sysctl
 from raw_tcp import ACK, RST, SYN, Ghost, Segment
 from recorder import wait_until
 from renoscope_lib.schema import Event
-from scene import PATIENCE_S, Scene, for_each_family
+from scene import DOMAINS, PATIENCE_S, Scene, address_of, for_each_family
 
 TCP_FASTOPEN = 23
 FLOOD = 150
@@ -362,6 +362,55 @@ def test_m5_other_ends_of_a_request() -> None:
             left.send(ACK)
             ends(left, "listener_gone")
             ends(guessing, "listener_gone")
+        for_each_family(check)
+
+
+def _sharing_listener(scene: Scene, family: int, port: int = 0) -> socket.socket:
+    with inside(SERVER):
+        sock = scene.keep(socket.socket(DOMAINS[family], socket.SOCK_STREAM))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((address_of(SERVER, family), port))
+    sock.listen(16)
+    return sock
+
+
+def test_m5_request_that_moves_does_not_end() -> None:
+    """M5: a request whose connection moves to another listener has not ended, also where `completed` is not recorded"""
+    with Scene("events=request,request_end,accepted") as scene:
+        scene.set("tcp_migrate_req", 1)
+
+        def check(family: int) -> None:
+            first = _sharing_listener(scene, family)
+            ghost = scene.ghost(first)
+            ghost.half_open()
+            second = _sharing_listener(scene, family, first.getsockname()[1])
+            first.close()
+            ghost.send(ACK)
+            scene.accept(second)
+            for kind, count in (("request", 1), ("accepted", 1), ("request_end", 0)):
+                found = scene.story.of(kind, remote_addr=ghost.address)
+                assert len(found) == count, (kind, found)
+        for_each_family(check)
+
+
+def test_m5_fast_open_reset_is_no_request_end() -> None:
+    """M5: a Fast Open connection reset before the third segment: its request was never half-open, so it does not end with the listener"""
+    with Scene() as scene:
+        scene.set("tcp_fastopen", 0x603)    # for everybody, and without a cookie
+
+        def check(family: int) -> None:
+            listener = scene.listener(family)
+            listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
+            ghost = scene.ghost(listener)
+            ghost.send(SYN, b"hello")
+            ghost.expect(SYN | ACK)
+            server = scene.accept(listener)
+            ghost.reset()
+            scene.story.one("reset_received", cookie=cookie_of(server))
+            at_listener = cookie_of(listener)
+            listener.close()
+            scene.story.one("destroy", cookie=at_listener)
+            assert not scene.story.of("request_end", remote_addr=ghost.address)
         for_each_family(check)
 
 

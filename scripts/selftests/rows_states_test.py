@@ -23,6 +23,7 @@ from renoscope_lib.schema import Event
 from renoscope_lib.states import NETSTAT_NAMES
 from renoscope_lib.words import address
 from scene import Scene, abort_on_close, address_of, for_each_family
+from tun import Tun, far_address
 
 OPENED = ["SYN-SENT", "ESTABLISHED"]
 ACCEPTED = ["SYN-RECEIVED", "ESTABLISHED"]
@@ -498,19 +499,13 @@ def _fin_again(scene: Scene, family: int) -> None:
 def _ended_by_new_syn(scene: Scene, family: int) -> None:
     with scene.listener(family) as listener:
         ghost = scene.ghost(listener)
-        ghost.open()
-        sock = scene.accept(listener)
-        sock.shutdown(socket.SHUT_WR)
-        ghost.expect(FIN | ACK)
-        ghost.send(FIN | ACK)
-        ghost.expect(ACK)
-        _wait_for_state(scene, cookie_of(sock), "TIME-WAIT")
+        cookie = _wait_through(scene, listener, ghost)
         anew = Ghost(scene.wire, ghost.peer, address=ghost.address,
                      isn=(ghost.snd_nxt + 100_000) % 2**32)
         anew.open()
-        _one_ending(scene, cookie_of(sock), "new_syn")
+        _one_ending(scene, cookie, "new_syn")
         again = scene.accept(listener)
-        assert cookie_of(again) != cookie_of(sock)
+        assert cookie_of(again) != cookie
         assert scene.life_of(again) == ACCEPTED
         anew.reset()
 
@@ -560,6 +555,39 @@ def test_m8_ends_of_time_wait() -> None:
         scene.take_down()
         for cookie in cookies:
             _one_ending(scene, cookie, "other")
+
+
+def test_m8_ends_of_time_wait_without_a_softirq() -> None:
+    """M8: TIME-WAIT ended by a RST and by a new SYN that a process receives through tun, in no softirq"""
+    with Scene() as scene:
+        tun = Tun(scene.hosts, SERVER)
+        scene.closing(tun)
+
+        def check(family: int) -> None:
+            with scene.listener(family) as listener:
+                for ending in ("reset", "new_syn"):
+                    ghost = Ghost(tun, listener.getsockname()[:2],
+                                  address=far_address(family))
+                    cookie = _wait_through(scene, listener, ghost)
+                    if ending == "reset":
+                        ghost.reset()
+                    else:
+                        Ghost(tun, ghost.peer, address=ghost.address,
+                              isn=(ghost.snd_nxt + 100_000) % 2**32).knock()
+                    _one_ending(scene, cookie, ending)
+        for_each_family(check)
+
+
+def _wait_through(scene: Scene, listener: socket.socket, ghost: Ghost) -> int:
+    """A listener's connection, brought into TIME-WAIT; its id."""
+    ghost.open()
+    sock = scene.accept(listener)
+    sock.shutdown(socket.SHUT_WR)
+    ghost.expect(FIN | ACK)
+    ghost.send(FIN | ACK)
+    ghost.expect(ACK)
+    _wait_for_state(scene, cookie_of(sock), "TIME-WAIT")
+    return cookie_of(sock)
 
 
 def test_m8_time_wait_lasts_60_s() -> None:

@@ -82,6 +82,10 @@ class Scene:
                     abort_on_close(sock)
             sock.close()
 
+    def closing(self, wire: Wire) -> None:
+        """Have a wire closed at the end."""
+        self._hosts.callback(wire.close)
+
     def set(self, name: str, value: int | str) -> None:
         """Set net.ipv4.NAME on both hosts."""
         for host in (CLIENT, SERVER):
