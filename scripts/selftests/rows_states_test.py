@@ -184,7 +184,7 @@ def test_m1_orphan() -> None:
             cookie, _server = orphan(family)
             assert _wait_of(scene, cookie) == 1_000_000
             end = story.one("time_wait_end", cookie=cookie, time_wait_ending="timer")
-            begin = story.one("time_wait", cookie=cookie)
+            begin = story.one("time_wait", cookie=cookie, time_wait_step="started")
             assert 1e9 <= end["time_ns"] - begin["time_ns"] < 2e9
             assert story.life(cookie) == [*OPENED, *ACTIVE_CLOSE[:2], "CLOSED"]
 
