@@ -55,14 +55,17 @@ def _missing(stats: Stats) -> list[str]:
 class Asked:
     """Collects what was not asked for, each once, in the order it was seen.
 
-    `since_load` is for a recording of all that the ring holds: what the kernel
+    `whole_ring` is for a recording of all that the ring holds: what the kernel
     skipped before the first reading of `stats` concerns it too.
     """
 
-    def __init__(self, schema: Schema, since_load: bool = False) -> None:
+    def __init__(self, schema: Schema, whole_ring: bool = False) -> None:
         self._schema = schema
+        self._is_before_all = whole_ring
+        self._off_before_all: list[set[str]] = []
         self._limits: dict[str, None] = {}
-        self._missed_before: dict[str, int] | None = {} if since_load else None
+        self._missed_before: dict[str, int] | None = {} if whole_ring else None
+        self._silent: dict[str, None] = {}
         self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
@@ -72,7 +75,7 @@ class Asked:
         """A reading of `stats`: before and after the reader is placed, and at the end."""
         stats = parse_stats(text)
         self._note(limits_of(stats))
-        self._note(_missing(stats))
+        self._silent.update(dict.fromkeys(_missing(stats)))
         if stats.kinds_off is not None:
             self._extra_was_off.add(EXTRA in stats.kinds_off)
         missed = {source.place: source.missed for source in stats.sources}
@@ -83,25 +86,49 @@ class Asked:
             for place, count in missed.items()
             if count > self._missed_before.get(place, 0)]
 
+    def see_event(self) -> None:
+        """An event that was recorded, or was lost."""
+        if self._is_before_all:
+            self._is_before_all = False
+            del self._off_before_all[:-1]
+            self._note_early()
+
     def see_mark(self, event: Event) -> None:
-        """A mark that was recorded."""
+        """A mark that was recorded.
+
+        A recording of the whole ring begins with the first event in it: what was
+        changed before that and changed back left nothing out.
+        """
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
-        if cause in ("events", "begun"):
-            on = event["kinds_on"]
-            off = {name for number, name in self._schema.kinds.items()
-                   if not on >> number & 1}
-            self._note(_kinds_off(off))
-            self._extra_was_off.add(EXTRA in off)
+        off = {name for number, name in self._schema.kinds.items()
+               if not event["kinds_on"] >> number & 1}
+        if self._is_before_all:
+            self._off_before_all.append(off)
+        elif cause in ("events", "begun"):
+            self._note_kinds(off)
         elif cause == "filter":
             self._note(["filter or sampling changed"])
         elif cause in ("frozen", "thawed"):
             # The mark of the freeze may lie before the first record.
             self._note(["frozen"])
 
+    def _note_early(self) -> None:
+        while self._off_before_all:
+            self._note_kinds(self._off_before_all.pop(0))
+
+    def _note_kinds(self, off: set[str]) -> None:
+        self._note(_kinds_off(off))
+        self._extra_was_off.add(EXTRA in off)
+
     def _note(self, limits: Iterable[str]) -> None:
         self._limits.update(dict.fromkeys(limits))
 
+    def silent(self) -> list[str]:
+        """What was asked for and cannot have come; empty if there is no such place."""
+        return list(self._silent)
+
     def limits(self) -> list[str]:
         """All that was not asked for; empty if all was."""
+        self._note_early()      # no event came: any of it may have left some out
         partly = [_without([EXTRA])] if len(self._extra_was_off) > 1 else []
         return [*self._limits, *partly]

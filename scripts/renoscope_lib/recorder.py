@@ -141,20 +141,26 @@ class Summary:
     accounts: list[Account]
     limits: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
 
     @property
     def adds_up(self) -> bool:
         """Whether the law holds on every CPU."""
         return all(account.holds for account in self.accounts)
 
+    def _not_seen(self) -> list[str]:
+        """What was asked for, and happened or may have without a record."""
+        skipped = ([f"the kernel skipped probes ({', '.join(self.skipped)})"]
+                   if self.skipped else [])
+        return [*self.silent, *skipped]
+
     def __str__(self) -> str:
         sums = ", ".join(str(a) for a in self.accounts
                          if a.written - a.start or not a.holds)
         if not self.adds_up:
             verdict = "NOT COMPLETE: it does not add up"
-        elif self.skipped:
-            verdict = ("not complete: the kernel skipped probes "
-                       f"({', '.join(self.skipped)})")
+        elif self.silent or self.skipped:
+            verdict = f"not complete: {'; '.join(self._not_seen())}"
         elif self.lost:
             verdict = "not complete, but every loss is counted"
         elif self.limits:
@@ -259,7 +265,8 @@ class Recorder:
             mark = ledger.lasts()
         self._asked.see_stats(stats_text)
         summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark),
-                          self._asked.limits(), self._asked.skipped)
+                          self._asked.limits(), self._asked.skipped,
+                          self._asked.silent())
         self._writer.end(stats_text, self._done(ledger, summary))
         return summary
 
@@ -295,6 +302,8 @@ class Recorder:
             if head.kind == self._asked.mark_kind:
                 self._asked.see_mark(schema.decode(
                     records[place * size:(place + 1) * size]))
+            else:
+                self._asked.see_event()
         self._writer.records(records)
         self._records += len(records) // schema.record_bytes
 
@@ -329,6 +338,7 @@ class Recorder:
             "adds_up": summary.adds_up,
             "not_asked_for": summary.limits,
             "skipped": summary.skipped,
+            "silent": summary.silent,
             "ended_monotonic_ns": time.monotonic_ns(),
             "cpus": cpus,
         }

@@ -353,17 +353,54 @@ class NotAskedFor(RecordingCase):
             ["without ack, state", "filter port=5000 state!=LISTEN",
              "1 in 8 connections", "1 in 100 plain acks", "frozen"])
 
+    def said_with(self, *lines: str) -> str:
+        summary, _, parser = self.run_with(
+            [{"cpu0": 0}], [self.stop.ask], lines)
+        self.assertEqual(parser.done["silent"], summary.silent)
+        self.assertEqual(summary.limits, [])
+        return str(summary).removeprefix("0 events, 0 lost: ")
+
     def test_places_that_this_kernel_has_not(self) -> None:
-        self.assertEqual(self.limits_with(lines=(
-            "source rto kprobe:tcp_retransmit_timer missing: no such function",)),
-            ["nothing from kprobe:tcp_retransmit_timer"])
+        """They were asked for, so it is not complete for what was asked."""
+        self.assertEqual(self.said_with(
+            "source rto kprobe:tcp_retransmit_timer missing: no such function"),
+            "not complete: nothing from kprobe:tcp_retransmit_timer")
 
     def test_kprobes_switched_off_are_told_once(self) -> None:
         off = "missing: kprobes are switched off on this machine"
-        self.assertEqual(self.limits_with(lines=(
+        self.assertEqual(self.said_with(
             f"source rto kprobe:tcp_write_err {off}",
-            f"source syn kprobe:tcp_conn_request {off}")),
-            ["nothing from kprobes, which are switched off on this machine"])
+            f"source syn kprobe:tcp_conn_request {off}"),
+            "not complete: nothing from kprobes, which are switched off on this "
+            "machine")
+
+    def test_silent_skipped_and_not_asked_for(self) -> None:
+        said = str(Summary(1, 0, [], ["frozen"], ["2 calls missed at x"],
+                           ["nothing from y"]))
+        self.assertTrue(said.endswith(
+            "not complete: nothing from y; the kernel skipped probes (2 calls "
+            "missed at x) (frozen)"), said)
+
+    def test_the_whole_ring_begins_with_its_first_event(self) -> None:
+        no_ack = self.ALL_ON & ~(1 << next(
+            number for number, name in support.schema().kinds.items()
+            if name == "ack"))
+        undone = [self.mark("events", 1, no_ack), self.mark("filter", 2),
+                  self.mark("events", 3)]
+        held = [self.mark("begun", 1), self.mark("filter", 2),
+                self.mark("events", 3, no_ack)]
+        for marks, behind, limits in (
+                (undone, [self.acks(4)], []),
+                (held, [self.acks(4)], ["without ack"]),
+                (undone, [self.acks(4), self.mark("filter", 5)],
+                 ["filter or sampling changed"]),
+                (undone, [], ["without ack"])):
+            records = [*marks, *behind]
+            summary, _, _ = self.run_with(
+                [{"cpu0": len(records)}], [*records, self.stop.ask],
+                whole_ring=True)
+            self.assertTrue(summary.adds_up)
+            self.assertEqual(summary.limits, limits)
 
     def test_skipped_probes_are_no_completeness(self) -> None:
         asked = Asked(support.schema())
