@@ -415,6 +415,9 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
         reasons.append("a segment came that does not fit the handshake")
     elif outcome == "listener gone":
         reasons.append("the listener was closed while the request waited")
+    elif outcome == "ended":
+        reasons.append("an ICMP error, a lost race, or the end of the "
+                       "namespace, or somebody killed it (ss -K)")
     elif outcome == "cookie sent":
         reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
                        "ACK came back with it")

@@ -92,7 +92,7 @@ REQUEST_ENDINGS = {
     "reset_by_peer": "the peer sent a RST",
     "reset_by_us": "we sent a RST: a segment did not fit the handshake",
     "listener_gone": "the listener was closed",
-    "other": "an ICMP error, a lost race, or the namespace ended",
+    "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
 }
 
 TIME_WAIT_ENDINGS = {

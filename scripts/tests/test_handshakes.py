@@ -19,6 +19,9 @@ from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,
                       number_of)
 
 
+ENDED_OTHERWISE = number_of("request_ending", "other")
+
+
 def watch(*events: Event) -> Handshakes:
     return feed(Handshakes(support.schema()), *events)
 
@@ -352,6 +355,12 @@ class Lives(unittest.TestCase):
                        self.at.completed(1.1, 40, 9))
         self.assertEqual((row.outcome, row.took_us), ("established", 1_100_000))
         self.assertIn("1 last ACK dropped by the listener", row.why)
+
+    def test_ended_otherwise(self) -> None:
+        row = self.row(*self.at.queued(0, 40, 9),
+                       self.at.request_end(3, 40, 9, ENDED_OTHERWISE))
+        self.assertEqual((row.outcome, row.result), ("ended", "failed"))
+        self.assertIn("or somebody killed it (ss -K)", row.why)
 
     def test_expired_because_the_last_acks_were_refused(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),

@@ -202,6 +202,16 @@ class Opening(Stage):
         self.assertEqual((states.ending(life).how, life.synacks_again),
                          ("given up", 1))
 
+    def test_request_ended_otherwise(self) -> None:
+        states = watch(
+            self.event("request", 0, "SYN-RECEIVED"),
+            self.event("request_end", 30, "SYN-RECEIVED", request_ending=
+                       number_of("request_ending", "other")))
+        ending = states.ending(next(states.lives()))
+        self.assertEqual(ending.how, "failed")
+        self.assertIn("or ss -K", ending.words())
+        self.assertLess(max(map(len, as_text(states, None))), 101)
+
     def test_a_socket_that_connects_again_is_another_connection(self) -> None:
         lives = list(watch(
             *self.path(0, "CLOSED", "SYN-SENT", "CLOSED"),
