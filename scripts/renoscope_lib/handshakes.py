@@ -406,7 +406,8 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     proven = any(r.last_ack for r in opening.refusals)
     if outcome in ("expired", "given up") and not proven:
         reasons.append(f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
-                       "gone, its address is forged, or the way back is cut")
+                       "gone, its address is forged, or the way back is cut; "
+                       "or its ACK came and TCP_DEFER_ACCEPT waited for data")
     elif outcome == "reset by peer":
         reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
                        "its address was forged and it never asked, or a "

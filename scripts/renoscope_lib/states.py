@@ -88,7 +88,7 @@ STANDING = {
 }
 
 REQUEST_ENDINGS = {
-    "expired": "given up: no SYN-ACK was answered",
+    "expired": "given up: no ACK completed it",
     "reset_by_peer": "the peer sent a RST",
     "reset_by_us": "we sent a RST: a segment did not fit the handshake",
     "listener_gone": "the listener was closed",
@@ -821,7 +821,7 @@ def _request_ending(life: Life) -> Ending:
         return Ending(kind, by, "" if by == PEER else
                       "a segment did not fit the handshake", False)
     if kind == "given up" and life.synacks_again:
-        words += f", sent again {plural(life.synacks_again, 'time')}"
+        words += f", SYN-ACK sent again {plural(life.synacks_again, 'time')}"
     return Ending(kind, by, words, False)
 
 
@@ -1023,7 +1023,8 @@ HOW_TO_READ = (
     "`at` counts from the first event of the recording, ? was not seen, + means "
     "still going on. A reason with (implied) is worked out from what happened "
     "around it; others are the kernel's own words. TIME-WAIT belongs to whoever "
-    "closed first and lasts 60 s on Linux.")
+    "closed first and lasts 60 s on Linux. A request that was given up may have had "
+    "its ACK: TCP_DEFER_ACCEPT then waits for data, and no event tells of it.")
 HOW_TO_READ_COUNTS = (
     "As `netstat -ant` names them, all network namespaces together; SYN_RECV are "
     "half-open requests. Only connections of which an event was recorded are "

@@ -282,6 +282,7 @@ class Lives(unittest.TestCase):
                           row.synacks_sent_again),
                          ("expired", "failed", 63 * US, 5))
         self.assertIn("no answer to 6 SYN-ACKs", row.why)
+        self.assertIn("or its ACK came and TCP_DEFER_ACCEPT waited", row.why)
 
     def test_its_retransmits_say_so_too(self) -> None:
         rows = watch(*self.at.queued(0, 40, 9), self.at.again(1, 40, 9, 0, 0),

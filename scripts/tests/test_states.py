@@ -201,6 +201,11 @@ class Opening(Stage):
                                             ("CLOSED", None)])
         self.assertEqual((states.ending(life).how, life.synacks_again),
                          ("given up", 1))
+        self.assertEqual(
+            states.ending(life).words(),
+            "given up: no ACK completed it, SYN-ACK sent again 1 time")
+        self.assertIn("TCP_DEFER_ACCEPT then waits for data",
+                      " ".join(as_text(states, None)))
 
     def test_request_ended_otherwise(self) -> None:
         states = watch(
