@@ -30,7 +30,7 @@ from .json_pieces import json_pieces
 from .recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
 from .recording import RecordingWriter
 from .schema import Event, Schema
-from .show import Clock, Filter, JsonWriter, LineWriter
+from .show import ChoiceSeen, Clock, Filter, JsonWriter, LineWriter
 from .stream import LiveRing
 from .synflood import FloodWatch
 from .tables import note
@@ -179,11 +179,15 @@ def _show(options: argparse.Namespace) -> int:
     _check_kinds(options.kind, source.schema)
     writer = _show_writer(options, source)
     wanted = Filter(options.kind, options.port, options.connection)
+    chosen = ChoiceSeen(wanted)
     for event in _joined(source):
+        chosen.see(event)
         if wanted.wants(event):
             print(writer.line(event))
         else:
             writer.note(event)
+    if not options.json and chosen.none_chosen():
+        print(chosen.none_chosen())
     return _finish(source)
 
 

@@ -22,6 +22,7 @@ from .segments import (Numbers, arrow, has_segment, has_socket, known_isn,
 from .sentences import Sentences, kinds_on, knows_queues, of_limit
 from .sequence import relative
 from .synack_waits import SynackWaits, Wait
+from .tables import none_chosen
 from .words import (address, connection, duration, local_endpoint, plural,
                     remote_endpoint, wall_clock)
 
@@ -62,13 +63,39 @@ class Filter:
             return True
         if self.kinds is not None and event.kind not in self.kinds:
             return False
-        if event.kind == MARK:
-            return True
+        return event.kind == MARK or self.chooses(event)
+
+    def chooses(self, event: Event) -> bool:
+        """Whether the event is of a connection that was asked for."""
         if self.cookie is not None and self.cookie not in (
                 event["cookie"], event.values.get("listener")):
             return False
         return self.port is None or self.port in (event["local_port"],
                                                   event["remote_port"])
+
+
+class ChoiceSeen:
+    """Whether a connection that was asked for was seen, or how many others."""
+
+    def __init__(self, wanted: Filter) -> None:
+        self._wanted = wanted
+        self._found = wanted.port is None and wanted.cookie is None
+        self._others: set[int] = set()
+
+    def see(self, event: Event) -> None:
+        """The next event, shown or not."""
+        if self._found or is_lost(event) or event.kind == MARK:
+            return
+        if self._wanted.chooses(event):
+            self._found = True
+            self._others.clear()
+        elif event["cookie"]:
+            self._others.add(event["cookie"])
+
+    def none_chosen(self) -> str:
+        """What to say if there was none; empty if there was one."""
+        return "" if self._found else none_chosen(
+            len(self._others), self._wanted.port, self._wanted.cookie)
 
 
 @dataclass

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -128,6 +129,17 @@ class Help(unittest.TestCase):
                                     check=False, cwd="/")
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_interrupted_while_it_starts(self) -> None:
+        """Before the command can answer for it: while its modules are loaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "renoscope_lib"
+            library.mkdir()
+            (library / "cli.py").write_text("raise KeyboardInterrupt\n")
+            command = shutil.copy(RENOSCOPE, folder)
+            result = subprocess.run([command], capture_output=True, check=False)
+        self.assertEqual((result.returncode, result.stdout + result.stderr),
+                         (130, b""))
+
 
 class Show(unittest.TestCase):
     def show(self, *arguments: str, data: bytes | None = None) -> list[str]:
@@ -160,6 +172,20 @@ class Show(unittest.TestCase):
                          "the early event is found by the port filled in")
         for name in ("6", "sk:6", "0x6"):
             self.assertEqual(len(self.show("--connection", name)), 1 + 1 + 1)
+
+    def test_none_that_was_asked_for(self) -> None:
+        """Said as the views say it; a kind that is not there is no connection."""
+        for option, value, said in (
+                ("--connection", "99", "No connection with the id sk:99"),
+                ("--port", "1", "No connection with port 1")):
+            lines = self.show(option, value)
+            self.assertEqual((len(lines), lines[-1]), (
+                1 + 1 + 1, f"{said}; 2 others are in this recording."))
+            self.assertEqual(len(self.show(option, value, "--json")), 1)
+            self.assertIn(said, run("states", option, value, "-",
+                                    stdin=support.recording(session())
+                                    ).stdout.decode())
+        self.assertEqual(len(self.show("--port", "80", "--kind", "rto")), 1 + 1)
 
     def test_raw_and_absolute(self) -> None:
         lines = self.show("--raw-seq", "--absolute")
