@@ -231,14 +231,15 @@ class Doctor:
                     "make && sudo scripts/renoscope load")
 
     def _sources(self) -> Iterator[Check]:
-        if not self._loaded:
+        if not self._loaded or self._host.debugfs_mount() is None:
             return
         try:
             text = (self._host.renoscope_dir() / "stats").read_text()
             stats = parse_stats(text)
         except (Problem, OSError) as error:
             yield Check(FAIL, f"the event sources are not known: {error}",
-                        "sudo scripts/renoscope doctor")
+                        "sudo dmesg | grep renoscope" if self._host.euid == 0
+                        else "sudo scripts/renoscope doctor")
             return
         sources = stats.sources
         attached = [source for source in sources if source.status == ATTACHED]

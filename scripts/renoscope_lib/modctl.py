@@ -12,12 +12,18 @@ from . import kmod
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, set_command
+from .schema_source import kind_names
 
 # What the kernel itself says of a module: of its origin, and parse_args() of
 # a parameter that the module refused.
 KERNELS_REMARK = re.compile(
     r"`.*' invalid for parameter `.*'|loading out-of-tree module .*"
     r"|module verification failed: .*", re.DOTALL)
+
+# Where the module's messages send for the kinds, which is true once it is loaded,
+# and the kinds that cannot be asked for.
+KINDS_ARE_IN = "cat schema in debugfs lists them"
+UNASKED_KINDS = ("lost", "mark")
 
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 
@@ -109,8 +115,17 @@ def _said(lines: Sequence[str]) -> str:
     """
     said = [line.partition(f"{MODULE}: ")[2] for line in lines
             if f"{MODULE}: " in line]
-    return "; ".join([text for text in said
-                      if not KERNELS_REMARK.fullmatch(text)][-3:])
+    return _with_kinds("; ".join([text for text in said
+                                  if not KERNELS_REMARK.fullmatch(text)][-3:]))
+
+
+def _with_kinds(said: str) -> str:
+    """A module that was refused has no files in debugfs; its sources have a list."""
+    try:
+        kinds = [kind for kind in kind_names() if kind not in UNASKED_KINDS]
+    except OSError:
+        return said
+    return said.replace(KINDS_ARE_IN, f"there are: {' '.join(kinds)}")
 
 
 def _quoted(parameter: str) -> str:

@@ -90,6 +90,12 @@ class Source:
     tcp_flag_names: list[str]
 
 
+def kind_names(module: Path = MODULE_DIR) -> list[str]:
+    """The kinds of event, in their order; without a compiler."""
+    return re.findall(r"^\tEVENT_KIND\((\w+),",
+                      (module / "event_kinds.h").read_text(), re.MULTILINE)
+
+
 def _preprocess(module: Path) -> str:
     try:
         result = subprocess.run(

@@ -62,6 +62,20 @@ class Machine(unittest.TestCase):
         self.assertIn("FAIL  debugfs is not mounted  — mend: sudo mount -t debugfs "
                       "none /sys/kernel/debug", self.lines())
 
+    def test_debugfs_is_told_once(self) -> None:
+        """The second mend would be to ask the doctor again."""
+        self.host.put("/proc/mounts", "")
+        failed = [line for line in self.lines() if line.startswith(FAIL)]
+        self.assertEqual(failed, ["FAIL  debugfs is not mounted  — mend: sudo "
+                                  "mount -t debugfs none /sys/kernel/debug"])
+
+    def test_no_mend_is_what_one_just_did(self) -> None:
+        self.host.path("/sys/kernel/debug/renoscope/stats").unlink()
+        for euid, mend in ((0, "sudo dmesg | grep renoscope"),
+                           (1000, "sudo scripts/renoscope doctor")):
+            self.host.euid = euid
+            self.finds(FAIL, "sources are not known", f"mend: {mend}")
+
     def test_not_root(self) -> None:
         self.host.euid = 1000
         self.finds(FAIL, "not running as root", "mend: sudo")

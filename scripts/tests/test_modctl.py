@@ -13,6 +13,7 @@ from renoscope_lib import modctl
 from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
                                   OK, Problem)
 from renoscope_lib.holders import find_holders, namespaces
+from renoscope_lib.schema_source import MODULE_DIR, kind_names, read_source
 
 from .fake_host import RELEASE, fake_host, loaded, module_file
 from .test_doctor import STATS
@@ -119,6 +120,30 @@ class Load(Machine):
         self.assertEqual(caught.exception.exit_code, NOT_SO)
         self.assertEqual(str(caught.exception), "could not insert module x.ko: "
                          "Invalid parameters: ring_records: '1000' is no power")
+
+    def refused_saying(self, said: str, parameter: str) -> str:
+        """What load says when the module logs this and is refused."""
+        self.built.write_bytes(module_file())
+        self.host.answers["insmod"] = (1, "", "Invalid parameters\n")
+        logs = iter([[], [f"[2.0] tcp_renoscope: {said}"]])
+        with mock.patch.object(modctl, "_log", lambda _: next(logs)), \
+                self.assertRaises(Problem) as caught:
+            self.load(parameter)
+        return str(caught.exception)
+
+    def test_refused_kinds_are_listed(self) -> None:
+        """The module's own list went with it."""
+        for name in ("event_sources.c", "event_freeze.c"):
+            self.assertIn(modctl.KINDS_ARE_IN, (MODULE_DIR / name).read_text())
+        said = "no kind of event; cat schema in debugfs lists them"
+        told = self.refused_saying(f"events: 'foo' is {said}", "events=foo")
+        self.assertIn("'foo' is no kind of event; there are: state ack ", told)
+        self.assertNotRegex(told, "schema| lost| mark")
+        with mock.patch.object(modctl, "kind_names", side_effect=OSError):
+            self.assertIn(said, self.refused_saying(said, "events=foo"))
+
+    def test_the_list_of_kinds(self) -> None:
+        self.assertEqual(kind_names(), [name for name, _ in read_source().kinds])
 
     def test_nothing_said_about_this_attempt(self) -> None:
         self.built.write_bytes(module_file())
