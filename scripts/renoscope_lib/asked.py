@@ -47,9 +47,8 @@ def limits_of(stats: Stats) -> list[str]:
 
 def _missing(stats: Stats) -> list[str]:
     """Places that nothing comes from; of what all kprobes share one is enough."""
-    return ["nothing from kprobes, which are switched off on this machine"
-            if source.is_switched_off_with_all else f"nothing from {source.place}"
-            for source in stats.sources if source.is_missing]
+    return [f"nothing from {source.named}" for source in stats.sources
+            if source.is_missing]
 
 
 class Asked:

@@ -198,6 +198,7 @@ def _tell(options: argparse.Namespace, source: Input, view: View,
     view.gaps.begin(source.parameters(), *source.parameters_read())
     for event in _joined(source):
         view.feed(event)
+    view.gaps.see_sources(source.stats())
     if options.json:
         for piece in json_pieces(as_json(source.end_ns())):
             sys.stdout.write(piece)

@@ -13,6 +13,7 @@ from typing import Any
 
 from .chosen import Chosen
 from .schema import Event, Schema
+from .stats import Source, Stats
 from .tables import seconds
 from .words import plural
 
@@ -61,6 +62,9 @@ class Gaps:
         self._kinds_marked = False
         self._filter_marked_at_first = False
         self._filter_marked_before_read = False
+        self._silent: dict[str, set[str]] = {}
+        self._silent_kinds: set[str] = set()
+        self._missed: dict[str, int] = {}
         self._frozen: bool | None = None
         self._began_frozen = False
         self.first_ns: int | None = None
@@ -81,6 +85,30 @@ class Gaps:
             self._hold_from_first([kind for kind in self._needs if kind not in on
                                    and kind in self._schema.kind_meanings])
         self._began_frozen = chosen.frozen
+
+    def see_sources(self, readings: Iterable[Stats]) -> None:
+        """What the module said of its places, at the beginning and the end.
+
+        One reading alone stands for all the time since the module was loaded.
+        """
+        counts: dict[str, list[int]] = {}
+        for stats in readings:
+            for source in stats.sources:
+                self._see_source(source)
+                counts.setdefault(source.place, []).append(source.missed)
+        for place, missed in counts.items():
+            since = missed[0] if len(missed) > 1 else 0
+            if place in self._missed and missed[-1] > since:
+                self._missed[place] = missed[-1] - since
+        self._missed = {place: count for place, count in self._missed.items() if count}
+
+    def _see_source(self, source: Source) -> None:
+        kinds = set(source.kinds.split(",")).intersection(self._needs)
+        if kinds:
+            self._missed.setdefault(source.place, 0)
+        if kinds and source.is_missing:
+            self._silent.setdefault(source.named, set()).update(kinds)
+            self._silent_kinds.update(kinds)
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
@@ -185,6 +213,7 @@ class Gaps:
     def not_recorded(self, *kinds: str) -> list[str]:
         """Which of these the view did not get, or not all the time."""
         return [kind for kind in kinds if kind in self._ever_off
+                or kind in self._silent_kinds
                 or kind not in self._schema.kind_meanings]
 
     def _mark_lines(self) -> list[str]:
@@ -244,6 +273,11 @@ class Gaps:
         """Why something may be missing other than by a loss."""
         lines = self._kinds_lines() + self._filter_lines()
         lines += self._mark_lines()
+        lines += [f"note: nothing came from {place}: {', '.join(sorted(kinds))}"
+                  for place, kinds in self._silent.items()]
+        if self._missed:
+            lines.append(f"note: the kernel skipped {plural(sum(self._missed.values()), 'call')}"
+                         f" of probes that this needs ({', '.join(self._missed)})")
         missing = self.unknown_kinds()
         if missing:
             lines.append("note: the module that recorded this has no kind "

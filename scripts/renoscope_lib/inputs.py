@@ -19,7 +19,7 @@ from .host import Host
 from .ledger import Ledger
 from .recording import RecordingParser
 from .schema import Event, Schema, parse_schema
-from .stats import parse_stats
+from .stats import Stats, parse_stats
 from .stream import LiveRing
 
 READ_BYTES = 1 << 16
@@ -48,6 +48,9 @@ class Input(Protocol):
 
     def parameters_read(self) -> tuple[int, str]:
         """That moment: CLOCK_MONOTONIC, and what to say of it."""
+
+    def stats(self) -> list[Stats]:
+        """What the module said of itself at its beginning and its end, as far as known."""
 
     def complaint(self) -> str | None:
         """What was wrong with it, after the last batch."""
@@ -149,6 +152,10 @@ class RecordingInput:
         return (read_ns if isinstance(read_ns, int) else 0,
                 "set when recording began")
 
+    def stats(self) -> list[Stats]:
+        """As they were noted when recording began and when it ended."""
+        return [parse_stats(text) for text in self._parser.stats]
+
     def complaint(self) -> str | None:
         """Whether it was cut off, and where."""
         cut_off = self._parser.cut_off
@@ -213,6 +220,10 @@ class LiveInput:
     def parameters_read(self) -> tuple[int, str]:
         """What is in the ring is older."""
         return time.monotonic_ns(), "now set"
+
+    def stats(self) -> list[Stats]:
+        """As they are now."""
+        return [parse_stats(self._ring.stats_text())]
 
     def complaint(self) -> str | None:
         """The ring tells of a loss by itself."""

@@ -53,6 +53,13 @@ class Source:
         """Whether it is missing as every kprobe of this machine is."""
         return self.status.startswith(KPROBES_OFF)
 
+    @property
+    def named(self) -> str:
+        """The place; all that share one cause have one name."""
+        if self.is_switched_off_with_all:
+            return "kprobes, which are switched off on this machine"
+        return self.place
+
 
 @dataclass
 class Stats:

@@ -8,6 +8,7 @@ from renoscope_lib.gaps import Gaps
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, LineWriter
 from renoscope_lib.states import States, as_text, counts_as_text
+from renoscope_lib.stats import parse_stats
 
 from . import support
 from .support import SECOND, Scene, number_of
@@ -59,6 +60,41 @@ class TimeZero(GapsCase):
         self.assertEqual(shown[3].split()[0], "2.000000")
         self.assertIn("note: not recorded here, so nothing is known of it: "
                       "state", states.gaps.remarks())
+
+
+class Sources(GapsCase):
+    """Places in the kernel that nothing came from, or not all."""
+
+    def gaps(self, *statuses: str) -> Gaps:
+        gaps = Gaps(support.schema(), ("state", "retransmit"))
+        gaps.see_sources(parse_stats(
+            "version 1\nsource state,ack sock:x attached\n"
+            f"source retransmit,rto kprobe:y {status}\n"
+            f"source syn kprobe:z {status}\n") for status in statuses)
+        return gaps
+
+    def test_all_is_well(self) -> None:
+        self.assertEqual(self.gaps("attached", "attached").remarks(), [])
+
+    def test_a_silent_place_forbids_a_verdict(self) -> None:
+        gaps = self.gaps("attached", "missing: this kernel has no such function")
+        self.assertEqual(gaps.remarks(),
+                         ["note: nothing came from kprobe:y: retransmit"])
+        self.assertEqual(gaps.not_recorded("state", "retransmit"), ["retransmit"])
+
+    def test_kprobes_that_are_off_are_told_once(self) -> None:
+        self.assertEqual(
+            self.gaps("missing: kprobes are switched off on this machine").remarks(),
+            ["note: nothing came from kprobes, which are switched off on this machine: "
+             "retransmit"])
+
+    def test_calls_that_were_missed_meanwhile(self) -> None:
+        told = "attached, missed {} calls"
+        self.assertEqual(self.gaps(told.format(7), told.format(7)).remarks(), [])
+        self.assertEqual(
+            self.gaps(told.format(7), told.format(9)).remarks(),
+            ["note: the kernel skipped 2 calls of probes that this needs (kprobe:y)"])
+        self.assertEqual(len(self.gaps(told.format(7)).remarks()), 1)
 
 
 class Marks(GapsCase):
