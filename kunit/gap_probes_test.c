@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Which kinds of events need which probes: a kind that is recorded without one of
- * them tells lies.
+ * them tells lies. And what `stats` says of a probe.
  */
 #include <kunit/test.h>
+#include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/string.h>
 
 #include "event_schema.h"
@@ -114,9 +116,68 @@ static void words_are_the_kinds(struct kunit *test)
 	}
 }
 
+/* ---- what stats says ----------------------------------------------------- */
+
+/*
+ * Recordings compare how many calls a probe missed when they begin and when they
+ * end, so the count stands there whatever has become of the probe meanwhile.
+ */
+#define TEXT_BYTES	128
+
+struct status_case {
+	const char *name;
+	struct gap_probe gap;
+	bool all_off;
+	const char *text;
+};
+
+static const struct status_case status_cases[] = {
+	{ "attached", { .attached = true }, false, "attached\n" },
+	{ "off", { }, false, "off\n" },
+	{ "no such function", { .error = -ENOENT }, false,
+	  "missing: this kernel has no such function\n" },
+	{ "another error", { .error = -EINVAL }, false,
+	  "missing: attaching failed with error -22\n" },
+	{ "switched off with all", { .attached = true }, true,
+	  "missing: kprobes are switched off on this machine\n" },
+	{ "attached, with misses of each sort",
+	  { .attached = true, .missed = 1,
+	    .probe = { .kp.nmissed = 2, .nmissed = 4 } }, false,
+	  "attached, missed 7 calls\n" },
+	{ "off, with misses", { .missed = 1, .probe.nmissed = 4 }, false,
+	  "off, missed 5 calls\n" },
+	{ "not attached again, with misses", { .missed = 3, .error = -EINVAL }, false,
+	  "missing: attaching failed with error -22, missed 3 calls\n" },
+	{ "switched off with all, with misses",
+	  { .attached = true, .probe.kp.nmissed = 2 }, true,
+	  "missing: kprobes are switched off on this machine, missed 2 calls\n" },
+};
+
+static void describe_status(const struct status_case *status, char *name)
+{
+	strscpy(name, status->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(status, status_cases, describe_status);
+
+static void status_tells_what_was_missed(struct kunit *test)
+{
+	const struct status_case *status = test->param_value;
+	struct seq_file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
+	char *text = kunit_kzalloc(test, TEXT_BYTES, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	file->buf = text;
+	file->size = TEXT_BYTES - 1;
+	gap_probe_show_status(file, &status->gap, status->all_off);
+	KUNIT_EXPECT_STREQ(test, text, status->text);
+}
+
 static struct kunit_case gap_probes_cases[] = {
 	KUNIT_CASE_PARAM(probe_is_on_with_what_needs_it, need_gen_params),
 	KUNIT_CASE(words_are_the_kinds),
+	KUNIT_CASE_PARAM(status_tells_what_was_missed, status_gen_params),
 	{}
 };
 
@@ -128,5 +189,5 @@ static struct kunit_suite gap_probes_suite = {
 kunit_test_suite(gap_probes_suite);
 
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
-MODULE_DESCRIPTION("KUnit suite: which kinds need which probes");
+MODULE_DESCRIPTION("KUnit suite: which kinds need which probes, and what stats says of them");
 MODULE_LICENSE("GPL");

@@ -38,6 +38,7 @@
 
 #include "gap_probes.h"
 #include "handshake_gaps.h"
+#include "kernel_compat.h"
 #include "receive_gaps.h"
 #include "sender_gaps.h"
 #include "timewait_gaps.h"
@@ -210,8 +211,16 @@ void gap_probes_apply(u64 kinds)
 
 /* ---- for `stats` ------------------------------------------------------ */
 
-static void show_status(struct seq_file *file, const struct gap_probe *gap,
-			bool all_off)
+/**
+ * gap_probe_show_status - what becomes of a probe's calls, and how many it missed
+ * @file: where to
+ * @gap: the probe
+ * @all_off: kprobes are switched off on this machine
+ *
+ * Context: as gap_probes_show().
+ */
+void gap_probe_show_status(struct seq_file *file, const struct gap_probe *gap,
+			   bool all_off)
 {
 	unsigned long missed = gap->missed + missed_now(gap);
 
@@ -231,6 +240,7 @@ static void show_status(struct seq_file *file, const struct gap_probe *gap,
 		seq_printf(file, ", missed %lu calls", missed);
 	seq_putc(file, '\n');
 }
+EXPORT_SYMBOL_IF_KUNIT(gap_probe_show_status);
 
 /**
  * gap_probes_show - one line for each probe, for `stats`
@@ -247,6 +257,6 @@ void gap_probes_show(struct seq_file *file)
 	for_each_gap_probe(gap, group, i) {
 		seq_printf(file, "source %s kprobe:%s ", gap->words,
 			   gap->symbol);
-		show_status(file, gap, all_off);
+		gap_probe_show_status(file, gap, all_off);
 	}
 }

@@ -56,5 +56,7 @@ struct gap_group {
 
 void gap_probes_apply(u64 kinds);
 void gap_probes_show(struct seq_file *file);
+void gap_probe_show_status(struct seq_file *file, const struct gap_probe *gap,
+			   bool all_off);
 
 #endif /* RENOSCOPE_GAP_PROBES_H */
