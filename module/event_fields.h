@@ -370,7 +370,7 @@
 		"a segment that does not fit the handshake made us send a RST") \
 	EVENT_WORD(request_ending, listener_gone, "the listener was closed") \
 	EVENT_WORD(request_ending, other,				\
-		"an ICMP error, a lost race, or the end of the namespace, or somebody killed it (ss -K)")
+		"an ICMP error, a lost race, the namespace's end, or somebody killed it (ss -K)")
 
 #define COOKIE_VERDICT_WORDS(EVENT_WORD)				\
 	EVENT_WORD(cookie_verdict, none, "not checked")			\

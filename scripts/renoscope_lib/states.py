@@ -106,7 +106,7 @@ TIME_WAIT_ENDINGS = {
 # The kernel's words for why it resets, in ours.
 RESET_REASONS = {
     "TCP_ABORT_ON_CLOSE": "closed with unread data",
-    "TCP_ABORT_ON_LINGER": "TCP_LINGER2 is below 0: no waiting for the FIN",
+    "TCP_ABORT_ON_LINGER": "TCP_LINGER2 below 0: no wait for FIN",
     "TCP_ABORT_ON_MEMORY": "no memory, or too many orphans",
     "TCP_ABORT_ON_DATA": "data came after we had closed",
     "TCP_KEEPALIVE_TIMEOUT": "no answer to keepalives",
