@@ -28,7 +28,7 @@
 	EVENT_KIND(reset_received,					\
 		"a RST arrived for a socket, or data after both directions were shut") \
 	EVENT_KIND(destroy,						\
-		"a socket's TCP part is being destroyed; carries its final counts, 0 if disconnected") \
+		"a socket's TCP part is destroyed; its final counts, 0 if disconnected") \
 	EVENT_KIND(syn,							\
 		"a SYN reached a listener; what becomes of it follows")	\
 	EVENT_KIND(request,						\
