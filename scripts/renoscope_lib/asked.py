@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .schema import Event, Schema
-from .stats import Stats, parse_stats
+from .stats import Stats, missed_between, parse_stats
 
 MARK = "mark"
 
@@ -63,7 +63,8 @@ class Asked:
         self._is_before_all = whole_ring
         self._off_before_all: list[set[str]] = []
         self._limits: dict[str, None] = {}
-        self._missed_before: dict[str, int] | None = {} if whole_ring else None
+        self._missed_since_load = whole_ring
+        self._first_stats: Stats | None = None
         self._silent: dict[str, None] = {}
         self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
@@ -77,13 +78,11 @@ class Asked:
         self._silent.update(dict.fromkeys(_missing(stats)))
         if stats.kinds_off is not None:
             self._extra_was_off.add(EXTRA in stats.kinds_off)
-        missed = {source.place: source.missed for source in stats.sources}
-        if self._missed_before is None:
-            self._missed_before = missed
-        self.skipped = [
-            f"{count - self._missed_before.get(place, 0)} calls missed at {place}"
-            for place, count in missed.items()
-            if count > self._missed_before.get(place, 0)]
+        if self._first_stats is None:
+            self._first_stats = stats
+        since = None if self._missed_since_load else self._first_stats
+        self.skipped = [f"{count} calls missed at {place}"
+                        for place, count in missed_between(since, stats).items()]
 
     def see_event(self) -> None:
         """An event that was recorded, or was lost."""

@@ -8,12 +8,12 @@ last heard of.  A later number means: what is said of it may be out of date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .chosen import Chosen
 from .schema import Event, Schema
-from .stats import Source, Stats
+from .stats import Source, Stats, missed_between
 from .tables import seconds
 from .words import plural
 
@@ -86,29 +86,27 @@ class Gaps:
                                    and kind in self._schema.kind_meanings])
         self._began_frozen = chosen.frozen
 
-    def see_sources(self, readings: Iterable[Stats]) -> None:
+    def see_sources(self, readings: Sequence[Stats]) -> None:
         """What the module said of its places, at the beginning and the end.
 
         One reading alone stands for all the time since the module was loaded.
         """
-        counts: dict[str, list[int]] = {}
         for stats in readings:
             for source in stats.sources:
-                self._see_source(source)
-                counts.setdefault(source.place, []).append(source.missed)
-        for place, missed in counts.items():
-            since = missed[0] if len(missed) > 1 else 0
-            if place in self._missed and missed[-1] > since:
-                self._missed[place] = missed[-1] - since
-        self._missed = {place: count for place, count in self._missed.items() if count}
+                kinds = self._kinds_needed_of(source)
+                if kinds and source.is_missing:
+                    self._silent.setdefault(source.named, set()).update(kinds)
+                    self._silent_kinds.update(kinds)
+        if not readings:
+            return
+        before, after = (readings[0] if len(readings) > 1 else None), readings[-1]
+        needed = {source.place for source in after.sources
+                  if self._kinds_needed_of(source)}
+        self._missed = {place: count for place, count
+                        in missed_between(before, after).items() if place in needed}
 
-    def _see_source(self, source: Source) -> None:
-        kinds = set(source.kinds.split(",")).intersection(self._needs)
-        if kinds:
-            self._missed.setdefault(source.place, 0)
-        if kinds and source.is_missing:
-            self._silent.setdefault(source.named, set()).update(kinds)
-            self._silent_kinds.update(kinds)
+    def _kinds_needed_of(self, source: Source) -> set[str]:
+        return set(source.kinds.split(",")).intersection(self._needs)
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""

@@ -79,6 +79,14 @@ class Stats:
         return {cpu: stats.written for cpu, stats in self.cpus.items()}
 
 
+def missed_between(before: Stats | None, after: Stats) -> dict[str, int]:
+    """Calls that probes missed, by place; since the module was loaded without a `before`."""
+    known = {source.place: source.missed for source in before.sources} if before else {}
+    return {source.place: source.missed - known.get(source.place, 0)
+            for source in after.sources
+            if source.missed > known.get(source.place, 0)}
+
+
 def _cpu_line(rest: str) -> tuple[int, CpuStats]:
     cpu, *pairs = rest.split()
     numbers = {name: int(number)

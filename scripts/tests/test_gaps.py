@@ -67,10 +67,10 @@ class Sources(GapsCase):
 
     def gaps(self, *statuses: str) -> Gaps:
         gaps = Gaps(support.schema(), ("state", "retransmit"))
-        gaps.see_sources(parse_stats(
+        gaps.see_sources([parse_stats(
             "version 1\nsource state,ack sock:x attached\n"
             f"source retransmit,rto kprobe:y {status}\n"
-            f"source syn kprobe:z {status}\n") for status in statuses)
+            f"source syn kprobe:z {status}\n") for status in statuses])
         return gaps
 
     def test_all_is_well(self) -> None:
