@@ -51,7 +51,7 @@ static struct sock *new_sender(struct kunit *test, u32 cwnd, u32 ssthresh)
 
 static void acknowledge(struct sock *sk, u32 segments)
 {
-	reno_congestion_ops()->cong_avoid(sk, 0, segments);
+	reno_congestion_ops(RENO_PLAIN)->cong_avoid(sk, 0, segments);
 }
 
 /* Each ACK covers @stretch segments; the last one what is left. */
@@ -72,7 +72,7 @@ static void timeout(struct sock *sk)
 	struct tcp_sock *tp = tcp_sk(sk);
 
 	tp->prior_cwnd = tcp_snd_cwnd(tp);
-	tp->snd_ssthresh = reno_congestion_ops()->ssthresh(sk);
+	tp->snd_ssthresh = reno_congestion_ops(RENO_PLAIN)->ssthresh(sk);
 	tcp_snd_cwnd_set(tp, 1);
 	tp->snd_cwnd_cnt = 0;
 }
@@ -82,7 +82,7 @@ static void fast_recovery(struct sock *sk)
 	struct tcp_sock *tp = tcp_sk(sk);
 
 	tp->prior_cwnd = tcp_snd_cwnd(tp);
-	tp->snd_ssthresh = reno_congestion_ops()->ssthresh(sk);
+	tp->snd_ssthresh = reno_congestion_ops(RENO_PLAIN)->ssthresh(sk);
 	tcp_snd_cwnd_set(tp, tp->snd_ssthresh);
 	tp->snd_cwnd_cnt = 0;
 }
@@ -316,7 +316,7 @@ static void loss_halves_the_window(struct kunit *test)
 	const struct loss_case *loss = test->param_value;
 	struct sock *sk = new_sender(test, loss->cwnd, 100);
 
-	KUNIT_EXPECT_EQ(test, reno_congestion_ops()->ssthresh(sk),
+	KUNIT_EXPECT_EQ(test, reno_congestion_ops(RENO_PLAIN)->ssthresh(sk),
 			loss->ssthresh);
 	KUNIT_EXPECT_EQ(test, cwnd_of(sk), loss->cwnd);
 }
@@ -343,7 +343,7 @@ static void spurious_loss_is_undone(struct kunit *test)
 	struct sock *sk = new_sender(test, undo->cwnd, 12);
 
 	tcp_sk(sk)->prior_cwnd = undo->prior_cwnd;
-	KUNIT_EXPECT_EQ(test, reno_congestion_ops()->undo_cwnd(sk),
+	KUNIT_EXPECT_EQ(test, reno_congestion_ops(RENO_PLAIN)->undo_cwnd(sk),
 			undo->undone);
 }
 
@@ -351,7 +351,7 @@ static void spurious_loss_is_undone(struct kunit *test)
 
 static void algorithm_is_what_it_says(struct kunit *test)
 {
-	const struct tcp_congestion_ops *ops = reno_congestion_ops();
+	const struct tcp_congestion_ops *ops = reno_congestion_ops(RENO_PLAIN);
 
 	KUNIT_EXPECT_STREQ(test, ops->name, "renoscope");
 	KUNIT_EXPECT_NOT_NULL(test, ops->owner);
@@ -362,7 +362,7 @@ static void algorithm_is_what_it_says(struct kunit *test)
 /* cong_control would switch the core's PRR off. */
 static void recovery_is_left_to_the_core(struct kunit *test)
 {
-	const struct tcp_congestion_ops *ops = reno_congestion_ops();
+	const struct tcp_congestion_ops *ops = reno_congestion_ops(RENO_PLAIN);
 
 	KUNIT_EXPECT_NULL(test, (void *)ops->cong_control);
 	KUNIT_EXPECT_NOT_NULL(test, (void *)ops->cong_avoid);
@@ -376,7 +376,7 @@ static void algorithm_is_registered(struct kunit *test)
 
 	again = kunit_kzalloc(test, sizeof(*again), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, again);
-	memcpy(again, reno_congestion_ops(), sizeof(*again));
+	memcpy(again, reno_congestion_ops(RENO_PLAIN), sizeof(*again));
 	again->owner = THIS_MODULE;
 	err = tcp_register_congestion_control(again);
 	KUNIT_EXPECT_EQ(test, err, -EEXIST);

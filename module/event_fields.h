@@ -276,6 +276,25 @@
 	EVENT_FIELD(u8, mark_cause, mark_cause,				\
 		"what was changed")
 
+/* What our own algorithms say: all their kinds have these. */
+#define EVENT_RENO_FIELDS(EVENT_FIELD)					\
+	EVENT_FIELD(u32, old_cwnd, segments,				\
+		"of reno_round: cwnd when it began")			\
+	EVENT_FIELD(u32, round_acked, segments,				\
+		"of reno_round: what was acknowledged in it")		\
+	EVENT_FIELD(u32, round_rtt_us, us,				\
+		"of reno_round: its shortest round trip, 0 without any") \
+	EVENT_FIELD(u32, new_ssthresh, segments,			\
+		"of reno_reduction: what ssthresh becomes")		\
+	EVENT_FIELD(u32, new_cwnd, segments,				\
+		"of reno_undo: what cwnd becomes")			\
+	EVENT_FIELD(u8, old_phase, reno_phase,				\
+		"of reno_phase: the phase being left")			\
+	EVENT_FIELD(u8, phase, reno_phase,				\
+		"of reno_phase: the phase that begins")			\
+	EVENT_FIELD(u8, reno_cause, reno_cause,				\
+		"of reno_phase and reno_reduction: why")
+
 /*
  * Every detail with the kind it belongs to: EVENT_DETAIL(kind, FIELDS). A lost
  * is never recorded: each reader makes its own.
@@ -310,7 +329,12 @@
 	EVENT_DETAIL(error, EVENT_ERROR_FIELDS)				\
 	EVENT_DETAIL(bad_checksum, EVENT_BAD_CHECKSUM_FIELDS)		\
 	EVENT_DETAIL(segment, EVENT_SEGMENT_FIELDS)			\
-	EVENT_DETAIL(mark, EVENT_MARK_FIELDS)
+	EVENT_DETAIL(mark, EVENT_MARK_FIELDS)				\
+	EVENT_DETAIL(reno_phase, EVENT_RENO_FIELDS)			\
+	EVENT_DETAIL(reno_round, EVENT_RENO_FIELDS)			\
+	EVENT_DETAIL(reno_reduction, EVENT_RENO_FIELDS)			\
+	EVENT_DETAIL(reno_undo, EVENT_RENO_FIELDS)			\
+	EVENT_DETAIL(reno_restart, EVENT_RENO_FIELDS)
 
 /* Each of these details once: the members of struct tcp_event's union. */
 #define EVENT_DETAIL_LAYOUTS(LAYOUT)					\
@@ -327,7 +351,8 @@
 	LAYOUT(EVENT_ZERO_WINDOW_FIELDS)				\
 	LAYOUT(EVENT_ERROR_FIELDS)					\
 	LAYOUT(EVENT_SEGMENT_FIELDS)					\
-	LAYOUT(EVENT_MARK_FIELDS)
+	LAYOUT(EVENT_MARK_FIELDS)					\
+	LAYOUT(EVENT_RENO_FIELDS)
 
 /*
  * The words that numbers of a unit stand for, counted from 0:
@@ -416,6 +441,32 @@
 	EVENT_WORD(mark_cause, thawed, "recording goes on")		\
 	EVENT_WORD(mark_cause, begun, "recording begins")
 
+/* As in reno_trace.h, which congestion_probes.c asserts. */
+#define RENO_PHASE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(reno_phase, none, "none yet")			\
+	EVENT_WORD(reno_phase, slow_start,				\
+		"+1 for each segment acknowledged: cwnd doubles a round trip") \
+	EVENT_WORD(reno_phase, css,					\
+		"conservative slow start (HyStart++): a quarter of that") \
+	EVENT_WORD(reno_phase, avoidance,				\
+		"congestion avoidance: +1 a round trip")
+
+#define RENO_CAUSE_WORDS(EVENT_WORD)					\
+	EVENT_WORD(reno_cause, none, "not told")			\
+	EVENT_WORD(reno_cause, begin, "the connection, or the algorithm for it, begins") \
+	EVENT_WORD(reno_cause, ssthresh, "cwnd reached ssthresh")	\
+	EVENT_WORD(reno_cause, delay, "round trips grew longer (HyStart++)") \
+	EVENT_WORD(reno_cause, jitter, "they became short again: it was jitter") \
+	EVENT_WORD(reno_cause, css_rounds,				\
+		"conservative slow start lasted its five rounds")	\
+	EVENT_WORD(reno_cause, loss, "a segment was lost")		\
+	EVENT_WORD(reno_cause, rto, "the retransmission timer fired")	\
+	EVENT_WORD(reno_cause, ecn, "the peer echoes an ECN mark")	\
+	EVENT_WORD(reno_cause, other,					\
+		"this host dropped a segment, or a tail loss probe made good for a lost one") \
+	EVENT_WORD(reno_cause, restart, "the connection was idle")	\
+	EVENT_WORD(reno_cause, undo, "the reduction before it was undone")
+
 /* All lists of words: EVENT_WORD_LIST(unit, WORDS). */
 #define EVENT_WORD_LISTS(EVENT_WORD_LIST)				\
 	EVENT_WORD_LIST(retransmit_cause, RETRANSMIT_CAUSE_WORDS)	\
@@ -428,7 +479,9 @@
 	EVENT_WORD_LIST(probe_cause, PROBE_CAUSE_WORDS)			\
 	EVENT_WORD_LIST(window_side, WINDOW_SIDE_WORDS)			\
 	EVENT_WORD_LIST(window_change, WINDOW_CHANGE_WORDS)		\
-	EVENT_WORD_LIST(mark_cause, MARK_CAUSE_WORDS)
+	EVENT_WORD_LIST(mark_cause, MARK_CAUSE_WORDS)			\
+	EVENT_WORD_LIST(reno_phase, RENO_PHASE_WORDS)			\
+	EVENT_WORD_LIST(reno_cause, RENO_CAUSE_WORDS)
 
 /* EVENT_refusal_accept_queue_full and so on. */
 #define EVENT_WORD_ENUM(unit, word, meaning)	EVENT_##unit##_##word,

@@ -64,7 +64,17 @@
 	EVENT_KIND(segment,						\
 		"a segment on its way in or out, with its options; off by default") \
 	EVENT_KIND(mark,						\
-		"what is recorded was changed; what is missing after it was not asked for")
+		"what is recorded was changed; what is missing after it was not asked for") \
+	EVENT_KIND(reno_phase,						\
+		"an algorithm of ours enters another phase of growth")	\
+	EVENT_KIND(reno_round,						\
+		"what was in flight when the round trip began is acknowledged") \
+	EVENT_KIND(reno_reduction,					\
+		"an algorithm of ours is about to set ssthresh")	\
+	EVENT_KIND(reno_undo,						\
+		"a reduction is about to be undone: nothing was lost")	\
+	EVENT_KIND(reno_restart,					\
+		"cwnd is about to shrink, as the connection was idle")
 
 enum event_kind {
 	EVENT_KIND_NONE,

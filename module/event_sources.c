@@ -2,11 +2,12 @@
 /*
  * Which kinds of events are recorded, and the places they come from.
  *
- * The `events` parameter names kinds. The kernel offers them at places of three
- * families: tracepoints (tracepoint_probes.c), functions that no tracepoint
- * shows (gap_probes.c), and netfilter's hooks, which see every segment
- * (segment_hooks.c). Each family is told the kinds that are wanted and attaches
- * what they need, no more: a kind that is off costs nothing.
+ * The `events` parameter names kinds. They come from places of four families:
+ * the kernel's tracepoints (tracepoint_probes.c), functions that no tracepoint
+ * shows (gap_probes.c), netfilter's hooks, which see every segment
+ * (segment_hooks.c), and our own congestion control (congestion_probes.c). Each
+ * family is told the kinds that are wanted and attaches what they need, no more: a
+ * kind that is off costs nothing.
  *
  * A place that this kernel does not have is reported in `stats`; all others
  * work.
@@ -21,6 +22,7 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
+#include "congestion_probes.h"
 #include "event_recorder.h"
 #include "event_sources.h"
 #include "gap_probes.h"
@@ -56,6 +58,7 @@ static void apply_wanted(void)
 	tracepoint_probes_apply(kinds);
 	gap_probes_apply(kinds);
 	segment_hooks_apply(kinds);
+	congestion_probes_apply(kinds);
 	event_recorder_keep_kinds(kinds);
 }
 
@@ -240,5 +243,6 @@ void event_sources_show(struct seq_file *file)
 	tracepoint_probes_show(file);
 	gap_probes_show(file);
 	segment_hooks_show(file);
+	congestion_probes_show(file);
 	mutex_unlock(&sources_lock);
 }

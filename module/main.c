@@ -5,6 +5,7 @@
  * An event travels upwards through these files:
  *
  *	kernel TCP -> tracepoint_probes, gap_probes, segment_hooks
+ *	our own congestion control -> congestion_probes
  *	-> event_capture -> event_recorder -> event_ring -> debugfs_files
  *	-> scripts/renoscope
  *
@@ -70,5 +71,7 @@ module_exit(renoscope_exit);
 MODULE_DESCRIPTION("Flight recorder for TCP, with Reno congestion control");
 MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1");
-/* What the kernel asks for when somebody chooses "renoscope". */
+/* What the kernel asks for when somebody chooses one of the algorithms. */
 MODULE_ALIAS("tcp_renoscope");
+MODULE_ALIAS("tcp_reno_textbook");
+MODULE_ALIAS("tcp_reno_modern");

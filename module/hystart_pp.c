@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * HyStart++ (RFC 9406), and nothing else: round trips in, phase and growth out.
+ *
+ * Slow start doubles cwnd each round until something is lost, and by then it has
+ * sent up to twice what the path holds. But before a queue overflows it fills, and
+ * each round trip takes longer. So the shortest round trip of a round is compared
+ * with that of the round before:
+ *
+ *			grown by the threshold
+ *	slow start ------------------------------> conservative slow start
+ *	 cwnd x 2    <------------------------------  cwnd x 1.25 a round
+ *	 a round	shorter again: it was jitter	 |
+ *	    |						 | five rounds over
+ *	    | loss, ECN					 | or loss, ECN
+ *	    +------------------> done <------------------+
+ *
+ * The threshold is an eighth of the last round's shortest trip, but no less than
+ * 4 ms and no more than 16 ms. A round counts once it has eight samples. Round
+ * trips are kept in microseconds, cwnd in segments as everywhere in Linux.
+ *
+ * The caller says when a round ends (the segment that was the newest when it began
+ * is acknowledged) and sets ssthresh when this file says that it is over. Rounds
+ * and their round trips are kept whatever cwnd may do: while the sender has little
+ * to send, and when slow start is long over.
+ */
+#include <linux/minmax.h>
+
+#include "hystart_pp.h"
+#include "kernel_compat.h"
+
+/* A round begins: section 4.2, the first step. */
+static void begin_round(struct hystart_pp *hystart)
+{
+	hystart->last_min_rtt_us = hystart->round_min_rtt_us;
+	hystart->round_min_rtt_us = HYSTART_NO_RTT_US;
+	hystart->samples = 0;
+}
+
+/**
+ * hystart_pp_init - a connection begins
+ * @hystart: its state, gets all fields
+ *
+ * Context: any.
+ */
+void hystart_pp_init(struct hystart_pp *hystart)
+{
+	*hystart = (struct hystart_pp) {
+		.round_min_rtt_us = HYSTART_NO_RTT_US,
+		.last_min_rtt_us = HYSTART_NO_RTT_US,
+		.css_baseline_us = HYSTART_NO_RTT_US,
+		.phase = HYSTART_SLOW_START,
+	};
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_init);
+
+/**
+ * hystart_pp_threshold_us - by how much a round trip must grow
+ * @last_min_rtt_us: the shortest round trip of the last round, in microseconds
+ *
+ * Context: any. Source: RFC 9406 section 4.2, RttThresh.
+ * Return: microseconds.
+ */
+u32 hystart_pp_threshold_us(u32 last_min_rtt_us)
+{
+	return clamp_t(u32, last_min_rtt_us / HYSTART_MIN_RTT_DIVISOR,
+		       HYSTART_MIN_RTT_THRESH_US, HYSTART_MAX_RTT_THRESH_US);
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_threshold_us);
+
+static bool delay_has_grown(const struct hystart_pp *hystart)
+{
+	u32 last = hystart->last_min_rtt_us;
+
+	if (last == HYSTART_NO_RTT_US ||
+	    hystart->round_min_rtt_us == HYSTART_NO_RTT_US)
+		return false;
+	return hystart->round_min_rtt_us >=
+	       (u64)last + hystart_pp_threshold_us(last);
+}
+
+static void enter_css(struct hystart_pp *hystart)
+{
+	hystart->css_baseline_us = hystart->round_min_rtt_us;
+	hystart->css_rounds = 0;
+	hystart->credit = 0;
+	hystart->phase = HYSTART_CSS;
+}
+
+static void return_to_slow_start(struct hystart_pp *hystart)
+{
+	hystart->css_baseline_us = HYSTART_NO_RTT_US;
+	hystart->phase = HYSTART_SLOW_START;
+}
+
+/**
+ * hystart_pp_sample - a round trip was measured
+ * @hystart: the connection's state
+ * @rtt_us: how long it took, in microseconds
+ *
+ * Context: any. Source: RFC 9406 section 4.2.
+ * Return: whether the phase changed: conservative slow start entered, or found to
+ *	   be a mistake and left for slow start.
+ */
+bool hystart_pp_sample(struct hystart_pp *hystart, u32 rtt_us)
+{
+	hystart->round_min_rtt_us = min(hystart->round_min_rtt_us, rtt_us);
+	if (hystart->samples < HYSTART_N_RTT_SAMPLE)
+		hystart->samples++;
+	if (hystart->phase == HYSTART_DONE ||
+	    hystart->samples < HYSTART_N_RTT_SAMPLE)
+		return false;
+	if (hystart->phase == HYSTART_SLOW_START) {
+		if (!delay_has_grown(hystart))
+			return false;
+		enter_css(hystart);
+		return true;
+	}
+	if (hystart->round_min_rtt_us >= hystart->css_baseline_us)
+		return false;
+	return_to_slow_start(hystart);
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_sample);
+
+/**
+ * hystart_pp_round - a round has ended, the next begins
+ * @hystart: the connection's state
+ *
+ * The round in which conservative slow start was entered counts as one of its
+ * five.
+ *
+ * Context: any. Source: RFC 9406 section 4.2.
+ * Return: whether slow start is over: the caller sets ssthresh to cwnd.
+ */
+bool hystart_pp_round(struct hystart_pp *hystart)
+{
+	begin_round(hystart);
+	if (hystart->phase != HYSTART_CSS ||
+	    ++hystart->css_rounds < HYSTART_CSS_ROUNDS)
+		return false;
+	hystart->phase = HYSTART_DONE;
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_round);
+
+/**
+ * hystart_pp_stop - a loss or an ECN mark has ended slow start
+ * @hystart: the connection's state
+ *
+ * Later slow starts end at the ssthresh that was found, so HyStart++ is for the
+ * first one alone (section 4.3).
+ *
+ * Context: any.
+ */
+void hystart_pp_stop(struct hystart_pp *hystart)
+{
+	hystart->phase = HYSTART_DONE;
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_stop);
+
+/**
+ * hystart_pp_growth - by how much cwnd grows in slow start
+ * @hystart: the connection's state
+ * @acked_segments: segments newly acknowledged
+ * @paced: the segments leave paced, so a burst cannot come of it
+ *
+ * What a division leaves over is kept for the next ACK.
+ *
+ * Context: any. Source: RFC 9406 section 4.2.
+ * Return: segments to add to cwnd.
+ */
+u32 hystart_pp_growth(struct hystart_pp *hystart, u32 acked_segments,
+		      bool paced)
+{
+	u32 counted = acked_segments;
+
+	if (!paced)
+		counted = min_t(u32, counted, HYSTART_L_SEGMENTS);
+	if (hystart->phase != HYSTART_CSS)
+		return counted;
+	counted += hystart->credit;
+	hystart->credit = counted % HYSTART_CSS_GROWTH_DIVISOR;
+	return counted / HYSTART_CSS_GROWTH_DIVISOR;
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_growth);

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * In what our algorithms differ from one another.
+ *
+ * All are one Reno (reno_congestion.c) under rules that are settled when a
+ * connection begins:
+ *
+ *			cwnd	ssthresh  after a loss	more
+ *	renoscope	Linux's	none	  1/2		what the parameters add
+ *	reno_textbook	1	16	  1/2		nothing
+ *	reno_modern	Linux's	none	  1/2		HyStart++, ABE
+ *
+ * The parameters are renoscope's alone, and add nothing unless told to. Each has a
+ * range in which no number can divide by zero or overflow. They can be written at
+ * any time; connections that have begun keep what they began with.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+#include "kernel_compat.h"
+#include "reno_rules.h"
+
+/* RFC 3465 section 2.3 allows 1 and 2; more is for experiments. */
+#define ABC_LIMIT_MAX	64
+
+/* RFC 5681 section 3.1, equation 4: ssthresh is never less. */
+#define SSTHRESH_MIN	2U
+
+/* ---- the parameters --------------------------------------------------- */
+
+static unsigned int beta = RENO_BETA_PERCENT;
+static unsigned int beta_ecn = RENO_BETA_ECN_PERCENT;
+static unsigned int abc_limit;
+static bool abe;
+static bool hystart;
+static bool validate;
+
+static int set_in_range(const char *text, const struct kernel_param *param,
+			unsigned int least, unsigned int most)
+{
+	int err = param_set_uint_minmax(text, param, least, most);
+
+	if (err)
+		pr_err("%s: '%.*s' is not a number from %u to %u\n",
+		       param->name, (int)strcspn(text, "\n"), text, least,
+		       most);
+	return err;
+}
+
+static int set_beta(const char *text, const struct kernel_param *param)
+{
+	return set_in_range(text, param, RENO_BETA_PERCENT_MIN,
+			    RENO_BETA_PERCENT_MAX);
+}
+
+static int set_abc_limit(const char *text, const struct kernel_param *param)
+{
+	return set_in_range(text, param, 0, ABC_LIMIT_MAX);
+}
+
+static const struct kernel_param_ops beta_ops = {
+	.set = set_beta,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops abc_limit_ops = {
+	.set = set_abc_limit,
+	.get = param_get_uint,
+};
+
+module_param_cb(reno_beta, &beta_ops, &beta, 0644);
+MODULE_PARM_DESC(reno_beta,
+		 "renoscope: percent of cwnd left after a loss, 20 to 90; growth is made to match (default 50)");
+module_param_cb(reno_beta_ecn, &beta_ops, &beta_ecn, 0644);
+MODULE_PARM_DESC(reno_beta_ecn,
+		 "renoscope: percent of cwnd left after an ECN mark, with reno_abe=1, 20 to 90 (default 80, RFC 8511)");
+module_param_cb(reno_abc_limit, &abc_limit_ops, &abc_limit, 0644);
+MODULE_PARM_DESC(reno_abc_limit,
+		 "renoscope: segments that one ACK may count for in slow start, RFC 3465's L; 0 for any number (default)");
+module_param_named(reno_abe, abe, bool, 0644);
+MODULE_PARM_DESC(reno_abe,
+		 "renoscope: an ECN mark in congestion avoidance costs less than a loss, RFC 8511 (default N)");
+module_param_named(reno_hystart, hystart, bool, 0644);
+MODULE_PARM_DESC(reno_hystart,
+		 "renoscope: leave slow start when the delay grows, HyStart++, RFC 9406 (default N)");
+module_param_named(reno_validate, validate, bool, 0644);
+MODULE_PARM_DESC(reno_validate,
+		 "renoscope: cwnd grows only while half of it was used of late, RFC 7661 (default N)");
+
+/* ---- the rules -------------------------------------------------------- */
+
+static const struct reno_rules fixed_rules[RENO_PROFILES] = {
+	[RENO_PLAIN] = {
+		.beta_percent = RENO_BETA_PERCENT,
+	},
+	[RENO_TEXTBOOK] = {
+		.initial_cwnd = 1,
+		.initial_ssthresh = 16,
+		.beta_percent = RENO_BETA_PERCENT,
+	},
+	[RENO_MODERN] = {
+		.beta_percent = RENO_BETA_PERCENT,
+		.beta_ecn_percent = RENO_BETA_ECN_PERCENT,
+		.abe = true,
+		.hystart = true,
+	},
+};
+
+/**
+ * reno_rules_get - the rules for a connection that begins
+ * @rules: gets them
+ * @profile: which algorithm it chose
+ *
+ * Context: any.
+ */
+void reno_rules_get(struct reno_rules *rules, enum reno_profile profile)
+{
+	*rules = fixed_rules[profile];
+	if (profile != RENO_PLAIN)
+		return;
+	rules->beta_percent = READ_ONCE(beta);
+	rules->beta_ecn_percent = READ_ONCE(beta_ecn);
+	rules->abc_limit = READ_ONCE(abc_limit);
+	rules->abe = READ_ONCE(abe);
+	rules->hystart = READ_ONCE(hystart);
+	rules->validate = READ_ONCE(validate);
+}
+EXPORT_SYMBOL_IF_KUNIT(reno_rules_get);
+
+/**
+ * reno_rules_are_linux - does cwnd grow under them as in Linux Reno?
+ * @rules: the rules
+ *
+ * Context: any.
+ * Return: yes or no.
+ */
+bool reno_rules_are_linux(const struct reno_rules *rules)
+{
+	return rules->beta_percent == RENO_BETA_PERCENT && !rules->abc_limit &&
+	       !rules->hystart && !rules->validate;
+}
+EXPORT_SYMBOL_IF_KUNIT(reno_rules_are_linux);
+
+/**
+ * reno_reduced_segments - what is left of cwnd
+ * @cwnd: in segments
+ * @beta_percent: how much of it, RENO_BETA_PERCENT_MIN to RENO_BETA_PERCENT_MAX
+ *
+ * Context: any. Source: RFC 5681 section 3.1, equation 4; RFC 8511 section 3.
+ * Return: the new ssthresh, in segments, at least 2.
+ */
+u32 reno_reduced_segments(u32 cwnd, u8 beta_percent)
+{
+	return max_t(u32, div_u64((u64)cwnd * beta_percent, 100), SSTHRESH_MIN);
+}
+EXPORT_SYMBOL_IF_KUNIT(reno_reduced_segments);
+
+/**
+ * reno_segments_to_grow - for how many acknowledged segments cwnd grows by one
+ * @cwnd: in segments
+ * @beta_percent: how much of cwnd is left after a loss
+ *
+ * A sender that gives back less than half must also take less, or it starves one
+ * that halves: it grows by alpha = 3 (1 - beta) / (1 + beta) segments a round
+ * trip, which gives both the same share.
+ *
+ * Context: any. Source: RFC 9438 section 4.3, alpha of the Reno-friendly region.
+ * Return: segments, at least 1.
+ */
+u32 reno_segments_to_grow(u32 cwnd, u8 beta_percent)
+{
+	u64 scaled = (u64)cwnd * (100 + beta_percent);
+
+	return max_t(u32, div_u64(scaled, 3 * (100 - beta_percent)), 1);
+}
+EXPORT_SYMBOL_IF_KUNIT(reno_segments_to_grow);

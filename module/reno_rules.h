@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * In what our algorithms differ from one another: the rules, and their arithmetic.
+ */
+#ifndef RENOSCOPE_RENO_RULES_H
+#define RENOSCOPE_RENO_RULES_H
+
+#include <linux/types.h>
+
+#define RENO_BETA_PERCENT	50	/* RFC 5681 */
+#define RENO_BETA_ECN_PERCENT	80	/* RFC 8511 */
+#define RENO_BETA_PERCENT_MIN	20
+#define RENO_BETA_PERCENT_MAX	90
+
+/**
+ * struct reno_rules - how one connection behaves, settled when it begins
+ * @initial_cwnd: in segments; 0 for what the kernel chose
+ * @initial_ssthresh: in segments; 0 for none
+ * @beta_percent: what is left of cwnd after a loss
+ * @beta_ecn_percent: what is left of it after an ECN mark, if @abe
+ * @abc_limit: segments that one ACK may count for in slow start; 0 for any number
+ * @abe: an ECN mark in congestion avoidance costs less than a loss
+ * @hystart: leave the first slow start when the delay grows
+ * @validate: let cwnd grow by what of it was used, not by whether it is full
+ */
+struct reno_rules {
+	u16 initial_cwnd;
+	u16 initial_ssthresh;
+	u8 beta_percent;
+	u8 beta_ecn_percent;
+	u8 abc_limit;
+	bool abe;
+	bool hystart;
+	bool validate;
+};
+
+/* The names that are registered. */
+enum reno_profile {
+	RENO_PLAIN,		/* renoscope */
+	RENO_TEXTBOOK,		/* reno_textbook */
+	RENO_MODERN,		/* reno_modern */
+	RENO_PROFILES
+};
+
+void reno_rules_get(struct reno_rules *rules, enum reno_profile profile);
+bool reno_rules_are_linux(const struct reno_rules *rules);
+u32 reno_reduced_segments(u32 cwnd, u8 beta_percent);
+u32 reno_segments_to_grow(u32 cwnd, u8 beta_percent);
+
+#endif /* RENOSCOPE_RENO_RULES_H */
