@@ -5,6 +5,7 @@
 #ifndef RENOSCOPE_HYSTART_PP_H
 #define RENOSCOPE_HYSTART_PP_H
 
+#include <linux/limits.h>
 #include <linux/types.h>
 
 #define HYSTART_NO_RTT_US	U32_MAX	/* the RFC's infinity */
