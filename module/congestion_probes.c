@@ -7,8 +7,8 @@
  * algorithms never come here: of them the kernel's tracepoints tell.
  *
  *  reno_phase		before the first segment of the new phase is counted
- *  reno_round		when the round's last segment is acknowledged, before cwnd
- *			grows for it
+ *  reno_round		when the first segment of the next round is acknowledged,
+ *			before cwnd grows for it
  *  reno_reduction	before ssthresh is set, and cwnd after it
  *  reno_undo		before cwnd, and ssthresh after it, are set back
  *  reno_restart	before cwnd is halved for each RTO that the rest lasted

@@ -10,6 +10,7 @@
  *	  it acknowledged segments	pkts_acked	round trips, rounds
  *	  cwnd may grow			cong_avoid	grow it
  *	a loss or an ECN mark		ssthresh	what to fall back to
+ *	  what the core makes of it	set_state	a timeout begins a round
  *	the loss was none after all	undo_cwnd	what to return to
  *
  *		   cwnd < ssthresh: slow start, +1 for each segment acknowledged
@@ -74,8 +75,8 @@ DEFINE_TRACE(told_reno_restart, TP_PROTO(const struct sock *sk), TP_ARGS(sk));
  * @rules: the rules it began with
  * @hystart: rounds and their round trips; and HyStart++, if the rules have it
  * @pipe: how much of cwnd is used, if the rules ask
- * @round_end: the sequence number whose ACK ends the round
  * @round_delivered: segments delivered before the round, as tcp_sock counts
+ * @round_in_flight: segments that were in flight when it began
  * @round_cwnd: cwnd when the round began
  * @phase: &enum reno_phase, as it was told last
  * @awaited: &enum reno_cause of a slow start that the next ACK may begin
@@ -87,8 +88,8 @@ struct reno {
 	struct reno_rules rules;
 	struct hystart_pp hystart;
 	struct pipe_ack pipe;
-	u32 round_end;
 	u32 round_delivered;
+	u32 round_in_flight;
 	u32 round_cwnd;
 	u8 phase;
 	u8 awaited;
@@ -140,10 +141,16 @@ static void begin_window(struct sock *sk, struct reno *reno)
 	reno->round_cwnd = tcp_snd_cwnd(tp);
 }
 
+/*
+ * A round is over when more has been delivered than was in flight when it began:
+ * then something sent in it has made its round trip. RFC 9406 waits until snd_una
+ * passes the snd_nxt of the beginning; that is the same as long as nothing is
+ * lost, but after a timeout snd_nxt lies ahead of all that is sent again.
+ */
 static void begin_round(const struct tcp_sock *tp, struct reno *reno)
 {
-	reno->round_end = tp->snd_nxt;
 	reno->round_delivered = tp->delivered;
+	reno->round_in_flight = tcp_packets_in_flight(tp);
 	reno->round_cwnd = tcp_snd_cwnd(tp);
 }
 
@@ -209,6 +216,11 @@ static u32 rtt_or_zero_us(u32 rtt_us)
 	return rtt_us == HYSTART_NO_RTT_US ? 0 : rtt_us;
 }
 
+static bool round_is_over(const struct tcp_sock *tp, const struct reno *reno)
+{
+	return tp->delivered - reno->round_delivered > reno->round_in_flight;
+}
+
 static void end_round(struct sock *sk, struct reno *reno)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -228,6 +240,10 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 {
 	struct reno *reno = inet_csk_ca(sk);
 
+	if (sk->sk_state == TCP_SYN_SENT)
+		return;		/* the SYN's ACK; init is still to come */
+	if (round_is_over(tcp_sk(sk), reno))
+		end_round(sk, reno);
 	if (sample->rtt_us > 0 &&
 	    hystart_pp_sample(&reno->hystart, sample->rtt_us)) {
 		if (reno->hystart.phase == HYSTART_CSS)
@@ -236,8 +252,6 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 			enter_phase(sk, reno, RENO_SLOW_START,
 				    RENO_CAUSE_JITTER);
 	}
-	if (!before(tcp_sk(sk)->snd_una, reno->round_end))
-		end_round(sk, reno);
 }
 
 /* ---- growing ---------------------------------------------------------- */
@@ -345,6 +359,20 @@ static u32 reduced_ssthresh(struct sock *sk)
 	return ssthresh;
 }
 
+/*
+ * Also a timeout during recovery comes here, for which the core asks no ssthresh.
+ * What was in flight is given up, so another round begins.
+ */
+static void note_state(struct sock *sk, u8 ca_state)
+{
+	struct reno *reno = inet_csk_ca(sk);
+
+	if (ca_state != TCP_CA_Loss)
+		return;
+	reno->awaited = RENO_CAUSE_RTO;
+	begin_round(tcp_sk(sk), reno);
+}
+
 static u32 undone_cwnd(struct sock *sk)
 {
 	struct reno *reno = inet_csk_ca(sk);
@@ -408,6 +436,7 @@ static size_t reno_info(struct sock *sk, u32 ext, int *attr,
 	.pkts_acked	= note_round_trip,				\
 	.cong_avoid	= grow,						\
 	.ssthresh	= reduced_ssthresh,				\
+	.set_state	= note_state,					\
 	.undo_cwnd	= undone_cwnd,					\
 	.cwnd_event	= note_event,					\
 	.get_info	= reno_info,					\
