@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
-from . import (doctor, handshakes, isn, losses, modctl, states, synflood,
+from . import (doctor, figure, handshakes, isn, losses, modctl, rounds, states, synflood,
                windows)
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
@@ -263,6 +263,25 @@ def _losses(options: argparse.Namespace) -> int:
                          verbose=options.verbose))
 
 
+def _rounds(options: argparse.Namespace) -> int:
+    source = _open_input(options.file, follows=False)
+    view = rounds.Rounds(source.schema)
+    chosen = _chosen(options)
+    code = _tell(options, source, view,
+                 lambda _end_ns: rounds.as_json(view, chosen),
+                 lambda _end_ns: rounds.as_text(view, chosen))
+    for path in options.draw:
+        figure.draw(_only_one(list(view.flows(chosen))), path)
+    return code
+
+
+def _only_one(flows: list[rounds.Flow]) -> rounds.Flow:
+    if len(flows) != 1:
+        raise Problem(f"rounds: a picture is of one connection, here are "
+                      f"{len(flows)}: choose with --connection", BAD_INPUT)
+    return flows[0]
+
+
 def _windows(options: argparse.Namespace) -> int:
     source = _open_input(options.file, follows=False)
     view = windows.Windows(source.schema)
@@ -332,6 +351,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_handshakes(commands)
     _add_states(commands)
     _add_losses(commands)
+    _add_rounds(commands)
     _add_windows(commands)
     _add_synflood(commands)
     _add_isn(commands)
@@ -476,6 +496,20 @@ def _add_losses(commands: Any) -> None:
     command.add_argument("-v", "--verbose", action="store_true",
                          help="every episode of every connection too")
     _add_input(command, "one JSON object: every connection with its episodes")
+
+
+def _add_rounds(commands: Any) -> None:
+    command = _add(
+        commands, "rounds", _rounds,
+        "cwnd and ssthresh by round trip, phases named",
+        "Without FILE: what the ring holds now. Of connections that use one of "
+        "this module's own algorithms. --draw makes the textbook's picture.",
+        "scripts/renoscope rounds transfer.renoscope --draw transfer.png")
+    _add_choice(command, "one JSON object: every connection with its rounds")
+    command.add_argument("--draw", action="append", default=[],
+                         metavar="FILE.png",
+                         help="also draw one connection, as PNG or SVG; may be "
+                         "repeated (needs python3-matplotlib)")
 
 
 def _add_windows(commands: Any) -> None:

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0
+"""cwnd by round trip, and the picture of it."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+
+from renoscope_lib.figure import Span, spans
+from renoscope_lib.rounds import (AVOIDANCE, CSS, KEPT, RECOVERY, SLOW_START, Flow,
+                                  Rounds, as_json, as_text)
+from renoscope_lib.schema import Event
+from renoscope_lib.show import INFINITE_SSTHRESH, Filter
+
+from . import support
+from .support import ESTABLISHED, MS, Scene, number_of
+
+CA = {name: number_of("ca_state", name) for name in ("Open", "Recovery", "Loss")}
+RENOSCOPE = support.SCRIPTS / "renoscope"
+# One of them has matplotlib, if any has.
+PYTHONS = (sys.executable, "/usr/bin/python3")
+
+
+class Stage(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scene = Scene()
+
+    def event(self, kind: str, at_ms: float, cwnd: int, ssthresh: int = 16,
+              ca: str = "Open", **values) -> Event:
+        return self.scene.event(kind, round(at_ms * MS), **{
+            "state": ESTABLISHED, "ca_state": CA[ca], "cwnd": cwnd,
+            "ssthresh": ssthresh} | values)
+
+    def round(self, at_ms: float, cwnd: int, **values) -> Event:
+        return self.event("reno_round", at_ms, cwnd, **values)
+
+    def reduction(self, at_ms: float, cause: str, **values) -> Event:
+        return self.event("reno_reduction", at_ms, 24, reno_cause=number_of(
+            "reno_cause", cause), **values)
+
+    def phase(self, at_ms: float, name: str) -> Event:
+        return self.event("reno_phase", at_ms, 4,
+                          phase=number_of("reno_phase", name))
+
+
+def watch(*events: Event) -> Rounds:
+    rounds = Rounds(support.schema())
+    for event in events:
+        rounds.feed(event)
+    return rounds
+
+
+def one(*events: Event) -> Flow:
+    flow, = watch(*events).flows()
+    return flow
+
+
+def told(flow: Flow) -> list[tuple[int, str, str]]:
+    return [(r.cwnd, r.phase, r.happened) for r in flow.rounds]
+
+
+class Reading(Stage):
+    def test_phases(self) -> None:
+        flow = one(self.round(1, 8), self.round(2, 16), self.round(3, 17),
+                   self.round(4, 12, ssthresh=12, ca="Recovery"),
+                   self.round(5, 1, ssthresh=12, ca="Loss"))
+        self.assertEqual([r.phase for r in flow.rounds],
+                         [SLOW_START, AVOIDANCE, AVOIDANCE, RECOVERY, SLOW_START])
+
+    def test_conservative_slow_start_is_what_the_algorithm_says(self) -> None:
+        flow = one(self.round(1, 4), self.phase(2, "css"), self.round(3, 5),
+                   self.phase(4, "slow_start"), self.round(5, 6))
+        self.assertEqual([r.phase for r in flow.rounds],
+                         [SLOW_START, CSS, SLOW_START])
+
+    def test_a_round_that_is_lost_whole_is_the_timers(self) -> None:
+        flow = one(self.round(1, 23, snd_una=900, snd_nxt=1000),
+                   self.event("rto", 9, 24, snd_una=1000),
+                   self.round(10, 1, ssthresh=12, ca="Loss", snd_nxt=1024))
+        self.assertEqual(told(flow), [(23, AVOIDANCE, ""), (24, AVOIDANCE, "timeout"),
+                                      (1, SLOW_START, "")])
+
+    def test_a_timeout_amid_a_round_is_no_round_of_its_own(self) -> None:
+        flow = one(self.round(1, 24, snd_una=900, snd_nxt=1000),
+                   self.event("rto", 9, 24, snd_una=950),
+                   self.event("rto", 10, 1, snd_una=950))
+        self.assertEqual(told(flow), [(24, AVOIDANCE, "timeout")])
+
+    def test_a_second_timeout_adds_nothing(self) -> None:
+        flow = one(self.round(1, 24, snd_una=900, snd_nxt=1000),
+                   self.event("rto", 9, 24, snd_una=1000),
+                   self.event("rto", 10, 1, snd_una=1000))
+        self.assertEqual([r.cwnd for r in flow.rounds], [24, 24])
+
+    def test_what_ended_the_growth(self) -> None:
+        for cause, words in (("loss", "3 duplicate ACKs"), ("ecn", "ECN mark"),
+                             ("css_rounds", "delay grew"), ("other", "local drop"),
+                             ("rto", "")):
+            flow = one(self.round(1, 24), self.reduction(2, cause, sacked_out=3))
+            self.assertEqual(flow.rounds[0].happened, words)
+
+    def test_connections_are_kept_apart(self) -> None:
+        rounds = watch(self.round(1, 1), self.round(2, 7, cookie=9, local_port=80))
+        self.assertEqual([flow.cookie for flow in rounds.flows()], [5, 9])
+        self.assertEqual([flow.cookie for flow in rounds.flows(Filter(port=80))], [9])
+
+    def test_memory_has_a_bound(self) -> None:
+        flow = one(*(self.round(n, n) for n in range(1, KEPT + 3)))
+        self.assertEqual((len(flow.rounds), flow.first_number), (KEPT, 3))
+        self.assertEqual(flow.rounds[0].cwnd, 3)
+
+
+class Words(Stage):
+    def test_table(self) -> None:
+        rounds = watch(self.round(0, 8, ssthresh=INFINITE_SSTHRESH),
+                       self.round(100, 16), self.reduction(101, "ecn"))
+        self.assertEqual(as_text(rounds, Filter())[:4], [
+            "sk:5  10.77.0.1:40112 - 10.77.0.2:5000",
+            "  round   seconds  cwnd  ssthresh  phase                 happened",
+            "      1  0.000000     8       inf  slow start",
+            "      2  0.100000    16        16  congestion avoidance  ECN mark"])
+
+    def test_nothing_of_that_connection(self) -> None:
+        text = as_text(watch(self.round(0, 8)), Filter(cookie=6))
+        self.assertEqual(text, ["No round with the id sk:6; 1 other is in this "
+                                "recording."])
+
+    def test_json(self) -> None:
+        shown = as_json(watch(self.round(0, 8)), Filter())
+        self.assertEqual(shown["connections"][0]["rounds"][0]["cwnd"], 8)
+        json.dumps(shown)
+
+
+def with_matplotlib() -> str | None:
+    for python in PYTHONS:
+        if not subprocess.run([python, "-c", "import matplotlib"], check=False,
+                              capture_output=True).returncode:
+            return python
+    return None
+
+
+class Drawing(Stage):
+    def test_spans(self) -> None:
+        self.assertEqual(list(spans("aabcc")), [Span(0, 1), Span(2, 2), Span(3, 4)])
+
+    def records(self, *cookies: int) -> Iterator[bytes]:
+        for cookie in cookies:
+            for number, cwnd in enumerate((1, 2, 4, 8, 16, 17)):
+                yield self.scene.pack("reno_round", number * 100 * MS, cwnd=cwnd,
+                                      ssthresh=16, cookie=cookie, state=ESTABLISHED)
+
+    def draw(self, python: str, file: Path, *cookies: int,
+             ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [python, RENOSCOPE, "rounds", "-", "--draw", str(file)], check=False,
+            input=support.recording(*self.records(*cookies)), capture_output=True)
+
+    def test_picture(self) -> None:
+        python = with_matplotlib()
+        if python is None:
+            self.skipTest("no matplotlib: apt-get install python3-matplotlib")
+        with tempfile.TemporaryDirectory() as folder:
+            for name, begins in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
+                file = Path(folder, name)
+                done = self.draw(python, file, 5)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertTrue(file.read_bytes().startswith(begins))
+
+    def test_what_cannot_be_drawn(self) -> None:
+        for file, cookies, words in (("a.gif", (5,), "ends with .png or .svg"),
+                                     ("a.png", (5, 6), "here are 2"),
+                                     ("a.png", (), "here are 0")):
+            done = self.draw(sys.executable, Path(file), *cookies)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(words, done.stderr.decode())
+            self.assertEqual(done.stderr.count(b"\n"), 1)
