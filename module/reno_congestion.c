@@ -123,12 +123,10 @@ static void notice_slow_start(struct sock *sk, struct reno *reno)
 
 /* ---- the beginning ---------------------------------------------------- */
 
-static bool has_sent_data(const struct tcp_sock *tp)
-{
-	return tp->bytes_sent || tcp_packets_in_flight(tp);
-}
-
-/* Only at the very beginning: a connection under way keeps its window. */
+/*
+ * Only at the very beginning: a connection under way keeps its window, and so does
+ * one that sent data with its SYN (TCP Fast Open).
+ */
 static void begin_window(struct sock *sk, struct reno *reno)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -170,8 +168,8 @@ static void begin(struct sock *sk, enum reno_profile profile)
 	begin_round(tp, reno);
 	/* Chosen in SYN-SENT, the core sets cwnd once more after this. */
 	if (sk->sk_state == TCP_SYN_SENT)
-		reno->must_begin = true;
-	else if (!has_sent_data(tp))
+		reno->must_begin = !tp->bytes_sent;
+	else if (!tp->bytes_sent)
 		begin_window(sk, reno);
 	enter_phase(sk, reno, tcp_in_slow_start(tp) ? RENO_SLOW_START :
 		    RENO_AVOIDANCE, RENO_CAUSE_BEGIN);
