@@ -225,7 +225,7 @@ static void end_round(struct sock *sk, struct reno *reno)
 	u32 acked_segments = tp->delivered - reno->round_delivered;
 
 	trace_told_reno_round(sk, reno->round_cwnd, acked_segments,
-			 rtt_or_zero_us(reno->hystart.round_min_rtt_us));
+			      rtt_or_zero_us(reno->hystart.round_min_rtt_us));
 	if (reno->rules.validate)
 		pipe_ack_round(&reno->pipe, acked_segments, tp->tcp_mstamp,
 			       tp->srtt_us >> 3);
@@ -346,10 +346,15 @@ static u8 beta_for(const struct sock *sk, const struct reno *reno,
 static u32 reduced_ssthresh(struct sock *sk)
 {
 	struct reno *reno = inet_csk_ca(sk);
-	enum reno_cause cause = cause_of_reduction(sk, reno);
-	u32 ssthresh = reno_reduced_segments(tcp_snd_cwnd(tcp_sk(sk)),
-					     beta_for(sk, reno, cause));
+	enum reno_cause cause;
+	u32 ssthresh;
 
+	/* A SYN timed out: the connection has not begun, and maybe no rules. */
+	if (sk->sk_state == TCP_SYN_SENT)
+		return tcp_reno_ssthresh(sk);
+	cause = cause_of_reduction(sk, reno);
+	ssthresh = reno_reduced_segments(tcp_snd_cwnd(tcp_sk(sk)),
+					 beta_for(sk, reno, cause));
 	trace_told_reno_reduction(sk, ssthresh, cause);
 	hystart_pp_stop(&reno->hystart);
 	enter_phase(sk, reno, cause == RENO_CAUSE_RTO ? RENO_SLOW_START :
