@@ -181,7 +181,7 @@ static void shared_details_are_shared_whole(struct kunit *test)
 		}
 	}
 	/* nine kinds of handshake, two of TIME-WAIT, each with all others */
-	KUNIT_EXPECT_EQ(test, shared, 9 * 8 + 2 * 1);
+	KUNIT_EXPECT_EQ(test, shared, 9 * 8 + 2 * 1 + 5 * 4);
 }
 
 static unsigned int size_of_type(const char *type)
@@ -321,7 +321,8 @@ static void kind_numbers_are_those_of_recordings(struct kunit *test)
 		"syn", "request", "synack", "refused", "completed", "accepted",
 		"request_end", "cookie_checked", "time_wait", "time_wait_end",
 		"rto", "loss_probe", "probe", "zero_window", "error",
-		"bad_checksum", "segment", "mark",
+		"bad_checksum", "segment", "mark", "reno_phase", "reno_round",
+		"reno_reduction", "reno_undo", "reno_restart",
 	};
 	unsigned int i;
 
@@ -337,6 +338,7 @@ static const char * const near_misses[] = {
 	"synack_retransmit ", "synac", "sy", "syns", "reset", "reset_",
 	"destroyed", "request_", "request_ends", "time", "time_wait_",
 	"time-wait", "zero", "accept", "refuse", "marks", "segments", "all",
+	"reno", "reno_", "reno_rounds", "phase",
 	"none", "unknown", "1", "ack,state",
 };
 
@@ -519,6 +521,10 @@ static void word_numbers_are_those_of_recordings(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(0), "events");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(3), "thawed");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(4), "begun");
+	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(0), "none");
+	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(3), "avoidance");
+	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(0), "none");
+	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(11), "undo");
 }
 
 /* A field with a list's unit must be able to hold each of its numbers. */

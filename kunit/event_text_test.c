@@ -766,6 +766,44 @@ static void bad_checksum_line(struct kunit *test)
 		       " bad_checksum ESTABLISHED ca=Open received [ACK] seq=9 ack=1 len=8 ");
 }
 
+/* What an algorithm of ours says; what a kind does not have is left out. */
+static void reno_lines(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_reno_phase);
+
+	event.phase = EVENT_reno_phase_slow_start;
+	event.reno_cause = EVENT_reno_cause_begin;
+	expect_in_line(test, &event,
+		       " reno_phase ESTABLISHED ca=Open phase=slow_start cause=begin una=1 ");
+	event.old_phase = EVENT_reno_phase_css;
+	event.phase = EVENT_reno_phase_avoidance;
+	event.reno_cause = EVENT_reno_cause_css_rounds;
+	expect_in_line(test, &event,
+		       " old_phase=css phase=avoidance cause=css_rounds una=1 ");
+
+	event = client_event(EVENT_KIND_reno_round);
+	event.old_cwnd = 8;
+	event.round_acked = 8;
+	event.round_rtt_us = 100250;
+	expect_in_line(test, &event,
+		       " reno_round ESTABLISHED ca=Open old_cwnd=8 round_acked=8 round_rtt=100.250ms una=1 ");
+
+	event = client_event(EVENT_KIND_reno_reduction);
+	event.new_ssthresh = 12;
+	event.reno_cause = EVENT_reno_cause_rto;
+	expect_in_line(test, &event,
+		       " reno_reduction ESTABLISHED ca=Open cause=rto new_ssthresh=12 una=1 ");
+
+	event = client_event(EVENT_KIND_reno_undo);
+	event.new_cwnd = 24;
+	expect_in_line(test, &event,
+		       " reno_undo ESTABLISHED ca=Open new_cwnd=24 una=1 ");
+
+	event = client_event(EVENT_KIND_reno_restart);
+	expect_in_line(test, &event,
+		       " reno_restart ESTABLISHED ca=Open una=1 ");
+}
+
 static void mark_line(struct kunit *test)
 {
 	struct tcp_event event = {
@@ -1169,6 +1207,7 @@ static struct kunit_case event_text_cases[] = {
 	KUNIT_CASE(zero_window_lines),
 	KUNIT_CASE(error_line),
 	KUNIT_CASE(bad_checksum_line),
+	KUNIT_CASE(reno_lines),
 	KUNIT_CASE(mark_line),
 
 	KUNIT_CASE(segment_line),

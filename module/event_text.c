@@ -352,6 +352,19 @@ static void put_totals(struct text *text, const struct tcp_event *event)
 	    event->segs_in, event->retrans_segs);
 }
 
+/* Each kind has its few of these, and the rest is 0. */
+static void put_reno(struct text *text, const struct tcp_event *event)
+{
+	PUT_WORD_IF_ANY(text, "old_phase", reno_phase, event->old_phase);
+	PUT_WORD_IF_ANY(text, "phase", reno_phase, event->phase);
+	PUT_WORD_IF_ANY(text, "cause", reno_cause, event->reno_cause);
+	put_count(text, "old_cwnd", event->old_cwnd);
+	put_count(text, "round_acked", event->round_acked);
+	put_ms(text, "round_rtt", event->round_rtt_us);
+	put_count(text, "new_ssthresh", event->new_ssthresh);
+	put_count(text, "new_cwnd", event->new_cwnd);
+}
+
 static void (* const put_detail_of[EVENT_KIND_END])(struct text *text,
 						    const struct tcp_event *event) = {
 	[EVENT_KIND_retransmit]		= put_retransmit,
@@ -373,6 +386,11 @@ static void (* const put_detail_of[EVENT_KIND_END])(struct text *text,
 	[EVENT_KIND_probe]		= put_probe,
 	[EVENT_KIND_zero_window]	= put_zero_window,
 	[EVENT_KIND_error]		= put_error,
+	[EVENT_KIND_reno_phase]		= put_reno,
+	[EVENT_KIND_reno_round]		= put_reno,
+	[EVENT_KIND_reno_reduction]	= put_reno,
+	[EVENT_KIND_reno_undo]		= put_reno,
+	[EVENT_KIND_reno_restart]	= put_reno,
 };
 
 static void put_detail(struct text *text, const struct tcp_event *event)
