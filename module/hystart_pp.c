@@ -19,10 +19,9 @@
  * 4 ms and no more than 16 ms. A round counts once it has eight samples. Round
  * trips are kept in microseconds, cwnd in segments as everywhere in Linux.
  *
- * The caller says when a round ends (the segment that was the newest when it began
- * is acknowledged) and sets ssthresh when this file says that it is over. Rounds
- * and their round trips are kept whatever cwnd may do: while the sender has little
- * to send, and when slow start is long over.
+ * The caller says when a round ends and sets ssthresh when this file says that slow
+ * start is over. Rounds and their round trips are kept whatever cwnd may do: while
+ * the sender has little to send, and when slow start is long over.
  */
 #include <linux/minmax.h>
 
@@ -151,13 +150,28 @@ EXPORT_SYMBOL_IF_KUNIT(hystart_pp_round);
  * Later slow starts end at the ssthresh that was found, so HyStart++ is for the
  * first one alone (section 4.3).
  *
- * Context: any.
+ * Context: any. Source: RFC 9406 sections 4.2 and 4.3.
  */
 void hystart_pp_stop(struct hystart_pp *hystart)
 {
 	hystart->phase = HYSTART_DONE;
 }
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_stop);
+
+/**
+ * hystart_pp_resume - the loss that ended slow start was none
+ * @hystart: the connection's state
+ *
+ * With ssthresh as high again as at the beginning it is the first slow start that
+ * goes on, and it is watched again. What the rounds have measured still holds.
+ *
+ * Context: any.
+ */
+void hystart_pp_resume(struct hystart_pp *hystart)
+{
+	return_to_slow_start(hystart);
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_resume);
 
 /**
  * hystart_pp_growth - by how much cwnd grows in slow start
@@ -174,13 +188,15 @@ u32 hystart_pp_growth(struct hystart_pp *hystart, u32 acked_segments,
 		      bool paced)
 {
 	u32 counted = acked_segments;
+	u32 left_over;
 
 	if (!paced)
 		counted = min_t(u32, counted, HYSTART_L_SEGMENTS);
 	if (hystart->phase != HYSTART_CSS)
 		return counted;
-	counted += hystart->credit;
-	hystart->credit = counted % HYSTART_CSS_GROWTH_DIVISOR;
-	return counted / HYSTART_CSS_GROWTH_DIVISOR;
+	left_over = counted % HYSTART_CSS_GROWTH_DIVISOR + hystart->credit;
+	hystart->credit = left_over % HYSTART_CSS_GROWTH_DIVISOR;
+	return counted / HYSTART_CSS_GROWTH_DIVISOR +
+	       left_over / HYSTART_CSS_GROWTH_DIVISOR;
 }
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_growth);

@@ -22,7 +22,7 @@
 enum hystart_phase {
 	HYSTART_SLOW_START,
 	HYSTART_CSS,		/* conservative slow start */
-	HYSTART_DONE,		/* congestion avoidance, for good */
+	HYSTART_DONE,		/* slow start is over, or was never watched */
 };
 
 /**
@@ -49,6 +49,7 @@ void hystart_pp_init(struct hystart_pp *hystart);
 bool hystart_pp_sample(struct hystart_pp *hystart, u32 rtt_us);
 bool hystart_pp_round(struct hystart_pp *hystart);
 void hystart_pp_stop(struct hystart_pp *hystart);
+void hystart_pp_resume(struct hystart_pp *hystart);
 u32 hystart_pp_growth(struct hystart_pp *hystart, u32 acked_segments,
 		      bool paced);
 u32 hystart_pp_threshold_us(u32 last_min_rtt_us);
