@@ -7,10 +7,18 @@
  * the most that was acknowledged within a round trip of late, and lets cwnd grow
  * only while that is at least half of cwnd (section 4.3, the validated phase).
  *
- * "Of late" is the longer of three round trips and a second (section 4.2, the
- * sampling period). The most of a running period and of the one before are kept,
- * so that what is forgotten is one to two periods old. Without a measurement
- * cwnd counts as validated, as the RFC has it.
+ * Half, because pipeACK is what was acknowledged in the round before, and in slow
+ * start cwnd doubles in each. So it is held against the cwnd with which this round
+ * began. Held against cwnd as it grows, it would stop slow start in every round
+ * but the first.
+ *
+ * "Of late" is the longer of three round trips and a second (the sampling period).
+ * The most of a running period and of the one before are kept, so that what is
+ * forgotten is one to two periods old. Without a measurement, at the beginning and
+ * after a loss, cwnd counts as validated.
+ *
+ * Only this rule of growth is taken from the RFC. What happens to cwnd at a loss and
+ * after a long rest is left to Reno and to TCP's core.
  */
 #include <linux/minmax.h>
 #include <linux/time64.h>
@@ -22,13 +30,13 @@
 #define PERIOD_ROUNDS	3
 
 /**
- * pipe_ack_init - nothing is measured yet
+ * pipe_ack_init - nothing is measured yet, or no more
  * @pipe: gets all fields
- * @now_us: the caller's clock, in microseconds; may wrap
+ * @now_us: the caller's clock, in microseconds; it does not wrap
  *
  * Context: any.
  */
-void pipe_ack_init(struct pipe_ack *pipe, u32 now_us)
+void pipe_ack_init(struct pipe_ack *pipe, u64 now_us)
 {
 	*pipe = (struct pipe_ack) { .period_began_us = now_us };
 }
@@ -38,16 +46,16 @@ EXPORT_SYMBOL_IF_KUNIT(pipe_ack_init);
  * pipe_ack_round - a round trip has ended
  * @pipe: the connection's state
  * @acked_segments: what was acknowledged in it
- * @now_us: the caller's clock, in microseconds; may wrap
+ * @now_us: the caller's clock, in microseconds; it does not wrap
  * @srtt_us: the smoothed round trip, in microseconds
  *
  * Context: any. Source: RFC 7661 section 4.2.
  */
-void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u32 now_us,
+void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u64 now_us,
 		    u32 srtt_us)
 {
 	u64 period_us = max_t(u64, PERIOD_MIN_US, (u64)PERIOD_ROUNDS * srtt_us);
-	u32 elapsed_us = now_us - pipe->period_began_us;
+	u64 elapsed_us = now_us - pipe->period_began_us;
 
 	if (elapsed_us >= period_us) {
 		pipe->most_before = elapsed_us < 2 * period_us ? pipe->most : 0;
@@ -59,9 +67,9 @@ void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u32 now_us,
 EXPORT_SYMBOL_IF_KUNIT(pipe_ack_round);
 
 /**
- * pipe_ack_validates - may cwnd grow?
+ * pipe_ack_validates - may cwnd grow in this round?
  * @pipe: the connection's state
- * @cwnd: in segments
+ * @cwnd: when the round began, in segments
  *
  * Context: any. Source: RFC 7661 section 4.3.
  * Return: yes or no.

@@ -14,13 +14,13 @@
  * @most_before: the same of the period before
  */
 struct pipe_ack {
-	u32 period_began_us;
+	u64 period_began_us;
 	u32 most;
 	u32 most_before;
 };
 
-void pipe_ack_init(struct pipe_ack *pipe, u32 now_us);
-void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u32 now_us,
+void pipe_ack_init(struct pipe_ack *pipe, u64 now_us);
+void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u64 now_us,
 		    u32 srtt_us);
 bool pipe_ack_validates(const struct pipe_ack *pipe, u32 cwnd);
 
