@@ -17,6 +17,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kernel.h>
+#include <linux/limits.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
@@ -25,7 +26,7 @@
 #include "kernel_compat.h"
 #include "reno_rules.h"
 
-/* RFC 3465 section 2.3 allows 1 and 2; more is for experiments. */
+/* RFC 3465 section 2.3 allows 1 and 2, and 8 is HyStart++'s; more is an experiment. */
 #define ABC_LIMIT_MAX	64
 
 /* RFC 5681 section 3.1, equation 4: ssthresh is never less. */
@@ -43,13 +44,11 @@ static bool validate;
 static int set_in_range(const char *text, const struct kernel_param *param,
 			unsigned int least, unsigned int most)
 {
-	int err = param_set_uint_minmax(text, param, least, most);
-
-	if (err)
-		pr_err("%s: '%.*s' is not a number from %u to %u\n",
-		       param->name, (int)strcspn(text, "\n"), text, least,
-		       most);
-	return err;
+	if (!param_set_uint_minmax(text, param, least, most))
+		return 0;
+	pr_err("%s: '%.*s' is not a number from %u to %u\n", param->name,
+	       (int)strcspn(text, "\n"), text, least, most);
+	return -EINVAL;
 }
 
 static int set_beta(const char *text, const struct kernel_param *param)
@@ -146,36 +145,48 @@ bool reno_rules_are_linux(const struct reno_rules *rules)
 }
 EXPORT_SYMBOL_IF_KUNIT(reno_rules_are_linux);
 
+/* Whoever wrote it: from here on nothing divides by zero or turns negative. */
+static u32 percent_in_range(u8 beta_percent)
+{
+	return clamp_t(u32, beta_percent, RENO_BETA_PERCENT_MIN,
+		       RENO_BETA_PERCENT_MAX);
+}
+
 /**
  * reno_reduced_segments - what is left of cwnd
  * @cwnd: in segments
- * @beta_percent: how much of it, RENO_BETA_PERCENT_MIN to RENO_BETA_PERCENT_MAX
+ * @beta_percent: how much of it; what is out of range counts as its nearest end
  *
  * Context: any. Source: RFC 5681 section 3.1, equation 4; RFC 8511 section 3.
  * Return: the new ssthresh, in segments, at least 2.
  */
 u32 reno_reduced_segments(u32 cwnd, u8 beta_percent)
 {
-	return max_t(u32, div_u64((u64)cwnd * beta_percent, 100), SSTHRESH_MIN);
+	u64 scaled = (u64)cwnd * percent_in_range(beta_percent);
+
+	return max_t(u32, div_u64(scaled, 100), SSTHRESH_MIN);
 }
 EXPORT_SYMBOL_IF_KUNIT(reno_reduced_segments);
 
 /**
  * reno_segments_to_grow - for how many acknowledged segments cwnd grows by one
  * @cwnd: in segments
- * @beta_percent: how much of cwnd is left after a loss
+ * @beta_percent: how much of cwnd is left after a loss; range as above
  *
  * A sender that gives back less than half must also take less, or it starves one
  * that halves: it grows by alpha = 3 (1 - beta) / (1 + beta) segments a round
- * trip, which gives both the same share.
+ * trip, which gives both the same share. For the other beta, that of a mark, growth
+ * stays as it is: RFC 8511 changes nothing else.
  *
  * Context: any. Source: RFC 9438 section 4.3, alpha of the Reno-friendly region.
  * Return: segments, at least 1.
  */
 u32 reno_segments_to_grow(u32 cwnd, u8 beta_percent)
 {
-	u64 scaled = (u64)cwnd * (100 + beta_percent);
+	u32 percent = percent_in_range(beta_percent);
+	u64 segments = div_u64((u64)cwnd * (100 + percent),
+			       3 * (100 - percent));
 
-	return max_t(u32, div_u64(scaled, 3 * (100 - beta_percent)), 1);
+	return clamp_t(u64, segments, 1, U32_MAX);
 }
 EXPORT_SYMBOL_IF_KUNIT(reno_segments_to_grow);
