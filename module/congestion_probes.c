@@ -24,9 +24,11 @@
 #include "event_recorder.h"
 #include "reno_trace.h"
 
+static_assert((int)EVENT_reno_phase_none == RENO_PHASE_NONE);
 static_assert((int)EVENT_reno_phase_slow_start == RENO_SLOW_START);
 static_assert((int)EVENT_reno_phase_css == RENO_CSS);
 static_assert((int)EVENT_reno_phase_avoidance == RENO_AVOIDANCE);
+static_assert((int)EVENT_reno_cause_none == RENO_CAUSE_NONE);
 static_assert((int)EVENT_reno_cause_begin == RENO_CAUSE_BEGIN);
 static_assert((int)EVENT_reno_cause_ssthresh == RENO_CAUSE_SSTHRESH);
 static_assert((int)EVENT_reno_cause_delay == RENO_CAUSE_DELAY);

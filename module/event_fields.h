@@ -281,7 +281,7 @@
 	EVENT_FIELD(u32, old_cwnd, segments,				\
 		"of reno_round: cwnd when it began")			\
 	EVENT_FIELD(u32, round_acked, segments,				\
-		"of reno_round: what was acknowledged in it")		\
+		"of reno_round: what was delivered in it")		\
 	EVENT_FIELD(u32, round_rtt_us, us,				\
 		"of reno_round: its shortest round trip, 0 without any") \
 	EVENT_FIELD(u32, new_ssthresh, segments,			\
@@ -452,18 +452,20 @@
 		"congestion avoidance: +1 a round trip")
 
 #define RENO_CAUSE_WORDS(EVENT_WORD)					\
-	EVENT_WORD(reno_cause, none, "not told")			\
+	EVENT_WORD(reno_cause, none,					\
+		"the core lowered cwnd itself, as when little of it was used") \
 	EVENT_WORD(reno_cause, begin, "the connection, or the algorithm for it, begins") \
 	EVENT_WORD(reno_cause, ssthresh, "cwnd reached ssthresh")	\
 	EVENT_WORD(reno_cause, delay, "round trips grew longer (HyStart++)") \
 	EVENT_WORD(reno_cause, jitter, "they became short again: it was jitter") \
 	EVENT_WORD(reno_cause, css_rounds,				\
 		"conservative slow start lasted its five rounds")	\
-	EVENT_WORD(reno_cause, loss, "a segment was lost")		\
+	EVENT_WORD(reno_cause, loss,					\
+		"a segment was lost, or a tail loss probe made good for one") \
 	EVENT_WORD(reno_cause, rto, "the retransmission timer fired")	\
 	EVENT_WORD(reno_cause, ecn, "the peer echoes an ECN mark")	\
 	EVENT_WORD(reno_cause, other,					\
-		"this host dropped a segment, or a tail loss probe made good for a lost one") \
+		"none of these: this host dropped a segment before it left") \
 	EVENT_WORD(reno_cause, restart, "the connection was idle")	\
 	EVENT_WORD(reno_cause, undo, "the reduction before it was undone")
 

@@ -68,7 +68,7 @@
 	EVENT_KIND(reno_phase,						\
 		"an algorithm of ours enters another phase of growth")	\
 	EVENT_KIND(reno_round,						\
-		"what was in flight when the round trip began is acknowledged") \
+		"a round trip is over: the first segment of the next is acknowledged") \
 	EVENT_KIND(reno_reduction,					\
 		"an algorithm of ours is about to set ssthresh")	\
 	EVENT_KIND(reno_undo,						\

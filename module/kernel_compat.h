@@ -27,6 +27,10 @@
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)
 #endif
 
+/* What a suite needs of a tracepoint to attach to it. */
+#define EXPORT_TRACEPOINT_IF_KUNIT(name)	\
+	EXPORT_SYMBOL_IF_KUNIT(__tracepoint_##name)
+
 /*
  * 6.10 gave tcp:tcp_send_reset a third argument, the reason, together with
  * net/rstreason.h. The reasons' numbers change from release to release, so

@@ -6,12 +6,15 @@
  * numbers of segments:
  *
  *	a connection begins		init		take the rules
- *	an ACK arrived			in_ack_event	was it marked (ECE)?
- *	  it acknowledged segments	pkts_acked	round trips, rounds
+ *	an ACK arrived
+ *	  segments were in flight	pkts_acked	round trips, rounds
+ *	  in any case			in_ack_event	was it marked (ECE)?
+ *	  a loss or a mark		ssthresh	what to fall back to
+ *	  the loss was none after all	undo_cwnd	what to return to
  *	  cwnd may grow			cong_avoid	grow it
- *	a loss or an ECN mark		ssthresh	what to fall back to
- *	  what the core makes of it	set_state	a timeout begins a round
- *	the loss was none after all	undo_cwnd	what to return to
+ *	the retransmission timer fired	ssthresh	what to fall back to
+ *	  cwnd is set			set_state	slow start, usually
+ *	after idle			cwnd_event	say so
  *
  *		   cwnd < ssthresh: slow start, +1 for each segment acknowledged
  *		   cwnd >= ssthresh: congestion avoidance, +1 for each cwnd
@@ -31,6 +34,10 @@
  * it. All the rest belongs to the core and stays as it is: fast retransmit, RACK,
  * tail loss probes, PRR, F-RTO, the idle restart. cong_control is left empty on
  * purpose, as setting it would switch PRR off.
+ *
+ * Before a connection begins the core already asks some of this, for the SYN and its
+ * timeouts. Until init nothing is known and nothing is said: all answers are those
+ * of Linux Reno (RENO_PHASE_NONE).
  *
  * What only an algorithm knows, such as why slow start ended, it says through
  * reno_trace.h, whoever may listen.
@@ -69,134 +76,193 @@ DEFINE_TRACE(told_reno_reduction,
 DEFINE_TRACE(told_reno_undo, TP_PROTO(const struct sock *sk, u32 cwnd),
 	     TP_ARGS(sk, cwnd));
 DEFINE_TRACE(told_reno_restart, TP_PROTO(const struct sock *sk), TP_ARGS(sk));
+EXPORT_TRACEPOINT_IF_KUNIT(told_reno_phase);
+EXPORT_TRACEPOINT_IF_KUNIT(told_reno_round);
+EXPORT_TRACEPOINT_IF_KUNIT(told_reno_reduction);
+EXPORT_TRACEPOINT_IF_KUNIT(told_reno_undo);
+EXPORT_TRACEPOINT_IF_KUNIT(told_reno_restart);
 
 /**
  * struct reno - what is kept of a connection
  * @rules: the rules it began with
  * @hystart: rounds and their round trips; and HyStart++, if the rules have it
  * @pipe: how much of cwnd is used, if the rules ask
- * @round_delivered: segments delivered before the round, as tcp_sock counts
- * @round_in_flight: segments that were in flight when it began
+ * @round_delivered: segments delivered when the round began, as tcp_sock counts
  * @round_cwnd: cwnd when the round began
  * @phase: &enum reno_phase, as it was told last
  * @awaited: &enum reno_cause of a slow start that the next ACK may begin
  * @marked: the last ACK carried an ECN echo
- * @must_begin: the rules' initial window is still to be set
- * @plain: cwnd grows as in Linux Reno
+ * @probe_helped: the last ACK shows that a tail loss probe made good for a loss
+ * @must_begin: the rules are taken, the handshake is not over
+ * @extended: cwnd grows by the rules, not as in Linux Reno
  */
 struct reno {
 	struct reno_rules rules;
 	struct hystart_pp hystart;
 	struct pipe_ack pipe;
 	u32 round_delivered;
-	u32 round_in_flight;
 	u32 round_cwnd;
 	u8 phase;
 	u8 awaited;
 	bool marked;
+	bool probe_helped;
 	bool must_begin;
-	bool plain;
+	bool extended;
 };
 
 static_assert(sizeof(struct reno) <= ICSK_CA_PRIV_SIZE);
 
 /* ---- phases ----------------------------------------------------------- */
 
+static bool has_begun(const struct reno *reno)
+{
+	return reno->phase != RENO_PHASE_NONE;
+}
+
 static void enter_phase(const struct sock *sk, struct reno *reno,
 			enum reno_phase phase, enum reno_cause cause)
 {
 	enum reno_phase before = reno->phase;
 
-	if (phase == before)
+	if (phase == before || !has_begun(reno))
 		return;
 	reno->phase = phase;
 	trace_told_reno_phase(sk, before, phase, cause);
 }
 
-/* cwnd fell below ssthresh: after a timeout, a rest, or an undone reduction. */
+/* Whatever ended slow start, HyStart++ is not for the next (RFC 9406, 4.3). */
+static void enter_avoidance(const struct sock *sk, struct reno *reno,
+			    enum reno_cause cause)
+{
+	if (reno->phase == RENO_AVOIDANCE)
+		return;
+	hystart_pp_stop(&reno->hystart);
+	enter_phase(sk, reno, RENO_AVOIDANCE, cause);
+}
+
+/*
+ * cwnd fell below ssthresh, after a rest or an undone reduction. Or the core took
+ * back what the application did not use, and does not say so.
+ */
 static void notice_slow_start(struct sock *sk, struct reno *reno)
 {
 	if (reno->phase == RENO_AVOIDANCE)
 		enter_phase(sk, reno, RENO_SLOW_START, reno->awaited);
-	reno->awaited = RENO_CAUSE_NONE;
 }
 
 /* ---- the beginning ---------------------------------------------------- */
 
-/*
- * Only at the very beginning: a connection under way keeps its window, and so does
- * one that sent data with its SYN (TCP Fast Open).
- */
-static void begin_window(struct sock *sk, struct reno *reno)
-{
-	struct tcp_sock *tp = tcp_sk(sk);
-
-	reno->must_begin = false;
-	if (reno->rules.initial_cwnd)
-		tcp_snd_cwnd_set(tp, reno->rules.initial_cwnd);
-	if (reno->rules.initial_ssthresh)
-		tp->snd_ssthresh = reno->rules.initial_ssthresh;
-	reno->round_cwnd = tcp_snd_cwnd(tp);
-}
-
-/*
- * A round is over when more has been delivered than was in flight when it began:
- * then something sent in it has made its round trip. RFC 9406 waits until snd_una
- * passes the snd_nxt of the beginning; that is the same as long as nothing is
- * lost, but after a timeout snd_nxt lies ahead of all that is sent again.
- */
 static void begin_round(const struct tcp_sock *tp, struct reno *reno)
 {
 	reno->round_delivered = tp->delivered;
-	reno->round_in_flight = tcp_packets_in_flight(tp);
 	reno->round_cwnd = tcp_snd_cwnd(tp);
 }
 
-static void begin(struct sock *sk, enum reno_profile profile)
+/*
+ * A connection under way keeps its window when it changes to us, and so does one that
+ * sent data with its SYN (TCP Fast Open). What was sent shows in bytes_sent alone:
+ * the SYN itself is in flight as well.
+ */
+static void begin_window(struct tcp_sock *tp, const struct reno_rules *rules)
+{
+	if (tp->bytes_sent)
+		return;
+	if (rules->initial_cwnd)
+		tcp_snd_cwnd_set(tp, rules->initial_cwnd);
+	if (rules->initial_ssthresh)
+		tp->snd_ssthresh = rules->initial_ssthresh;
+}
+
+/* While cwnd is being reduced it may lie below ssthresh for other reasons. */
+static enum reno_phase phase_now(const struct sock *sk)
+{
+	return tcp_in_slow_start(tcp_sk(sk)) && !tcp_in_cwnd_reduction(sk) ?
+		RENO_SLOW_START : RENO_AVOIDANCE;
+}
+
+static void begin(struct sock *sk, struct reno *reno)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
+
+	begin_window(tp, &reno->rules);
+	hystart_pp_init(&reno->hystart);
+	/* Once ssthresh is known, slow start ends there (RFC 9406, 4.3). */
+	if (!reno->rules.hystart || !tcp_in_initial_slowstart(tp))
+		hystart_pp_stop(&reno->hystart);
+	pipe_ack_init(&reno->pipe, tp->tcp_mstamp);
+	begin_round(tp, reno);
+	reno->phase = phase_now(sk);
+	trace_told_reno_phase(sk, RENO_PHASE_NONE, reno->phase,
+			      RENO_CAUSE_BEGIN);
+}
+
+static void take_rules(struct sock *sk, enum reno_profile profile)
+{
 	struct reno *reno = inet_csk_ca(sk);
 
 	memset(reno, 0, sizeof(*reno));
 	reno_rules_get(&reno->rules, profile);
-	reno->plain = reno_rules_are_linux(&reno->rules);
-	hystart_pp_init(&reno->hystart);
-	/* Once ssthresh is known, slow start ends there (RFC 9406, 4.3). */
-	if (!reno->rules.hystart || tp->snd_ssthresh < TCP_INFINITE_SSTHRESH)
-		hystart_pp_stop(&reno->hystart);
-	pipe_ack_init(&reno->pipe, tp->tcp_mstamp);
-	begin_round(tp, reno);
-	/* Chosen in SYN-SENT, the core sets cwnd once more after this. */
-	if (sk->sk_state == TCP_SYN_SENT)
-		reno->must_begin = !tp->bytes_sent;
-	else if (!tp->bytes_sent)
-		begin_window(sk, reno);
-	enter_phase(sk, reno, tcp_in_slow_start(tp) ? RENO_SLOW_START :
-		    RENO_AVOIDANCE, RENO_CAUSE_BEGIN);
+	reno->extended = !reno_rules_are_linux(&reno->rules);
+	/* Chosen in SYN-SENT, the core sets cwnd and ssthresh after this. */
+	if (sk->sk_state == TCP_SYN_SENT) {
+		reno->must_begin = true;
+		return;
+	}
+	begin(sk, reno);
+}
+
+static void begin_if_connected(struct sock *sk)
+{
+	struct reno *reno = inet_csk_ca(sk);
+
+	if (!reno->must_begin || sk->sk_state == TCP_SYN_SENT)
+		return;
+	reno->must_begin = false;
+	begin(sk, reno);
+}
+
+/*
+ * The first that the core asks after it has set cwnd (tcp_init_transfer()), unless
+ * the application has fixed its send buffer: then it is CA_EVENT_TX_START, for which
+ * the size of the first burst is already settled. The answer is what Linux takes
+ * for an algorithm that does not answer.
+ */
+static u32 begin_with_send_buffer(struct sock *sk)
+{
+	begin_if_connected(sk);
+	return 2;
 }
 
 static void begin_plain(struct sock *sk)
 {
-	begin(sk, RENO_PLAIN);
+	take_rules(sk, RENO_PLAIN);
 }
 
 static void begin_textbook(struct sock *sk)
 {
-	begin(sk, RENO_TEXTBOOK);
+	take_rules(sk, RENO_TEXTBOOK);
 }
 
 static void begin_modern(struct sock *sk)
 {
-	begin(sk, RENO_MODERN);
+	take_rules(sk, RENO_MODERN);
 }
 
 /* ---- ACKs ------------------------------------------------------------- */
+
+/* As tcp_process_tlp_ack() will find, but for D-SACKs, which are not shown here. */
+static bool probe_has_helped(const struct tcp_sock *tp)
+{
+	return tp->tlp_high_seq && tp->tlp_retrans &&
+	       after(tp->snd_una, tp->tlp_high_seq);
+}
 
 static void note_mark(struct sock *sk, u32 flags)
 {
 	struct reno *reno = inet_csk_ca(sk);
 
 	reno->marked = flags & CA_ACK_ECE;
+	reno->probe_helped = probe_has_helped(tcp_sk(sk));
 }
 
 /* HyStart++ has seen enough: from here on congestion avoidance. */
@@ -206,7 +272,7 @@ static void settle_ssthresh(struct sock *sk, struct reno *reno)
 
 	trace_told_reno_reduction(sk, tcp_snd_cwnd(tp), RENO_CAUSE_CSS_ROUNDS);
 	tp->snd_ssthresh = tcp_snd_cwnd(tp);
-	enter_phase(sk, reno, RENO_AVOIDANCE, RENO_CAUSE_CSS_ROUNDS);
+	enter_avoidance(sk, reno, RENO_CAUSE_CSS_ROUNDS);
 }
 
 static u32 rtt_or_zero_us(u32 rtt_us)
@@ -214,11 +280,28 @@ static u32 rtt_or_zero_us(u32 rtt_us)
 	return rtt_us == HYSTART_NO_RTT_US ? 0 : rtt_us;
 }
 
-static bool round_is_over(const struct tcp_sock *tp, const struct reno *reno)
+/*
+ * A round is over when something that was sent in it has been delivered. RFC 9406
+ * (section 4.2) takes the ACK of the newest segment of its beginning, which comes
+ * just before that. But after a timeout that segment is acknowledged only when all
+ * else was sent again, many round trips later.
+ *
+ * The sample tells how many segments were delivered while the newest that it speaks
+ * of was on its way, in bytes; all that ever were if it speaks of none.
+ */
+static bool round_is_over(const struct tcp_sock *tp, const struct reno *reno,
+			  const struct ack_sample *sample)
 {
-	return tp->delivered - reno->round_delivered > reno->round_in_flight;
+	u32 delivered = tp->delivered - reno->round_delivered;
+
+	return sample->in_flight <= (u64)tp->mss_cache * delivered &&
+	       sample->in_flight != tp->mss_cache * tp->delivered;
 }
 
+/*
+ * Not for pipeACK: the round that began with the connection, which ends with the
+ * first ACK, and others without a round trip of their own, as in recovery.
+ */
 static void end_round(struct sock *sk, struct reno *reno)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -226,7 +309,7 @@ static void end_round(struct sock *sk, struct reno *reno)
 
 	trace_told_reno_round(sk, reno->round_cwnd, acked_segments,
 			      rtt_or_zero_us(reno->hystart.round_min_rtt_us));
-	if (reno->rules.validate)
+	if (reno->rules.validate && reno->hystart.samples)
 		pipe_ack_round(&reno->pipe, acked_segments, tp->tcp_mstamp,
 			       tp->srtt_us >> 3);
 	if (hystart_pp_round(&reno->hystart))
@@ -238,18 +321,17 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 {
 	struct reno *reno = inet_csk_ca(sk);
 
-	if (sk->sk_state == TCP_SYN_SENT)
-		return;		/* the SYN's ACK; init is still to come */
-	if (round_is_over(tcp_sk(sk), reno))
+	if (!has_begun(reno))
+		return;
+	if (round_is_over(tcp_sk(sk), reno, sample))
 		end_round(sk, reno);
-	if (sample->rtt_us > 0 &&
-	    hystart_pp_sample(&reno->hystart, sample->rtt_us)) {
-		if (reno->hystart.phase == HYSTART_CSS)
-			enter_phase(sk, reno, RENO_CSS, RENO_CAUSE_DELAY);
-		else
-			enter_phase(sk, reno, RENO_SLOW_START,
-				    RENO_CAUSE_JITTER);
-	}
+	if (sample->rtt_us <= 0 ||
+	    !hystart_pp_sample(&reno->hystart, sample->rtt_us))
+		return;
+	if (reno->hystart.phase == HYSTART_CSS)
+		enter_phase(sk, reno, RENO_CSS, RENO_CAUSE_DELAY);
+	else
+		enter_phase(sk, reno, RENO_SLOW_START, RENO_CAUSE_JITTER);
 }
 
 /* ---- growing ---------------------------------------------------------- */
@@ -257,18 +339,28 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 static bool may_grow(const struct sock *sk, const struct reno *reno)
 {
 	if (reno->rules.validate)
-		return pipe_ack_validates(&reno->pipe,
-					  tcp_snd_cwnd(tcp_sk(sk)));
+		return pipe_ack_validates(&reno->pipe, reno->round_cwnd);
 	return tcp_is_cwnd_limited(sk);
+}
+
+/*
+ * RFC 3465 section 2.3: after a timeout one ACK may cover segments that arrived long
+ * ago and says little of the path, so it counts for one.
+ */
+static u32 limit_by_abc(const struct sock *sk, u32 limit, u32 acked)
+{
+	if (inet_csk(sk)->icsk_ca_state == TCP_CA_Loss)
+		limit = 1;
+	return min(acked, limit);
 }
 
 /* Returns the segments that slow start had no use for. */
 static u32 grow_in_slow_start(struct sock *sk, struct reno *reno, u32 acked)
 {
-	bool paced = sk->sk_pacing_status != SK_PACING_NONE;
+	bool paced = READ_ONCE(sk->sk_pacing_status) != SK_PACING_NONE;
 
 	if (reno->rules.abc_limit)
-		acked = min_t(u32, acked, reno->rules.abc_limit);
+		acked = limit_by_abc(sk, reno->rules.abc_limit, acked);
 	if (reno->hystart.phase != HYSTART_DONE)
 		acked = hystart_pp_growth(&reno->hystart, acked, paced);
 	return tcp_slow_start(tcp_sk(sk), acked);
@@ -296,15 +388,27 @@ static void grow(struct sock *sk, u32 ack, u32 acked)
 
 	if (tcp_in_slow_start(tcp_sk(sk)))
 		notice_slow_start(sk, reno);
-	if (reno->plain)
-		tcp_reno_cong_avoid(sk, ack, acked);
-	else
+	reno->awaited = RENO_CAUSE_NONE;
+	if (reno->extended && has_begun(reno))
 		grow_by_rules(sk, reno, acked);
+	else
+		tcp_reno_cong_avoid(sk, ack, acked);
 	if (!tcp_in_slow_start(tcp_sk(sk)))
-		enter_phase(sk, reno, RENO_AVOIDANCE, RENO_CAUSE_SSTHRESH);
+		enter_avoidance(sk, reno, RENO_CAUSE_SSTHRESH);
 }
 
 /* ---- shrinking -------------------------------------------------------- */
+
+/*
+ * The retransmission timer is being handled: the core takes it down before. Taken
+ * down it also is while nothing is in flight, and then nothing can be lost. A
+ * connection by Fast Open waits for its SYN-ACK's timer with the same one.
+ */
+static bool timer_has_fired(const struct sock *sk)
+{
+	return !inet_csk(sk)->icsk_pending &&
+	       (tcp_sk(sk)->lost_out || sk->sk_state == TCP_SYN_RECV);
+}
 
 /* The core's own test where RACK is off (tcp_time_to_recover()). */
 static bool enough_duplicate_acks(const struct sock *sk)
@@ -317,18 +421,18 @@ static bool enough_duplicate_acks(const struct sock *sk)
 }
 
 /*
- * The core does not say why it asks. A timeout has marked segments as lost, and
- * its timer is not armed while it is handled; a loss has marked them, or counted
- * duplicates, with the timer armed; a mark came with this very ACK. Nothing of it
- * is left if a segment did not leave this host, or if a probe made good for it.
+ * The core does not say why it asks. A loss has been marked, or is counted in
+ * duplicate ACKs, or was made good for by a tail loss probe; a mark came with this
+ * very ACK. If it is none of these, this host dropped a segment before it left.
+ * A mark that comes with a loss counts as the loss, which is the worse.
  */
 static enum reno_cause cause_of_reduction(const struct sock *sk,
 					  const struct reno *reno)
 {
-	if (tcp_sk(sk)->lost_out)
-		return inet_csk(sk)->icsk_pending ? RENO_CAUSE_LOSS :
-			RENO_CAUSE_RTO;
-	if (enough_duplicate_acks(sk))
+	if (timer_has_fired(sk))
+		return RENO_CAUSE_RTO;
+	if (tcp_sk(sk)->lost_out || reno->probe_helped ||
+	    enough_duplicate_acks(sk))
 		return RENO_CAUSE_LOSS;
 	return reno->marked ? RENO_CAUSE_ECN : RENO_CAUSE_OTHER;
 }
@@ -343,39 +447,50 @@ static u8 beta_for(const struct sock *sk, const struct reno *reno,
 	return reno->rules.beta_percent;
 }
 
+static u32 ssthresh_for(struct sock *sk, u8 beta_percent)
+{
+	if (beta_percent == RENO_BETA_PERCENT)
+		return tcp_reno_ssthresh(sk);
+	return reno_reduced_segments(tcp_snd_cwnd(tcp_sk(sk)), beta_percent);
+}
+
+/* The phase that a timeout begins is told with its state, see note_state(). */
 static u32 reduced_ssthresh(struct sock *sk)
 {
 	struct reno *reno = inet_csk_ca(sk);
 	enum reno_cause cause;
 	u32 ssthresh;
 
-	/* A SYN timed out: the connection has not begun, and maybe no rules. */
-	if (sk->sk_state == TCP_SYN_SENT)
+	/* Of a SYN that timed out, too, init or not: nothing has begun with it. */
+	if (!has_begun(reno) || sk->sk_state == TCP_SYN_SENT)
 		return tcp_reno_ssthresh(sk);
 	cause = cause_of_reduction(sk, reno);
-	ssthresh = reno_reduced_segments(tcp_snd_cwnd(tcp_sk(sk)),
-					 beta_for(sk, reno, cause));
+	ssthresh = ssthresh_for(sk, beta_for(sk, reno, cause));
+	reno->probe_helped = false;	/* good for one reduction */
 	trace_told_reno_reduction(sk, ssthresh, cause);
 	hystart_pp_stop(&reno->hystart);
-	enter_phase(sk, reno, cause == RENO_CAUSE_RTO ? RENO_SLOW_START :
-		    RENO_AVOIDANCE, cause);
+	pipe_ack_init(&reno->pipe, tcp_sk(sk)->tcp_mstamp);
+	if (cause != RENO_CAUSE_RTO)
+		enter_avoidance(sk, reno, cause);
 	return ssthresh;
 }
 
 /*
- * Also a timeout during recovery comes here, for which the core asks no ssthresh.
- * What was in flight is given up, so another round begins.
+ * After a timeout, with cwnd and ssthresh as they shall be. Usually that is slow
+ * start, but with much still in flight cwnd may stay above ssthresh. A timeout in
+ * recovery comes only here, as ssthresh is set already. The core enters this state
+ * also when the path's MTU shrinks: then the timer is armed and cwnd stays.
  */
-static void note_state(struct sock *sk, u8 ca_state)
+static void note_state(struct sock *sk, u8 state)
 {
 	struct reno *reno = inet_csk_ca(sk);
 
-	if (ca_state != TCP_CA_Loss)
-		return;
-	reno->awaited = RENO_CAUSE_RTO;
-	begin_round(tcp_sk(sk), reno);
+	if (state == TCP_CA_Loss && timer_has_fired(sk))
+		enter_phase(sk, reno, tcp_in_slow_start(tcp_sk(sk)) ?
+			    RENO_SLOW_START : RENO_AVOIDANCE, RENO_CAUSE_RTO);
 }
 
+/* Back to an ssthresh that never was found, it is the first slow start again. */
 static u32 undone_cwnd(struct sock *sk)
 {
 	struct reno *reno = inet_csk_ca(sk);
@@ -383,6 +498,9 @@ static u32 undone_cwnd(struct sock *sk)
 
 	trace_told_reno_undo(sk, cwnd);
 	reno->awaited = RENO_CAUSE_UNDO;
+	if (reno->rules.hystart &&
+	    tcp_sk(sk)->prior_ssthresh >= TCP_INFINITE_SSTHRESH)
+		hystart_pp_resume(&reno->hystart);
 	return cwnd;
 }
 
@@ -392,8 +510,7 @@ static void note_event(struct sock *sk, enum tcp_ca_event event)
 
 	switch (event) {
 	case CA_EVENT_TX_START:
-		if (reno->must_begin && sk->sk_state != TCP_SYN_SENT)
-			begin_window(sk, reno);
+		begin_if_connected(sk);
 		break;
 	case CA_EVENT_CWND_RESTART:
 		trace_told_reno_restart(sk);
@@ -407,22 +524,30 @@ static void note_event(struct sock *sk, enum tcp_ca_event event)
 /* ---- for people ------------------------------------------------------- */
 
 /*
- * What `ss -ti` shows under vegas: the phase as a number (enum reno_phase), the
- * round trips measured in this round (up to eight), the shortest of the last round,
- * and the shortest of this, in microseconds. The socket may be at work meanwhile.
+ * For getsockopt(TCP_CC_INFO) and sock_diag, in the fields of TCP Vegas:
+ *
+ *	tcpv_enabled	the phase (enum reno_phase)
+ *	tcpv_rttcnt	round trips measured in this round, up to eight
+ *	tcpv_rtt	the smoothed round trip, as in tcp_info
+ *	tcpv_minrtt	the shortest round trip of the last round, 0 if there is none
+ *
+ * `ss -i` shows tcpv_rtt in the place of its own rtt, whatever it may mean, and none
+ * of the others. So it holds the very same. All times are in microseconds. The
+ * socket may be at work meanwhile.
  */
 static size_t reno_info(struct sock *sk, u32 ext, int *attr,
 			union tcp_cc_info *info)
 {
 	const struct reno *reno = inet_csk_ca(sk);
+	u32 last_rtt_us = READ_ONCE(reno->hystart.last_min_rtt_us);
 
 	if (!(ext & BIT(INET_DIAG_VEGASINFO - 1)))
 		return 0;
 	info->vegas = (struct tcpvegas_info) {
 		.tcpv_enabled = READ_ONCE(reno->phase),
 		.tcpv_rttcnt = READ_ONCE(reno->hystart.samples),
-		.tcpv_rtt = rtt_or_zero_us(READ_ONCE(reno->hystart.last_min_rtt_us)),
-		.tcpv_minrtt = rtt_or_zero_us(READ_ONCE(reno->hystart.round_min_rtt_us)),
+		.tcpv_rtt = READ_ONCE(tcp_sk(sk)->srtt_us) >> 3,
+		.tcpv_minrtt = rtt_or_zero_us(last_rtt_us),
 	};
 	*attr = INET_DIAG_VEGASINFO;
 	return sizeof(info->vegas);
@@ -442,6 +567,7 @@ static size_t reno_info(struct sock *sk, u32 ext, int *attr,
 	.set_state	= note_state,					\
 	.undo_cwnd	= undone_cwnd,					\
 	.cwnd_event	= note_event,					\
+	.sndbuf_expand	= begin_with_send_buffer,			\
 	.get_info	= reno_info,					\
 }
 

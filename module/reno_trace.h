@@ -21,50 +21,50 @@ enum reno_phase {
 };
 
 enum reno_cause {
-	RENO_CAUSE_NONE,
+	RENO_CAUSE_NONE,	/* the core did it and did not say why */
 	RENO_CAUSE_BEGIN,	/* the connection, or this algorithm for it */
 	RENO_CAUSE_SSTHRESH,	/* cwnd reached it */
 	RENO_CAUSE_DELAY,	/* round trips grew longer */
 	RENO_CAUSE_JITTER,	/* they became short again */
 	RENO_CAUSE_CSS_ROUNDS,	/* conservative slow start lasted its five */
-	RENO_CAUSE_LOSS,
+	RENO_CAUSE_LOSS,	/* marked so, or repaired by a tail loss probe */
 	RENO_CAUSE_RTO,
 	RENO_CAUSE_ECN,
-	RENO_CAUSE_OTHER,	/* this host dropped a segment, or a tail loss
-				 * probe made good for a lost one
-				 */
+	RENO_CAUSE_OTHER,	/* this host dropped a segment */
 	RENO_CAUSE_RESTART,	/* after idle */
 	RENO_CAUSE_UNDO,	/* the loss was none */
 };
 
 /* A phase begins: what was before, what is now, and why. */
 DECLARE_TRACE(told_reno_phase,
-	TP_PROTO(const struct sock *sk, enum reno_phase before,
-		 enum reno_phase phase, enum reno_cause cause),
-	TP_ARGS(sk, before, phase, cause));
+	      TP_PROTO(const struct sock *sk, enum reno_phase before,
+		       enum reno_phase phase, enum reno_cause cause),
+	      TP_ARGS(sk, before, phase, cause));
 
 /*
- * A round has ended: cwnd at its beginning, what was acknowledged in it (both in
- * segments), and its shortest round trip in microseconds, 0 if none was measured.
+ * A round has ended, and the next begins: something sent in it was acknowledged.
+ * cwnd at its beginning, what was delivered in it (both in segments), and its
+ * shortest round trip in microseconds, 0 if none was measured. The first begins with
+ * the connection and ends with the first ACK.
  */
 DECLARE_TRACE(told_reno_round,
-	TP_PROTO(const struct sock *sk, u32 cwnd_before, u32 acked_segments,
-		 u32 min_rtt_us),
-	TP_ARGS(sk, cwnd_before, acked_segments, min_rtt_us));
+	      TP_PROTO(const struct sock *sk, u32 cwnd_before,
+		       u32 acked_segments, u32 min_rtt_us),
+	      TP_ARGS(sk, cwnd_before, acked_segments, min_rtt_us));
 
 /* ssthresh is about to become this many segments, and why. */
 DECLARE_TRACE(told_reno_reduction,
-	TP_PROTO(const struct sock *sk, u32 ssthresh, enum reno_cause cause),
-	TP_ARGS(sk, ssthresh, cause));
+	      TP_PROTO(const struct sock *sk, u32 ssthresh, enum reno_cause cause),
+	      TP_ARGS(sk, ssthresh, cause));
 
 /* The last reduction is about to be undone: cwnd becomes this many segments. */
 DECLARE_TRACE(told_reno_undo,
-	TP_PROTO(const struct sock *sk, u32 cwnd),
-	TP_ARGS(sk, cwnd));
+	      TP_PROTO(const struct sock *sk, u32 cwnd),
+	      TP_ARGS(sk, cwnd));
 
 /* The connection was idle: cwnd is about to be halved for each RTO that passed. */
 DECLARE_TRACE(told_reno_restart,
-	TP_PROTO(const struct sock *sk),
-	TP_ARGS(sk));
+	      TP_PROTO(const struct sock *sk),
+	      TP_ARGS(sk));
 
 #endif /* RENOSCOPE_RENO_TRACE_H */
