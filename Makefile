@@ -9,7 +9,7 @@ ifneq ($(words $(CURDIR)),1)
 $(error the kernel's build cannot take a path with a blank in it: move $(CURDIR))
 endif
 
-.PHONY: all modules modules_install clean demo test check help
+.PHONY: all modules modules_install clean demo test check eval help
 
 all: modules
 
@@ -38,11 +38,16 @@ check:
 	scripts/install-deps test
 	scripts/check
 
+eval:
+	scripts/install-deps test
+	scripts/eval/run
+
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'
 	@echo 'make modules_install   install it'
 	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one)'
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
+	@echo 'make eval              our congestion control beside reno, cubic and bbr: hours; goes on where it stopped'
 	@echo 'make clean             remove what was built and recorded'
 	@echo 'DEPS=no                with demo, test and check: install no packages'

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Flows over a bottleneck, and what the sender's TCP_INFO tells of them.
+
+One process holds all sockets and turns with one selector, so that in the guest that
+counts instructions a run is the same each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from path import RECEIVER, RECEIVER_ADDRESS, SENDER
+from scenarios import Flow, Scenario
+
+SAMPLE_S = 0.05
+CHUNK = bytes(256 * 1024)
+SEND_BUFFER = 16 << 20
+CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+# struct tcp_info (include/uapi/linux/tcp.h): offsets of what is read here.
+_RTT_US, _CWND, _TOTAL_RETRANS = 68, 80, 100
+_BYTES_ACKED, _BYTES_SENT, _BYTES_RETRANS = 120, 200, 208
+
+
+@contextlib.contextmanager
+def _inside(host: str) -> Iterator[None]:
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    theirs = os.open(f"/run/netns/{host}", os.O_RDONLY)
+    try:
+        if _LIBC.setns(theirs, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {host}")
+        yield
+    finally:
+        _LIBC.setns(own, CLONE_NEWNET)
+        os.close(own)
+        os.close(theirs)
+
+
+@dataclass
+class Transfer:
+    """One connection: what it was to send, and what became of it."""
+
+    flow: int
+    algorithm: str
+    began_s: float
+    total_bytes: int
+    sock: socket.socket
+    sent: int = 0
+    ended_s: float | None = None
+    acked: list[tuple[float, int]] = field(default_factory=list)
+    rtt_us: list[int] = field(default_factory=list)
+    retrans_bytes: int = 0
+
+    def look(self, now_s: float) -> None:
+        """Take one sample."""
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 240)
+        acked, = struct.unpack_from("<Q", info, _BYTES_ACKED)
+        self.retrans_bytes, = struct.unpack_from("<Q", info, _BYTES_RETRANS)
+        rtt_us, = struct.unpack_from("<I", info, _RTT_US)
+        self.acked.append((now_s, acked))
+        self.rtt_us.append(rtt_us)
+
+
+class Traffic:
+    """All flows of one scenario."""
+
+    def __init__(self, scenario: Scenario, subject: str) -> None:
+        self.scenario = scenario
+        self.subject = subject
+        self.transfers: list[Transfer] = []
+        self._selector = selectors.DefaultSelector()
+        self._due = [(flow.starts_s, number)
+                     for number, flow in enumerate(scenario.flows)]
+        with _inside(RECEIVER):
+            self._listener = socket.create_server((RECEIVER_ADDRESS, 0), backlog=64)
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self._began = time.monotonic()
+        self._sampled_s = 0.0
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def _open(self, number: int, flow: Flow) -> None:
+        with _inside(SENDER):
+            sock = socket.socket()
+        algorithm = flow.algorithm or self.subject
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.setblocking(False)
+        sock.connect_ex(self._listener.getsockname())
+        transfer = Transfer(number, algorithm, self._now_s(), flow.total_bytes, sock)
+        self.transfers.append(transfer)
+        self._selector.register(sock, selectors.EVENT_WRITE, transfer)
+
+    def _start_what_is_due(self) -> None:
+        now = self._now_s()
+        for start in [start for start in self._due if start[0] <= now]:
+            self._due.remove(start)
+            flow = self.scenario.flows[start[1]]
+            self._open(start[1], flow)
+            if flow.every_s:
+                self._due.append((start[0] + flow.every_s, start[1]))
+
+    def _write(self, transfer: Transfer) -> None:
+        left = transfer.total_bytes - transfer.sent if transfer.total_bytes else len(CHUNK)
+        try:
+            transfer.sent += transfer.sock.send(CHUNK[:left])
+        except BlockingIOError:
+            return
+        if transfer.total_bytes and transfer.sent >= transfer.total_bytes:
+            transfer.sock.shutdown(socket.SHUT_WR)
+            self._selector.unregister(transfer.sock)
+
+    def _read(self, sock: socket.socket) -> None:
+        """MSG_TRUNC: TCP counts the bytes as read and copies none (tcp(7))."""
+        if not sock.recv(1 << 20, socket.MSG_TRUNC):
+            self._selector.unregister(sock)
+            sock.close()
+
+    def _serve(self, key: selectors.SelectorKey) -> None:
+        if key.fileobj is self._listener:
+            accepted, _peer = self._listener.accept()
+            accepted.setblocking(False)
+            self._selector.register(accepted, selectors.EVENT_READ, "reader")
+        elif key.data == "reader":
+            assert isinstance(key.fileobj, socket.socket)
+            self._read(key.fileobj)
+        else:
+            self._write(key.data)
+
+    def _sample(self, now_s: float) -> None:
+        self._sampled_s = now_s
+        for transfer in self.transfers:
+            if transfer.ended_s is not None:
+                continue
+            transfer.look(now_s)
+            # The FIN counts as a byte in bytes_acked, the SYN too.
+            if transfer.total_bytes and transfer.acked[-1][1] > transfer.total_bytes:
+                transfer.ended_s = now_s
+                transfer.sock.close()
+
+    def _is_over(self) -> bool:
+        if self._now_s() >= self.scenario.seconds:
+            return True
+        return not self._due and all(t.ended_s is not None for t in self.transfers)
+
+    def run(self) -> list[Transfer]:
+        """Play all of it; returns every connection that there was."""
+        while not self._is_over():
+            self._start_what_is_due()
+            for key, _events in self._selector.select(SAMPLE_S / 5):
+                self._serve(key)
+            now_s = self._now_s()
+            finite = any(t.total_bytes and t.ended_s is None for t in self.transfers)
+            if now_s - self._sampled_s >= (SAMPLE_S / 10 if finite else SAMPLE_S):
+                self._sample(now_s)
+        self._sample(self._now_s())
+        for transfer in self.transfers:
+            transfer.sock.close()
+        return self.transfers

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The arithmetic of `make eval`."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
+
+from metrics import convergence_s, jain, percentile  # noqa: E402
+from results import summarize  # noqa: E402
+from scenarios import SCENARIOS, by_name  # noqa: E402
+
+
+class Metrics(unittest.TestCase):
+    def test_jain(self) -> None:
+        """RFC 5166, section 2.3: 1 for equal shares, 1/n where one has all."""
+        self.assertEqual(jain([5, 5, 5]), 1)
+        self.assertAlmostEqual(jain([9, 0, 0]), 1 / 3)
+        self.assertAlmostEqual(jain([1, 3]), 0.8)
+        self.assertEqual(jain([0, 0]), 0)
+
+    def test_percentile(self) -> None:
+        """The nearest rank."""
+        values = [5, 1, 4, 2, 3, 6, 7, 8, 9, 10]
+        self.assertEqual([percentile(values, p) for p in (0, 10, 50, 95, 100)],
+                         [1, 1, 5, 10, 10])
+        self.assertEqual(percentile([], 50), 0)
+
+    def test_convergence(self) -> None:
+        """Fair, and fair for a while."""
+        times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        self.assertEqual(convergence_s(times, [.5, .95, .5, .95, .95, .95]), 4)
+        self.assertIsNone(convergence_s(times, [.5, .95, .5, .95, .95, .5]))
+        self.assertEqual(convergence_s(times, [1, 1, 1, 0, 0, 0]), 1)
+
+
+def transfer(flow: int, mbit: float, seconds: int, began: float = 0.0) -> dict[str, object]:
+    """A flow at an even rate, sampled each second."""
+    return {"flow": flow, "algorithm": "x", "began_s": began, "ended_s": None,
+            "total_bytes": 0, "retrans_bytes": 1000 * flow,
+            "acked": [(at, int((at - began) * mbit * 125e3)) for at in range(seconds + 1)
+                      if at >= began], "rtt_us": [40_000] * 9 + [90_000]}
+
+
+class Results(unittest.TestCase):
+    def test_shares(self) -> None:
+        result = summarize({"scenario": "share-reno-1bdp", "subject": "cubic",
+                            "timeouts": 3, "transfers": [transfer(0, 5, 40),
+                                                         transfer(1, 15, 40, began=5)]})
+        self.assertAlmostEqual(result.jain or 0, jain([5, 15]), 3)
+        self.assertAlmostEqual(result.subject_mbit, 15, 1)
+        self.assertEqual((result.retrans_bytes, result.timeouts), (1000, 3),
+                         "of the subject's own flow alone")
+        self.assertEqual((result.rtt_p50_ms, result.rtt_p95_ms), (40, 90))
+        self.assertIsNone(result.convergence_s)
+
+    def test_transfer(self) -> None:
+        done = {**transfer(0, 8, 3), "total_bytes": 3_000_000, "ended_s": 3.0}
+        result = summarize({"scenario": "start-10M-50ms-1bdp", "subject": "reno",
+                            "timeouts": 0, "transfers": [done]})
+        self.assertEqual(result.completion_s, (3.0,))
+        self.assertIsNone(result.jain)
+
+
+class Scenarios(unittest.TestCase):
+    def test_names_are_their_own(self) -> None:
+        names = [scenario.name for scenario in SCENARIOS]
+        self.assertEqual(len(set(names)), len(names))
+        self.assertIs(by_name(names[3]), SCENARIOS[3])
+
+    def test_a_buffer_is_a_share_of_the_path(self) -> None:
+        path = by_name("start-30M-50ms-0.25bdp").path
+        self.assertEqual((path.bdp_bytes, path.buffer_bytes), (187_500, 46_875))
+
+
+if __name__ == "__main__":
+    unittest.main()
