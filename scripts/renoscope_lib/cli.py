@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
-from . import (doctor, figure, handshakes, isn, losses, modctl, rounds, states, synflood,
-               windows)
+from . import (doctor, figure, handshakes, isn, losses, modctl, rounds, states,
+               synflood, windows)
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .flows import Joiner
@@ -505,11 +505,12 @@ def _add_rounds(commands: Any) -> None:
         "Without FILE: what the ring holds now. Of connections that use one of "
         "this module's own algorithms. --draw makes the textbook's picture.",
         "scripts/renoscope rounds transfer.renoscope --draw transfer.png")
-    _add_choice(command, "one JSON object: every connection with its rounds")
+    _add_choice(command)
     command.add_argument("--draw", action="append", default=[],
                          metavar="FILE.png",
                          help="also draw one connection, as PNG or SVG; may be "
                          "repeated (needs python3-matplotlib)")
+    _add_input(command, "one JSON object: every connection with its rounds")
 
 
 def _add_windows(commands: Any) -> None:

@@ -18,7 +18,7 @@ from .flows import is_chosen
 from .gaps import Gaps
 from .schema import Event, Schema
 from .show import INFINITE_SSTHRESH, Filter
-from .tables import aligned, explained, none_chosen, seconds
+from .tables import aligned, none_chosen, note, seconds
 from .words import connection, local_endpoint, plural, remote_endpoint
 
 NEEDED_KINDS = ("reno_round", "reno_phase", "reno_reduction", "rto")
@@ -161,7 +161,7 @@ def as_text(rounds: Rounds, wanted: Filter) -> list[str]:
     lines = []
     for flow in flows:
         lines += _flow_text(flow, rounds.gaps.first_ns)
-    return lines + explained(HOW_TO_READ)
+    return lines + note(HOW_TO_READ)
 
 
 def as_json(rounds: Rounds, wanted: Filter) -> dict[str, Any]:
