@@ -268,7 +268,7 @@ def _rounds(options: argparse.Namespace) -> int:
     view = rounds.Rounds(source.schema)
     chosen = _chosen(options)
     code = _tell(options, source, view,
-                 lambda _end_ns: rounds.as_json(view, chosen),
+                 partial(rounds.as_json, view, wanted=chosen),
                  lambda _end_ns: rounds.as_text(view, chosen))
     for path in options.draw:
         figure.draw(_only_one(list(view.flows(chosen))), path)

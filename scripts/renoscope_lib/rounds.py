@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from .flows import is_chosen
 from .gaps import Gaps
+from .kept import Kept, Packable
 from .schema import Event, Schema
 from .show import INFINITE_SSTHRESH, Filter
 from .tables import aligned, none_chosen, note, seconds
@@ -40,7 +41,7 @@ HOW_TO_READ = (
 
 
 @dataclass(slots=True)
-class Round:
+class Round(Packable):
     """One round trip: how it began, and what happened in it."""
 
     time_ns: int
@@ -51,10 +52,12 @@ class Round:
 
 
 @dataclass(slots=True)
-class Flow:
+class Flow(Packable):
     """One connection's rounds, the last `snd_nxt` and phase with them."""
 
     cookie: int
+    netns: int
+    family: int
     local: str
     remote: str
     rounds: deque[Round] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -79,21 +82,21 @@ class Rounds:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.gaps = Gaps(schema, NEEDED_KINDS)
-        self._flows: dict[int, Flow] = {}
+        self.kept: Kept[Flow] = Kept(lambda _flow: False)
 
     def feed(self, event: Event) -> None:
         """The next event."""
         if self.gaps.takes(event) or event.kind not in NEEDED_KINDS:
             return
-        flow = self._flows.get(event["cookie"])
-        if flow is None:
-            flow = self._flows[event["cookie"]] = Flow(
-                event["cookie"], local_endpoint(event), remote_endpoint(event))
+        flow = self.kept.get(event["cookie"]) or self.kept.add(
+            event["cookie"], Flow(
+                event["cookie"], event["netns"], event["family"],
+                local_endpoint(event), remote_endpoint(event)))
         getattr(self, f"_see_{event.kind}")(flow, event)
 
     def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
         """The connections of which rounds are known."""
-        for flow in self._flows.values():
+        for flow in self.kept:
             if flow.rounds and (wanted is None or is_chosen(
                     flow, wanted.cookie, wanted.port)):
                 yield flow
@@ -152,23 +155,35 @@ def _flow_text(flow: Flow, first_ns: int | None) -> list[str]:
             *aligned(rows, right=range(4), indent=2), ""]
 
 
-def as_text(rounds: Rounds, wanted: Filter) -> list[str]:
+def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
     """A table for each connection."""
-    flows = list(rounds.flows(wanted))
-    if not flows:
-        return [none_chosen(sum(1 for _ in rounds.flows()), wanted.port,
-                            wanted.cookie, "round")]
-    lines = []
-    for flow in flows:
-        lines += _flow_text(flow, rounds.gaps.first_ns)
-    return lines + note(HOW_TO_READ)
+    yield from rounds.kept.left_out()
+    shown = 0
+    for flow in rounds.flows(wanted):
+        shown += 1
+        yield from _flow_text(flow, rounds.gaps.first_ns)
+    if shown:
+        yield from note(HOW_TO_READ)
+    else:
+        yield none_chosen(sum(1 for _ in rounds.flows()), wanted.port,
+                          wanted.cookie, "round")
 
 
-def as_json(rounds: Rounds, wanted: Filter) -> dict[str, Any]:
-    """The same for programs."""
-    return {"connections": [
-        {"cookie": f"{flow.cookie:x}", "local": flow.local,
-         "remote": flow.remote, "first_round": flow.first_number,
-         "rounds": [asdict(round_) for round_ in flow.rounds]}
-        for flow in rounds.flows(wanted)],
-        "lost_events": rounds.gaps.lost_events}
+def _round_json(round_: Round) -> dict[str, Any]:
+    infinite = round_.ssthresh >= INFINITE_SSTHRESH
+    return {"time_ns": round_.time_ns, "cwnd": round_.cwnd,
+            "ssthresh": None if infinite else round_.ssthresh,
+            "phase": round_.phase, "happened": round_.happened}
+
+
+def _flow_json(flow: Flow) -> dict[str, Any]:
+    return {"connection": connection(flow.cookie), "netns": flow.netns,
+            "family": flow.family, "local": flow.local, "remote": flow.remote,
+            "first_round": flow.first_number,
+            "rounds": [_round_json(round_) for round_ in flow.rounds]}
+
+
+def as_json(rounds: Rounds, end_ns: int | None, wanted: Filter) -> dict[str, Any]:
+    """The same for programs; an ssthresh of null is none yet."""
+    return {"connections": (_flow_json(flow) for flow in rounds.flows(wanted)),
+            "forgotten": rounds.kept.forgotten, **rounds.gaps.as_json(end_ns)}

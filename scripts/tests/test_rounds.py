@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from renoscope_lib.figure import Span, spans
+from renoscope_lib.kept import Kept
 from renoscope_lib.rounds import (AVOIDANCE, CSS, KEPT, RECOVERY, SLOW_START, Flow,
                                   Rounds, as_json, as_text)
 from renoscope_lib.schema import Event
@@ -107,6 +108,15 @@ class Reading(Stage):
         self.assertEqual([flow.cookie for flow in rounds.flows()], [5, 9])
         self.assertEqual([flow.cookie for flow in rounds.flows(Filter(port=80))], [9])
 
+    def test_connections_put_away_come_back(self) -> None:
+        rounds = Rounds(support.schema())
+        rounds.kept = Kept(lambda _flow: False, most=3, unpacked=1)
+        for at, cookie in enumerate((1, 2, 1, 2, 3, 1, 4)):
+            rounds.feed(self.round(at, at, cookie=cookie))
+        self.assertEqual([(flow.cookie, len(flow.rounds)) for flow in rounds.flows()],
+                         [(2, 2), (3, 1), (4, 1)])
+        self.assertIn("1 earlier connection left out", list(as_text(rounds, Filter()))[0])
+
     def test_memory_has_a_bound(self) -> None:
         flow = one(*(self.round(n, n) for n in range(1, KEPT + 3)))
         self.assertEqual((len(flow.rounds), flow.first_number), (KEPT, 3))
@@ -117,7 +127,7 @@ class Words(Stage):
     def test_table(self) -> None:
         rounds = watch(self.round(0, 8, ssthresh=INFINITE_SSTHRESH),
                        self.round(100, 16), self.reduction(101, "ecn"))
-        self.assertEqual(as_text(rounds, Filter())[:4], [
+        self.assertEqual(list(as_text(rounds, Filter()))[:4], [
             "sk:5  10.77.0.1:40112 - 10.77.0.2:5000",
             "  round   seconds  cwnd  ssthresh  phase                 happened",
             "      1  0.000000     8       inf  slow start",
@@ -125,13 +135,20 @@ class Words(Stage):
 
     def test_nothing_of_that_connection(self) -> None:
         text = as_text(watch(self.round(0, 8)), Filter(cookie=6))
-        self.assertEqual(text, ["No round with the id sk:6; 1 other is in this "
+        self.assertEqual(list(text), ["No round with the id sk:6; 1 other is in this "
                                 "recording."])
 
     def test_json(self) -> None:
-        shown = as_json(watch(self.round(0, 8)), Filter())
-        self.assertEqual(shown["connections"][0]["rounds"][0]["cwnd"], 8)
-        json.dumps(shown)
+        first = self.round(1, 8, ssthresh=INFINITE_SSTHRESH)
+        end_ns = first["time_ns"] + 9 * MS
+        shown = as_json(watch(first, self.round(3, 16)), end_ns, Filter())
+        only, = shown.pop("connections")
+        self.assertEqual(shown, {"first_ns": first["time_ns"], "end_ns": end_ns,
+                                 "lost_events": 0, "forgotten": 0, "notes": []})
+        self.assertEqual((only["connection"], only["first_round"]), ("sk:5", 1))
+        self.assertEqual([(r["cwnd"], r["ssthresh"]) for r in only["rounds"]],
+                         [(8, None), (16, 16)])
+        json.dumps(only)
 
 
 def with_matplotlib() -> str | None:
