@@ -524,7 +524,7 @@ static void word_numbers_are_those_of_recordings(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(0), "none");
 	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(3), "avoidance");
 	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(0), "none");
-	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(11), "undo");
+	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(12), "undo");
 }
 
 /* A field with a list's unit must be able to hold each of its numbers. */

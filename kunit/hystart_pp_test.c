@@ -359,6 +359,129 @@ static void slow_start_has_no_last_round(struct kunit *test)
 	}
 }
 
+/* ---- on suspicion, which the RFC does not have --------------------------- */
+
+/* Two rounds of @rtt_us; in the second it is suspected that the path is full. */
+static void suspect(struct kunit *test, struct hystart_pp *hystart, u32 rtt_us)
+{
+	measure(hystart, FULL, rtt_us);
+	KUNIT_ASSERT_FALSE(test, hystart_pp_round(hystart));
+	measure(hystart, FULL, rtt_us);
+	KUNIT_ASSERT_TRUE(test, hystart_pp_suspect(hystart));
+	KUNIT_ASSERT_EQ(test, hystart->phase, HYSTART_CSS);
+}
+
+/* Each round is of @rtt_us. Returns in the how manyth's end the phase changed. */
+static unsigned int rounds_to_a_change(struct hystart_pp *hystart, u32 rtt_us)
+{
+	unsigned int round;
+
+	for (round = 1; round < 100; round++) {
+		if (measure(hystart, FULL, rtt_us))
+			return 0;
+		if (hystart_pp_round(hystart))
+			return round;
+	}
+	return round;
+}
+
+struct suspicion_case {
+	const char *name;
+	u32 rtt_us;
+	u32 later_us;
+	enum hystart_phase phase;
+};
+
+static const struct suspicion_case suspicion_cases[] = {
+	{ "an eighth longer", MS(80), MS(90), HYSTART_DONE },
+	{ "almost", MS(80), MS(90) - 1, HYSTART_SLOW_START },
+	{ "4 ms longer", MS(10), MS(14), HYSTART_DONE },
+	{ "as before", MS(80), MS(80), HYSTART_SLOW_START },
+	{ "shorter", MS(80), MS(40), HYSTART_SLOW_START },
+	{ "past all numbers", U32_MAX - 1, U32_MAX - 1, HYSTART_SLOW_START },
+};
+
+KUNIT_ARRAY_PARAM_DESC(suspicion, suspicion_cases, name);
+
+static void suspicion_must_be_confirmed(struct kunit *test)
+{
+	const struct suspicion_case *suspicion = test->param_value;
+	struct hystart_pp *hystart = new_hystart(test);
+
+	suspect(test, hystart, suspicion->rtt_us);
+	KUNIT_EXPECT_EQ(test, rounds_to_a_change(hystart, suspicion->later_us),
+			HYSTART_CSS_ROUNDS);
+	KUNIT_EXPECT_EQ(test, hystart->phase, suspicion->phase);
+}
+
+/* A round without a round trip confirms nothing. */
+static void silence_confirms_nothing(struct kunit *test)
+{
+	struct hystart_pp *hystart = new_hystart(test);
+
+	suspect(test, hystart, MS(80));
+	while (!hystart_pp_round(hystart))
+		;
+	KUNIT_EXPECT_EQ(test, hystart->phase, HYSTART_SLOW_START);
+}
+
+/* The shortest that is known, though the round's own are longer. */
+static void suspicion_is_held_against_the_shortest(struct kunit *test)
+{
+	struct hystart_pp *hystart = new_hystart(test);
+
+	KUNIT_EXPECT_EQ(test, hystart_pp_rtt_us(hystart), HYSTART_NO_RTT_US);
+	measure(hystart, FULL, MS(80));
+	KUNIT_EXPECT_EQ(test, hystart_pp_rtt_us(hystart), MS(80));
+	hystart_pp_round(hystart);
+	measure(hystart, FULL, MS(85));
+	KUNIT_EXPECT_EQ(test, hystart_pp_rtt_us(hystart), MS(80));
+	KUNIT_ASSERT_TRUE(test, hystart_pp_suspect(hystart));
+	rounds_to_a_change(hystart, MS(90));
+	KUNIT_EXPECT_EQ(test, hystart->phase, HYSTART_DONE);
+}
+
+static void suspicion_takes_eight_samples(struct kunit *test)
+{
+	struct hystart_pp *hystart = new_hystart(test);
+
+	measure(hystart, FULL - 1, MS(80));
+	KUNIT_EXPECT_FALSE(test, hystart_pp_suspect(hystart));
+	measure(hystart, 1, MS(80));
+	KUNIT_EXPECT_TRUE(test, hystart_pp_suspect(hystart));
+	KUNIT_EXPECT_FALSE(test, hystart_pp_suspect(hystart));
+}
+
+/* It was wrong once, so there is no second; the RFC's own way stays. */
+static void suspicion_is_had_once(struct kunit *test)
+{
+	struct hystart_pp *hystart = new_hystart(test);
+
+	suspect(test, hystart, MS(80));
+	rounds_to_a_change(hystart, MS(80));
+	measure(hystart, FULL, MS(80));
+	KUNIT_EXPECT_FALSE(test, hystart_pp_suspect(hystart));
+	KUNIT_EXPECT_FALSE(test, hystart_pp_round(hystart));
+	KUNIT_EXPECT_EQ(test, measure(hystart, FULL, MS(90)), 1);
+	KUNIT_EXPECT_EQ(test, measure(hystart, 1, MS(89)), 1);
+	KUNIT_EXPECT_EQ(test, hystart->phase, HYSTART_SLOW_START);
+}
+
+/* Nor when a loss came between that was none. */
+static void undone_loss_ends_a_suspicion(struct kunit *test)
+{
+	struct hystart_pp *hystart = new_hystart(test);
+
+	suspect(test, hystart, MS(80));
+	hystart_pp_stop(hystart);
+	KUNIT_EXPECT_FALSE(test, hystart_pp_suspect(hystart));
+	hystart_pp_resume(hystart);
+	KUNIT_EXPECT_FALSE(test, hystart_pp_suspect(hystart));
+	hystart_pp_round(hystart);
+	KUNIT_EXPECT_EQ(test, measure(hystart, FULL, MS(90)), 1);
+	KUNIT_EXPECT_EQ(test, measure(hystart, 1, MS(80)), 1);
+}
+
 /* ---- the end, sections 4.2 and 4.3 --------------------------------------- */
 
 /* It is for the first slow start alone; rounds are measured all the same. */
@@ -530,6 +653,13 @@ static struct kunit_case hystart_pp_cases[] = {
 	KUNIT_CASE(silent_rounds_end_it),
 	KUNIT_CASE(rounds_begin_at_zero_when_it_is_entered_again),
 	KUNIT_CASE(slow_start_has_no_last_round),
+
+	KUNIT_CASE_PARAM(suspicion_must_be_confirmed, suspicion_gen_params),
+	KUNIT_CASE(silence_confirms_nothing),
+	KUNIT_CASE(suspicion_is_held_against_the_shortest),
+	KUNIT_CASE(suspicion_takes_eight_samples),
+	KUNIT_CASE(suspicion_is_had_once),
+	KUNIT_CASE(undone_loss_ends_a_suspicion),
 
 	KUNIT_CASE(loss_ends_it_for_good),
 	KUNIT_CASE(loss_ends_conservative_slow_start),

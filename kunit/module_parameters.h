@@ -41,6 +41,7 @@ static inline void restore_reno_parameters(void)
 	set_module_parameter("reno_abc_limit", "0");
 	set_module_parameter("reno_abe", "N");
 	set_module_parameter("reno_hystart", "N");
+	set_module_parameter("reno_ack_train", "N");
 	set_module_parameter("reno_validate", "N");
 }
 

@@ -210,6 +210,7 @@ static void mark(struct sock *sk, bool ece)
  * @sk: the sender, which always has more to send
  * @rtt_us: how long each takes; 0 to have none measured
  * @stretch: segments that an ACK covers
+ * @apart_us: from one ACK to the next; 0 if a window's come evenly all the time
  * @delivered_then: for each segment on its way, what was delivered when it was sent
  * @oldest: the next to be acknowledged
  * @newest: the next to be sent
@@ -218,6 +219,7 @@ struct wire {
 	struct sock *sk;
 	u32 rtt_us;
 	u32 stretch;
+	u32 apart_us;
 	u32 delivered_then[WIRE_SEGMENTS];
 	u32 oldest;
 	u32 newest;
@@ -254,7 +256,8 @@ static void deliver(struct wire *wire, u32 segments)
 
 	wire->oldest += segments;
 	tp->delivered += segments;
-	tp->tcp_mstamp += wire->rtt_us / max(cwnd_of(wire->sk), 1U);
+	tp->tcp_mstamp += wire->apart_us ?:
+			  wire->rtt_us / max(cwnd_of(wire->sk), 1U);
 	sample.in_flight = tp->mss_cache * (tp->delivered -
 		wire->delivered_then[(wire->oldest - 1) % WIRE_SEGMENTS]);
 	ops_of(wire->sk)->pkts_acked(wire->sk, &sample);
@@ -275,6 +278,13 @@ static void deliver_window(struct wire *wire)
 		deliver(wire, segments);
 		left -= segments;
 	}
+}
+
+/* As a bottleneck sends it on: one after the other, then there is a rest. */
+static void deliver_train(struct wire *wire)
+{
+	deliver_window(wire);
+	tcp_sk(wire->sk)->tcp_mstamp += wire->rtt_us;
 }
 
 /* Nothing of it arrives. The timer sends the first again. */
@@ -921,7 +931,7 @@ static void second_init_is_as_the_first(struct kunit *test)
 	memset(inet_csk_ca(sk), 0xff, ICSK_CA_PRIV_SIZE);
 	begin(sk);
 	/* As much as the algorithms use of it. */
-	KUNIT_EXPECT_EQ(test, memcmp(first, inet_csk_ca(sk), 64), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(first, inet_csk_ca(sk), 80), 0);
 }
 
 /* ---- before the beginning ------------------------------------------------ */
@@ -1152,10 +1162,17 @@ static void rounds_go_on_past_the_wrap(struct kunit *test)
 
 /* ---- HyStart++, RFC 9406 section 4.2, through the operations ------------- */
 
+/* With nothing that the RFC does not have. */
+static struct sock *new_hystart_connection(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, set_module_parameter("reno_hystart", "Y"), 0);
+	return new_connection(test, RENO_PLAIN);
+}
+
 static void hystart_leaves_slow_start_by_delay(struct kunit *test)
 {
 	static const u32 cwnds[] = { 10, 20, 40, 55, 69, 86, 107, 134 };
-	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct sock *sk = new_hystart_connection(test);
 	struct wire *wire = new_wire(test, sk, MS(100), 1);
 	unsigned int round;
 
@@ -1182,7 +1199,7 @@ static void hystart_leaves_slow_start_by_delay(struct kunit *test)
 static void hystart_returns_when_it_was_jitter(struct kunit *test)
 {
 	static const u32 cwnds[] = { 10, 20, 40, 55, 105 };
-	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct sock *sk = new_hystart_connection(test);
 	struct wire *wire = new_wire(test, sk, MS(100), 1);
 
 	deliver_window(wire);
@@ -1219,10 +1236,9 @@ static void others_do_not_mind_delay(struct kunit *test)
 /* As a parameter of renoscope. */
 static void hystart_can_be_switched_on(struct kunit *test)
 {
-	struct wire *wire;
+	struct wire *wire = new_wire(test, new_hystart_connection(test),
+				     MS(100), 1);
 
-	KUNIT_ASSERT_EQ(test, set_module_parameter("reno_hystart", "Y"), 0);
-	wire = new_wire(test, new_connection(test, RENO_PLAIN), MS(100), 1);
 	deliver_window(wire);
 	wire->rtt_us = MS(200);
 	deliver_window(wire);
@@ -1260,7 +1276,7 @@ static void hystart_limits_bursts_unless_paced(struct kunit *test)
 /* Section 4.3: later slow starts end at the ssthresh that was found. */
 static void hystart_is_for_the_first_slow_start(struct kunit *test)
 {
-	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct sock *sk = new_hystart_connection(test);
 	struct wire *wire = new_wire(test, sk, MS(100), 1);
 
 	deliver_window(wire);
@@ -1301,6 +1317,94 @@ static void hystart_ends_with_any_slow_start(struct kunit *test)
 	tcp_sk(sk)->snd_ssthresh = 100;
 	acknowledge(sk, 44);
 	KUNIT_EXPECT_EQ(test, cwnd_of(sk), 56);
+}
+
+/* ---- ACK trains: slower before the delay has grown ----------------------- */
+
+static struct wire *new_bottleneck(struct kunit *test, struct sock *sk)
+{
+	struct wire *wire = new_wire(test, sk, MS(40), 1);
+
+	wire->apart_us = MS(1);
+	return wire;
+}
+
+static void deliver_trains(struct wire *wire, unsigned int windows)
+{
+	while (windows--)
+		deliver_train(wire);
+}
+
+/* Twenty ACKs of the third train come within half of 40 ms; from there a quarter. */
+static void long_train_slows_down(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40, 65, 81, 101, 126, 158 };
+	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct wire *wire = new_bottleneck(test, sk);
+
+	deliver_trains(wire, 4);
+	/* An eighth more: now there is a queue, and it stays. */
+	wire->rtt_us = MS(45);
+	deliver_trains(wire, 4);
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
+	expect_phase(test, 1, RENO_SLOW_START, RENO_CSS, RENO_CAUSE_ACK_TRAIN);
+	KUNIT_EXPECT_EQ(test, nth_heard(SAID_PHASE, 1).cwnd, 60);
+	expect_phase(test, 2, RENO_CSS, RENO_AVOIDANCE, RENO_CAUSE_CSS_ROUNDS);
+	expect_reduction(test, 0, 158, RENO_CAUSE_CSS_ROUNDS);
+	KUNIT_EXPECT_EQ(test, count_heard(SAID_PHASE), 3);
+}
+
+/* No queue came of it in five rounds: the ACKs were slow for another reason. */
+static void long_train_without_a_queue_is_a_mistake(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40, 65, 81, 101, 126, 158, 316 };
+	struct sock *sk = new_connection(test, RENO_MODERN);
+
+	deliver_trains(new_bottleneck(test, sk), ARRAY_SIZE(cwnds));
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
+	expect_phase(test, 1, RENO_SLOW_START, RENO_CSS, RENO_CAUSE_ACK_TRAIN);
+	expect_phase(test, 2, RENO_CSS, RENO_SLOW_START, RENO_CAUSE_JITTER);
+	KUNIT_EXPECT_EQ(test, count_heard(SAID_PHASE), 3);
+	KUNIT_EXPECT_EQ(test, tcp_sk(sk)->snd_ssthresh, TCP_INFINITE_SSTHRESH);
+}
+
+/* Paced segments are a train by themselves: it must last a whole round trip. */
+static void paced_train_must_be_longer(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40, 80, 130 };
+	struct sock *sk = new_connection(test, RENO_MODERN);
+
+	sk->sk_pacing_status = SK_PACING_FQ;
+	deliver_trains(new_bottleneck(test, sk), ARRAY_SIZE(cwnds));
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
+}
+
+/* What the application spaced out says nothing of the path. */
+static void train_of_a_window_unused_does_not_count(struct kunit *test)
+{
+	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct wire *wire = new_bottleneck(test, sk);
+
+	deliver_trains(wire, 2);
+	tcp_sk(sk)->is_cwnd_limited = false;
+	deliver_trains(wire, 2);
+	KUNIT_EXPECT_EQ(test, cwnd_of(sk), 40);
+	KUNIT_EXPECT_EQ(test, count_heard(SAID_PHASE), 1);
+}
+
+/* RFC 9406 alone, which has no such thing; and a parameter that has. */
+static void trains_are_for_those_who_ask(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40, 80, 160 };
+	struct sock *sk = new_hystart_connection(test);
+
+	deliver_trains(new_bottleneck(test, sk), ARRAY_SIZE(cwnds));
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
+	KUNIT_EXPECT_EQ(test, count_heard(SAID_PHASE), 1);
+
+	KUNIT_ASSERT_EQ(test, set_module_parameter("reno_ack_train", "Y"), 0);
+	deliver_trains(new_bottleneck(test, new_hystart_connection(test)), 4);
+	expect_phase(test, 2, RENO_SLOW_START, RENO_CSS, RENO_CAUSE_ACK_TRAIN);
 }
 
 /* ---- why it shrinks ------------------------------------------------------ */
@@ -1795,7 +1899,7 @@ static void other_events_are_no_restart(struct kunit *test)
 
 static void info_is_that_of_the_connection(struct kunit *test)
 {
-	struct sock *sk = new_connection(test, RENO_MODERN);
+	struct sock *sk = new_connection(test, RENO_PLAIN);
 	struct wire *wire = new_wire(test, sk, MS(100), 1);
 	union tcp_cc_info info;
 	int attr = 0;
@@ -1947,6 +2051,12 @@ static struct kunit_case reno_congestion_cases[] = {
 	KUNIT_CASE(hystart_is_for_the_first_slow_start),
 	KUNIT_CASE(hystart_is_not_for_a_known_ssthresh),
 	KUNIT_CASE(hystart_ends_with_any_slow_start),
+
+	KUNIT_CASE(long_train_slows_down),
+	KUNIT_CASE(long_train_without_a_queue_is_a_mistake),
+	KUNIT_CASE(paced_train_must_be_longer),
+	KUNIT_CASE(train_of_a_window_unused_does_not_count),
+	KUNIT_CASE(trains_are_for_those_who_ask),
 
 	KUNIT_CASE_PARAM(cause_is_the_true_one, cause_gen_params),
 	KUNIT_CASE(probe_is_good_for_one_reduction),

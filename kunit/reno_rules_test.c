@@ -145,6 +145,7 @@ static void expect_linux(struct kunit *test, const struct reno_rules *rules)
 	KUNIT_EXPECT_EQ(test, rules->abc_limit, 0);
 	KUNIT_EXPECT_FALSE(test, rules->abe);
 	KUNIT_EXPECT_FALSE(test, rules->hystart);
+	KUNIT_EXPECT_FALSE(test, rules->ack_train);
 	KUNIT_EXPECT_FALSE(test, rules->validate);
 	KUNIT_EXPECT_TRUE(test, reno_rules_are_linux(rules));
 }
@@ -183,6 +184,7 @@ static void modern_adds_hystart_and_abe(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rules.abc_limit, 0);
 	KUNIT_EXPECT_TRUE(test, rules.abe);
 	KUNIT_EXPECT_TRUE(test, rules.hystart);
+	KUNIT_EXPECT_TRUE(test, rules.ack_train);
 	KUNIT_EXPECT_FALSE(test, rules.validate);
 	KUNIT_EXPECT_FALSE(test, reno_rules_are_linux(&rules));
 }
@@ -226,7 +228,7 @@ struct default_case {
 static const struct default_case defaults[] = {
 	{ "reno_beta", "50" }, { "reno_beta_ecn", "80" },
 	{ "reno_abc_limit", "0" }, { "reno_abe", "N" }, { "reno_hystart", "N" },
-	{ "reno_validate", "N" },
+	{ "reno_ack_train", "N" }, { "reno_validate", "N" },
 };
 
 KUNIT_ARRAY_PARAM_DESC(default, defaults, name);
@@ -293,6 +295,8 @@ static const struct range_case range_cases[] = {
 	{ "reno_abe", "1", 0 },
 	{ "reno_hystart", "Y", 0 },
 	{ "reno_hystart", "", -EINVAL },
+	{ "reno_ack_train", "Y", 0 },
+	{ "reno_ack_train", "2", -EINVAL },
 	{ "reno_validate", "1", 0 },
 	{ "reno_validate", "50", -EINVAL },
 };
@@ -325,7 +329,8 @@ static void parameters_are_the_rules_of_renoscope(struct kunit *test)
 	static const char * const texts[][2] = {
 		{ "reno_beta", "70" }, { "reno_beta_ecn", "85" },
 		{ "reno_abc_limit", "2" }, { "reno_abe", "Y" },
-		{ "reno_hystart", "Y" }, { "reno_validate", "Y" },
+		{ "reno_hystart", "Y" }, { "reno_ack_train", "Y" },
+		{ "reno_validate", "Y" },
 	};
 	struct reno_rules rules;
 	size_t i;
@@ -339,6 +344,7 @@ static void parameters_are_the_rules_of_renoscope(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rules.abc_limit, 2);
 	KUNIT_EXPECT_TRUE(test, rules.abe);
 	KUNIT_EXPECT_TRUE(test, rules.hystart);
+	KUNIT_EXPECT_TRUE(test, rules.ack_train);
 	KUNIT_EXPECT_TRUE(test, rules.validate);
 
 	textbook_differs_in_its_beginning(test);

@@ -32,6 +32,7 @@ static_assert((int)EVENT_reno_cause_none == RENO_CAUSE_NONE);
 static_assert((int)EVENT_reno_cause_begin == RENO_CAUSE_BEGIN);
 static_assert((int)EVENT_reno_cause_ssthresh == RENO_CAUSE_SSTHRESH);
 static_assert((int)EVENT_reno_cause_delay == RENO_CAUSE_DELAY);
+static_assert((int)EVENT_reno_cause_ack_train == RENO_CAUSE_ACK_TRAIN);
 static_assert((int)EVENT_reno_cause_jitter == RENO_CAUSE_JITTER);
 static_assert((int)EVENT_reno_cause_css_rounds == RENO_CAUSE_CSS_ROUNDS);
 static_assert((int)EVENT_reno_cause_loss == RENO_CAUSE_LOSS);

@@ -457,7 +457,10 @@
 	EVENT_WORD(reno_cause, begin, "the connection, or the algorithm for it, begins") \
 	EVENT_WORD(reno_cause, ssthresh, "cwnd reached ssthresh")	\
 	EVENT_WORD(reno_cause, delay, "round trips grew longer (HyStart++)") \
-	EVENT_WORD(reno_cause, jitter, "they became short again: it was jitter") \
+	EVENT_WORD(reno_cause, ack_train,				\
+		"ACKs arrive for half a round trip: cwnd soon fills the path") \
+	EVENT_WORD(reno_cause, jitter,					\
+		"a false alarm: round trips are short again, or never grew") \
 	EVENT_WORD(reno_cause, css_rounds,				\
 		"conservative slow start lasted its five rounds")	\
 	EVENT_WORD(reno_cause, loss,					\

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * HyStart++ (RFC 9406), and nothing else: round trips in, phase and growth out.
+ * HyStart++ (RFC 9406): round trips in, phase and growth out.
  *
  * Slow start doubles cwnd each round until something is lost, and by then it has
  * sent up to twice what the path holds. But before a queue overflows it fills, and
@@ -18,6 +18,13 @@
  * The threshold is an eighth of the last round's shortest trip, but no less than
  * 4 ms and no more than 16 ms. A round counts once it has eight samples. Round
  * trips are kept in microseconds, cwnd in segments as everywhere in Linux.
+ *
+ * The shortest trip of a round is that of the segments with which the round before
+ * began. So it tells of a queue one round late, when cwnd has doubled once more: if
+ * the queue holds as much as the path, too late. Hence one thing that the RFC does not
+ * have, and that does nothing unless the caller uses it: conservative slow start can
+ * be entered on a suspicion (hystart_pp_suspect()). Grown round trips must confirm
+ * it until the five rounds are over, or slow start goes on.
  *
  * The caller says when a round ends and sets ssthresh when this file says that slow
  * start is over. Rounds and their round trips are kept whatever cwnd may do: while
@@ -78,9 +85,9 @@ static bool delay_has_grown(const struct hystart_pp *hystart)
 	       (u64)last + hystart_pp_threshold_us(last);
 }
 
-static void enter_css(struct hystart_pp *hystart)
+static void enter_css(struct hystart_pp *hystart, u32 baseline_us)
 {
-	hystart->css_baseline_us = hystart->round_min_rtt_us;
+	hystart->css_baseline_us = baseline_us;
 	hystart->css_rounds = 0;
 	hystart->credit = 0;
 	hystart->phase = HYSTART_CSS;
@@ -89,6 +96,8 @@ static void enter_css(struct hystart_pp *hystart)
 static void return_to_slow_start(struct hystart_pp *hystart)
 {
 	hystart->css_baseline_us = HYSTART_NO_RTT_US;
+	if (hystart->suspicion == HYSTART_SUSPECTED)
+		hystart->suspicion = HYSTART_MISTAKEN;
 	hystart->phase = HYSTART_SLOW_START;
 }
 
@@ -112,15 +121,61 @@ bool hystart_pp_sample(struct hystart_pp *hystart, u32 rtt_us)
 	if (hystart->phase == HYSTART_SLOW_START) {
 		if (!delay_has_grown(hystart))
 			return false;
-		enter_css(hystart);
+		enter_css(hystart, hystart->round_min_rtt_us);
 		return true;
 	}
-	if (hystart->round_min_rtt_us >= hystart->css_baseline_us)
+	if (hystart->suspicion == HYSTART_SUSPECTED ||
+	    hystart->round_min_rtt_us >= hystart->css_baseline_us)
 		return false;
 	return_to_slow_start(hystart);
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_sample);
+
+/**
+ * hystart_pp_rtt_us - how long a round trip takes without a queue, as far as is known
+ * @hystart: the connection's state
+ *
+ * Context: any.
+ * Return: microseconds; HYSTART_NO_RTT_US if nothing was measured.
+ */
+u32 hystart_pp_rtt_us(const struct hystart_pp *hystart)
+{
+	return min(hystart->last_min_rtt_us, hystart->round_min_rtt_us);
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_rtt_us);
+
+/**
+ * hystart_pp_suspect - something else than round trips says that the path is full
+ * @hystart: the connection's state
+ *
+ * Round trips are not any longer by then, so that they become shorter means
+ * nothing. Not in RFC 9406.
+ *
+ * Context: any.
+ * Return: whether the phase changed: conservative slow start entered.
+ */
+bool hystart_pp_suspect(struct hystart_pp *hystart)
+{
+	if (hystart->phase != HYSTART_SLOW_START ||
+	    hystart->suspicion == HYSTART_MISTAKEN ||
+	    hystart->samples < HYSTART_N_RTT_SAMPLE)
+		return false;
+	enter_css(hystart, hystart_pp_rtt_us(hystart));
+	hystart->suspicion = HYSTART_SUSPECTED;
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(hystart_pp_suspect);
+
+/* Of the round that is just over, against the time of the suspicion. */
+static bool is_confirmed(const struct hystart_pp *hystart)
+{
+	u32 baseline = hystart->css_baseline_us;
+
+	return hystart->last_min_rtt_us != HYSTART_NO_RTT_US &&
+	       hystart->last_min_rtt_us >=
+	       (u64)baseline + hystart_pp_threshold_us(baseline);
+}
 
 /**
  * hystart_pp_round - a round has ended, the next begins
@@ -130,7 +185,8 @@ EXPORT_SYMBOL_IF_KUNIT(hystart_pp_sample);
  * five.
  *
  * Context: any. Source: RFC 9406 section 4.2.
- * Return: whether slow start is over: the caller sets ssthresh to cwnd.
+ * Return: whether the phase changed: slow start is over, and the caller sets ssthresh
+ *	   to cwnd; or it goes on, as a suspicion was wrong.
  */
 bool hystart_pp_round(struct hystart_pp *hystart)
 {
@@ -138,7 +194,10 @@ bool hystart_pp_round(struct hystart_pp *hystart)
 	if (hystart->phase != HYSTART_CSS ||
 	    ++hystart->css_rounds < HYSTART_CSS_ROUNDS)
 		return false;
-	hystart->phase = HYSTART_DONE;
+	if (hystart->suspicion == HYSTART_SUSPECTED && !is_confirmed(hystart))
+		return_to_slow_start(hystart);
+	else
+		hystart->phase = HYSTART_DONE;
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_round);

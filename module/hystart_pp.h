@@ -19,6 +19,13 @@
 #define HYSTART_CSS_ROUNDS		5
 #define HYSTART_L_SEGMENTS		8	/* without bound if paced */
 
+/* That the path is full, from elsewhere than round trips. */
+enum hystart_suspicion {
+	HYSTART_UNSUSPECTED,
+	HYSTART_SUSPECTED,	/* conservative slow start was entered for it */
+	HYSTART_MISTAKEN,	/* that was wrong, and there is no second one */
+};
+
 enum hystart_phase {
 	HYSTART_SLOW_START,
 	HYSTART_CSS,		/* conservative slow start */
@@ -34,6 +41,7 @@ enum hystart_phase {
  * @samples: round trips measured in this round, at most HYSTART_N_RTT_SAMPLE
  * @css_rounds: rounds that ended in conservative slow start
  * @credit: segments acknowledged that did not yet make cwnd grow
+ * @suspicion: &enum hystart_suspicion
  */
 struct hystart_pp {
 	u32 round_min_rtt_us;
@@ -43,11 +51,14 @@ struct hystart_pp {
 	u8 samples;
 	u8 css_rounds;
 	u8 credit;
+	u8 suspicion;
 };
 
 void hystart_pp_init(struct hystart_pp *hystart);
 bool hystart_pp_sample(struct hystart_pp *hystart, u32 rtt_us);
+bool hystart_pp_suspect(struct hystart_pp *hystart);
 bool hystart_pp_round(struct hystart_pp *hystart);
+u32 hystart_pp_rtt_us(const struct hystart_pp *hystart);
 void hystart_pp_stop(struct hystart_pp *hystart);
 void hystart_pp_resume(struct hystart_pp *hystart);
 u32 hystart_pp_growth(struct hystart_pp *hystart, u32 acked_segments,

@@ -54,6 +54,7 @@
 #include <linux/string.h>
 #include <net/tcp.h>
 
+#include "ack_train.h"
 #include "hystart_pp.h"
 #include "kernel_compat.h"
 #include "pipe_ack.h"
@@ -86,6 +87,7 @@ EXPORT_TRACEPOINT_IF_KUNIT(told_reno_restart);
  * struct reno - what is kept of a connection
  * @rules: the rules it began with
  * @hystart: rounds and their round trips; and HyStart++, if the rules have it
+ * @train: the ACKs of this round, if the rules ask
  * @pipe: how much of cwnd is used, if the rules ask
  * @round_delivered: segments delivered when the round began, as tcp_sock counts
  * @round_cwnd: cwnd when the round began
@@ -99,6 +101,7 @@ EXPORT_TRACEPOINT_IF_KUNIT(told_reno_restart);
 struct reno {
 	struct reno_rules rules;
 	struct hystart_pp hystart;
+	struct ack_train train;
 	struct pipe_ack pipe;
 	u32 round_delivered;
 	u32 round_cwnd;
@@ -154,6 +157,7 @@ static void notice_slow_start(struct sock *sk, struct reno *reno)
 
 static void begin_round(const struct tcp_sock *tp, struct reno *reno)
 {
+	ack_train_begin(&reno->train, tp->tcp_mstamp);
 	reno->round_delivered = tp->delivered;
 	reno->round_cwnd = tcp_snd_cwnd(tp);
 }
@@ -275,6 +279,38 @@ static void settle_ssthresh(struct sock *sk, struct reno *reno)
 	enter_avoidance(sk, reno, RENO_CAUSE_CSS_ROUNDS);
 }
 
+/* HyStart++ has changed its mind: to conservative slow start for this @cause. */
+static void follow_hystart(struct sock *sk, struct reno *reno,
+			   enum reno_cause cause)
+{
+	switch (reno->hystart.phase) {
+	case HYSTART_SLOW_START:
+		enter_phase(sk, reno, RENO_SLOW_START, RENO_CAUSE_JITTER);
+		break;
+	case HYSTART_CSS:
+		enter_phase(sk, reno, RENO_CSS, cause);
+		break;
+	default:
+		settle_ssthresh(sk, reno);
+	}
+}
+
+static bool is_paced(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_pacing_status) != SK_PACING_NONE;
+}
+
+/* A train tells of the path only if cwnd, not the application, made it. */
+static bool path_seems_full(struct sock *sk, struct reno *reno)
+{
+	return reno->rules.ack_train &&
+	       reno->hystart.phase == HYSTART_SLOW_START &&
+	       ack_train_fills(&reno->train, tcp_sk(sk)->tcp_mstamp,
+			       hystart_pp_rtt_us(&reno->hystart),
+			       is_paced(sk)) &&
+	       tcp_is_cwnd_limited(sk);
+}
+
 static u32 rtt_or_zero_us(u32 rtt_us)
 {
 	return rtt_us == HYSTART_NO_RTT_US ? 0 : rtt_us;
@@ -313,7 +349,7 @@ static void end_round(struct sock *sk, struct reno *reno)
 		pipe_ack_round(&reno->pipe, acked_segments, tp->tcp_mstamp,
 			       tp->srtt_us >> 3);
 	if (hystart_pp_round(&reno->hystart))
-		settle_ssthresh(sk, reno);
+		follow_hystart(sk, reno, RENO_CAUSE_NONE);
 	begin_round(tp, reno);
 }
 
@@ -325,13 +361,13 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 		return;
 	if (round_is_over(tcp_sk(sk), reno, sample))
 		end_round(sk, reno);
-	if (sample->rtt_us <= 0 ||
-	    !hystart_pp_sample(&reno->hystart, sample->rtt_us))
+	if (sample->rtt_us <= 0)
 		return;
-	if (reno->hystart.phase == HYSTART_CSS)
-		enter_phase(sk, reno, RENO_CSS, RENO_CAUSE_DELAY);
-	else
-		enter_phase(sk, reno, RENO_SLOW_START, RENO_CAUSE_JITTER);
+	if (hystart_pp_sample(&reno->hystart, sample->rtt_us))
+		follow_hystart(sk, reno, RENO_CAUSE_DELAY);
+	else if (path_seems_full(sk, reno) &&
+		 hystart_pp_suspect(&reno->hystart))
+		follow_hystart(sk, reno, RENO_CAUSE_ACK_TRAIN);
 }
 
 /* ---- growing ---------------------------------------------------------- */
@@ -357,12 +393,10 @@ static u32 limit_by_abc(const struct sock *sk, u32 limit, u32 acked)
 /* Returns the segments that slow start had no use for. */
 static u32 grow_in_slow_start(struct sock *sk, struct reno *reno, u32 acked)
 {
-	bool paced = READ_ONCE(sk->sk_pacing_status) != SK_PACING_NONE;
-
 	if (reno->rules.abc_limit)
 		acked = limit_by_abc(sk, reno->rules.abc_limit, acked);
 	if (reno->hystart.phase != HYSTART_DONE)
-		acked = hystart_pp_growth(&reno->hystart, acked, paced);
+		acked = hystart_pp_growth(&reno->hystart, acked, is_paced(sk));
 	return tcp_slow_start(tcp_sk(sk), acked);
 }
 

@@ -8,7 +8,7 @@
  *			cwnd	ssthresh  after a loss	more
  *	renoscope	Linux's	none	  1/2		what the parameters add
  *	reno_textbook	1	16	  1/2		nothing
- *	reno_modern	Linux's	none	  1/2		HyStart++, ABE
+ *	reno_modern	Linux's	none	  1/2		HyStart++, ACK trains, ABE
  *
  * The parameters are renoscope's alone, and add nothing unless told to. Each has a
  * range in which no number can divide by zero or overflow. They can be written at
@@ -39,6 +39,7 @@ static unsigned int beta_ecn = RENO_BETA_ECN_PERCENT;
 static unsigned int abc_limit;
 static bool abe;
 static bool hystart;
+static bool ack_train;
 static bool validate;
 
 static int set_in_range(const char *text, const struct kernel_param *param,
@@ -87,6 +88,9 @@ MODULE_PARM_DESC(reno_abe,
 module_param_named(reno_hystart, hystart, bool, 0644);
 MODULE_PARM_DESC(reno_hystart,
 		 "renoscope: leave slow start when the delay grows, HyStart++, RFC 9406 (default N)");
+module_param_named(reno_ack_train, ack_train, bool, 0644);
+MODULE_PARM_DESC(reno_ack_train,
+		 "renoscope: with reno_hystart=1, slow down already when ACKs arrive for half a round trip (default N)");
 module_param_named(reno_validate, validate, bool, 0644);
 MODULE_PARM_DESC(reno_validate,
 		 "renoscope: cwnd grows only while half of it was used of late, RFC 7661 (default N)");
@@ -107,6 +111,7 @@ static const struct reno_rules fixed_rules[RENO_PROFILES] = {
 		.beta_ecn_percent = RENO_BETA_ECN_PERCENT,
 		.abe = true,
 		.hystart = true,
+		.ack_train = true,
 	},
 };
 
@@ -127,6 +132,7 @@ void reno_rules_get(struct reno_rules *rules, enum reno_profile profile)
 	rules->abc_limit = READ_ONCE(abc_limit);
 	rules->abe = READ_ONCE(abe);
 	rules->hystart = READ_ONCE(hystart);
+	rules->ack_train = READ_ONCE(ack_train);
 	rules->validate = READ_ONCE(validate);
 }
 EXPORT_SYMBOL_IF_KUNIT(reno_rules_get);

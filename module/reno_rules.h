@@ -21,6 +21,7 @@
  * @abc_limit: segments that one ACK may count for in slow start; 0 for any number
  * @abe: an ECN mark in congestion avoidance costs less than a loss
  * @hystart: leave the first slow start when the delay grows
+ * @ack_train: with @hystart, slow down already when ACKs fill half a round trip
  * @validate: let cwnd grow by what of it was used, not by whether it is full
  */
 struct reno_rules {
@@ -31,6 +32,7 @@ struct reno_rules {
 	u8 abc_limit;
 	bool abe;
 	bool hystart;
+	bool ack_train;
 	bool validate;
 };
 

@@ -25,7 +25,8 @@ enum reno_cause {
 	RENO_CAUSE_BEGIN,	/* the connection, or this algorithm for it */
 	RENO_CAUSE_SSTHRESH,	/* cwnd reached it */
 	RENO_CAUSE_DELAY,	/* round trips grew longer */
-	RENO_CAUSE_JITTER,	/* they became short again */
+	RENO_CAUSE_ACK_TRAIN,	/* ACKs arrived for half a round trip */
+	RENO_CAUSE_JITTER,	/* a false alarm */
 	RENO_CAUSE_CSS_ROUNDS,	/* conservative slow start lasted its five */
 	RENO_CAUSE_LOSS,	/* marked so, or repaired by a tail loss probe */
 	RENO_CAUSE_RTO,
