@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from results import Result
-from scenarios import SUBJECTS
+from scenarios import AGAIN, RFC9406, subjects_of
 
 COLOURS = {"reno": "#888888", "renoscope": "#1f4e79", "reno_modern": "#c55a11",
+           AGAIN: "#bbbbbb", RFC9406: "#d9a066",
            "cubic": "#548235", "bbr": "#7030a0"}
 
 
@@ -29,12 +30,13 @@ def _bars(results: list[Result], group: str, title: str, unit: str,
     chosen = [result for result in results if result.scenario.group == group]
     names = list(dict.fromkeys(result.scenario.name for result in chosen))
     figure, axes = pyplot.subplots(figsize=(max(7, 0.55 * len(names) + 2), 4.5))
-    width = 0.8 / len(SUBJECTS)
-    for number, subject in enumerate(SUBJECTS):
+    subjects = subjects_of(group)
+    width = 0.8 / len(subjects)
+    for number, subject in enumerate(subjects):
         heights = [next(value(r) for r in chosen
                         if (r.scenario.name, r.subject) == (name, subject))
                    for name in names]
-        places = [at + (number - (len(SUBJECTS) - 1) / 2) * width
+        places = [at + (number - (len(subjects) - 1) / 2) * width
                   for at in range(len(names))]
         axes.bar(places, heights, width, label=subject, color=COLOURS[subject])
     axes.set_xticks(range(len(names)),
@@ -42,7 +44,7 @@ def _bars(results: list[Result], group: str, title: str, unit: str,
                     fontsize=8)
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8, ncols=len(SUBJECTS))
+    axes.legend(fontsize=8, ncols=len(subjects))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()

@@ -11,6 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SUBJECTS = ("reno", "renoscope", "reno_modern", "cubic", "bbr")
+
+# For single transfers besides: reno once more, as a measure of what chance does, and
+# HyStart++ without anything else, which is renoscope with this parameter.
+AGAIN = "reno-again"
+RFC9406 = "rfc9406"
+PARAMETER = "reno_hystart"
 MSS = 1448
 PACKET = 1514
 
@@ -101,6 +107,18 @@ def _shorts() -> list[Scenario]:
     short = Flow(starts_s=3, total_bytes=100_000, every_s=1)
     return [Scenario(f"short-{depth:g}bdp", "short", Path(20, 40, depth),
                      (Flow(algorithm="reno"), short), 23) for depth in (0.25, 1, 4)]
+
+
+def subjects_of(group: str) -> tuple[str, ...]:
+    """Whom a group's scenarios are played with."""
+    if group == "start":
+        return ("reno", AGAIN, "renoscope", RFC9406, "reno_modern", "cubic", "bbr")
+    return SUBJECTS
+
+
+def algorithm_of(subject: str) -> str:
+    """The name that a socket chooses."""
+    return {AGAIN: "reno", RFC9406: "renoscope"}.get(subject, subject)
 
 
 SCENARIOS = (*_starts(), *_longs(), *_shares(), *_shorts())

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 
 from results import Result
-from scenarios import SUBJECTS
+from scenarios import AGAIN, RFC9406, SUBJECTS
 
 Column = tuple[str, Callable[[Result], str]]
 
@@ -65,50 +65,71 @@ def table(group: str, results: list[Result]) -> str:
     return _aligned(rows)
 
 
-def _ratio(results: list[Result], value: Callable[[Result], float], subject: str,
-           base: str, keep: Callable[[Result], bool]) -> list[float]:
-    """A subject's value over the base's, for each scenario where the base has one."""
-    bases = {r.scenario.name: value(r) for r in results if r.subject == base and keep(r)}
-    return [value(r) / bases[r.scenario.name] for r in results
-            if r.subject == subject and bases.get(r.scenario.name)]
+# ---- what was aimed at -----------------------------------------------------
 
-
-def _is_start_at_1_bdp(result: Result) -> bool:
-    return result.scenario.group == "start" and result.scenario.path.buffer_bdp == 1
+HALF, TWO_PERCENT_MORE, FAIR = 0.5, 1.02, 0.95
 
 
 def _seconds(result: Result) -> float:
     return statistics.median(result.completion_s) if result.completion_s else 0.0
 
 
-def targets(results: list[Result]) -> str:
-    """What was aimed at, and what came of it."""
-    def spread(ratios: list[float]) -> str:
-        if not ratios:
-            return "not measured"
-        return (f"{min(ratios):.3f} to {max(ratios):.3f}, median "
-                f"{statistics.median(ratios):.3f}")
+def _sent_again(result: Result) -> float:
+    return float(result.retrans_bytes)
 
-    def again(result: Result) -> float:
-        return float(result.retrans_bytes)
 
-    fair = [r.jain for r in results if r.scenario.name == "share-reno-1bdp"
+def _ratios(results: list[Result], subject: str, value: Callable[[Result], float],
+            keep: Callable[[Result], bool] = lambda _result: True) -> list[float]:
+    """A subject's value over reno's, for each scenario where reno has one."""
+    bases = {r.scenario.name: value(r) for r in results if r.subject == "reno" and keep(r)}
+    return [value(r) / bases[r.scenario.name] for r in results
+            if r.subject == subject and bases.get(r.scenario.name)]
+
+
+def _spread(ratios: list[float]) -> str:
+    if not ratios:
+        return "not measured"
+    return f"{min(ratios):.3f} to {max(ratios):.3f}, median {statistics.median(ratios):.3f}"
+
+
+def _is_start(result: Result) -> bool:
+    return result.scenario.group == "start"
+
+
+def _start_with(buffer_bdp: float) -> Callable[[Result], bool]:
+    return lambda r: _is_start(r) and r.scenario.path.buffer_bdp == buffer_bdp
+
+
+def _met(values: list[float], is_met: Callable[[float], bool]) -> str:
+    return f"in {sum(map(is_met, values))} of {len(values)}" if values else "not measured"
+
+
+def _beside_reno(results: list[Result]) -> list[float]:
+    return [r.jain for r in results if r.scenario.name.startswith("share-reno-")
             and r.subject == "reno_modern" and r.jain is not None]
-    lines = [
-        "renoscope over reno (1 is the same)",
-        "  sent again:       " + spread(_ratio(results, again, "renoscope", "reno",
-                                               lambda r: True)),
-        "  time of transfer: " + spread(_ratio(results, _seconds, "renoscope", "reno",
-                                               lambda r: True)),
-        "reno_modern over reno, one transfer, buffer of 1 BDP",
-        "  sent again:       " + spread(_ratio(results, again, "reno_modern", "reno",
-                                               _is_start_at_1_bdp)),
-        "  time of transfer: " + spread(_ratio(results, _seconds, "reno_modern", "reno",
-                                               _is_start_at_1_bdp)),
-        "reno_modern beside reno, buffer of 1 BDP, Jain's index: "
-        + (f"{fair[0]:.3f}" if fair else "not measured"),
-    ]
-    return "\n".join(lines)
+
+
+def targets(results: list[Result]) -> str:
+    """What was aimed at, and what came of it; 1 is as much as reno."""
+    comparisons = [("itself once more, one transfer", AGAIN, _is_start),
+                   ("renoscope, one transfer", "renoscope", _is_start)]
+    comparisons += [(f"{subject}, one transfer, {depth:g} BDP", subject, _start_with(depth))
+                    for subject in (RFC9406, "reno_modern") for depth in (0.25, 1, 4)]
+    rows = [["over reno", "sent again", "time of transfer"]]
+    rows += [[name, _spread(_ratios(results, subject, _sent_again, keep)),
+              _spread(_ratios(results, subject, _seconds, keep))]
+             for name, subject, keep in comparisons]
+    again, times = (_ratios(results, "reno_modern", value, _start_with(1))
+                    for value in (_sent_again, _seconds))
+    fair = _beside_reno(results)
+    return "\n".join([
+        _aligned(rows), "",
+        "reno_modern, one transfer, 1 BDP: at most half sent again: "
+        + _met(again, lambda ratio: ratio <= HALF),
+        "  at most 2 % longer: " + _met(times, lambda ratio: ratio <= TWO_PERCENT_MORE),
+        "reno_modern beside reno: Jain's index at least 0.95: "
+        + _met(fair, lambda index: index >= FAIR)
+        + "".join(f" {index:.3f}" for index in fair)])
 
 
 def text(results: list[Result]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from path import RECEIVER, RECEIVER_ADDRESS, SENDER
-from scenarios import Flow, Scenario
+from scenarios import Flow, Scenario, algorithm_of
 
 SAMPLE_S = 0.05
 CHUNK = bytes(256 * 1024)
@@ -75,7 +75,7 @@ class Traffic:
 
     def __init__(self, scenario: Scenario, subject: str) -> None:
         self.scenario = scenario
-        self.subject = subject
+        self.algorithm = algorithm_of(subject)
         self.transfers: list[Transfer] = []
         self._selector = selectors.DefaultSelector()
         self._due = [(flow.starts_s, number)
@@ -93,7 +93,7 @@ class Traffic:
     def _open(self, number: int, flow: Flow) -> None:
         with _inside(SENDER):
             sock = socket.socket()
-        algorithm = flow.algorithm or self.subject
+        algorithm = flow.algorithm or self.algorithm
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setblocking(False)

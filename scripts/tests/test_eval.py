@@ -8,8 +8,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
 
 from metrics import convergence_s, jain, percentile  # noqa: E402
-from results import summarize  # noqa: E402
-from scenarios import SCENARIOS, by_name  # noqa: E402
+from results import Result, summarize  # noqa: E402
+from scenarios import (AGAIN, RFC9406, SCENARIOS, algorithm_of, by_name,  # noqa: E402
+                       subjects_of)
+from tables import table, targets  # noqa: E402
 
 
 class Metrics(unittest.TestCase):
@@ -63,7 +65,56 @@ class Results(unittest.TestCase):
         self.assertIsNone(result.jain)
 
 
+def start(subject: str, sent_again: int, seconds: float, depth: str = "1") -> Result:
+    """One transfer."""
+    flow = {**transfer(0, 8, 3), "total_bytes": 3_000_000, "ended_s": seconds,
+            "retrans_bytes": sent_again}
+    return summarize({"scenario": f"start-10M-50ms-{depth}bdp", "subject": subject,
+                      "timeouts": 0, "transfers": [flow]})
+
+
+class Targets(unittest.TestCase):
+    def told(self, *modern: Result) -> str:
+        return targets([start("reno", 1000, 2.0), start("reno", 9, 2.0, "4"), *modern])
+
+    def test_met(self) -> None:
+        told = self.told(start("reno_modern", 500, 2.04))
+        self.assertIn("at most half sent again: in 1 of 1", told)
+        self.assertIn("at most 2 % longer: in 1 of 1", told)
+        self.assertIn("reno_modern, one transfer, 1 BDP     "
+                      "0.500 to 0.500, median 0.500  1.020 to 1.020", told)
+
+    def test_missed(self) -> None:
+        told = self.told(start("reno_modern", 501, 2.041))
+        self.assertIn("at most half sent again: in 0 of 1", told)
+        self.assertIn("at most 2 % longer: in 0 of 1", told)
+
+    def test_other_buffers_do_not_count(self) -> None:
+        told = self.told(start("reno_modern", 9, 9.0, "4"))
+        self.assertIn("at most half sent again: not measured", told)
+
+    def test_fair(self) -> None:
+        shares = [summarize({"scenario": f"share-reno-{depth}bdp", "subject": "reno_modern",
+                             "timeouts": 0, "transfers": [
+                                 transfer(0, 10, 40), transfer(1, mbit, 40, began=5)]})
+                  for depth, mbit in (("1", 10), ("4", 30))]
+        self.assertIn("at least 0.95: in 1 of 2 1.000 0.800", targets(shares))
+
+    def test_a_line_each(self) -> None:
+        lines = table("start", [start("reno", 1000, 2.0),
+                                start("reno_modern", 5000, 2.1)]).splitlines()
+        self.assertEqual([line.split()[:4] for line in lines[1:]],
+                         [["start-10M-50ms-1bdp", "reno", "2.000", "1"],
+                          ["reno_modern", "2.100", "5", "0"]])
+
+
 class Scenarios(unittest.TestCase):
+    def test_who_plays(self) -> None:
+        self.assertEqual([algorithm_of(subject) for subject in subjects_of("start")],
+                         ["reno", "reno", "renoscope", "renoscope", "reno_modern",
+                          "cubic", "bbr"])
+        self.assertFalse({AGAIN, RFC9406} & set(subjects_of("long")))
+
     def test_names_are_their_own(self) -> None:
         names = [scenario.name for scenario in SCENARIOS]
         self.assertEqual(len(set(names)), len(names))
