@@ -22,6 +22,7 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/string.h>
 
 #include "kernel_compat.h"
 #include "reno_rules.h"
@@ -52,6 +53,16 @@ static int set_in_range(const char *text, const struct kernel_param *param,
 	return -EINVAL;
 }
 
+/* A name alone, without a text, is on: that cannot fail. */
+static int set_switch(const char *text, const struct kernel_param *param)
+{
+	if (!param_set_bool(text, param))
+		return 0;
+	pr_err("%s: '%.*s' is neither 0 nor 1\n", param->name,
+	       (int)strcspn(text, "\n"), text);
+	return -EINVAL;
+}
+
 static int set_beta(const char *text, const struct kernel_param *param)
 {
 	return set_in_range(text, param, RENO_BETA_PERCENT_MIN,
@@ -73,6 +84,12 @@ static const struct kernel_param_ops abc_limit_ops = {
 	.get = param_get_uint,
 };
 
+static const struct kernel_param_ops switch_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_switch,
+	.get = param_get_bool,
+};
+
 module_param_cb(reno_beta, &beta_ops, &beta, 0644);
 MODULE_PARM_DESC(reno_beta,
 		 "renoscope: percent of cwnd left after a loss, 20 to 90; growth is made to match (default 50)");
@@ -82,16 +99,16 @@ MODULE_PARM_DESC(reno_beta_ecn,
 module_param_cb(reno_abc_limit, &abc_limit_ops, &abc_limit, 0644);
 MODULE_PARM_DESC(reno_abc_limit,
 		 "renoscope: segments that one ACK may count for in slow start, RFC 3465's L; 0 for any number (default)");
-module_param_named(reno_abe, abe, bool, 0644);
+module_param_cb(reno_abe, &switch_ops, &abe, 0644);
 MODULE_PARM_DESC(reno_abe,
 		 "renoscope: an ECN mark in congestion avoidance costs less than a loss, RFC 8511 (default N)");
-module_param_named(reno_hystart, hystart, bool, 0644);
+module_param_cb(reno_hystart, &switch_ops, &hystart, 0644);
 MODULE_PARM_DESC(reno_hystart,
 		 "renoscope: leave slow start when the delay grows, HyStart++, RFC 9406 (default N)");
-module_param_named(reno_ack_train, ack_train, bool, 0644);
+module_param_cb(reno_ack_train, &switch_ops, &ack_train, 0644);
 MODULE_PARM_DESC(reno_ack_train,
 		 "renoscope: with reno_hystart=1, slow down already when ACKs arrive for half a round trip (default N)");
-module_param_named(reno_validate, validate, bool, 0644);
+module_param_cb(reno_validate, &switch_ops, &validate, 0644);
 MODULE_PARM_DESC(reno_validate,
 		 "renoscope: cwnd grows only while half of it was used of late, RFC 7661 (default N)");
 
