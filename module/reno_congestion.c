@@ -495,8 +495,8 @@ static u32 reduced_ssthresh(struct sock *sk)
 	enum reno_cause cause;
 	u32 ssthresh;
 
-	/* Of a SYN that timed out, too, init or not: nothing has begun with it. */
-	if (!has_begun(reno) || sk->sk_state == TCP_SYN_SENT)
+	/* As for a SYN that timed out. */
+	if (!has_begun(reno))
 		return tcp_reno_ssthresh(sk);
 	cause = cause_of_reduction(sk, reno);
 	ssthresh = ssthresh_for(sk, beta_for(sk, reno, cause));
