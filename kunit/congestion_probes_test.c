@@ -154,10 +154,10 @@ static void round_is_recorded(struct kunit *test)
 	ops()->pkts_acked(socket_of(fixture), &sample);
 	expect_beginning(test);
 	expect_event(test, EVENT_KIND_reno_round, &(struct tcp_event){
-		.old_cwnd = CWND, .round_acked = 10,
+		.old_cwnd = CWND, .round_acked = 0,
 	});
 	expect_event(test, EVENT_KIND_reno_round, &(struct tcp_event){
-		.old_cwnd = CWND, .round_acked = 3, .round_rtt_us = 5000,
+		.old_cwnd = CWND, .round_acked = 10, .round_rtt_us = 5000,
 	});
 }
 

@@ -550,7 +550,10 @@ struct ack_case {
 };
 
 static const struct ack_case ack_cases[] = {
-	/* RFC 5681 3.1: slow start adds what was acknowledged */
+	/*
+	 * Slow start adds what was acknowledged: RFC 5681 3.1, and of an ACK that
+	 * covers several segments all of them, as Linux does and the RFC does not
+	 */
 	{ "slow start, one ACK", 10, 100, 0, 1, 1, 11, 0 },
 	{ "slow start, a round trip", 10, 100, 0, 10, 1, 20, 0 },
 	{ "slow start, stretch ACKs", 10, 100, 0, 5, 2, 20, 0 },
@@ -685,7 +688,7 @@ struct loss_case {
 	u32 ssthresh;
 };
 
-/* RFC 5681 3.1 equation 4: half, and two at least. */
+/* RFC 5681 3.1 equation 4: half, though of cwnd as in Linux, and two at least. */
 static const struct loss_case loss_cases[] = {
 	{ 1, 2 }, { 2, 2 }, { 3, 2 }, { 4, 2 }, { 5, 2 }, { 6, 3 }, { 7, 3 },
 	{ 10, 5 }, { 16, 8 }, { 24, 12 }, { 25, 12 }, { 65535, 32767 },
@@ -931,7 +934,7 @@ static void second_init_is_as_the_first(struct kunit *test)
 	memset(inet_csk_ca(sk), 0xff, ICSK_CA_PRIV_SIZE);
 	begin(sk);
 	/* As much as the algorithms use of it. */
-	KUNIT_EXPECT_EQ(test, memcmp(first, inet_csk_ca(sk), 80), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(first, inet_csk_ca(sk), 88), 0);
 }
 
 /* ---- before the beginning ------------------------------------------------ */
@@ -953,6 +956,21 @@ static void nothing_is_said_before_init(struct kunit *test)
 	mark(sk, true);
 	KUNIT_EXPECT_EQ(test, ops_of(sk)->sndbuf_expand(sk), 2);
 	ops_of(sk)->cwnd_event(sk, CA_EVENT_TX_START);
+	ops_of(sk)->cwnd_event(sk, CA_EVENT_CWND_RESTART);
+	tcp_sk(sk)->prior_cwnd = 10;
+	KUNIT_EXPECT_EQ(test, ops_of(sk)->undo_cwnd(sk), 10);
+	KUNIT_EXPECT_EQ(test, heard_count, 0);
+}
+
+/* Nor is any rule applied: HyStart++ would count 44 segments as eight. */
+static void rules_wait_for_the_end_of_syn_sent(struct kunit *test)
+{
+	struct sock *sk = new_socket(test, RENO_MODERN);
+
+	sk->sk_state = TCP_SYN_SENT;
+	begin(sk);
+	acknowledge(sk, 44);
+	KUNIT_EXPECT_EQ(test, cwnd_of(sk), TCP_INIT_CWND + 44);
 	KUNIT_EXPECT_EQ(test, heard_count, 0);
 }
 
@@ -1079,7 +1097,7 @@ static void round_tells_what_it_was(struct kunit *test)
 	/* The first begins with the connection, and ends at once. */
 	said = nth_heard(SAID_ROUND, 0);
 	KUNIT_EXPECT_EQ(test, said.before, 10);
-	KUNIT_EXPECT_EQ(test, said.number, 1);
+	KUNIT_EXPECT_EQ(test, said.number, 0);
 	KUNIT_EXPECT_EQ(test, said.rtt_us, 0);
 	said = nth_heard(SAID_ROUND, 1);
 	KUNIT_EXPECT_EQ(test, said.before, 10);
@@ -1142,6 +1160,42 @@ static void sample_of_no_segment_ends_no_round(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, count_heard(SAID_ROUND), 0,
 				    "%u delivered", delivered[i]);
 	}
+}
+
+/* What its ACKs delivered, however many segments each of them covers. */
+static void round_counts_its_own_acks(struct kunit *test)
+{
+	static const u32 delivered[] = { 0, 10, 20, 40 };
+	static const u32 stretches[] = { 7, 1, 13, 3 };
+	struct wire *wire = new_wire(test, new_connection(test, RENO_PLAIN),
+				     MS(100), 1);
+	unsigned int round;
+
+	for (round = 0; round < ARRAY_SIZE(delivered); round++) {
+		wire->stretch = stretches[round];
+		deliver_window(wire);
+		KUNIT_EXPECT_EQ_MSG(test, nth_heard(SAID_ROUND, round).number,
+				    delivered[round], "round %u", round);
+	}
+}
+
+/* By Fast Open: data goes out before even the SYN-ACK was acknowledged. */
+static void first_round_may_begin_with_nothing_delivered(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40 };
+	struct sock *sk = new_socket(test, RENO_PLAIN);
+	struct ack_sample none = { .rtt_us = -1 };
+	struct wire *wire;
+	unsigned int round;
+
+	tcp_sk(sk)->delivered = 0;
+	begin(sk);
+	wire = new_wire(test, sk, MS(100), 1);
+	ops_of(sk)->pkts_acked(sk, &none);
+	KUNIT_EXPECT_EQ(test, count_heard(SAID_ROUND), 0);
+	for (round = 0; round < ARRAY_SIZE(cwnds); round++)
+		deliver_window(wire);
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
 }
 
 /* The count of delivered segments is 32 bits wide, and it wraps. */
@@ -1694,6 +1748,21 @@ static void validation_lets_a_full_window_grow(struct kunit *test)
 	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
 }
 
+/* Nor if ACKs are lost, so that another covers for them. */
+static void validation_does_not_mind_lost_acks(struct kunit *test)
+{
+	static const u32 cwnds[] = { 10, 20, 40, 80, 160, 320 };
+	static const u32 stretches[] = { 4, 1, 7, 2, 9, 1 };
+	struct wire *wire = new_validated_wire(test);
+	unsigned int round;
+
+	for (round = 0; round < ARRAY_SIZE(cwnds); round++) {
+		wire->stretch = stretches[round];
+		deliver_window(wire);
+	}
+	expect_told_rounds(test, cwnds, ARRAY_SIZE(cwnds));
+}
+
 /* A flight of @segments instead of what cwnd allows. */
 static void send_and_deliver(struct wire *wire, u32 segments)
 {
@@ -1823,6 +1892,20 @@ static void undone_loss_returns_to_slow_start(struct kunit *test)
 	expect_phase(test, 1, RENO_SLOW_START, RENO_AVOIDANCE,
 		     RENO_CAUSE_LOSS);
 	expect_phase(test, 2, RENO_AVOIDANCE, RENO_SLOW_START,
+		     RENO_CAUSE_UNDO);
+}
+
+/* ssthresh was not reached: cwnd never had been below it. */
+static void undone_timeout_returns_to_avoidance(struct kunit *test)
+{
+	struct sock *sk = new_sender(test, RENO_PLAIN, 37, 35);
+
+	timeout(sk);
+	undo(sk);
+	acknowledge(sk, 1);
+	KUNIT_EXPECT_EQ(test, cwnd_of(sk), 37);
+	expect_phase(test, 1, RENO_AVOIDANCE, RENO_SLOW_START, RENO_CAUSE_RTO);
+	expect_phase(test, 2, RENO_SLOW_START, RENO_AVOIDANCE,
 		     RENO_CAUSE_UNDO);
 }
 
@@ -2033,6 +2116,7 @@ static struct kunit_case reno_congestion_cases[] = {
 	KUNIT_CASE_PARAM(switch_finds_the_phase, switch_gen_params),
 	KUNIT_CASE(second_init_is_as_the_first),
 	KUNIT_CASE(nothing_is_said_before_init),
+	KUNIT_CASE(rules_wait_for_the_end_of_syn_sent),
 	KUNIT_CASE(choice_in_syn_sent_waits_for_the_send_buffer),
 	KUNIT_CASE(choice_in_syn_sent_waits_for_the_first_segment),
 	KUNIT_CASE(choice_in_syn_sent_keeps_the_window_of_fast_open),
@@ -2041,6 +2125,8 @@ static struct kunit_case reno_congestion_cases[] = {
 	KUNIT_CASE(round_tells_what_it_was),
 	KUNIT_CASE(round_trip_of_nothing_does_not_count),
 	KUNIT_CASE(sample_of_no_segment_ends_no_round),
+	KUNIT_CASE(round_counts_its_own_acks),
+	KUNIT_CASE(first_round_may_begin_with_nothing_delivered),
 	KUNIT_CASE(rounds_go_on_past_the_wrap),
 
 	KUNIT_CASE(hystart_leaves_slow_start_by_delay),
@@ -2067,6 +2153,7 @@ static struct kunit_case reno_congestion_cases[] = {
 
 	KUNIT_CASE_PARAM(one_ack_counts_for_so_much, abc_gen_params),
 	KUNIT_CASE(validation_lets_a_full_window_grow),
+	KUNIT_CASE(validation_does_not_mind_lost_acks),
 	KUNIT_CASE(validation_holds_an_unused_window),
 	KUNIT_CASE(validation_begins_anew_after_a_loss),
 
@@ -2076,6 +2163,7 @@ static struct kunit_case reno_congestion_cases[] = {
 	KUNIT_CASE(timeout_with_much_in_flight_is_no_slow_start),
 	KUNIT_CASE(smaller_mtu_is_no_timeout),
 	KUNIT_CASE(undone_loss_returns_to_slow_start),
+	KUNIT_CASE(undone_timeout_returns_to_avoidance),
 	KUNIT_CASE(undone_loss_brings_hystart_back),
 	KUNIT_CASE(undone_loss_does_not_begin_hystart),
 	KUNIT_CASE(restart_after_idle_is_told),

@@ -6,12 +6,14 @@
  * attached to by name, and the compiler checks the probes. Sockets of other
  * algorithms never come here: of them the kernel's tracepoints tell.
  *
- *  reno_phase		before the first segment of the new phase is counted
+ *  reno_phase		with the ACK that leads into the phase; if it crosses ssthresh,
+ *			after all its segments were counted
  *  reno_round		when the first segment of the next round is acknowledged,
  *			before cwnd grows for it
  *  reno_reduction	before ssthresh is set, and cwnd after it
  *  reno_undo		before cwnd, and ssthresh after it, are set back
- *  reno_restart	before cwnd is halved for each RTO that the rest lasted
+ *  reno_restart	before cwnd is halved for each RTO that the rest lasted, down
+ *			to the initial window
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

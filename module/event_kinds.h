@@ -74,7 +74,7 @@
 	EVENT_KIND(reno_undo,						\
 		"a reduction is about to be undone: nothing was lost")	\
 	EVENT_KIND(reno_restart,					\
-		"cwnd is about to shrink, as the connection was idle")
+		"the connection was idle: cwnd falls, at most to the initial window")
 
 enum event_kind {
 	EVENT_KIND_NONE,

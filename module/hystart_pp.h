@@ -10,7 +10,7 @@
 
 #define HYSTART_NO_RTT_US	U32_MAX	/* the RFC's infinity */
 
-/* The constants of section 4.3; the RFC asks not to change them lightly. */
+/* The constants that section 4.3 recommends. */
 #define HYSTART_MIN_RTT_THRESH_US	4000
 #define HYSTART_MAX_RTT_THRESH_US	16000
 #define HYSTART_MIN_RTT_DIVISOR		8

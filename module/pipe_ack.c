@@ -7,10 +7,10 @@
  * the most that was acknowledged within a round trip of late, and lets cwnd grow
  * only while that is at least half of cwnd (section 4.3, the validated phase).
  *
- * Half, because pipeACK is what was acknowledged in the round before, and in slow
- * start cwnd doubles in each. So it is held against the cwnd with which this round
- * began. Held against cwnd as it grows, it would stop slow start in every round
- * but the first.
+ * pipeACK is what was acknowledged in a round that is over, and in slow start cwnd has
+ * doubled since. So it is held against the cwnd with which that round began. Held
+ * against cwnd as it is now, half of it would be the most that there can be, and a
+ * segment less, as when an ACK is lost, would stop slow start.
  *
  * "Of late" is the longer of three round trips and a second (the sampling period).
  * The most of a running period and of the one before are kept, so that what is
@@ -67,9 +67,9 @@ void pipe_ack_round(struct pipe_ack *pipe, u32 acked_segments, u64 now_us,
 EXPORT_SYMBOL_IF_KUNIT(pipe_ack_round);
 
 /**
- * pipe_ack_validates - may cwnd grow in this round?
+ * pipe_ack_validates - may cwnd grow?
  * @pipe: the connection's state
- * @cwnd: when the round began, in segments
+ * @cwnd: when the round began that was told last, in segments
  *
  * Context: any. Source: RFC 7661 section 4.3.
  * Return: yes or no.

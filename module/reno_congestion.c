@@ -26,7 +26,8 @@
  *	    +----------------+---------------------------------------+
  *		timeout: ssthresh = cwnd / 2, cwnd = 1
  *
- * (RFC 5681. ssthresh never falls below 2, section 3.1, equation 4.)
+ * (RFC 5681. ssthresh never falls below 2, section 3.1, equation 4; and where the
+ * RFC takes half of what is in flight, this takes half of cwnd, as Linux does.)
  *
  * In what the names differ stands in reno_rules.c. Where the rules are Linux's
  * own, the functions are too: the kernel exports them from its Reno
@@ -89,10 +90,13 @@ EXPORT_TRACEPOINT_IF_KUNIT(told_reno_restart);
  * @hystart: rounds and their round trips; and HyStart++, if the rules have it
  * @train: the ACKs of this round, if the rules ask
  * @pipe: how much of cwnd is used, if the rules ask
- * @round_delivered: segments delivered when the round began, as tcp_sock counts
+ * @last_delivered: segments delivered with the last ACK, as tcp_sock counts
+ * @round_delivered: the same with the ACK that began the round
+ * @round_from: the same without it; what came since is what the round delivered
  * @round_cwnd: cwnd when the round began
+ * @measured_cwnd: cwnd when the round before began, of which @pipe has measured
  * @phase: &enum reno_phase, as it was told last
- * @awaited: &enum reno_cause of a slow start that the next ACK may begin
+ * @awaited: &enum reno_cause of a phase that the next ACK may begin
  * @marked: the last ACK carried an ECN echo
  * @probe_helped: the last ACK shows that a tail loss probe made good for a loss
  * @must_begin: the rules are taken, the handshake is not over
@@ -103,8 +107,11 @@ struct reno {
 	struct hystart_pp hystart;
 	struct ack_train train;
 	struct pipe_ack pipe;
+	u32 last_delivered;
 	u32 round_delivered;
+	u32 round_from;
 	u32 round_cwnd;
+	u32 measured_cwnd;
 	u8 phase;
 	u8 awaited;
 	bool marked;
@@ -159,6 +166,7 @@ static void begin_round(const struct tcp_sock *tp, struct reno *reno)
 {
 	ack_train_begin(&reno->train, tp->tcp_mstamp);
 	reno->round_delivered = tp->delivered;
+	reno->round_from = reno->last_delivered;
 	reno->round_cwnd = tcp_snd_cwnd(tp);
 }
 
@@ -194,6 +202,7 @@ static void begin(struct sock *sk, struct reno *reno)
 	if (!reno->rules.hystart || !tcp_in_initial_slowstart(tp))
 		hystart_pp_stop(&reno->hystart);
 	pipe_ack_init(&reno->pipe, tp->tcp_mstamp);
+	reno->last_delivered = tp->delivered;
 	begin_round(tp, reno);
 	reno->phase = phase_now(sk);
 	trace_told_reno_phase(sk, RENO_PHASE_NONE, reno->phase,
@@ -323,15 +332,19 @@ static u32 rtt_or_zero_us(u32 rtt_us)
  * else was sent again, many round trips later.
  *
  * The sample tells how many segments were delivered while the newest that it speaks
- * of was on its way, in bytes; all that ever were if it speaks of none.
+ * of was on its way, in bytes; all that ever were if it speaks of none. But that may
+ * also be true, in the first round of a connection by Fast Open: nothing had been
+ * delivered before it, not even a SYN.
  */
 static bool round_is_over(const struct tcp_sock *tp, const struct reno *reno,
 			  const struct ack_sample *sample)
 {
 	u32 delivered = tp->delivered - reno->round_delivered;
 
-	return sample->in_flight <= (u64)tp->mss_cache * delivered &&
-	       sample->in_flight != tp->mss_cache * tp->delivered;
+	if (sample->in_flight == tp->mss_cache * tp->delivered &&
+	    !(sample->pkts_acked && !reno->round_delivered))
+		return false;
+	return sample->in_flight <= (u64)tp->mss_cache * delivered;
 }
 
 /*
@@ -341,16 +354,26 @@ static bool round_is_over(const struct tcp_sock *tp, const struct reno *reno,
 static void end_round(struct sock *sk, struct reno *reno)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
-	u32 acked_segments = tp->delivered - reno->round_delivered;
+	u32 acked_segments = reno->last_delivered - reno->round_from;
 
 	trace_told_reno_round(sk, reno->round_cwnd, acked_segments,
 			      rtt_or_zero_us(reno->hystart.round_min_rtt_us));
 	if (reno->rules.validate && reno->hystart.samples)
 		pipe_ack_round(&reno->pipe, acked_segments, tp->tcp_mstamp,
 			       tp->srtt_us >> 3);
+	reno->measured_cwnd = reno->round_cwnd;
 	if (hystart_pp_round(&reno->hystart))
 		follow_hystart(sk, reno, RENO_CAUSE_NONE);
 	begin_round(tp, reno);
+}
+
+static void watch_delay(struct sock *sk, struct reno *reno, u32 rtt_us)
+{
+	if (hystart_pp_sample(&reno->hystart, rtt_us))
+		follow_hystart(sk, reno, RENO_CAUSE_DELAY);
+	else if (path_seems_full(sk, reno) &&
+		 hystart_pp_suspect(&reno->hystart))
+		follow_hystart(sk, reno, RENO_CAUSE_ACK_TRAIN);
 }
 
 static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
@@ -361,13 +384,9 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 		return;
 	if (round_is_over(tcp_sk(sk), reno, sample))
 		end_round(sk, reno);
-	if (sample->rtt_us <= 0)
-		return;
-	if (hystart_pp_sample(&reno->hystart, sample->rtt_us))
-		follow_hystart(sk, reno, RENO_CAUSE_DELAY);
-	else if (path_seems_full(sk, reno) &&
-		 hystart_pp_suspect(&reno->hystart))
-		follow_hystart(sk, reno, RENO_CAUSE_ACK_TRAIN);
+	reno->last_delivered = tcp_sk(sk)->delivered;
+	if (sample->rtt_us > 0)
+		watch_delay(sk, reno, sample->rtt_us);
 }
 
 /* ---- growing ---------------------------------------------------------- */
@@ -375,7 +394,7 @@ static void note_round_trip(struct sock *sk, const struct ack_sample *sample)
 static bool may_grow(const struct sock *sk, const struct reno *reno)
 {
 	if (reno->rules.validate)
-		return pipe_ack_validates(&reno->pipe, reno->round_cwnd);
+		return pipe_ack_validates(&reno->pipe, reno->measured_cwnd);
 	return tcp_is_cwnd_limited(sk);
 }
 
@@ -416,9 +435,19 @@ static void grow_by_rules(struct sock *sk, struct reno *reno, u32 acked)
 			  acked);
 }
 
+/* An undone timeout brings cwnd back to where it was, not up to ssthresh. */
+static enum reno_cause cause_of_avoidance(const struct sock *sk,
+					  const struct reno *reno)
+{
+	return reno->awaited == RENO_CAUSE_UNDO &&
+	       !tcp_in_slow_start(tcp_sk(sk)) ?
+		RENO_CAUSE_UNDO : RENO_CAUSE_SSTHRESH;
+}
+
 static void grow(struct sock *sk, u32 ack, u32 acked)
 {
 	struct reno *reno = inet_csk_ca(sk);
+	enum reno_cause cause = cause_of_avoidance(sk, reno);
 
 	if (tcp_in_slow_start(tcp_sk(sk)))
 		notice_slow_start(sk, reno);
@@ -428,7 +457,7 @@ static void grow(struct sock *sk, u32 ack, u32 acked)
 	else
 		tcp_reno_cong_avoid(sk, ack, acked);
 	if (!tcp_in_slow_start(tcp_sk(sk)))
-		enter_avoidance(sk, reno, RENO_CAUSE_SSTHRESH);
+		enter_avoidance(sk, reno, cause);
 }
 
 /* ---- shrinking -------------------------------------------------------- */
@@ -530,6 +559,8 @@ static u32 undone_cwnd(struct sock *sk)
 	struct reno *reno = inet_csk_ca(sk);
 	u32 cwnd = tcp_reno_undo_cwnd(sk);
 
+	if (!has_begun(reno))
+		return cwnd;
 	trace_told_reno_undo(sk, cwnd);
 	reno->awaited = RENO_CAUSE_UNDO;
 	if (reno->rules.hystart &&
@@ -547,6 +578,8 @@ static void note_event(struct sock *sk, enum tcp_ca_event event)
 		begin_if_connected(sk);
 		break;
 	case CA_EVENT_CWND_RESTART:
+		if (!has_begun(reno))
+			break;
 		trace_told_reno_restart(sk);
 		reno->awaited = RENO_CAUSE_RESTART;
 		break;

@@ -180,7 +180,8 @@ static u32 percent_in_range(u8 beta_percent)
  * @cwnd: in segments
  * @beta_percent: how much of it; what is out of range counts as its nearest end
  *
- * Context: any. Source: RFC 5681 section 3.1, equation 4; RFC 8511 section 3.
+ * Context: any. Source: RFC 5681 section 3.1, equation 4; RFC 8511 section 3; of cwnd
+ * and not of what is in flight, as in Linux's tcp_reno_ssthresh().
  * Return: the new ssthresh, in segments, at least 2.
  */
 u32 reno_reduced_segments(u32 cwnd, u8 beta_percent)

@@ -43,10 +43,10 @@ DECLARE_TRACE(told_reno_phase,
 	      TP_ARGS(sk, before, phase, cause));
 
 /*
- * A round has ended, and the next begins: something sent in it was acknowledged.
- * cwnd at its beginning, what was delivered in it (both in segments), and its
- * shortest round trip in microseconds, 0 if none was measured. The first begins with
- * the connection and ends with the first ACK.
+ * A round has ended, and the next begins with this ACK: something sent in it was
+ * acknowledged. cwnd at its beginning, what its ACKs delivered (both in segments), and
+ * its shortest round trip in microseconds, 0 if none was measured. The first begins
+ * with the connection, has no ACK, and ends with the first.
  */
 DECLARE_TRACE(told_reno_round,
 	      TP_PROTO(const struct sock *sk, u32 cwnd_before,
@@ -63,7 +63,10 @@ DECLARE_TRACE(told_reno_undo,
 	      TP_PROTO(const struct sock *sk, u32 cwnd),
 	      TP_ARGS(sk, cwnd));
 
-/* The connection was idle: cwnd is about to be halved for each RTO that passed. */
+/*
+ * The connection was idle: cwnd is about to be halved for each RTO that passed, but not
+ * below the initial window, so it may stay.
+ */
 DECLARE_TRACE(told_reno_restart,
 	      TP_PROTO(const struct sock *sk),
 	      TP_ARGS(sk));
