@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from results import Result
 from scenarios import AGAIN, RFC9406, subjects_of
+from tables import seconds_of
 
 COLOURS = {"reno": "#888888", "renoscope": "#1f4e79", "reno_modern": "#c55a11",
            AGAIN: "#bbbbbb", RFC9406: "#d9a066",
@@ -52,20 +52,16 @@ def _bars(results: list[Result], group: str, title: str, unit: str,
     pyplot.close(figure)
 
 
-def _completion_s(result: Result) -> float:
-    return statistics.median(result.completion_s) if result.completion_s else 0.0
-
-
 PICTURES: tuple[tuple[str, str, str, str, Callable[[Result], float]], ...] = (
     ("start-retransmitted", "start", "Sent again in one transfer", "kB",
      lambda r: r.retrans_bytes / 1e3),
-    ("start-completion", "start", "Time of one transfer", "s", _completion_s),
-    ("long-rtt", "long", "One long flow: RTT, 95th percentile", "ms",
+    ("start-completion", "start", "Time of one transfer", "s", seconds_of),
+    ("long-rtt", "long", "One long flow: smoothed RTT, 95th percentile", "ms",
      lambda r: r.rtt_p95_ms),
     ("share-jain", "share", "Several flows: Jain's index", "1 = all alike",
      lambda r: r.jain or 0.0),
     ("short-completion", "short", "Short flows beside one of reno: median time", "s",
-     _completion_s),
+     seconds_of),
 )
 
 

@@ -27,6 +27,7 @@ class Result:
     rtt_p50_ms: float
     rtt_p95_ms: float
     completion_s: tuple[float, ...]
+    unfinished: int
     subject_mbit: float
     jain: float | None
     convergence_s: float | None
@@ -86,6 +87,7 @@ def summarize(told: dict[str, Any]) -> Result:
         rtt_p50_ms=percentile(rtts, 50), rtt_p95_ms=percentile(rtts, 95),
         completion_s=tuple(t["ended_s"] - t["began_s"] for t in own
                            if t["ended_s"] is not None),
+        unfinished=sum(t["ended_s"] is None for t in own if t["total_bytes"]),
         subject_mbit=sum(_rate_mbit(t, met_s, end_s) for t in own
                          if not t["total_bytes"]) if _long_lived(own) else 0.0,
         jain=settled, convergence_s=fair_s)

@@ -14,7 +14,7 @@ Column = tuple[str, Callable[[Result], str]]
 
 def _completion(result: Result) -> str:
     if not result.completion_s:
-        return "-"
+        return "unfinished"
     return f"{statistics.median(result.completion_s):.3f}"
 
 
@@ -26,18 +26,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "start": (("done s", _completion),
               ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
               ("RTOs", lambda r: str(r.timeouts)),
-              ("RTT p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
+              ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
               ("p95", lambda r: f"{r.rtt_p95_ms:.0f}")),
     "long": (("Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
              ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
              ("RTOs", lambda r: str(r.timeouts)),
-             ("RTT p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
+             ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
              ("p95", lambda r: f"{r.rtt_p95_ms:.0f}")),
     "share": (("Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
               ("its own", lambda r: f"{r.subject_mbit:.2f}"),
               ("Jain", lambda r: _or_dash(r.jain, ".3f")),
               ("fair after s", lambda r: _or_dash(r.convergence_s, ".0f")),
-              ("RTT p95 ms", lambda r: f"{r.rtt_p95_ms:.0f}")),
+              ("srtt p95 ms", lambda r: f"{r.rtt_p95_ms:.0f}")),
     "short": (("median s", _completion),
               ("worst s", lambda r: f"{max(r.completion_s, default=0):.3f}"),
               ("done", lambda r: str(len(r.completion_s))),
@@ -70,8 +70,10 @@ def table(group: str, results: list[Result]) -> str:
 HALF, TWO_PERCENT_MORE, FAIR = 0.5, 1.02, 0.95
 
 
-def _seconds(result: Result) -> float:
-    return statistics.median(result.completion_s) if result.completion_s else 0.0
+def seconds_of(result: Result) -> float:
+    """What was not done until the scenario's end took at least as long."""
+    done = list(result.completion_s) + [result.scenario.seconds] * result.unfinished
+    return statistics.median(done) if done else 0.0
 
 
 def _sent_again(result: Result) -> float:
@@ -84,6 +86,14 @@ def _ratios(results: list[Result], subject: str, value: Callable[[Result], float
     bases = {r.scenario.name: value(r) for r in results if r.subject == "reno" and keep(r)}
     return [value(r) / bases[r.scenario.name] for r in results
             if r.subject == subject and bases.get(r.scenario.name)]
+
+
+def _in_all(results: list[Result], subject: str,
+            keep: Callable[[Result], bool]) -> str:
+    """What was sent again in all scenarios, also those in which reno sent nothing again."""
+    sums = {name: sum(r.retrans_bytes for r in results if r.subject == name and keep(r))
+            for name in (subject, "reno")}
+    return f"{sums[subject] / sums['reno']:.3f}" if sums["reno"] else "-"
 
 
 def _spread(ratios: list[float]) -> str:
@@ -115,12 +125,13 @@ def targets(results: list[Result]) -> str:
                    ("renoscope, one transfer", "renoscope", _is_start)]
     comparisons += [(f"{subject}, one transfer, {depth:g} BDP", subject, _start_with(depth))
                     for subject in (RFC9406, "reno_modern") for depth in (0.25, 1, 4)]
-    rows = [["over reno", "sent again", "time of transfer"]]
+    rows = [["over reno", "sent again", "in all", "time of transfer"]]
     rows += [[name, _spread(_ratios(results, subject, _sent_again, keep)),
-              _spread(_ratios(results, subject, _seconds, keep))]
+              _in_all(results, subject, keep),
+              _spread(_ratios(results, subject, seconds_of, keep))]
              for name, subject, keep in comparisons]
     again, times = (_ratios(results, "reno_modern", value, _start_with(1))
-                    for value in (_sent_again, _seconds))
+                    for value in (_sent_again, seconds_of))
     fair = _beside_reno(results)
     return "\n".join([
         _aligned(rows), "",

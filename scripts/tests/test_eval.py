@@ -82,12 +82,30 @@ class Targets(unittest.TestCase):
         self.assertIn("at most half sent again: in 1 of 1", told)
         self.assertIn("at most 2 % longer: in 1 of 1", told)
         self.assertIn("reno_modern, one transfer, 1 BDP     "
-                      "0.500 to 0.500, median 0.500  1.020 to 1.020", told)
+                      "0.500 to 0.500, median 0.500   0.500  1.020 to 1.020", told)
 
     def test_missed(self) -> None:
         told = self.told(start("reno_modern", 501, 2.041))
         self.assertIn("at most half sent again: in 0 of 1", told)
         self.assertIn("at most 2 % longer: in 0 of 1", told)
+
+    def test_unfinished_is_no_gain(self) -> None:
+        done = {**transfer(0, 8, 3), "total_bytes": 3_000_000, "retrans_bytes": 9000}
+        never = summarize({"scenario": "start-10M-50ms-1bdp", "subject": "reno_modern",
+                           "timeouts": 0, "transfers": [done]})
+        told = targets([start("reno", 0, 2.0), start("reno", 9000, 2.0, "4"), never])
+        self.assertIn("30.000 to 30.000, median 30.000", told)
+        self.assertIn("unfinished", table("start", [never]))
+
+    def test_nothing_sent_again_by_reno_still_counts_in_all(self) -> None:
+        results = [start("reno", 0, 2.0), start("reno_modern", 500, 2.0)]
+        for rate, subject, sent in ((30, "reno", 1000), (30, "reno_modern", 500)):
+            flow = {**transfer(0, 8, 3), "total_bytes": 1, "ended_s": 2.0,
+                    "retrans_bytes": sent}
+            results.append(summarize({"scenario": f"start-{rate}M-50ms-1bdp",
+                                      "subject": subject, "timeouts": 0,
+                                      "transfers": [flow]}))
+        self.assertIn("0.500 to 0.500, median 0.500   1.000", targets(results))
 
     def test_other_buffers_do_not_count(self) -> None:
         told = self.told(start("reno_modern", 9, 9.0, "4"))
