@@ -28,6 +28,7 @@ must differ, or it sees nothing.
 from __future__ import annotations
 
 import fcntl
+import json
 import socket
 import struct
 import sys
@@ -44,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "selftests"))
 
 import endpoints  # noqa: E402  (found through the lines above)
-from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from recorder import PARAMETERS, Recorder, wait_until  # noqa: E402
 from renoscope_lib.schema import Event  # noqa: E402
 
@@ -123,6 +124,22 @@ def _idle(sock: socket.socket) -> None:
     _send(sock, 400)
 
 
+def _delay_acks(milliseconds: int) -> None:
+    """How long tc takes is chance; after so long a rest cwnd is the initial one."""
+    run("tc", "-n", SERVER, "qdisc", "change", "dev", "wire", "root", "netem",
+        "delay", f"{milliseconds}ms", "limit", "10000")
+    time.sleep(20)
+
+
+def _late_acks(sock: socket.socket) -> None:
+    """They come after the tail loss probe and the timer, but before the timer's next."""
+    _send(sock, 300)
+    _delay_acks(450)
+    _send(sock, 300)
+    _delay_acks(20)
+    _send(sock, 300)
+
+
 def _application_limited(sock: socket.socket) -> None:
     """Less than cwnd, more than cwnd, and less again."""
     for segments in [4] * 15 + [60] * 5 + [8] * 15:
@@ -148,7 +165,7 @@ THINNED = f"tcp sport {PORT} tcp flags == ack numgen inc mod 4 < 3 drop"
 
 # A segment that overtakes others arrives one delay after the ACK that let it go, 20 ms,
 # amid segments that arrive in step. 20 ms are 33.0 such steps at 20 Mbit/s, so chance
-# said before which it came; at this rate they are 32.5.
+# would say before which it comes; at this rate they are 32.5.
 BETWEEN_STEPS = f"{DELAY} rate 19700kbit reorder 100% gap 50 limit 10000"
 
 MARK = "ip ecn set ce"
@@ -167,7 +184,8 @@ SCENARIOS = (
     Scenario("own queue overflows", bulk(4000), sees=("CWR",),
              netem=f"{DELAY} rate 20mbit limit 60"),
     Scenario("reordering 1 in 50", bulk(3000), sees=("Disorder",),
-             netem=BETWEEN_STEPS),
+             netem=BETWEEN_STEPS, rack=False),
+    Scenario("ACKs later than the timer", _late_acks, sees=("rto", "Loss", "undone")),
     Scenario("ECN marks 1 in 200", bulk(4000), _every(200, MARK, NOT_MARKED),
              ecn=True, sees=("CWR",)),
     Scenario("ECN marks 1 in 20", bulk(1500), _every(20, MARK, NOT_MARKED),
@@ -195,8 +213,18 @@ class Seen(NamedTuple):
     cwnds: tuple[int, int]      # the smallest and the largest
 
 
+def _silence(hosts: TwoHosts) -> None:
+    """No packets but TCP's on the wire, as netem counts them all."""
+    for host, peer in ((CLIENT, SERVER), (SERVER, CLIENT)):
+        hosts.sysctl(host, "net.ipv6.conf.wire.disable_ipv6=1")
+        link, = json.loads(run("ip", "-j", "-n", peer, "link", "show", "dev", "wire"))
+        run("ip", "-n", host, "neigh", "replace", ADDRESSES[peer][0], "dev", "wire",
+            "lladdr", link["address"], "nud", "permanent")
+
+
 def _prepare(hosts: TwoHosts, scenario: Scenario) -> None:
     quickack = "0" if scenario.delayed_acks else "1"
+    _silence(hosts)
     for host in (CLIENT, SERVER):
         run("ip", "-n", host, "link", "set", "wire", "gso_max_segs",
             str(scenario.batch))
@@ -264,6 +292,9 @@ def _count(it: Recorder, events: list[Event]) -> Counter[str]:
         if previous and event["cwnd"] < previous["cwnd"] and (
                 event["ca_state"] == previous["ca_state"] == 0):
             counts["shrank"] += 1
+        if previous and event["ca_state"] < previous["ca_state"] and (
+                event["ssthresh"] > previous["ssthresh"]):
+            counts["undone"] += 1
         previous = event
     return counts
 
