@@ -13,10 +13,11 @@ import errno
 import os
 
 from .flows import is_fast_open
+from .reno_words import cause_words, phase_name
 from .schema import Event, Schema
 from .segments import Numbers, SegmentWords, has_segment, is_received
 from .synack_waits import SynackWaits
-from .words import connection, duration, plural
+from .words import connection, duration, plural, spaced
 
 # Here the kernel resets on data as well, and tells of it in the same way.
 SHUT_STATES = ("FIN-WAIT-1", "FIN-WAIT-2")
@@ -71,11 +72,6 @@ RTO_MAX_US = 120_000_000
 
 # TIME-WAITs remembered at once, the latest ones.
 REMEMBERED = 100_000
-
-
-def spaced(word: str) -> str:
-    """A word of the schema as people write it."""
-    return word.replace("_", " ")
 
 
 def knows_queues(event: Event) -> bool:
@@ -383,6 +379,32 @@ class Sentences:
         if (side, change) == ("own", "opened"):
             text += f" ({event['rcv_wnd']} bytes)"
         return self._with_segment(text, event)
+
+    # ---- this module's own algorithms
+
+    def _reno_cause(self, event: Event) -> str:
+        return cause_words(self._name(event, "reno_cause"))
+
+    def _reno_phase(self, event: Event) -> str:
+        old, new = (self._name(event, name, "reno_phase")
+                    for name in ("old_phase", "phase"))
+        before = "" if old == "none" else f"{phase_name(old)} -> "
+        return f"{before}{phase_name(new)}: {self._reno_cause(event)}"
+
+    def _reno_round(self, event: Event) -> str:
+        rtt_us = event["round_rtt_us"]
+        shortest = f"shortest RTT {duration(rtt_us)}" if rtt_us else "no RTT measured"
+        return (f"round trip over: {plural(event['round_acked'], 'segment')} "
+                f"acknowledged, {shortest}, cwnd was {event['old_cwnd']}")
+
+    def _reno_reduction(self, event: Event) -> str:
+        return f"ssthresh {event['new_ssthresh']} wanted: {self._reno_cause(event)}"
+
+    def _reno_undo(self, event: Event) -> str:
+        return f"reduction undone: cwnd {event['new_cwnd']}"
+
+    def _reno_restart(self, _event: Event) -> str:
+        return "restart after a rest"
 
     # ---- the recording itself
 

@@ -74,6 +74,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def spaced(word: str) -> str:
+    """A word of the schema as people write it."""
+    return word.replace("_", " ")
+
+
 def or_dash(value: object | None) -> str:
     """A cell of a table; - for what was not seen."""
     return "-" if value is None else str(value)

@@ -6,7 +6,7 @@ import json
 import unittest
 from typing import Any
 
-from renoscope_lib import segments, sequence, words
+from renoscope_lib import reno_words, segments, sequence, words
 from renoscope_lib.flows import Joiner
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, Filter, JsonWriter, LineWriter
@@ -280,7 +280,7 @@ class OtherKinds(unittest.TestCase):
     def test_every_kind_has_words(self) -> None:
         for kind in support.schema().kind_meanings:
             shown = line(Scene().event(kind))
-            self.assertNotRegex(shown, rf"  {kind}$")
+            self.assertNotRegex(shown, rf"  {kind.replace('_', '[_ ]')}$")
 
 
 class Retransmits(unittest.TestCase):
@@ -307,6 +307,56 @@ class Retransmits(unittest.TestCase):
         self.assertIn("sent again 3 segments together, [ACK] seq=1",
                       self.shown("rto", retransmit_segs=3))
         self.assertNotIn("together", self.shown("rto", retransmit_segs=1))
+
+
+class OwnAlgorithms(unittest.TestCase):
+    def shown(self, kind: str, **values: Any) -> str:
+        return line(Scene().event(kind, **values))
+
+    def reduced(self, cause: int) -> str:
+        return self.shown("reno_reduction", new_ssthresh=12, reno_cause=cause)
+
+    def test_phase(self) -> None:
+        for old, new, cause, said in (
+                ("none", "slow_start", "begin",
+                 "  slow start: the connection begins, or the algorithm for it"),
+                ("slow_start", "avoidance", "ssthresh",
+                 "  slow start -> congestion avoidance: cwnd reached ssthresh"),
+                ("slow_start", "css", "ack_train", "  slow start -> conservative "
+                 "slow start: ACKs arrive for half a round trip")):
+            with self.subTest(cause):
+                self.assertIn(said, self.shown(
+                    "reno_phase", old_phase=number_of("reno_phase", old),
+                    phase=number_of("reno_phase", new),
+                    reno_cause=number_of("reno_cause", cause)))
+
+    def test_every_cause_and_phase_has_words(self) -> None:
+        values = support.schema().values
+        self.assertEqual(set(values["reno_cause"].values()), set(reno_words.CAUSES))
+        self.assertEqual(set(values["reno_phase"].values()) - {"none"},
+                         set(reno_words.PHASES))
+
+    def test_words_of_a_newer_module_show_as_they_are(self) -> None:
+        self.assertEqual(reno_words.cause_words("full_moon"), "full moon")
+        self.assertEqual(reno_words.phase_name("fast_start"), "fast start")
+        self.assertIn("  ssthresh 12 wanted: unknown(200)", self.reduced(200))
+
+    def test_round(self) -> None:
+        self.assertIn("  round trip over: 20 segments acknowledged, shortest RTT "
+                      "51.2 ms, cwnd was 10", self.shown(
+                          "reno_round", round_acked=20, round_rtt_us=51_200,
+                          old_cwnd=10))
+        self.assertIn("1 segment acknowledged, no RTT measured, cwnd was 1",
+                      self.shown("reno_round", round_acked=1, old_cwnd=1))
+
+    def test_reduction(self) -> None:
+        self.assertIn("  ssthresh 12 wanted: the retransmission timer fired",
+                      self.reduced(number_of("reno_cause", "rto")))
+
+    def test_undo_and_restart(self) -> None:
+        self.assertIn("  reduction undone: cwnd 40",
+                      self.shown("reno_undo", new_cwnd=40))
+        self.assertIn("  restart after a rest", self.shown("reno_restart"))
 
 
 class Handshakes(unittest.TestCase):
