@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import BAD_INPUT, NOT_THERE, Problem
-from .rounds import AVOIDANCE, CSS, RECOVERY, SLOW_START, TIMEOUT, Flow, Round
+from .reno_words import AVOIDANCE, CSS, SLOW_START
+from .rounds import RECOVERY, REDUCTION, TIMEOUT, Flow, Round
 from .show import INFINITE_SSTHRESH
 
 FORMATS = (".png", ".svg")
 
 COLOURS = {SLOW_START: "#dcebf7", CSS: "#c9dff0", AVOIDANCE: "#e6f3e0",
-           RECOVERY: "#fbe5d0"}
+           RECOVERY: "#fbe5d0", REDUCTION: "#f3e3f1"}
 INK, THRESHOLD, TROUBLE = "#1f3b5c", "#7a7a7a", "#b3261e"
 
 # Beyond so many rounds a number at each point cannot be read.
@@ -87,13 +88,15 @@ class _Picture:
 
     def _phases(self) -> None:
         phases = [r.phase for r in self.rounds]
+        names = [r.phase_name for r in self.rounds]
         for span in spans(phases):
             left, right = self.number(span.first - 0.5), self.number(span.last + 0.5)
-            phase = phases[span.first]
-            self.axes.axvspan(left, right, color=COLOURS[phase], lw=0, zorder=0)
+            self.axes.axvspan(left, right, color=COLOURS[phases[span.first]], lw=0,
+                              zorder=0)
+            name = names[span.first]
             narrow = span.last - span.first + 1 < WIDE_SPAN
             self.axes.text((left + right) / 2, 0.985 * self.top,
-                           phase if narrow else phase.replace(" ", "\n", 1),
+                           name if narrow else name.replace(" ", "\n", 1),
                            ha="center", va="top", fontsize=10, color=INK,
                            rotation=90 if narrow else 0)
 
@@ -137,7 +140,7 @@ class _Picture:
             self.axes.axvline(place, color=TROUBLE, lw=1.2, zorder=2,
                               linestyle="-" if round_.happened == TIMEOUT else ":")
             self.axes.annotate(
-                round_.happened, (place, 0.03 * self.top), (-4, 0),
+                round_.happened_words, (place, 0.03 * self.top), (-4, 0),
                 textcoords="offset points", ha="right", va="bottom",
                 rotation=90, fontsize=10, color=TROUBLE)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """cwnd by round trip, as a textbook draws it.
 
-Our algorithms record a reno_round whenever a round trip begins: when the first
-ACK arrives for what was sent in the round before. Its cwnd is the window with
-which the sender enters it. A round of which everything is lost sees no ACK; its
-window is the one that the retransmission timer finds.
+Our algorithms record a reno_round whenever a round trip is over: when the first
+ACK arrives for what was sent in it. The event's cwnd is the window of those
+segments. A round of which everything is lost sees no ACK; its window is the one
+that the retransmission timer finds.
 """
 
 from __future__ import annotations
@@ -17,43 +17,91 @@ from typing import Any
 from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
+from .reno_words import AVOIDANCE, CSS, SLOW_START, phase_name
 from .schema import Event, Schema
 from .show import INFINITE_SSTHRESH, Filter
 from .tables import aligned, none_chosen, note, seconds
-from .words import connection, local_endpoint, plural, remote_endpoint
+from .words import connection, local_endpoint, plural, remote_endpoint, spaced
 
-NEEDED_KINDS = ("reno_round", "reno_phase", "reno_reduction", "rto")
+OWN_KINDS = ("reno_round", "reno_phase", "reno_reduction", "reno_undo",
+             "reno_restart")
+NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
 
-SLOW_START = "slow start"
-CSS = "conservative slow start"
-AVOIDANCE = "congestion avoidance"
-RECOVERY = "fast recovery"
+# Phases besides those of the algorithms: the core has taken over.
+RECOVERY = "recovery"
+REDUCTION = "reduction"
+CORES_PHASES = {"Recovery": RECOVERY, "CWR": REDUCTION}
+CORES_NAMES = {RECOVERY: "fast recovery", REDUCTION: "cwnd reduction"}
 
+# What happened in a round, in JSON; for people it is in HAPPENED.
 TIMEOUT = "timeout"
+DUPLICATE_ACKS = "duplicate_acks"
+LOSS = "loss"
+LOSS_PROBE = "loss_probe"
+REST = "rest"
+UNDONE = "undone"
+
+HAPPENED = {
+    LOSS_PROBE: "loss (tail loss probe)", UNDONE: "undone: nothing was lost",
+    "ecn": "ECN mark", "local_drop": "local drop", "delay": "delay grew",
+    "ack_train": "ACK train", "jitter": "false alarm", "css_rounds": "delay stayed",
+}
+
+# Causes of a reduction, and of phases, that are told: those of HyStart++.
+REDUCTIONS = {"ecn": "ecn", "other": "local_drop", "css_rounds": "css_rounds"}
+HYSTART_CAUSES = ("delay", "ack_train", "jitter")
 
 # Rounds kept of one connection, the latest; so memory has a bound.
 KEPT = 10_000
 
 HOW_TO_READ = (
-    "cwnd and ssthresh, in segments, are those with which the round begins; "
-    "what happened is in the course of it. A round of which all is lost is told "
-    "when the timer fires. Only this module's own algorithms tell rounds.")
+    "cwnd is the round's window, ssthresh the threshold then, both in segments. "
+    "seconds is when the first ACK for the window's segments came, one round trip "
+    "after they were sent; for a window that is lost whole, when the timer fired. "
+    "What happened came after that and before the next line.")
+
+WHO_TELLS = (
+    "Only renoscope, reno_textbook and reno_modern tell rounds. For connections to "
+    "come choose one with: sudo sysctl net.ipv4.tcp_congestion_control=renoscope; "
+    "for one socket with setsockopt(TCP_CONGESTION).")
 
 
 @dataclass(slots=True)
 class Round(Packable):
-    """One round trip: how it began, and what happened in it."""
+    """One round trip: how it began, and what happened in it.
+
+    `segments` is how many the duplicate ACKs were, or how many were SACKed.
+    """
 
     time_ns: int
     cwnd: int
     ssthresh: int
     phase: str
     happened: str = ""
+    segments: int = 0
+
+    @property
+    def phase_name(self) -> str:
+        """The phase for people."""
+        return CORES_NAMES.get(self.phase) or phase_name(self.phase)
+
+    @property
+    def happened_words(self) -> str:
+        """What happened, for people; empty if nothing did."""
+        if self.happened == DUPLICATE_ACKS:
+            return plural(self.segments, "duplicate ACK")
+        if self.happened == LOSS and self.segments:
+            return f"loss ({plural(self.segments, 'segment')} SACKed)"
+        return HAPPENED.get(self.happened) or spaced(self.happened)
 
 
 @dataclass(slots=True)
 class Flow(Packable):
-    """One connection's rounds, the last `snd_nxt` and phase with them."""
+    """One connection's rounds, and what the next event is understood by.
+
+    `snd_nxt` is that of the last round, `probed` whether a tail loss probe sent
+    something again since the last reduction.
+    """
 
     cookie: int
     netns: int
@@ -64,11 +112,18 @@ class Flow(Packable):
     rounds_seen: int = 0
     in_css: bool = False
     snd_nxt: int | None = None
+    probed: bool = False
 
     def add(self, round_: Round) -> None:
         """One more."""
         self.rounds.append(round_)
         self.rounds_seen += 1
+
+    def tell(self, happened: str, segments: int = 0) -> None:
+        """What happened in the round that is the last so far."""
+        if self.rounds:
+            self.rounds[-1].happened = happened
+            self.rounds[-1].segments = segments
 
     @property
     def first_number(self) -> int:
@@ -88,11 +143,13 @@ class Rounds:
         """The next event."""
         if self.gaps.takes(event) or event.kind not in NEEDED_KINDS:
             return
-        flow = self.kept.get(event["cookie"]) or self.kept.add(
-            event["cookie"], Flow(
+        flow = self.kept.get(event["cookie"])
+        if flow is None and event.kind in OWN_KINDS:
+            flow = self.kept.add(event["cookie"], Flow(
                 event["cookie"], event["netns"], event["family"],
                 local_endpoint(event), remote_endpoint(event)))
-        getattr(self, f"_see_{event.kind}")(flow, event)
+        if flow is not None:
+            getattr(self, f"_see_{event.kind}")(flow, event)
 
     def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
         """The connections of which rounds are known."""
@@ -106,31 +163,58 @@ class Rounds:
         flow.snd_nxt = event["snd_nxt"]
 
     def _see_reno_phase(self, flow: Flow, event: Event) -> None:
-        flow.in_css = self._word(event, "phase", "reno_phase") == "css"
+        flow.in_css = self._word(event, "phase", "reno_phase") == CSS
+        cause = self._word(event, "reno_cause", "reno_cause")
+        if cause in HYSTART_CAUSES:
+            flow.tell(cause)
 
     def _see_reno_reduction(self, flow: Flow, event: Event) -> None:
         cause = self._word(event, "reno_cause", "reno_cause")
-        if flow.rounds and cause != "rto":
-            flow.rounds[-1].happened = {
-                "loss": f"{plural(event['sacked_out'], 'duplicate ACK')}",
-                "ecn": "ECN mark", "css_rounds": "delay grew",
-            }.get(cause, "local drop")
+        if cause == "loss":
+            self._see_loss(flow, event)
+        elif cause != "rto":
+            flow.tell(REDUCTIONS.get(cause, cause))
+        flow.probed = False
+
+    def _see_loss(self, flow: Flow, event: Event) -> None:
+        """With SACK duplicate ACKs are not counted; sacked_out is something else.
+
+        Neither SACKed nor lost: what was lost the probe has made good for.
+        """
+        flags = self._schema.bit_names("sock_flags", event["sock_flags"])
+        sacked = event["sacked_out"]
+        if flow.probed and not sacked and not event["lost_out"]:
+            flow.tell(LOSS_PROBE)
+        elif sacked and "sack" not in flags:
+            flow.tell(DUPLICATE_ACKS, sacked)
+        else:
+            flow.tell(LOSS, sacked)
+
+    def _see_reno_undo(self, flow: Flow, _event: Event) -> None:
+        flow.tell(UNDONE)
+
+    def _see_reno_restart(self, flow: Flow, _event: Event) -> None:
+        flow.tell(REST)
+
+    def _see_loss_probe(self, flow: Flow, event: Event) -> None:
+        flow.probed = bool(event["probe_retransmits"])
 
     def _see_rto(self, flow: Flow, event: Event) -> None:
         """All that the last round began with is acknowledged: this is the next."""
         if event["snd_una"] == flow.snd_nxt:
             flow.add(self._round(flow, event))
             flow.snd_nxt = None
-        if flow.rounds:
-            flow.rounds[-1].happened = TIMEOUT
+        flow.probed = False
+        flow.tell(TIMEOUT)
 
     def _round(self, flow: Flow, event: Event) -> Round:
         return Round(event["time_ns"], event["cwnd"], event["ssthresh"],
                      self._phase(flow, event))
 
     def _phase(self, flow: Flow, event: Event) -> str:
-        if self._word(event, "ca_state", "ca_state") == "Recovery":
-            return RECOVERY
+        cores = CORES_PHASES.get(self._word(event, "ca_state", "ca_state"))
+        if cores:
+            return cores
         if event["cwnd"] >= event["ssthresh"]:
             return AVOIDANCE
         return CSS if flow.in_css else SLOW_START
@@ -149,7 +233,7 @@ def _threshold(ssthresh: int) -> str:
 def _flow_text(flow: Flow, first_ns: int | None) -> list[str]:
     rows = [("round", "seconds", "cwnd", "ssthresh", "phase", "happened")]
     rows += [(str(number), seconds(r.time_ns, first_ns), str(r.cwnd),
-              _threshold(r.ssthresh), r.phase, r.happened)
+              _threshold(r.ssthresh), r.phase_name, r.happened_words)
              for number, r in enumerate(flow.rounds, flow.first_number)]
     return [f"{connection(flow.cookie)}  {flow.local} - {flow.remote}",
             *aligned(rows, right=range(4), indent=2), ""]
@@ -166,14 +250,18 @@ def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
         yield from note(HOW_TO_READ)
     else:
         yield none_chosen(sum(1 for _ in rounds.flows()), wanted.port,
-                          wanted.cookie, "round")
+                          wanted.cookie, "connection that tells rounds")
+        yield from note(WHO_TELLS)
 
 
 def _round_json(round_: Round) -> dict[str, Any]:
     infinite = round_.ssthresh >= INFINITE_SSTHRESH
+    happened = round_.happened or None
     return {"time_ns": round_.time_ns, "cwnd": round_.cwnd,
             "ssthresh": None if infinite else round_.ssthresh,
-            "phase": round_.phase, "happened": round_.happened}
+            "phase": round_.phase, "happened": happened,
+            "duplicate_acks": round_.segments if happened == DUPLICATE_ACKS else None,
+            "sacked": round_.segments if happened == LOSS else None}
 
 
 def _flow_json(flow: Flow) -> dict[str, Any]:

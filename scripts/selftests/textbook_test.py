@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from endpoints import relative, word
 from recorder import Recorder
-from renoscope_lib.rounds import AVOIDANCE, RECOVERY, SLOW_START, Flow, Rounds
+from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
+from renoscope_lib.rounds import RECOVERY, Flow, Rounds
 from renoscope_lib.schema import Event
 from textbook import (CLIMB, INITIAL_SSTHRESH, LOSS_AT, ONE_SEGMENT,
                       SEGMENT_BYTES, WHOLE_WINDOW, bare_hosts, play)
@@ -134,6 +135,8 @@ def test_fast_recovery() -> None:
         _check_climb(events, flow)
         _check_duplicates(it, events)
         _check_halving(it, events)
+        assert [r.happened_words for r in flow.rounds] == (
+            [""] * 12 + ["3 duplicate ACKs"] + [""] * 5)
         recovery, *rounds = list(flow.rounds)[len(CLIMB):]
         assert (recovery.phase, recovery.cwnd) == (RECOVERY, HALF), recovery
         assert [r.cwnd for r in rounds] == ONWARD, rounds

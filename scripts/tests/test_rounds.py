@@ -11,15 +11,18 @@ from pathlib import Path
 
 from renoscope_lib.figure import Span, spans
 from renoscope_lib.kept import Kept
-from renoscope_lib.rounds import (AVOIDANCE, CSS, KEPT, RECOVERY, SLOW_START, Flow,
-                                  Rounds, as_json, as_text)
+from renoscope_lib.reno_words import AVOIDANCE, CSS, SLOW_START
+from renoscope_lib.rounds import (KEPT, RECOVERY, REDUCTION, Flow, Rounds,
+                                  as_json, as_text)
 from renoscope_lib.schema import Event
 from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 
 from . import support
 from .support import ESTABLISHED, MS, Scene, number_of
 
-CA = {name: number_of("ca_state", name) for name in ("Open", "Recovery", "Loss")}
+CA = {name: number_of("ca_state", name)
+      for name in ("Open", "CWR", "Recovery", "Loss")}
+SACK = 1 << number_of("sock_flags", "sack")
 RENOSCOPE = support.SCRIPTS / "renoscope"
 # One of them has matplotlib, if any has.
 PYTHONS = (sys.executable, "/usr/bin/python3")
@@ -42,9 +45,10 @@ class Stage(unittest.TestCase):
         return self.event("reno_reduction", at_ms, 24, reno_cause=number_of(
             "reno_cause", cause), **values)
 
-    def phase(self, at_ms: float, name: str) -> Event:
+    def phase(self, at_ms: float, name: str, cause: str = "begin") -> Event:
         return self.event("reno_phase", at_ms, 4,
-                          phase=number_of("reno_phase", name))
+                          phase=number_of("reno_phase", name),
+                          reno_cause=number_of("reno_cause", cause))
 
 
 def watch(*events: Event) -> Rounds:
@@ -59,6 +63,12 @@ def one(*events: Event) -> Flow:
     return flow
 
 
+def happened(*events: Event) -> str:
+    """The words for what happened in the only round of a connection."""
+    only, = one(*events).rounds
+    return only.happened_words
+
+
 def told(flow: Flow) -> list[tuple[int, str, str]]:
     return [(r.cwnd, r.phase, r.happened) for r in flow.rounds]
 
@@ -67,9 +77,13 @@ class Reading(Stage):
     def test_phases(self) -> None:
         flow = one(self.round(1, 8), self.round(2, 16), self.round(3, 17),
                    self.round(4, 12, ssthresh=12, ca="Recovery"),
-                   self.round(5, 1, ssthresh=12, ca="Loss"))
-        self.assertEqual([r.phase for r in flow.rounds],
-                         [SLOW_START, AVOIDANCE, AVOIDANCE, RECOVERY, SLOW_START])
+                   self.round(5, 1, ssthresh=12, ca="Loss"),
+                   self.round(6, 14, ssthresh=12, ca="CWR"))
+        self.assertEqual([r.phase for r in flow.rounds], [
+            SLOW_START, AVOIDANCE, AVOIDANCE, RECOVERY, SLOW_START, REDUCTION])
+        self.assertEqual([r.phase_name for r in flow.rounds], [
+            "slow start", "congestion avoidance", "congestion avoidance",
+            "fast recovery", "slow start", "cwnd reduction"])
 
     def test_conservative_slow_start_is_what_the_algorithm_says(self) -> None:
         flow = one(self.round(1, 4), self.phase(2, "css"), self.round(3, 5),
@@ -97,11 +111,53 @@ class Reading(Stage):
         self.assertEqual([r.cwnd for r in flow.rounds], [24, 24])
 
     def test_what_ended_the_growth(self) -> None:
-        for cause, words in (("loss", "3 duplicate ACKs"), ("ecn", "ECN mark"),
-                             ("css_rounds", "delay grew"), ("other", "local drop"),
-                             ("rto", "")):
-            flow = one(self.round(1, 24), self.reduction(2, cause, sacked_out=3))
-            self.assertEqual(flow.rounds[0].happened, words)
+        for cause, words in (("ecn", "ECN mark"), ("css_rounds", "delay stayed"),
+                             ("other", "local drop"), ("rto", "")):
+            self.assertEqual(happened(self.round(1, 24), self.reduction(2, cause)),
+                             words)
+
+    def test_duplicate_acks_are_counted_only_without_sack(self) -> None:
+        for flags, count, words in ((0, 3, "3 duplicate ACKs"), (0, 0, "loss"),
+                                    (SACK, 3, "loss (3 segments SACKed)"),
+                                    (SACK, 1, "loss (1 segment SACKed)"),
+                                    (SACK, 0, "loss")):
+            with self.subTest(words):
+                self.assertEqual(happened(self.round(1, 24), self.reduction(
+                    2, "loss", sacked_out=count, sock_flags=flags)), words)
+
+    def test_a_tail_loss_probe_made_good_for_a_loss(self) -> None:
+        begin, loss = self.round(1, 24), self.reduction(4, "loss", sock_flags=SACK)
+        again, new_data = (self.event("loss_probe", 2, 24, probe_retransmits=number)
+                           for number in (1, 0))
+        probed = "loss (tail loss probe)"
+        self.assertEqual(happened(begin, again, loss), probed)
+        for events in ((begin, new_data, loss), (begin, again, new_data, loss),
+                       (begin, again, self.event("rto", 3, 24, snd_una=9), loss),
+                       (begin, again, self.reduction(3, "ecn"), loss),
+                       (begin, again, self.reduction(3, "loss", lost_out=1))):
+            self.assertEqual(happened(*events), "loss")
+
+    def test_hystart(self) -> None:
+        for name, cause, words in (("css", "delay", "delay grew"),
+                                   ("css", "ack_train", "ACK train"),
+                                   ("slow_start", "jitter", "false alarm"),
+                                   ("avoidance", "ssthresh", "")):
+            self.assertEqual(happened(self.round(1, 24), self.phase(2, name, cause)),
+                             words)
+
+    def test_rest_and_undo(self) -> None:
+        begin, loss = self.round(1, 24), self.reduction(2, "loss", sacked_out=3)
+        undo = self.event("reno_undo", 3, 24)
+        self.assertEqual(happened(begin, loss, undo), "undone: nothing was lost")
+        self.assertEqual(happened(begin, self.event("reno_restart", 3, 10)), "rest")
+
+    def test_a_cause_of_a_newer_module_shows_as_it_is(self) -> None:
+        newer = self.event("reno_reduction", 2, 24, reno_cause=200)
+        self.assertEqual(happened(self.round(1, 24), newer), "unknown(200)")
+
+    def test_other_algorithms_are_not_kept(self) -> None:
+        rounds = watch(self.event("rto", 1, 24), self.event("loss_probe", 2, 24))
+        self.assertEqual(len(rounds.kept), 0)
 
     def test_connections_are_kept_apart(self) -> None:
         rounds = watch(self.round(1, 1), self.round(2, 7, cookie=9, local_port=80))
@@ -135,8 +191,24 @@ class Words(Stage):
 
     def test_nothing_of_that_connection(self) -> None:
         text = as_text(watch(self.round(0, 8)), Filter(cookie=6))
-        self.assertEqual(list(text), ["No round with the id sk:6; 1 other is in this "
-                                "recording."])
+        self.assertEqual(list(text)[0], "No connection that tells rounds with the id "
+                         "sk:6; 1 other is in this recording.")
+
+    def test_nothing_at_all_says_who_tells_rounds(self) -> None:
+        first, *rest = as_text(watch(self.event("rto", 1, 24)), Filter())
+        self.assertEqual(first, "No connection that tells rounds was seen.")
+        for words in ("Only renoscope, reno_textbook and reno_modern tell rounds.",
+                      "sysctl net.ipv4.tcp_congestion_control=renoscope"):
+            self.assertIn(words, " ".join(rest))
+
+    def test_kinds_that_were_off_are_named(self) -> None:
+        parameters = {"events": "reno_round,reno_phase,reno_reduction,rto,loss_probe"}
+        rounds = Rounds(support.schema())
+        rounds.gaps.begin(parameters)
+        rounds.feed(self.round(0, 8))
+        self.assertEqual(rounds.gaps.remarks(), [
+            "note: not recorded here, so nothing is known of it: reno_undo, "
+            "reno_restart"])
 
     def test_json(self) -> None:
         first = self.round(1, 8, ssthresh=INFINITE_SSTHRESH)
@@ -149,6 +221,19 @@ class Words(Stage):
         self.assertEqual([(r["cwnd"], r["ssthresh"]) for r in only["rounds"]],
                          [(8, None), (16, 16)])
         json.dumps(only)
+
+    def test_json_has_the_schemas_words_and_the_numbers_apart(self) -> None:
+        loss = self.reduction(2, "loss", sacked_out=3)
+        with_sack = self.reduction(4, "loss", sacked_out=4, sock_flags=SACK)
+        shown = as_json(watch(self.round(1, 8), loss, self.round(3, 24, ca="CWR"),
+                              with_sack, self.round(5, 17), self.reduction(6, "other"),
+                              self.round(7, 9, ca="Recovery")), None, Filter())
+        only, = shown["connections"]
+        self.assertEqual(
+            [[r[name] for name in ("phase", "happened", "duplicate_acks", "sacked")]
+             for r in only["rounds"]],
+            [["slow_start", "duplicate_acks", 3, None], ["reduction", "loss", None, 4],
+             ["avoidance", "local_drop", None, None], ["recovery", None, None, None]])
 
 
 def with_matplotlib() -> str | None:
