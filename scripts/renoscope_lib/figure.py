@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The picture in every textbook: cwnd by round trip, phases named.
 
+Phases are named where they are, or in a legend of colours if a name has no room.
+Of other words those stay away that would lie over something: the table has all.
+
 Needs matplotlib, which nothing else here does; so it is asked for when a picture
 is drawn and not before.
 """
@@ -8,11 +11,12 @@ is drawn and not before.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import BAD_INPUT, NOT_THERE, Problem
+from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .reno_words import AVOIDANCE, CSS, SLOW_START
 from .rounds import RECOVERY, REDUCTION, TIMEOUT, Flow, Round
 from .show import INFINITE_SSTHRESH
@@ -23,12 +27,20 @@ COLOURS = {SLOW_START: "#dcebf7", CSS: "#c9dff0", AVOIDANCE: "#e6f3e0",
            RECOVERY: "#fbe5d0", REDUCTION: "#f3e3f1"}
 INK, THRESHOLD, TROUBLE = "#1f3b5c", "#7a7a7a", "#b3261e"
 
-# Beyond so many rounds a number at each point cannot be read.
+# Beyond so many rounds a number at each point cannot be read, nor a name in each span.
 LABELLED_ROUNDS = 60
 WIDE_SPAN = 2           # rounds; a name stands upright over fewer
 
 INCHES_A_ROUND, LEAST_INCHES, MOST_INCHES = 0.48, 8.0, 24.0
 HEIGHT_INCHES = 5.4
+
+# Where a word on what happened may stand, as a share of the height.
+BOTTOM, TOP = (0.03, "bottom"), (0.985, "top")
+
+
+def short_words(round_: Round) -> str:
+    """What happened, without the details, which the table has."""
+    return re.split(r":| \(", round_.happened_words)[0]
 
 
 class Span(NamedTuple):
@@ -61,24 +73,49 @@ def _matplotlib() -> Any:
 
 
 class _Picture:
-    """One connection's picture while it is drawn."""
+    """One connection's picture while it is drawn.
+
+    `taken` is where words stand already that others must not lie over.
+    """
 
     def __init__(self, axes: Any, flow: Flow) -> None:
         self.axes = axes
         self.rounds: list[Round] = list(flow.rounds)
         self.first = flow.first_number
         self.top = 1.28 * max(r.cwnd for r in self.rounds)
+        self.is_long = len(self.rounds) > LABELLED_ROUNDS
+        self.curve: Any = None
+        self.event_lines: list[Any] = []
+        self.taken: list[Any] = []
 
     def number(self, index: float) -> float:
         """A round's place on the axis."""
         return self.first + index
 
+    def edges(self, span: Span) -> tuple[float, float]:
+        """Where a span begins and ends on the axis."""
+        return self.number(span.first - 0.5), self.number(span.last + 0.5)
+
     def draw(self) -> None:
-        """Everything, from the back to the front."""
-        self._phases()
-        self._thresholds()
-        self._windows()
-        self._troubles()
+        """Everything, from the back to the front; then away with what has no room."""
+        self._frame()
+        names = self._phases()
+        thresholds = self._thresholds()
+        self._curve()
+        numbers = self._numbers()
+        events = self._events()
+        if self.is_long or not all(self._fits(name, span) for span, name in names):
+            for _, name in names:
+                name.remove()
+            self._legend()
+        else:
+            self._keep_free([name for _, name in names])
+        self._keep_free(numbers)
+        self._take_upright_lines()
+        self._settle(events)
+        self._keep_free(thresholds, may_cross=False)
+
+    def _frame(self) -> None:
         self.axes.set_xlim(self.number(-0.6), self.number(len(self.rounds) - 0.4))
         self.axes.set_ylim(0, self.top)
         self.axes.set_xlabel("round trip")
@@ -86,68 +123,131 @@ class _Picture:
         for side in ("top", "right"):
             self.axes.spines[side].set_visible(False)
 
-    def _phases(self) -> None:
-        phases = [r.phase for r in self.rounds]
-        names = [r.phase_name for r in self.rounds]
-        for span in spans(phases):
-            left, right = self.number(span.first - 0.5), self.number(span.last + 0.5)
-            self.axes.axvspan(left, right, color=COLOURS[phases[span.first]], lw=0,
-                              zorder=0)
-            name = names[span.first]
-            narrow = span.last - span.first + 1 < WIDE_SPAN
-            self.axes.text((left + right) / 2, 0.985 * self.top,
-                           name if narrow else name.replace(" ", "\n", 1),
-                           ha="center", va="top", fontsize=10, color=INK,
-                           rotation=90 if narrow else 0)
+    # ---- what is drawn
 
-    def _thresholds(self) -> None:
+    def _phases(self) -> list[tuple[Span, Any]]:
+        names = []
+        for span in spans([r.phase for r in self.rounds]):
+            left, right = self.edges(span)
+            round_ = self.rounds[span.first]
+            self.axes.axvspan(left, right, color=COLOURS[round_.phase], lw=0, zorder=0)
+            narrow = span.last - span.first + 1 < WIDE_SPAN
+            name = round_.phase_name
+            names.append((span, self.axes.text(
+                (left + right) / 2, 0.985 * self.top,
+                name if narrow else name.replace(" ", "\n", 1), ha="center", va="top",
+                fontsize=10, color=INK, rotation=90 if narrow else 0)))
+        return names
+
+    def _thresholds(self) -> list[Any]:
         values = [r.ssthresh for r in self.rounds]
+        labels = []
         for span in spans(values):
             value = values[span.first]
             if value >= INFINITE_SSTHRESH:
                 continue
-            left, right = self.number(span.first - 0.5), self.number(span.last + 0.5)
+            left, right = self.edges(span)
             self.axes.hlines(value, left, right, color=THRESHOLD, lw=1.2,
                              linestyles=(0, (5, 3)), zorder=1)
             above = self.rounds[span.first].cwnd < value
-            self.axes.annotate(
+            labels.append(self.axes.annotate(
                 f"ssthresh {value}", (left, value), (4, 3 if above else -4),
                 textcoords="offset points", ha="left", fontsize=9,
-                va="bottom" if above else "top", color=THRESHOLD)
+                va="bottom" if above else "top", color=THRESHOLD))
+        return labels
 
-    def _windows(self) -> None:
+    def _curve(self) -> None:
         numbers = [self.number(index) for index in range(len(self.rounds))]
-        self.axes.plot(numbers, [r.cwnd for r in self.rounds], color=INK, lw=1.6,
-                       marker="o", ms=5, zorder=3)
-        if len(self.rounds) > LABELLED_ROUNDS:
+        self.curve, = self.axes.plot(numbers, [r.cwnd for r in self.rounds],
+                                     color=INK, lw=1.6, marker="o", ms=5, zorder=3)
+        if self.is_long:
             self.axes.xaxis.get_major_locator().set_params(integer=True)
-            return
-        self.axes.set_xticks(numbers)
-        before = 0
-        for number, round_ in zip(numbers, self.rounds):
-            beside_the_line = (8 if round_.cwnd < before else -2, 6)
-            self.axes.annotate(str(round_.cwnd), (number, round_.cwnd),
-                               beside_the_line, textcoords="offset points",
-                               ha="center", fontsize=9, color=INK, zorder=4)
-            before = round_.cwnd
+        else:
+            self.axes.set_xticks(numbers)
 
-    def _troubles(self) -> None:
+    def _numbers(self) -> list[Any]:
+        labels = []
+        before = 0
+        for index, round_ in enumerate([] if self.is_long else self.rounds):
+            beside_the_line = (8 if round_.cwnd < before else -2, 6)
+            labels.append(self.axes.annotate(
+                str(round_.cwnd), (self.number(index), round_.cwnd), beside_the_line,
+                textcoords="offset points", ha="center", fontsize=9, color=INK,
+                zorder=4))
+            before = round_.cwnd
+        return labels
+
+    def _events(self) -> list[Any]:
         """What ended a round's growth, on the line to the next."""
+        labels = []
         for index, round_ in enumerate(self.rounds):
             if not round_.happened:
                 continue
             place = self.number(index + 0.5)
-            self.axes.axvline(place, color=TROUBLE, lw=1.2, zorder=2,
-                              linestyle="-" if round_.happened == TIMEOUT else ":")
-            self.axes.annotate(
-                round_.happened_words, (place, 0.03 * self.top), (-4, 0),
-                textcoords="offset points", ha="right", va="bottom",
-                rotation=90, fontsize=10, color=TROUBLE)
+            self.event_lines.append(self.axes.axvline(
+                place, color=TROUBLE, lw=1.2, zorder=2,
+                linestyle="-" if round_.happened == TIMEOUT else ":"))
+            labels.append(self.axes.annotate(
+                short_words(round_), (place, BOTTOM[0] * self.top), (-4, 0),
+                textcoords="offset points", ha="right", va=BOTTOM[1], rotation=90,
+                fontsize=10, color=TROUBLE))
+        return labels
+
+    def _legend(self) -> None:
+        from matplotlib.patches import Patch
+        names = {r.phase: r.phase_name for r in self.rounds}
+        patches = [Patch(color=COLOURS[phase], label=name)
+                   for phase, name in names.items()]
+        self.axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(0, 1),
+                         ncols=len(patches), frameon=False, fontsize=10)
+
+    # ---- what has room
+
+    def _crosses_curve(self, box: Any) -> bool:
+        path = self.curve.get_path().transformed(self.curve.get_transform())
+        return bool(path.intersects_bbox(box, filled=False))
+
+    def _fits(self, name: Any, span: Span) -> bool:
+        box = name.get_window_extent()
+        left, right = (self.axes.transData.transform((edge, 0))[0]
+                       for edge in self.edges(span))
+        return (left <= box.x0 and box.x1 <= right
+                and not self._crosses_curve(box))
+
+    def _is_free(self, box: Any) -> bool:
+        return not any(box.overlaps(taken) for taken in self.taken)
+
+    def _take_upright_lines(self) -> None:
+        lines = [self.axes.spines["left"], *self.event_lines]
+        self.taken += [line.get_window_extent() for line in lines]
+
+    def _keep_free(self, texts: Sequence[Any], may_cross: bool = True) -> None:
+        """Keep those that lie over nothing, in this order."""
+        for text in texts:
+            box = text.get_window_extent()
+            if self._is_free(box) and (may_cross or not self._crosses_curve(box)):
+                self.taken.append(box)
+            else:
+                text.remove()
+
+    def _settle(self, events: Sequence[Any]) -> None:
+        """Where no name of a phase is, or else at the other end; or else it goes."""
+        for text in events:
+            for height, alignment in (TOP, BOTTOM) if self.is_long else (BOTTOM, TOP):
+                text.xy = (text.xy[0], height * self.top)
+                text.set_va(alignment)
+                box = text.get_window_extent()
+                if self._is_free(box) and not self._crosses_curve(box):
+                    self.taken.append(box)
+                    break
+            else:
+                text.remove()
 
 
 def draw(flow: Flow, path: str) -> None:
     """Write one connection's picture to a file; its name says the format."""
-    if Path(path).suffix not in FORMATS:
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
         raise Problem(f"rounds: {path}: a picture's name ends with "
                       + " or ".join(FORMATS), BAD_INPUT)
     pyplot = _matplotlib()
@@ -155,7 +255,10 @@ def draw(flow: Flow, path: str) -> None:
     figure, axes = pyplot.subplots(figsize=(width, HEIGHT_INCHES))
     try:
         _Picture(axes, flow).draw()
-        figure.savefig(path, dpi=150, bbox_inches="tight", metadata=(
-            {"Date": None} if path.endswith(".svg") else None))
+        figure.savefig(path, dpi=150, bbox_inches="tight", format=suffix[1:],
+                       metadata={"Date": None} if suffix == ".svg" else None)
+    except OSError as error:
+        raise Problem(f"rounds: cannot write {path}: {error.strerror}",
+                      NOT_SO) from None
     finally:
         pyplot.close(figure)

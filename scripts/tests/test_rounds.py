@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """cwnd by round trip, and the picture of it."""
 
+import functools
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Iterator
 from pathlib import Path
 
 from renoscope_lib.figure import Span, spans
@@ -24,6 +25,7 @@ CA = {name: number_of("ca_state", name)
       for name in ("Open", "CWR", "Recovery", "Loss")}
 SACK = 1 << number_of("sock_flags", "sack")
 RENOSCOPE = support.SCRIPTS / "renoscope"
+DOCUMENTATION = support.SCRIPTS.parent / "Documentation"
 # One of them has matplotlib, if any has.
 PYTHONS = (sys.executable, "/usr/bin/python3")
 
@@ -236,6 +238,7 @@ class Words(Stage):
              ["avoidance", "local_drop", None, None], ["recovery", None, None, None]])
 
 
+@functools.cache
 def with_matplotlib() -> str | None:
     for python in PYTHONS:
         if not subprocess.run([python, "-c", "import matplotlib"], check=False,
@@ -244,38 +247,120 @@ def with_matplotlib() -> str | None:
     return None
 
 
+def words_in(picture: Path) -> list[str]:
+    """The words of an SVG, each as often as it is drawn."""
+    return re.findall(r"<!-- (.*?) -->", picture.read_text())
+
+
 class Drawing(Stage):
-    def test_spans(self) -> None:
-        self.assertEqual(list(spans("aabcc")), [Span(0, 1), Span(2, 2), Span(3, 4)])
+    def setUp(self) -> None:
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.at_ms = 0
 
-    def records(self, *cookies: int) -> Iterator[bytes]:
-        for cookie in cookies:
-            for number, cwnd in enumerate((1, 2, 4, 8, 16, 17)):
-                yield self.scene.pack("reno_round", number * 100 * MS, cwnd=cwnd,
-                                      ssthresh=16, cookie=cookie, state=ESTABLISHED)
+    def record(self, kind: str, cwnd: int, ssthresh: int = 16, ca: str = "Open",
+               **values: int) -> bytes:
+        """The next record, a round trip after the one before."""
+        self.at_ms += 100
+        return self.scene.pack(kind, self.at_ms * MS, **{
+            "state": ESTABLISHED, "ca_state": CA[ca], "cwnd": cwnd,
+            "ssthresh": ssthresh} | values)
 
-    def draw(self, python: str, file: Path, *cookies: int,
+    def rounds(self, *cwnds: int, **values: int) -> list[bytes]:
+        return [self.record("reno_round", cwnd, **values) for cwnd in cwnds]
+
+    def loss(self, flags: int = SACK) -> bytes:
+        return self.record("reno_reduction", 24, sock_flags=flags, sacked_out=3,
+                           reno_cause=number_of("reno_cause", "loss"))
+
+    def draw(self, python: str, file: str, records: list[bytes],
              ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [python, RENOSCOPE, "rounds", "-", "--draw", str(file)], check=False,
-            input=support.recording(*self.records(*cookies)), capture_output=True)
+            [python, RENOSCOPE, "rounds", "-", "--draw", str(self.folder / file)],
+            check=False, input=support.recording(*records), capture_output=True)
 
-    def test_picture(self) -> None:
+    def drawn(self, file: str, records: list[bytes]) -> Path:
+        """The picture; or the test is skipped."""
         python = with_matplotlib()
         if python is None:
             self.skipTest("no matplotlib: apt-get install python3-matplotlib")
-        with tempfile.TemporaryDirectory() as folder:
-            for name, begins in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
-                file = Path(folder, name)
-                done = self.draw(python, file, 5)
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertTrue(file.read_bytes().startswith(begins))
+        done = self.draw(python, file, records)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.folder / file
+
+    def test_spans(self) -> None:
+        self.assertEqual(list(spans("aabcc")), [Span(0, 1), Span(2, 2), Span(3, 4)])
+
+    def test_picture(self) -> None:
+        for name, begins in (("a.png", b"\x89PNG"), ("A.SVG", b"<?xml")):
+            file = self.drawn(name, self.rounds(1, 2, 4, 8, 16, 17))
+            self.assertTrue(file.read_bytes().startswith(begins))
+
+    def textbooks(self) -> dict[str, list[bytes]]:
+        """The two figures' records."""
+        climb = self.rounds(1, 2, 4, 8, *range(16, 24))
+        return {
+            "timeout": [*climb, self.record("rto", 24),
+                        *self.rounds(1, 2, 4, 8, 12, 13, 14, ssthresh=12)],
+            "fast-recovery": [*climb, *self.rounds(24), self.loss(0),
+                              *self.rounds(12, ssthresh=12, ca="Recovery"),
+                              *self.rounds(12, 13, 14, 15, ssthresh=12)]}
+
+    def test_the_textbooks_pictures_are_as_documented(self) -> None:
+        for name, records in self.textbooks().items():
+            documented = DOCUMENTATION / f"textbook-{name}.svg"
+            now = self.drawn("a.svg", records)
+            title, = re.findall("<dc:title>.*?<", documented.read_text())
+            if title not in now.read_text():
+                self.skipTest(f"the documented picture is another's: {title}")
+            self.assertEqual(now.read_text(), documented.read_text())
+
+    def test_many_rounds_have_a_legend(self) -> None:
+        records = []
+        for _ in range(9):
+            records += [*self.rounds(*range(2, 30), ssthresh=15), self.loss()]
+        words = words_in(self.drawn("a.svg", records))
+        self.assertEqual(words.count("congestion avoidance"), 1)
+        self.assertEqual(words.count("slow start"), 1)
+        self.assertEqual(words.count("loss"), 9)
+
+    def test_a_name_without_room_makes_a_legend(self) -> None:
+        """It would lie over the curve, which is at the top there."""
+        records = [*self.rounds(2, 2, 24, 24),
+                   *self.rounds(24, ssthresh=12, ca="Recovery"), *self.rounds(2, 2, 2)]
+        words = words_in(self.drawn("a.svg", records))
+        self.assertIn("fast recovery", words)
+        self.assertEqual(words.count("congestion avoidance"), 1)
+
+    def test_words_do_not_lie_over_each_other(self) -> None:
+        """Where each round has its line and its threshold there is no room.
+
+        Nor between the axis and the first line.
+        """
+        records = []
+        for number in range(200):
+            records += [*self.rounds(40, ssthresh=20 + number % 2), self.loss()]
+        words = words_in(self.drawn("a.svg", records))
+        self.assertEqual(words.count("loss"), 0)
+        self.assertLess(sum(word.startswith("ssthresh") for word in words), 2)
 
     def test_what_cannot_be_drawn(self) -> None:
-        for file, cookies, words in (("a.gif", (5,), "ends with .png or .svg"),
-                                     ("a.png", (5, 6), "here are 2"),
-                                     ("a.png", (), "here are 0")):
-            done = self.draw(sys.executable, Path(file), *cookies)
+        other = self.scene.pack("reno_round", 9, cwnd=1, cookie=6)
+        for file, records, words in (
+                ("a.gif", self.rounds(1), "ends with .png or .svg"),
+                ("a.png", [*self.rounds(1), other], "here are 2"),
+                ("a.png", [], "here are 0")):
+            done = self.draw(sys.executable, file, records)
             self.assertEqual(done.returncode, 2)
             self.assertIn(words, done.stderr.decode())
             self.assertEqual(done.stderr.count(b"\n"), 1)
+
+    def test_a_file_that_cannot_be_written_is_named(self) -> None:
+        python = with_matplotlib() or self.skipTest("no matplotlib")
+        done = self.draw(python, "nowhere/a.png", self.rounds(1, 2))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(
+            done.stderr.decode(), f"renoscope: rounds: cannot write {self.folder}"
+            "/nowhere/a.png: No such file or directory\n")
