@@ -25,6 +25,11 @@ KERNELS_REMARK = re.compile(
 KINDS_ARE_IN = "cat schema in debugfs lists them"
 UNASKED_KINDS = ("lost", "mark")
 
+# How the kernel shows the two values of a bool, and what it takes for them: 1 and 0,
+# and words by their first letters (kstrtobool()).
+SHOWN_BOOLS = ("N", "Y")
+BOOL = re.compile(r"(?P<Y>1|y|t|on)|(?P<N>0|n|f|of)", re.IGNORECASE)
+
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 
 # What insmod prints, and what it means here.
@@ -166,12 +171,20 @@ def _number(text: str) -> int | str:
         return text
 
 
+def _shown_bool(text: str) -> str | None:
+    """As the kernel shows it, however it was asked for; None if it is no bool."""
+    taken = BOOL.match(text.strip())
+    return taken.lastgroup if taken else None
+
+
 def _as_asked(name: str, asked: str, now: str) -> bool:
     """Whether a parameter reads as asked; some read back in another form."""
     if name == "filter":
         return _values(now) >= _values(asked)
     if name in ("events", "freeze_on"):
         return _kinds_as_asked(asked, now)
+    if now in SHOWN_BOOLS:
+        return _shown_bool(asked) == now
     return _number(asked.strip()) == _number(now)
 
 

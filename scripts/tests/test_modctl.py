@@ -28,6 +28,11 @@ FIN-WAIT-1 0 1 10.0.0.1:5000 10.0.0.2:40113 ino:0 sk:3
 """
 
 
+# What the kernel takes for a bool.
+YES = ("1", "y", "Y", "on", "ON", "true")
+NO = ("0", "n", "N", "off", "Off", "false")
+
+
 class Machine(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -157,7 +162,7 @@ class Load(Machine):
         """A kernel that takes the module and has these parameters then."""
         self.built.write_bytes(module_file().replace(
             b"parm=ring_records", b"parm=filter:x\0parm=freeze_on:x\0"
-            b"parm=freeze_after:x\0parm=ring_records"))
+            b"parm=freeze_after:x\0parm=reno_hystart:x\0parm=ring_records"))
         self.host.answers["insmod"] = (0, "", "")
         for name, value in parameters.items():
             self.host.put(f"/sys/module/tcp_renoscope/parameters/{name}",
@@ -190,7 +195,11 @@ class Load(Machine):
                 ("events=+segment -ack", "state,segment,ack", False),
                 ("events=default", "state,ack", True),
                 ("freeze_on=rto=3 error", "error,rto=3", True),
-                ("freeze_on=rto=3 error", "rto=3", False)):
+                ("freeze_on=rto=3 error", "rto=3", False),
+                *((f"reno_hystart={yes}", "Y", True) for yes in YES),
+                *((f"reno_hystart={no}", "N", True) for no in NO),
+                ("reno_hystart=1", "N", False), ("reno_hystart=0", "Y", False),
+                ("reno_hystart=off", "Y", False), ("reno_hystart=2", "Y", False)):
             with self.subTest(asked, now=now):
                 name = asked.partition("=")[0]
                 self.ready(**{name: now})
