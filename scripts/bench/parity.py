@@ -20,13 +20,17 @@ for, where it would matter: SACK compression, and with sparse ACKs RACK and GRO.
 The two runs of reno must be equal, or the comparison proves nothing; and cubic, once,
 must differ, or it sees nothing.
 
+    K=$(scripts/qemu/fetch-kernel 6.12)
     B=$(scripts/build-module "$K")
     scripts/qemu/boot --kernel "$K" --root host --icount --timeout 3000 -- env \\
         RENOSCOPE_MODULE="$B/module/tcp_renoscope.ko" python3 scripts/bench/parity.py
+
+With names behind it, as 'loss 1 in 20' idle: only scenarios whose names begin so.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import socket
@@ -35,7 +39,7 @@ import sys
 import termios
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -363,10 +367,24 @@ def _control() -> bool:
     return bool(difference)
 
 
-def main() -> None:
-    """Play, compare, print; those scenarios whose names begin so, or all."""
-    wanted = tuple(sys.argv[1:])
-    chosen = [s for s in SCENARIOS if not wanted or s.name.startswith(wanted)]
+def _chosen(arguments: Sequence[str] | None) -> list[Scenario]:
+    """Those scenarios whose names begin so, or all; what is unknown ends the run."""
+    there_are = f"there are: {', '.join(scenario.name for scenario in SCENARIOS)}"
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=there_are,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="*",
+                        help="only those whose names begin so (default: all)")
+    wanted = tuple(parser.parse_args(arguments).scenario)
+    for name in wanted:
+        if not any(scenario.name.startswith(name) for scenario in SCENARIOS):
+            parser.error(f"no scenario begins with {name!r}; {there_are}")
+    return [s for s in SCENARIOS if not wanted or s.name.startswith(wanted)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Play, compare, print."""
+    chosen = _chosen(arguments)
     print(f"{'scenario':<36}{'events':>7}{'again':>7}{'fast':>6}{'CWR':>5}"
           f"{'RTO':>5}{'cwnd':>9}   {'reno':<8}renoscope")
     good = [_compare(scenario) for scenario in chosen]

@@ -10,6 +10,7 @@ for an ACK is all that a message costs, programs and both hosts' kernels include
 A window of one segment, locked by the route, is always full; so cwnd is to grow
 with every ACK, in slow start or in congestion avoidance.
 
+    K=$(scripts/qemu/fetch-kernel 6.12)
     B=$(scripts/build-module "$K")
     scripts/qemu/boot --kernel "$K" --root host --icount --timeout 900 -- env \\
         RENOSCOPE_MODULE="$B/module/tcp_renoscope.ko" python3 scripts/bench/reno_cost.py
@@ -17,11 +18,13 @@ with every ACK, in slow start or in congestion avoidance.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import socket
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -102,8 +105,11 @@ def _measure(it: Recorder, words: str, route: str, window: tuple[int, ...]) -> N
                       f"({min(extra):+.0f} to {max(extra):+.0f})", flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(arguments)
     gc.disable()
     print(f"{'instructions per ACK':<36}{'reno':>8}{'ours':>8}{'more':>7}")
     with Recorder("events=none") as it:

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """The arithmetic of `make eval`."""
 
+import contextlib
+import importlib.machinery
+import io
 import sys
+import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
+EVAL = Path(__file__).resolve().parents[1] / "eval"
+sys.path.insert(0, str(EVAL))
 
 from metrics import convergence_s, jain, percentile  # noqa: E402
 from results import Result, summarize  # noqa: E402
@@ -124,6 +130,28 @@ class Targets(unittest.TestCase):
         self.assertEqual([line.split()[:4] for line in lines[1:]],
                          [["start-10M-50ms-1bdp", "reno", "2.000", "1"],
                           ["reno_modern", "2.100", "5", "0"]])
+
+
+def the_command() -> types.ModuleType:
+    """scripts/eval/run, which has no suffix to be imported by."""
+    loader = importlib.machinery.SourceFileLoader("eval_run", str(EVAL / "run"))
+    module = types.ModuleType(loader.name)
+    module.__file__ = loader.path
+    with mock.patch.object(sys, "dont_write_bytecode", True):
+        loader.exec_module(module)
+    return module
+
+
+class Command(unittest.TestCase):
+    def test_without_matplotlib_it_says_which_python_has_it(self) -> None:
+        command, said = the_command(), io.StringIO()
+        missing = ModuleNotFoundError(name="matplotlib")
+        with mock.patch.object(command.plots, "draw", side_effect=missing), \
+                contextlib.redirect_stderr(said):
+            command._draw([])
+        self.assertIn("matplotlib is missing: apt-get install python3-matplotlib, and "
+                      "run it again with /usr/bin/python3 scripts/eval/run",
+                      said.getvalue())
 
 
 class Scenarios(unittest.TestCase):
