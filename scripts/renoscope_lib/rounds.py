@@ -58,7 +58,7 @@ HOW_TO_READ = (
     "cwnd is the round's window, ssthresh the threshold then, both in segments. "
     "seconds is when the first ACK for the window's segments came, one round trip "
     "after they were sent; for a window that is lost whole, when the timer fired. "
-    "What happened came after that and before the next line.")
+    "What happened came then or later, before the next line.")
 
 WHO_TELLS = (
     "Only renoscope, reno_textbook and reno_modern tell rounds. For connections to "

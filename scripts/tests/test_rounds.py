@@ -191,6 +191,14 @@ class Words(Stage):
             "      1  0.000000     8       inf  slow start",
             "      2  0.100000    16        16  congestion avoidance  ECN mark"])
 
+    def test_the_legend_says_whose_time_a_line_has(self) -> None:
+        text = " ".join(as_text(watch(self.round(0, 8)), Filter()))
+        for words in ("seconds is when the first ACK for the window's segments came, one "
+                      "round trip after they were sent",
+                      "for a window that is lost whole, when the timer fired",
+                      "came then or later, before the next line"):
+            self.assertIn(words, text)
+
     def test_nothing_of_that_connection(self) -> None:
         text = as_text(watch(self.round(0, 8)), Filter(cookie=6))
         self.assertEqual(list(text)[0], "No connection that tells rounds with the id "
