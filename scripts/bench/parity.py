@@ -369,7 +369,7 @@ def _control() -> bool:
 
 def _chosen(arguments: Sequence[str] | None) -> list[Scenario]:
     """Those scenarios whose names begin so, or all; what is unknown ends the run."""
-    there_are = f"there are: {', '.join(scenario.name for scenario in SCENARIOS)}"
+    there_are = f"there are: {', '.join(repr(s.name) for s in SCENARIOS)}"
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=there_are,
         formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -34,8 +34,8 @@ class CommandLines(unittest.TestCase):
                 self.assertIn(words, done.stdout)
 
     def test_parity(self) -> None:
-        self.refused("no scenario begins with 'losses'; there are: no loss, "
-                     "loss 1 in 1000,", PARITY, "loss 1 in 20", "losses")
+        self.refused("no scenario begins with 'losses'; there are: 'no loss', "
+                     "'loss 1 in 1000',", PARITY, "loss 1 in 20", "losses")
 
     def test_textbook(self) -> None:
         self.refused("arguments are required: folder", TEXTBOOK)
