@@ -211,8 +211,9 @@ class _Picture:
         box = name.get_window_extent()
         left, right = (self.axes.transData.transform((edge, 0))[0]
                        for edge in self.edges(span))
-        return (left <= box.x0 and box.x1 <= right
-                and not self._crosses_curve(box))
+        return (left <= box.x0 and box.x1 <= right and not self._crosses_curve(box)
+                and not any(box.overlaps(line.get_window_extent())
+                            for line in self.event_lines))
 
     def _is_free(self, box: Any) -> bool:
         return not any(box.overlaps(taken) for taken in self.taken)

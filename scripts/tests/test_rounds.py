@@ -342,6 +342,13 @@ class Drawing(Stage):
         self.assertIn("fast recovery", words)
         self.assertEqual(words.count("congestion avoidance"), 1)
 
+    def test_a_line_through_a_name_makes_a_legend(self) -> None:
+        for records, is_legend in (([*self.rounds(16, 17), self.loss()], False),
+                                   ([*self.rounds(16, 17), self.loss(),
+                                     *self.rounds(18, 19)], True)):
+            words = words_in(self.drawn("a.svg", records))
+            self.assertEqual("congestion avoidance" in words, is_legend)
+
     def test_words_do_not_lie_over_each_other(self) -> None:
         """Where each round has its line and its threshold there is no room.
 
