@@ -38,17 +38,17 @@ TIMEOUT = "timeout"
 DUPLICATE_ACKS = "duplicate_acks"
 LOSS = "loss"
 LOSS_PROBE = "loss_probe"
+LOCAL_DROP = "local_drop"
 REST = "rest"
 UNDONE = "undone"
 
 HAPPENED = {
     LOSS_PROBE: "loss (tail loss probe)", UNDONE: "undone: nothing was lost",
-    "ecn": "ECN mark", "local_drop": "local drop", "delay": "delay grew",
+    "ecn": "ECN mark", LOCAL_DROP: "local drop", "delay": "delay grew",
     "ack_train": "ACK train", "jitter": "false alarm", "css_rounds": "delay stayed",
 }
 
-# Causes of a reduction, and of phases, that are told: those of HyStart++.
-REDUCTIONS = {"ecn": "ecn", "other": "local_drop", "css_rounds": "css_rounds"}
+# Causes of phases that are told, too.
 HYSTART_CAUSES = ("delay", "ack_train", "jitter")
 
 # Rounds kept of one connection, the latest; so memory has a bound.
@@ -173,7 +173,7 @@ class Rounds:
         if cause == "loss":
             self._see_loss(flow, event)
         elif cause != "rto":
-            flow.tell(REDUCTIONS.get(cause, cause))
+            flow.tell(LOCAL_DROP if cause == "other" else cause)
         flow.probed = False
 
     def _see_loss(self, flow: Flow, event: Event) -> None:
