@@ -138,7 +138,8 @@ def the_command() -> types.ModuleType:
     module = types.ModuleType(loader.name)
     module.__file__ = loader.path
     with mock.patch.object(sys, "dont_write_bytecode", True):
-        loader.exec_module(module)
+        sys.modules[module.__name__] = module
+    loader.exec_module(module)
     return module
 
 
