@@ -19,6 +19,7 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .reno_words import AVOIDANCE, CSS, SLOW_START, phase_name
 from .schema import Event, Schema
+from .sequence import is_after
 from .show import INFINITE_SSTHRESH, Filter
 from .tables import aligned, none_chosen, note, seconds
 from .words import connection, local_endpoint, plural, remote_endpoint, spaced
@@ -99,7 +100,7 @@ class Round(Packable):
 class Flow(Packable):
     """One connection's rounds, and what the next event is understood by.
 
-    `snd_nxt` is that of the last round, `probed` whether a tail loss probe sent
+    `snd_nxt` is that of the last round, or of the beginning, `probed` whether a tail loss probe sent
     something again since the last reduction.
     """
 
@@ -165,6 +166,8 @@ class Rounds:
     def _see_reno_phase(self, flow: Flow, event: Event) -> None:
         flow.in_css = self._word(event, "phase", "reno_phase") == CSS
         cause = self._word(event, "reno_cause", "reno_cause")
+        if cause == "begin":
+            flow.snd_nxt = event["snd_nxt"]
         if cause in HYSTART_CAUSES:
             flow.tell(cause)
 
@@ -200,11 +203,16 @@ class Rounds:
         flow.probed = bool(event["probe_retransmits"])
 
     def _see_rto(self, flow: Flow, event: Event) -> None:
-        """All that the last round began with is acknowledged: this is the next."""
+        """All that the last round began with is acknowledged: this is the next.
+
+        If more is, and no round was told for it, another algorithm is at work now.
+        """
+        flow.probed = False
+        if flow.snd_nxt is not None and is_after(event["snd_una"], flow.snd_nxt):
+            return
         if event["snd_una"] == flow.snd_nxt:
             flow.add(self._round(flow, event))
             flow.snd_nxt = None
-        flow.probed = False
         flow.tell(TIMEOUT)
 
     def _round(self, flow: Flow, event: Event) -> Round:

@@ -16,6 +16,11 @@ def relative(number: int, isn: int) -> int:
     return (number - isn) % MODULUS
 
 
+def is_after(number: int, other: int) -> bool:
+    """Whether a sequence number lies behind another, by less than half of all."""
+    return 0 < (number - other) % MODULUS < MODULUS // 2
+
+
 def segment_length(payload: int, flags: int) -> int:
     """Sequence numbers a segment takes: SYN and FIN take one each."""
     return payload + bool(flags & SYN) + bool(flags & FIN)

@@ -47,10 +47,10 @@ class Stage(unittest.TestCase):
         return self.event("reno_reduction", at_ms, 24, reno_cause=number_of(
             "reno_cause", cause), **values)
 
-    def phase(self, at_ms: float, name: str, cause: str = "begin") -> Event:
+    def phase(self, at_ms: float, name: str, cause: str = "begin", **values) -> Event:
         return self.event("reno_phase", at_ms, 4,
                           phase=number_of("reno_phase", name),
-                          reno_cause=number_of("reno_cause", cause))
+                          reno_cause=number_of("reno_cause", cause), **values)
 
 
 def watch(*events: Event) -> Rounds:
@@ -99,6 +99,18 @@ class Reading(Stage):
                    self.round(10, 1, ssthresh=12, ca="Loss", snd_nxt=1024))
         self.assertEqual(told(flow), [(23, AVOIDANCE, ""), (24, AVOIDANCE, "timeout"),
                                       (1, SLOW_START, "")])
+
+    def test_the_first_flight_may_be_lost_whole(self) -> None:
+        flow = one(self.phase(0, "slow_start", snd_una=1, snd_nxt=1),
+                   self.event("rto", 9, 10, snd_una=1),
+                   self.event("rto", 18, 1, snd_una=1),
+                   self.round(20, 1, ssthresh=5, ca="Loss", snd_nxt=24))
+        self.assertEqual(told(flow), [(10, SLOW_START, "timeout"), (1, SLOW_START, "")])
+
+    def test_another_algorithms_timeout_is_not_told(self) -> None:
+        flow = one(self.round(1, 24, snd_una=900, snd_nxt=2**32 - 10),
+                   self.event("rto", 9, 24, snd_una=1))
+        self.assertEqual(told(flow), [(24, AVOIDANCE, "")])
 
     def test_a_timeout_amid_a_round_is_no_round_of_its_own(self) -> None:
         flow = one(self.round(1, 24, snd_una=900, snd_nxt=1000),
