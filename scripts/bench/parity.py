@@ -137,9 +137,9 @@ def _delay_acks(milliseconds: int) -> None:
 
 def _late_acks(sock: socket.socket) -> None:
     """They come after the tail loss probe and the timer, but before the timer's next."""
-    _send(sock, 300)
+    _send(sock, 20)
     _delay_acks(450)
-    _send(sock, 300)
+    _send(sock, 10)
     _delay_acks(20)
     _send(sock, 300)
 
