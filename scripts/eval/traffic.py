@@ -45,6 +45,13 @@ def _inside(host: str) -> Iterator[None]:
         os.close(theirs)
 
 
+def _abort(sock: socket.socket) -> None:
+    """Close it with a RST. What it still had to send would be memory lost to the next."""
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
 @dataclass
 class Transfer:
     """One connection: what it was to send, and what became of it."""
@@ -77,6 +84,7 @@ class Traffic:
         self.scenario = scenario
         self.algorithm = algorithm_of(subject)
         self.transfers: list[Transfer] = []
+        self._accepted: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
         self._due = [(flow.starts_s, number)
                      for number, flow in enumerate(scenario.flows)]
@@ -131,6 +139,7 @@ class Traffic:
         if key.fileobj is self._listener:
             accepted, _peer = self._listener.accept()
             accepted.setblocking(False)
+            self._accepted.append(accepted)
             self._selector.register(accepted, selectors.EVENT_READ, "reader")
         elif key.data == "reader":
             assert isinstance(key.fileobj, socket.socket)
@@ -165,6 +174,7 @@ class Traffic:
             if now_s - self._sampled_s >= (SAMPLE_S / 10 if finite else SAMPLE_S):
                 self._sample(now_s)
         self._sample(self._now_s())
-        for transfer in self.transfers:
-            transfer.sock.close()
+        for sock in (*(transfer.sock for transfer in self.transfers), *self._accepted,
+                     self._listener):
+            _abort(sock)
         return self.transfers
