@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One sender on a path whose delay, losses and marks are placed: what it decides.
+
+All data lies in the sender's queue at once, and the receiver reads nothing and has
+room for everything: only cwnd holds the sender back. What an emulated machine's
+pauses would bring about by chance is switched off, tail loss probes, or made late,
+timeouts (by rto_min). A segment is a packet.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import endpoints
+from endpoints import PORT
+from hosts import CLIENT, SERVER, TwoHosts, run
+from recorder import PARAMETERS, Recorder, wait_until
+from renoscope_lib.schema import Event
+
+SEGMENT_BYTES = 1448            # with timestamps, on a wire of 1500
+ROOM_BYTES = 16 << 20
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+RTO_MIN_S = 2
+DATA = f"tcp dport {PORT} meta length > 1000"
+SETTINGS = ("tcp_early_retrans=0", "tcp_no_metrics_save=1", "tcp_ecn=1",
+            "tcp_wmem=4096 16384 33554432", "tcp_rmem=4096 131072 33554432")
+
+
+def delay(host: str, netem: str) -> None:
+    """What a host sends goes this way from now on."""
+    run("tc", "-n", host, "qdisc", "replace", "dev", "wire", "root", "netem",
+        *netem.split())
+
+
+@contextmanager
+def path(netem: str, *, back: str = "delay 20ms limit 10000") -> Iterator[TwoHosts]:
+    """Two hosts; what the client sends goes through this netem, ACKs through the other."""
+    with TwoHosts() as hosts:
+        for host, qdisc in ((CLIENT, netem), (SERVER, back)):
+            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
+            hosts.run(host, "ethtool", "-K", "wire", "tso", "off", "gso", "off",
+                      "gro", "off")
+            for setting in SETTINGS:
+                hosts.sysctl(host, f"net.ipv4.{setting}")
+            run("ip", "-n", host, "route", "change", "10.77.0.0/24", "dev", "wire",
+                "quickack", "1", "rto_min", f"{RTO_MIN_S}s")
+            delay(host, qdisc)
+        (PARAMETERS / "filter").write_text(f"netns={hosts.inode(CLIENT)}")
+        yield hosts
+
+
+def mark(hosts: TwoHosts, when: str) -> None:
+    """Let data that arrives at the server carry a mark, by a rule of nft."""
+    hosts.run(SERVER, "nft", "add table inet fault; "
+              "add chain inet fault in { type filter hook prerouting priority -300; }; "
+              f"add rule inet fault in iifname wire {DATA} ip ecn != not-ect "
+              f"{when} ip ecn set ce")
+
+
+class Sender:
+    """A connection's sending end, and its events as they come."""
+
+    def __init__(self, it: Recorder, sock: socket.socket) -> None:
+        self.it = it
+        self.sock = sock
+        self.events: list[Event] = []
+        self._cookie = endpoints.cookie(sock)
+        self._reader = it.reader()
+
+    def close(self) -> None:
+        """Ends with a RST: what lies in queues shall not come again."""
+        self._reader.close()
+        endpoints.abort(self.sock)
+
+    def look(self, *kinds: str) -> list[Event]:
+        """The events up to now, of some kinds or all; fails if any was overwritten."""
+        for event in self._reader.read():
+            assert event.kind != "lost", "the ring was too small"
+            if event["cookie"] == self._cookie:
+                self.events.append(event)
+        return [e for e in self.events if not kinds or e.kind in kinds]
+
+    def word(self, event: Event, field: str) -> str:
+        """The word that a field's number stands for."""
+        return endpoints.word(self.it, event, field)
+
+    def caused(self, kind: str, *causes: str) -> list[Event]:
+        """Events of a kind with one of these causes."""
+        return [e for e in self.look(kind) if self.word(e, "reno_cause") in causes]
+
+    def phases(self) -> list[tuple[str, str]]:
+        """The phases gone through, and why."""
+        return [(self.word(e, "phase"), self.word(e, "reno_cause"))
+                for e in self.look("reno_phase")]
+
+    def entered(self, state: str) -> list[Event]:
+        """Events of entering a congestion state from another."""
+        return [e for e in self.look("ca_state") if self.word(e, "ca_state") == state
+                and e["ca_state"] != e["old_ca_state"]]
+
+    def unacknowledged(self) -> int:
+        """Bytes that are in the queue or on the way."""
+        answer = fcntl.ioctl(self.sock, termios.TIOCOUTQ, struct.pack("i", 0))
+        return struct.unpack("i", answer)[0]
+
+    def put(self, segments: int) -> None:
+        """Into the queue, all at once."""
+        self.sock.sendall(bytes(segments * SEGMENT_BYTES))
+
+    def send(self, segments: int) -> None:
+        """The same, until all is acknowledged."""
+        self.put(segments)
+        wait_until("all to be acknowledged", lambda: not self.unacknowledged())
+
+
+@contextmanager
+def sender(it: Recorder, algorithm: str) -> Iterator[Sender]:
+    """A connection by an algorithm, its window yet to open."""
+    room = (socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM_BYTES)
+    # It acknowledges as if somebody read.
+    low_water = (socket.SOL_SOCKET, socket.SO_RCVLOWAT, ROOM_BYTES)
+    with ExitStack() as stack:
+        listener = stack.enter_context(endpoints.listen(SERVER, False, room, low_water))
+        sock = stack.enter_context(endpoints.tcp_socket(
+            CLIENT, False, (socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM_BYTES)))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
+        sock.settimeout(endpoints.PATIENCE_S)
+        sock.connect(listener.getsockname())
+        stack.enter_context(listener.accept()[0])
+        made = Sender(it, sock)
+        stack.callback(made.close)
+        yield made
