@@ -10,9 +10,10 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import recorder
-from hosts import CLIENT, SERVER, TwoHosts
+from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
 from renoscope_lib.schema import Event
 from sending import DATA, Sender, delay, mark, path, sender
@@ -354,3 +355,44 @@ def _check_restart(flow: Sender, least_ms: int, most_ms: int) -> None:
     assert first["ssthresh"] == max(restart["ssthresh"], _three_quarters(cwnd))
     assert first["ssthresh"] > restart["ssthresh"] == 16, first.values
     assert flow.phases()[2] == ("slow_start", "restart"), flow.phases()
+
+# ---- a name that is taken --------------------------------------------------
+
+NAME_TAKER = recorder.MODULE.parent.parent / "name_taker" / "name_taker.ko"
+OFFERED = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+OURS = {"renoscope", "reno_modern"}
+
+
+@contextmanager
+def _name_taken() -> Iterator[None]:
+    """Another module has the name reno_textbook."""
+    run("insmod", str(NAME_TAKER))
+    try:
+        yield
+    finally:
+        run("rmmod", NAME_TAKER.stem)
+
+
+def _check_says(it: Recorder, algorithm: str, ours: bool) -> None:
+    with sender(it, algorithm) as flow:
+        flow.send(20)
+        assert flow.look("ack") and bool(flow.look("reno_phase")) == ours
+        assert bool(_cc_info(flow)) == ours
+
+
+def test_name_taken() -> None:
+    """With reno_textbook taken the module says so, has its other names, and unloads"""
+    with _name_taken():
+        before, log = set(OFFERED.read_text().split()), recorder.kernel_log()
+        assert "reno_textbook" in before and not before & OURS, before
+        with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE):
+            assert set(OFFERED.read_text().split()) == before | OURS
+            for algorithm in OURS:
+                _check_says(it, algorithm, True)
+            _check_says(it, "reno_textbook", False)
+        assert set(OFFERED.read_text().split()) == before
+        said = recorder.kernel_log().removeprefix(log)
+        line, = [line for line in said.splitlines() if f"{recorder.NAME}: " in line
+                 and "taint" not in line]
+        assert f"'reno_textbook' (error {-errno.EEXIST})" in line, line
+        assert "cut here" not in said and "BUG" not in said, said
