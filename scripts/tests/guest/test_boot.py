@@ -230,6 +230,8 @@ class Failing(unittest.TestCase):
                     stderr=subprocess.DEVNULL,
                     # What SIGKILL gives no chance to remove goes with our own.
                     env={**os.environ, "TMPDIR": str(SCRATCH)},
+                    # A shell starts what is in the background deaf to SIGINT.
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 )
                 with bench:
                     assert bench.stdout
