@@ -46,9 +46,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 }
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def _aligned(rows: list[list[str]], left: int = 2) -> str:
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return "\n".join("  ".join(word.ljust(width) if n < 2 else word.rjust(width)
+    return "\n".join("  ".join(word.ljust(width) if n < left else word.rjust(width)
                                for n, (word, width) in enumerate(zip(row, widths))).rstrip()
                      for row in rows)
 
@@ -63,6 +63,28 @@ def table(group: str, results: list[Result]) -> str:
             rows.append([result.scenario.name if first else "", result.subject,
                          *(told(result) for _title, told in columns)])
     return _aligned(rows)
+
+
+# ---- one number of each, side by side --------------------------------------
+
+SHORT: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
+    ("long", "one long flow, Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
+    ("long", "its smoothed RTT, p95, ms", lambda r: f"{r.rtt_p95_ms:.0f}"),
+    ("long", "sent again, kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
+    ("share", "Jain's index", lambda r: _or_dash(r.jain, ".3f")),
+    ("share", "Mbit/s of all", lambda r: f"{r.goodput_mbit:.2f}"),
+    ("short", "short flows, median s", _completion),
+)
+
+
+def side_by_side(results: list[Result], group: str, title: str,
+                 told: Callable[[Result], str]) -> str:
+    """A line a scenario, a column an algorithm."""
+    chosen = [r for r in results if r.scenario.group == group]
+    rows = [[title, *dict.fromkeys(r.subject for r in chosen)]]
+    for name in dict.fromkeys(r.scenario.name for r in chosen):
+        rows.append([name, *(told(r) for r in chosen if r.scenario.name == name)])
+    return _aligned(rows, left=1)
 
 
 # ---- what was aimed at -----------------------------------------------------
@@ -146,5 +168,8 @@ def targets(results: list[Result]) -> str:
 def text(results: list[Result]) -> str:
     """All of it."""
     groups = dict.fromkeys(result.scenario.group for result in results)
-    return "\n\n".join([*(table(group, results) for group in groups),
-                        targets(results)]) + "\n"
+    return "\n\n".join([
+        *(table(group, results) for group in groups),
+        *(side_by_side(results, group, title, told)
+          for group, title, told in SHORT if group in groups),
+        targets(results)]) + "\n"

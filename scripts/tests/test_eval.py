@@ -17,7 +17,7 @@ from metrics import convergence_s, jain, percentile  # noqa: E402
 from results import Result, summarize  # noqa: E402
 from scenarios import (AGAIN, RFC9406, SCENARIOS, algorithm_of, by_name,  # noqa: E402
                        subjects_of)
-from tables import table, targets  # noqa: E402
+from tables import table, targets, text  # noqa: E402
 
 
 class Metrics(unittest.TestCase):
@@ -123,6 +123,14 @@ class Targets(unittest.TestCase):
                                  transfer(0, 10, 40), transfer(1, mbit, 40, began=5)]})
                   for depth, mbit in (("1", 10), ("4", 30))]
         self.assertIn("at least 0.95: in 1 of 2 1.000 0.800", targets(shares))
+
+    def test_side_by_side(self) -> None:
+        told = text([start("reno", 1, 2.0)] + [summarize({
+            "scenario": "long-1bdp", "subject": subject, "timeouts": 0,
+            "transfers": [transfer(0, mbit, 20)]})
+            for subject, mbit in (("reno", 8), ("cubic", 12))])
+        self.assertIn("one long flow, Mbit/s  reno  cubic\n"
+                      "long-1bdp              8.00  12.00\n", told)
 
     def test_a_line_each(self) -> None:
         lines = table("start", [start("reno", 1000, 2.0),
