@@ -16,13 +16,13 @@ import recorder
 from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
 from renoscope_lib.schema import Event
-from sending import DATA, Sender, delay, mark, path, sender
+from sending import (DATA, LAST_SENT_OFFSET, Sender, mark, path, sender,
+                     time_out_for_nothing)
 from troubles import ONCE
 
 NO_THRESHOLD = 2**31 - 1
 INITIAL_WINDOW = 10
 ROOMY_RING = "ring_records=16384"
-PLAIN_WIRE = "delay 20ms limit 10000"
 
 BETA, BETA_ECN = 50, 80         # percent: RFC 5681, RFC 8511
 LEAST_SSTHRESH = 2
@@ -169,7 +169,7 @@ def _check_reductions(flow: Sender, cause: str, percent: int,
 
 def test_abe() -> None:
     """ABE: a mark leaves reno_modern 80 %, 50 % in slow start; renoscope 50 % or as told"""
-    with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE) as hosts:
+    with Recorder(ROOMY_RING) as it, path() as hosts:
         for algorithm, abe, percent in (("reno_modern", 0, BETA_ECN),
                                         ("renoscope", 0, BETA), ("renoscope", 1, 65)):
             _parameter("reno_abe", abe)
@@ -183,7 +183,7 @@ def test_abe() -> None:
 
 def test_beta() -> None:
     """A loss leaves reno_modern 50 %; reno_beta refuses 91, and 70 leaves renoscope 70 %"""
-    with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE) as hosts:
+    with Recorder(ROOMY_RING) as it, path() as hosts:
         _check_refused("reno_beta", 91)
         _parameter("reno_beta", 70)
         for algorithm, percent in (("reno_modern", BETA), ("renoscope", 70)):
@@ -212,16 +212,10 @@ def _check_refused(name: str, value: int) -> None:
 
 TCP_CC_INFO = 26
 RTT_OFFSET = 68                 # tcpi_rtt in struct tcp_info
-LAST_SENT_OFFSET = 44           # tcpi_last_data_sent, in milliseconds
 
 
 def _cc_info(flow: Sender) -> bytes:
     return flow.sock.getsockopt(socket.IPPROTO_TCP, TCP_CC_INFO, 64)
-
-
-def _tcp_info(flow: Sender, offset: int) -> int:
-    info = flow.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    return struct.unpack_from("I", info, offset)[0]
 
 
 def _rtt_in_ss(hosts: TwoHosts) -> float:
@@ -238,7 +232,7 @@ def _check_info(flow: Sender, hosts: TwoHosts, phase: str) -> None:
     enabled, samples, rtt_us, least_us = struct.unpack("4I", info)
     last = flow.look("reno_phase")[-1]
     assert enabled == last["phase"] and flow.word(last, "phase") == phase, last.values
-    assert rtt_us == _tcp_info(flow, RTT_OFFSET) >= 40_000, rtt_us
+    assert rtt_us == flow.tcp_info(RTT_OFFSET) >= 40_000, rtt_us
     assert round(_rtt_in_ss(hosts) * 1000) == rtt_us
     assert least_us == flow.look("reno_round")[-1]["round_rtt_us"] >= 40_000
     assert 1 <= samples <= 8, samples
@@ -246,7 +240,7 @@ def _check_info(flow: Sender, hosts: TwoHosts, phase: str) -> None:
 
 def test_cc_info() -> None:
     """TCP_CC_INFO: the phase, and the round trips that TCP_INFO, ss and records have"""
-    with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE) as hosts:
+    with Recorder(ROOMY_RING) as it, path() as hosts:
         for algorithm in ("renoscope", "reno_modern"):
             with sender(it, algorithm) as flow:
                 flow.send(5)            # too few samples for HyStart++ to act
@@ -258,7 +252,7 @@ def test_cc_info() -> None:
                 _check_info(flow, hosts, "avoidance")
                 flow.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
                 assert not _cc_info(flow)
-                assert round(_rtt_in_ss(hosts) * 1000) == _tcp_info(flow, RTT_OFFSET)
+                assert round(_rtt_in_ss(hosts) * 1000) == flow.tcp_info(RTT_OFFSET)
 
 
 # ---- undone, and after rest ------------------------------------------------
@@ -283,19 +277,13 @@ def _lose_one(flow: Sender, hosts: TwoHosts) -> None:
 
 def test_undo() -> None:
     """ACKs later than the RTO: the timeout is undone, cwnd and ssthresh are back"""
-    with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE) as hosts:
+    with Recorder(ROOMY_RING) as it, path() as hosts:
         hosts.sysctl(CLIENT, "net.ipv4.tcp_slow_start_after_idle=0")
         with sender(it, "renoscope") as flow:
             _lose_one(flow, hosts)
             before = _undone(hosts), len(flow.look("reno_undo"))
             began = len(flow.look())
-            delay(SERVER, "delay 20s limit 10000")
-            flow.put(5)
-            wait_until("a timeout", lambda: [e for e in flow.look("rto")
-                                             if e in flow.events[began:]])
-            delay(SERVER, PLAIN_WIRE)
-            wait_until("its undoing", lambda: len(flow.look("reno_undo")) > before[1])
-            wait_until("all to be acknowledged", lambda: not flow.unacknowledged())
+            time_out_for_nothing(flow)
             flow.send(1)
             _check_undone(flow, flow.look()[began:])
             assert _undone(hosts) - before[0] == len(flow.look("reno_undo")) - before[1]
@@ -331,13 +319,12 @@ def _after_rest(cwnd: int, idle_ms: int, rto_ms: int) -> int:
 
 def test_restart() -> None:
     """After rest: reno_restart, cwnd halved for each RTO, ssthresh 3/4, slow start again"""
-    with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE):
+    with Recorder(ROOMY_RING) as it, path():
         with sender(it, "reno_textbook") as flow:
             flow.send(1000)
             assert not flow.look("reno_restart", "ca_state", "rto")
-            rto_ms = flow.look("ack")[-1]["rto_us"] // 1000
-            wait_until("a rest", lambda: _tcp_info(flow, LAST_SENT_OFFSET) > 1.5 * rto_ms)
-            least_ms, looked = _tcp_info(flow, LAST_SENT_OFFSET), time.monotonic()
+            flow.rest()
+            least_ms, looked = flow.tcp_info(LAST_SENT_OFFSET), time.monotonic()
             flow.put(30)
             most_ms = least_ms + 1 + int((time.monotonic() - looked) * 1000)
             wait_until("all to be acknowledged", lambda: not flow.unacknowledged())
@@ -385,7 +372,7 @@ def test_name_taken() -> None:
     with _name_taken():
         before, log = set(OFFERED.read_text().split()), recorder.kernel_log()
         assert "reno_textbook" in before and not before & OURS, before
-        with Recorder(ROOMY_RING) as it, path(PLAIN_WIRE):
+        with Recorder(ROOMY_RING) as it, path():
             assert set(OFFERED.read_text().split()) == before | OURS
             for algorithm in OURS:
                 _check_says(it, algorithm, True)

@@ -22,6 +22,8 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
 from renoscope_lib.schema import Event
 
+PLAIN_WIRE = "delay 20ms limit 10000"
+LAST_SENT_OFFSET = 44           # tcpi_last_data_sent, in milliseconds
 SEGMENT_BYTES = 1448            # with timestamps, on a wire of 1500
 ROOM_BYTES = 16 << 20
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
@@ -38,7 +40,7 @@ def delay(host: str, netem: str) -> None:
 
 
 @contextmanager
-def path(netem: str, *, back: str = "delay 20ms limit 10000") -> Iterator[TwoHosts]:
+def path(netem: str = PLAIN_WIRE, *, back: str = PLAIN_WIRE) -> Iterator[TwoHosts]:
     """Two hosts; what the client sends goes through this netem, ACKs through the other."""
     with TwoHosts() as hosts:
         for host, qdisc in ((CLIENT, netem), (SERVER, back)):
@@ -108,6 +110,16 @@ class Sender:
         answer = fcntl.ioctl(self.sock, termios.TIOCOUTQ, struct.pack("i", 0))
         return struct.unpack("i", answer)[0]
 
+    def tcp_info(self, offset: int) -> int:
+        """Four bytes of struct tcp_info."""
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        return int(struct.unpack_from("I", info, offset)[0])
+
+    def rest(self) -> None:
+        """Say nothing for longer than the RTO."""
+        rto_ms = self.look("ack")[-1]["rto_us"] // 1000
+        wait_until("a rest", lambda: self.tcp_info(LAST_SENT_OFFSET) > 1.5 * rto_ms)
+
     def put(self, segments: int) -> None:
         """Into the queue, all at once."""
         self.sock.sendall(bytes(segments * SEGMENT_BYTES))
@@ -116,6 +128,17 @@ class Sender:
         """The same, until all is acknowledged."""
         self.put(segments)
         wait_until("all to be acknowledged", lambda: not self.unacknowledged())
+
+
+def time_out_for_nothing(flow: Sender) -> None:
+    """ACKs come only when the timer has fired."""
+    timeouts, undone = (len(flow.look(kind)) for kind in ("rto", "reno_undo"))
+    delay(SERVER, "delay 20s limit 10000")
+    flow.put(5)
+    wait_until("a timeout", lambda: len(flow.look("rto")) > timeouts)
+    delay(SERVER, PLAIN_WIRE)
+    wait_until("its undoing", lambda: len(flow.look("reno_undo")) > undone)
+    wait_until("all to be acknowledged", lambda: not flow.unacknowledged())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ftrace
 import recorder
+import sending
 import sessions
 import traffic
 from ftrace import EVENTS, TRACING, Ftrace, Traced
@@ -37,6 +38,16 @@ def _provoke_everything(it: Recorder) -> None:
         traffic.lose_third_segment(it, hosts, 1)
         traffic.lose_data(it, hosts)
         traffic.reset_half_open(it, hosts)
+
+
+def _provoke_our_congestion_control(it: Recorder) -> None:
+    """A round or two, a timeout that is undone, and a rest."""
+    with sending.path(), sending.sender(it, "renoscope") as flow:
+        flow.send(5)
+        sending.time_out_for_nothing(flow)
+        flow.rest()
+        flow.send(1)
+    (PARAMETERS / "filter").write_text("none")
 
 
 def _check_same(it: Recorder, traced: list[Traced], recorded: list[Event]) -> None:
@@ -75,6 +86,7 @@ def test_ftrace_sees_what_is_recorded() -> None:
     with Recorder("events=none") as it, Ftrace() as tracer:
         (PARAMETERS / "events").write_text("all")
         _provoke_everything(it)
+        _provoke_our_congestion_control(it)
         (PARAMETERS / "events").write_text("none")
         recorded, traced = it.events(), tracer.events()
         _check_same(it, traced, recorded)
