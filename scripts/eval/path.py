@@ -32,6 +32,13 @@ def run(*command: str) -> str:
     return done.stdout
 
 
+def loss_rules(every: int) -> str:
+    """For nft: what has data and goes to the receiver is lost once in so many."""
+    return ("table inet loss { chain forward { type filter hook forward priority 0; "
+            f"oifname \"right\" meta length > 1000 numgen inc mod {every} {every - 1} "
+            "drop; }; }")
+
+
 class Bottleneck:
     """The path above, as a context manager."""
 
@@ -85,7 +92,4 @@ class Bottleneck:
         run("tc", "-n", ROUTER, "qdisc", "add", "dev", "right", "parent", "1:1", *queue)
 
     def _lose(self) -> None:
-        rules = ("table inet loss { chain forward { type filter hook forward priority 0; "
-                 f"oifname \"right\" meta length > 1000 numgen inc mod "
-                 f"{self.path.loss_every} {self.path.loss_every - 1} drop; }} }}")
-        run("ip", "netns", "exec", ROUTER, "nft", rules)
+        run("ip", "netns", "exec", ROUTER, "nft", loss_rules(self.path.loss_every))

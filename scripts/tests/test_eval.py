@@ -4,6 +4,7 @@
 import contextlib
 import importlib.machinery
 import io
+import subprocess
 import sys
 import types
 import unittest
@@ -14,6 +15,7 @@ EVAL = Path(__file__).resolve().parents[1] / "eval"
 sys.path.insert(0, str(EVAL))
 
 from metrics import convergence_s, jain, percentile  # noqa: E402
+from path import loss_rules  # noqa: E402
 from results import Result, summarize  # noqa: E402
 from scenarios import (AGAIN, RFC9406, SCENARIOS, algorithm_of, by_name,  # noqa: E402
                        subjects_of)
@@ -174,6 +176,11 @@ class Scenarios(unittest.TestCase):
         names = [scenario.name for scenario in SCENARIOS]
         self.assertEqual(len(set(names)), len(names))
         self.assertIs(by_name(names[3]), SCENARIOS[3])
+
+    def test_nft_takes_the_rules_that_lose(self) -> None:
+        done = subprocess.run(["unshare", "-rn", "nft", "--check", loss_rules(1000)],
+                              text=True, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_a_buffer_is_a_share_of_the_path(self) -> None:
         path = by_name("start-30M-50ms-0.25bdp").path
