@@ -28,6 +28,7 @@ from typing import Any
 from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
+from .reno_words import OWN_KINDS
 from .schema import Event, Schema
 from .sequence import SYN, relative
 from .show import INFINITE_SSTHRESH, Filter
@@ -170,7 +171,8 @@ class Losses:
         if flow is None:
             return
         self._see_speed(flow, event)
-        getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
+        if event.kind not in OWN_KINDS:
+            getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
         flow.last_ns = event["time_ns"]
         flow.over = (event.kind == "request_end"
                      or self._state(event) in ("CLOSED", "TIME-WAIT"))

@@ -17,15 +17,13 @@ from typing import Any
 from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
-from .reno_words import AVOIDANCE, CSS, SLOW_START, phase_name
+from .reno_words import AVOIDANCE, CSS, OWN_KINDS, SLOW_START, phase_name
 from .schema import Event, Schema
 from .sequence import is_after
 from .show import INFINITE_SSTHRESH, Filter
 from .tables import aligned, none_chosen, note, seconds
 from .words import connection, local_endpoint, plural, remote_endpoint, spaced
 
-OWN_KINDS = ("reno_round", "reno_phase", "reno_reduction", "reno_undo",
-             "reno_restart")
 NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
 
 # Phases besides those of the algorithms: the core has taken over.

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from endpoints import relative, word
 from recorder import Recorder
+from renoscope_lib.losses import LOSS, Losses
+from renoscope_lib.losses import RECOVERY as FAST_RECOVERY
 from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
 from renoscope_lib.rounds import RECOVERY, Flow, Rounds
 from renoscope_lib.schema import Event
@@ -23,6 +25,19 @@ def _flow(it: Recorder, events: list[Event]) -> Flow:
         rounds.feed(event)
     flow, = rounds.flows()
     return flow
+
+
+def _check_episode(it: Recorder, events: list[Event], what: str) -> None:
+    """`losses` makes the same of it: one episode, seen whole, at 24, then ssthresh 12."""
+    losses = Losses(it.schema)
+    for event in events:
+        losses.feed(event)
+    losses.end(None)
+    flow, = losses.flows()
+    episode, = flow.episodes
+    assert not flow.partly, flow.partly
+    assert (episode.what, episode.before.cwnd, episode.within.ssthresh) == (
+        what, LOSS_AT, HALF), episode
 
 
 def _of(events: list[Event], kind: str) -> list[Event]:
@@ -90,6 +105,7 @@ def test_timeout() -> None:
         flow = _flow(it, events)
         _check_climb(events, flow)
         _check_timeout(it, events)
+        _check_episode(it, events, LOSS)
         rounds = list(flow.rounds)[len(CLIMB):]
         assert [r.cwnd for r in rounds] == AGAIN, rounds
         assert {r.ssthresh for r in rounds} == {HALF} == {12}
@@ -135,6 +151,7 @@ def test_fast_recovery() -> None:
         _check_climb(events, flow)
         _check_duplicates(it, events)
         _check_halving(it, events)
+        _check_episode(it, events, FAST_RECOVERY)
         assert [r.happened_words for r in flow.rounds] == (
             [""] * 12 + ["3 duplicate ACKs"] + [""] * 5)
         recovery, *rounds = list(flow.rounds)[len(CLIMB):]

@@ -102,6 +102,22 @@ class Recoveries(Stage):
         self.assertEqual({k: v // MS for k, v in flow.stood_ns.items()},
                          {"Open": 2, "Disorder": 1, "Recovery": 40})
 
+    def test_what_an_algorithm_tells_from_within_the_change(self) -> None:
+        """Of these events the congestion state is the one before."""
+        flow = self.one(
+            self.event("ack", 0),
+            self.event("rto", 200, rto_us=200_000),
+            self.event("reno_reduction", 200),
+            self.turn(200, "Open", "Loss", cwnd=1, ssthresh=12),
+            self.event("reno_phase", 200, cwnd=1, ssthresh=12),
+            self.again(200, "rto", "Loss", cwnd=1, ssthresh=12),
+            self.turn(700, "Loss", "Open", cwnd=8, ssthresh=12))
+        episode, = flow.episodes
+        self.assertEqual((episode.what, episode.before.cwnd, episode.after.cwnd),
+                         ("Loss", 24, 8))
+        self.assertEqual({k: v // MS for k, v in flow.stood_ns.items()},
+                         {"Open": 200, "Loss": 500})
+
     def test_timeouts_with_their_backoff(self) -> None:
         """cwnd 24: ssthresh 12 and cwnd 1, each wait twice the one before."""
         flow = self.one(
