@@ -48,6 +48,6 @@ help:
 	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one)'
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
-	@echo 'make eval              our congestion control beside reno, cubic and bbr, 45 minutes; goes on where it stopped'
+	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
 	@echo 'make clean             remove what was built and recorded'
 	@echo 'DEPS=no                with demo, test, check and eval: install no packages'

@@ -19,43 +19,82 @@ COLOURS = {"reno": "#888888", "renoscope": "#1f4e79", "reno_modern": "#c55a11",
 def _pyplot() -> Any:
     import matplotlib       # noqa: PLC0415  (an extra: what needs it says so)
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "renoscope"
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot       # noqa: PLC0415
     return pyplot
 
 
-def _bars(results: list[Result], group: str, title: str, unit: str,
-          value: Callable[[Result], float], file: Path) -> None:
+def _draw_bars(axes: Any, results: list[Result], group: str,
+               value: Callable[[Result], float]) -> None:
     """One bar for each algorithm, side by side for each scenario."""
-    pyplot = _pyplot()
-    chosen = [result for result in results if result.scenario.group == group]
-    names = list(dict.fromkeys(result.scenario.name for result in chosen))
-    figure, axes = pyplot.subplots(figsize=(max(7, 0.55 * len(names) + 2), 4.5))
+    names = list(dict.fromkeys(result.scenario.name for result in results))
     subjects = subjects_of(group)
     width = 0.8 / len(subjects)
     for number, subject in enumerate(subjects):
-        heights = [next(value(r) for r in chosen
+        heights = [next(value(r) for r in results
                         if (r.scenario.name, r.subject) == (name, subject))
                    for name in names]
         places = [at + (number - (len(subjects) - 1) / 2) * width
                   for at in range(len(names))]
         axes.bar(places, heights, width, label=subject, color=COLOURS[subject])
-    axes.set_xticks(range(len(names)),
-                    [name.partition("-")[2] for name in names], rotation=45, ha="right",
-                    fontsize=8)
-    axes.set_ylabel(unit)
-    axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8, ncols=len(subjects))
+    axes.set_xticks(range(len(names)), [_short(name) for name in names], fontsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(file)
+
+
+def _short(name: str) -> str:
+    """A scenario's name without its group, in two lines."""
+    first, _, rest = name.partition("-")[2].partition("-")
+    return f"{first}\n{rest.removesuffix('bdp').rstrip('-.0123456789') or rest}"
+
+
+def _panels(results: list[Result], group: str) -> list[tuple[str, list[Result]]]:
+    """Single transfers are shown by the depth of the queue, all else in one."""
+    chosen = [result for result in results if result.scenario.group == group]
+    if group != "start":
+        return [("", chosen)]
+    depths = dict.fromkeys(result.scenario.path.buffer_bdp for result in chosen)
+    return [(f"queue of {depth:g} BDP", [r for r in chosen
+                                         if r.scenario.path.buffer_bdp == depth])
+            for depth in depths]
+
+
+def _picture(results: list[Result], group: str, title: str, unit: str,
+             value: Callable[[Result], float], file: Path) -> None:
+    pyplot = _pyplot()
+    panels = _panels(results, group)
+    figure, rows = pyplot.subplots(len(panels), figsize=(9, 1.2 + 2.3 * len(panels)),
+                                   squeeze=False)
+    for (name, chosen), axes in zip(panels, rows[:, 0]):
+        _draw_bars(axes, chosen, group, value)
+        axes.set_ylabel(unit, fontsize=8)
+        axes.set_title(name, fontsize=9, loc="left")
+    figure.suptitle(title, fontsize=11)
+    handles, labels = rows[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=len(labels), loc="lower center",
+                  frameon=False)
+    figure.tight_layout(rect=(0, 0.22 / figure.get_figheight(), 1, 1))
+    figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)
 
 
+def _percent_again(result: Result) -> float:
+    return 100 * result.retrans_bytes / result.scenario.flows[0].total_bytes
+
+
+def _times_ideal(result: Result) -> float:
+    """Over the time that the bottleneck takes for as many bytes."""
+    path = result.scenario.path
+    return (seconds_of(result) * path.rate_mbit * 1e6
+            / (8 * result.scenario.flows[0].total_bytes))
+
+
 PICTURES: tuple[tuple[str, str, str, str, Callable[[Result], float]], ...] = (
-    ("start-retransmitted", "start", "Sent again in one transfer", "kB",
-     lambda r: r.retrans_bytes / 1e3),
-    ("start-completion", "start", "Time of one transfer", "s", seconds_of),
+    ("start-retransmitted", "start", "Sent again in one transfer of 12 BDPs, or of 1 MB",
+     "% of it", _percent_again),
+    ("start-completion", "start", "Time of one transfer of 12 BDPs, or of 1 MB",
+     "times the bottleneck's", _times_ideal),
     ("long-rtt", "long", "One long flow: smoothed RTT, 95th percentile", "ms",
      lambda r: r.rtt_p95_ms),
     ("share-jain", "share", "Several flows: Jain's index", "1 = all alike",
@@ -72,5 +111,5 @@ def draw(results: list[Result], folder: Path) -> list[Path]:
     for name, group, title, unit, value in PICTURES:
         if group in groups:
             files.append(folder / f"{name}.svg")
-            _bars(results, group, title, unit, value, files[-1])
+            _picture(results, group, title, unit, value, files[-1])
     return files
