@@ -46,7 +46,7 @@ def _check_session(ipv6: bool) -> None:
         client, server = (_cookie_of(host, events) for host in (CLIENT, SERVER))
         assert it.path(client) == ["SYN-SENT", "ESTABLISHED", *PASSIVE_CLOSE]
         assert it.path(server) == ["ESTABLISHED", *ACTIVE_CLOSE]
-        _check_numbers(events, client, server)
+        _check_numbers(events, client, server, _gave_way_early(it, events, server))
         _check_endpoints(events, client, ipv6)
 
 
@@ -54,7 +54,15 @@ def _closed_ends(it: Recorder) -> int:
     return sum(1 for event in it.events("destroy") if event["snd_isn"])
 
 
-def _check_numbers(events: list[Event], client: int, server: int) -> None:
+def _gave_way_early(it: Recorder, events: list[Event], server: int) -> bool:
+    """Whether the full socket was gone before the peer's FIN came."""
+    first = next(event for event in events
+                 if event.kind == "time_wait" and event["cookie"] == server)
+    return it.state_name(first["state"]) == "FIN-WAIT-2"
+
+
+def _check_numbers(events: list[Event], client: int, server: int,
+                   gave_way_early: bool) -> None:
     """The greeting moves the acknowledgments as the textbook says."""
     at_server = [(_relative(e, "seg_seq", "rcv_isn"),
                   _relative(e, "seg_ack", "snd_isn"), e["seg_len"])
@@ -70,7 +78,9 @@ def _check_numbers(events: list[Event], client: int, server: int) -> None:
     totals = {e["cookie"]: (e["bytes_acked"], e["bytes_received"])
               for e in events if e.kind == "destroy"}
     assert totals[client] == (9, 20), totals          # SYN, 7 bytes, FIN
-    assert totals[server] == (20, 8), totals          # 19 bytes, FIN
+    # 19 bytes, FIN; a client slow to close finds the small socket of FIN-WAIT-2,
+    # and its FIN is not among the 7 bytes then.
+    assert totals[server] == (20, 8 - gave_way_early), totals
     isns = {(e["snd_isn"], e["rcv_isn"]) for e in events
             if e["cookie"] == client and e["rcv_isn"]}
     mirrored = {(e["rcv_isn"], e["snd_isn"]) for e in events
