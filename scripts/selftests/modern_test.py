@@ -55,7 +55,8 @@ def _play_slow_start(flow: Sender) -> bool:
     flow.put(ENOUGH_SEGMENTS)
     wait_until("the end of slow start", lambda: _is_over(flow))
     end = flow.look("reno_phase")[-1]
-    if flow.word(end, "phase") != "avoidance":
+    disturbed = any(cause == "jitter" for _phase, cause in flow.phases())
+    if disturbed or flow.word(end, "phase") != "avoidance":
         return False
     wait_until("ACKs after that", lambda: len(
         [e for e in flow.look("ack") if e["time_ns"] > end["time_ns"]]) > 3)
