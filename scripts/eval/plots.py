@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results import Result
-from scenarios import AGAIN, RFC9406, subjects_of
+from scenarios import AGAIN, RFC9406, Scenario, subjects_of
 from tables import seconds_of
 
 COLOURS = {"reno": "#888888", "renoscope": "#1f4e79", "reno_modern": "#c55a11",
@@ -28,25 +28,25 @@ def _pyplot() -> Any:
 def _draw_bars(axes: Any, results: list[Result], group: str,
                value: Callable[[Result], float]) -> None:
     """One bar for each algorithm, side by side for each scenario."""
-    names = list(dict.fromkeys(result.scenario.name for result in results))
+    scenarios = list(dict.fromkeys(result.scenario for result in results))
     subjects = subjects_of(group)
     width = 0.8 / len(subjects)
     for number, subject in enumerate(subjects):
         heights = [next(value(r) for r in results
-                        if (r.scenario.name, r.subject) == (name, subject))
-                   for name in names]
+                        if (r.scenario, r.subject) == (scenario, subject))
+                   for scenario in scenarios]
         places = [at + (number - (len(subjects) - 1) / 2) * width
-                  for at in range(len(names))]
+                  for at in range(len(scenarios))]
         axes.bar(places, heights, width, label=subject, color=COLOURS[subject])
-    axes.set_xticks(range(len(names)), [_short(name) for name in names], fontsize=8)
+    axes.set_xticks(range(len(scenarios)), list(map(_label, scenarios)), fontsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
 
-def _short(name: str) -> str:
-    """A scenario's name without its group, in two lines."""
-    first, _, rest = name.partition("-")[2].partition("-")
-    return f"{first}\n{rest.removesuffix('bdp').rstrip('-.0123456789') or rest}"
+def _label(scenario: Scenario) -> str:
+    """Its name without the group, which the title has, and what the panel says."""
+    words = scenario.name.split("-")[1:]
+    return "\n".join(words[:-1] if scenario.group == "start" else words)
 
 
 def _panels(results: list[Result], group: str) -> list[tuple[str, list[Result]]]:

@@ -6,6 +6,7 @@ import importlib.machinery
 import io
 import subprocess
 import sys
+import tempfile
 import types
 import unittest
 from pathlib import Path
@@ -163,6 +164,25 @@ class Command(unittest.TestCase):
         self.assertIn("matplotlib is missing: apt-get install python3-matplotlib, and "
                       "run it again with /usr/bin/python3 scripts/eval/run",
                       said.getvalue())
+
+
+class Playing(unittest.TestCase):
+    def test_a_guest_that_fails_loses_no_others_runs(self) -> None:
+        command, said = the_command(), io.StringIO()
+
+        def play(_build: object, words: list[str]) -> list[dict[str, str]]:
+            if "c" in words:
+                raise RuntimeError("the guest ended with 1")
+            return [{"scenario": word, "subject": "reno"} for word in words]
+
+        with (tempfile.TemporaryDirectory() as folder,
+              mock.patch.multiple(command, _play=play, PER_GUEST=2),
+              contextlib.redirect_stdout(said)):
+            file = Path(folder) / "runs.jsonl"
+            command._play_all(None, "of now", list("abcdef"), file)
+            kept = command._read(file, "of now")
+        self.assertEqual(sorted(kept), ["a:reno", "b:reno", "e:reno", "f:reno"])
+        self.assertIn("the guest ended with 1", said.getvalue())
 
 
 class Scenarios(unittest.TestCase):
