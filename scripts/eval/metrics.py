@@ -22,8 +22,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def convergence_s(times_s: Sequence[float], fairness: Sequence[float],
-                  enough: float = 0.9, for_s: float = 2.0) -> float | None:
-    """When shares became fair and stayed so for a while; None if they never did."""
+                  enough: float = 0.9, for_s: float = 5.0) -> float | None:
+    """When shares became fair and stayed so for a while; None if they never did.
+
+    Two flows come to 0.9 where one has twice what the other has.
+    """
     began = None
     for now, index in zip(times_s, fairness, strict=True):
         if index < enough:

@@ -300,12 +300,16 @@ class FloodWatch:
         self._answered(pressure, event["cookie"], ends_of(event))
 
     def _take_cookie_checked(self, pressure: Pressure, event: Event) -> None:
-        """A valid one counts by its `completed`."""
+        """A valid one counts by its `completed`.
+
+        Refused is also a second check, of the client's next segment, while the first
+        still makes the connection: its `completed` comes later.
+        """
         verdict = self._schema.name_of("cookie_verdict",
                                        event["cookie_verdict"])
-        ends = ends_of(event)
-        if verdict == "valid_refused" and ends in pressure.pending:
-            self._answered(pressure, ends)
+        pending = self._pending(pressure, event)
+        if verdict == "valid_refused" and pending is not None:
+            pending.proven = True
 
     @staticmethod
     def _answered(pressure: Pressure, *keys: int | Ends) -> None:

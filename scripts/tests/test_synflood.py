@@ -180,6 +180,12 @@ class NoFloods(FloodCase):
             self.events.append(self.at.cookie_checked(n, 40, VALID_REFUSED))
         self.assertEqual(self.seen(9).answered, 1)
 
+    def test_cookie_checked_again_while_the_connection_is_made(self) -> None:
+        self.events += self.at.cookie_sent(0, 40)
+        self.events.append(self.at.cookie_checked(0.1, 40, VALID_REFUSED))
+        self.events.append(self.at.completed(0.1, 40, 0x900, by_cookie=True))
+        self.assertEqual(self.seen(9).answered, 1)
+
     def test_clients_whose_path_is_broken(self) -> None:
         """They repeat their SYN, which forged addresses do not."""
         for n in range(40):
