@@ -28,17 +28,19 @@ def _references() -> int:
     return int((PARAMETERS.parent / "refcnt").read_text())
 
 
-def interrupt(process: subprocess.Popen[str], patience_s: float) -> str:
-    """End bpftrace as Ctrl-C does; its output.
+def interrupt(process: subprocess.Popen[str],
+              patience_s: float) -> tuple[str, str]:
+    """End bpftrace as Ctrl-C does; what it printed, and said on stderr.
 
-    bpftrace 0.17 forgets a SIGINT that comes between attaching and its loop, so
-    it is sent again until it is heeded.
+    bpftrace 0.17 looks for a SIGINT only when its epoll_wait() was interrupted, and
+    forgets one that comes while it attaches or prints; so it is sent again until it
+    is heeded.
     """
     deadline = time.monotonic() + patience_s
     while True:
         process.send_signal(signal.SIGINT)
         try:
-            return process.communicate(timeout=AGAIN_S)[0]
+            return process.communicate(timeout=AGAIN_S)
         except subprocess.TimeoutExpired:
             if time.monotonic() > deadline:
                 raise
@@ -78,7 +80,7 @@ class Bpftrace:
                  value: BaseException | None,
                  trace: TracebackType | None) -> None:
         try:
-            self.output = interrupt(self.process, ENDING_S)
+            self.output = interrupt(self.process, ENDING_S)[0]
         except subprocess.TimeoutExpired:
             stack = Path(f"/proc/{self.process.pid}/stack").read_text()
             self.process.kill()

@@ -8,12 +8,12 @@ whatever their order.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import bpftrace
 import endpoints
 import troubles
 from endpoints import FAMILIES, PORT, quiet
@@ -77,8 +77,7 @@ class Bpftrace:
         return self
 
     def __exit__(self, *_unused: object) -> None:
-        self.process.send_signal(signal.SIGINT)
-        _, complaints = self.process.communicate(timeout=60)
+        _, complaints = bpftrace.interrupt(self.process, bpftrace.ENDING_S)
         lost = [line for line in [*self.lines(), *complaints.splitlines()]
                 if line.startswith("Lost")]
         if lost:
