@@ -4,10 +4,19 @@
 bpftrace prints a line for each time a tracepoint is passed, with what it tells.
 The same lines are made from our records; both must be the same, line by line,
 whatever their order.
+
+The witness is not perfect. Where an interrupt comes while a BPF program runs, the
+programs of the tracepoints that it passes are skipped on that CPU (kernel/trace/
+bpf_trace.c, trace_call_bpf(), bpf_prog_active), and bpftrace does not tell.  From 6.7
+on the kernel counts that: then a run in which it happened is no witness, and all of it
+is done again.  Before, the same goes for a run in which only we have more; thrice in a
+row that is a failure.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +34,8 @@ from renoscope_lib.schema import Event
 OUTPUT = Path("/tmp/witness.bpftrace")
 READY = "ready"
 ESTABLISHED, TIME_WAIT_OR_SYN_RECV = 1, (3, 6)
+ATTEMPTS = 3
+COUNTS_MISSES = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 7)
 ENDS = ("sport", "dport")
 OUR_ENDS = ("local_port", "remote_port")
 
@@ -77,11 +88,20 @@ class Bpftrace:
         return self
 
     def __exit__(self, *_unused: object) -> None:
+        self.missed = self._missed()
         _, complaints = bpftrace.interrupt(self.process, bpftrace.ENDING_S)
         lost = [line for line in [*self.lines(), *complaints.splitlines()]
                 if line.startswith("Lost")]
         if lost:
             raise RuntimeError(f"bpftrace itself lost events: {lost[0]}")
+
+    def _missed(self) -> int:
+        """Events that the kernel kept from its programs, as one ran on that CPU already."""
+        files = [file.read_text() for file in
+                 Path(f"/proc/{self.process.pid}/fdinfo").iterdir()]
+        counts = re.findall(r"^recursion_misses:\s+(\d+)", "".join(files), re.MULTILINE)
+        assert len(counts) >= len(WITNESSES), files
+        return sum(map(int, counts))
 
     @staticmethod
     def lines() -> list[str]:
@@ -129,18 +149,18 @@ def _lost_third_segment(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
 
 def _check_same(kind: str, theirs: Counter[str], ours: Counter[str]) -> None:
     assert theirs, f"no {kind} was provoked"
-    assert sum(theirs.values()) == sum(ours.values()), (
-        f"{kind}: bpftrace counts {sum(theirs.values())}, we {sum(ours.values())}")
     assert theirs == ours, (
-        f"{kind}: only bpftrace {list((theirs - ours))[:3]}, "
-        f"only we {list((ours - theirs))[:3]}")
+        f"{kind}: bpftrace counts {theirs.total()}, we {ours.total()}; "
+        f"only bpftrace {list((theirs - ours))[:3]}, only we {list((ours - theirs))[:3]}")
 
 
 def _of_kind(kind: str, lines: list[str]) -> Counter[str]:
     return Counter(line for line in lines if line.split(" ")[0] == kind)
 
 
-def _compare(provoke: Callable[[Recorder, TwoHosts], None]) -> None:
+def _watch(provoke: Callable[[Recorder, TwoHosts], None]) -> tuple[
+        int, list[str], list[str]]:
+    """What bpftrace missed, what it saw, and what we have."""
     with Recorder() as it, TwoHosts(delay_ms=10) as hosts:
         before = len(_our_lines(it))
         assert not before, "there is other traffic"
@@ -153,11 +173,25 @@ def _compare(provoke: Callable[[Recorder, TwoHosts], None]) -> None:
                            lambda: len(witness.seen()) >= expected, 20)
             except TimeoutError:
                 pass                    # what is missing is told below
-        theirs, ours = witness.seen(), _our_lines(it)
-        for kind in WITNESSES:
-            _check_same(kind, _of_kind(kind, theirs), _of_kind(kind, ours))
-        agree = Counter(line.split(" ")[0] for line in theirs)
-        comment("agree: " + ", ".join(f"{kind} {agree[kind]}" for kind in WITNESSES))
+        return witness.missed, witness.seen(), _our_lines(it)
+
+
+def _is_no_witness(missed: int, theirs: list[str], ours: list[str]) -> bool:
+    if COUNTS_MISSES:
+        return missed > 0
+    return bool(Counter(ours) - Counter(theirs)) and not Counter(theirs) - Counter(ours)
+
+
+def _compare(provoke: Callable[[Recorder, TwoHosts], None]) -> None:
+    for left in reversed(range(ATTEMPTS)):
+        missed, theirs, ours = _watch(provoke)
+        if not left or not _is_no_witness(missed, theirs, ours):
+            break
+        comment(f"bpftrace missed {missed or 'some'}, we have them: once more")
+    for kind in WITNESSES:
+        _check_same(kind, _of_kind(kind, theirs), _of_kind(kind, ours))
+    agree = Counter(line.split(" ")[0] for line in theirs)
+    comment("agree: " + ", ".join(f"{kind} {agree[kind]}" for kind in WITNESSES))
 
 
 def _all_troubles(it: Recorder, hosts: TwoHosts) -> None:
