@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The commands: each module adds its own with add(), in the order of the help."""
+
+from __future__ import annotations
+
+from . import module, record, show, views
+
+IN_ORDER = (module, record, show, views)

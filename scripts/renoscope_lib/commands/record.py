@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""record: from the ring to a file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from ..errors import BAD_INPUT, NOT_SO, OK, Problem
+from ..host import Host
+from ..options import add_command, complain, count, number_of_seconds
+from ..recorder import Limits, OutputFile, Recorder, meta, stop_on_signals
+from ..recording import RecordingWriter
+from ..stream import LiveRing
+
+
+def _record(options: argparse.Namespace) -> int:
+    if options.file == "-" and sys.stdout.isatty():
+        raise Problem("record: a recording is not for a terminal; name a file",
+                      BAD_INPUT)
+    host = Host()
+    ring = LiveRing(host.renoscope_dir())
+    limits = Limits(options.duration, options.count, options.all)
+    with stop_on_signals() as stop:
+        output = OutputFile(options.file)
+        recorder = Recorder(
+            ring, RecordingWriter(output.write), limits, stop,
+            lambda holds: complain(f"recording to {output.name}{holds}; "
+                                   "Ctrl-C ends"))
+        summary = recorder.run(lambda: meta(host))
+        output.close()
+    complain(summary)
+    return OK if summary.adds_up else NOT_SO
+
+
+def add(commands: Any) -> None:
+    """The recorder."""
+    record = add_command(
+        commands, "record", _record, "write events to a file",
+        "Begins with what comes next and ends on Ctrl-C, SIGTERM or a limit. "
+        "FILE is overwritten; it is empty until recording has begun. The last "
+        "line tells whether read + lost = written on each CPU.",
+        "sudo scripts/renoscope record handshake.renoscope --duration 60")
+    record.add_argument("file", metavar="FILE",
+                        help="where to; - is standard output")
+    record.add_argument("--duration", type=number_of_seconds, metavar="S",
+                        help="end after S seconds")
+    record.add_argument("--count", type=count, metavar="N",
+                        help="end after N events")
+    record.add_argument("--all", action="store_true",
+                        help="begin with what the ring still holds")

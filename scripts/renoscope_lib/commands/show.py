@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""show: events as they are, one line each."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..errors import BAD_INPUT, Problem
+from ..inputs import Input
+from ..options import add_choice, add_command, add_input, kinds
+from ..schema import Schema
+from ..show import ChoiceSeen, Clock, Filter, JsonWriter, LineWriter
+from ..telling import coloured, finish, joined, open_input
+
+
+def _check_kinds(asked: frozenset[str] | None, schema: Schema) -> None:
+    unknown = sorted((asked or frozenset()) - schema.kind_meanings.keys())
+    if unknown:
+        raise Problem(f"show: there is no kind {unknown[0]!r}; there are: "
+                      f"{' '.join(schema.kind_meanings)}", BAD_INPUT)
+
+
+def _show_writer(options: argparse.Namespace,
+                 source: Input) -> LineWriter | JsonWriter:
+    if options.json:
+        return JsonWriter(source.schema)
+    offset = source.wall_offset_ns() if options.absolute else None
+    if options.absolute and offset is None:
+        raise Problem("show: the recording does not tell the wall clock",
+                      BAD_INPUT)
+    writer = LineWriter(source.schema, Clock(offset), options.raw_seq,
+                        coloured())
+    print(writer.heading())
+    return writer
+
+
+def _show(options: argparse.Namespace) -> int:
+    source = open_input(options.file, follows=not options.once)
+    _check_kinds(options.kind, source.schema)
+    writer = _show_writer(options, source)
+    wanted = Filter(options.kind, options.port, options.connection)
+    chosen = ChoiceSeen(wanted)
+    for event in joined(source):
+        chosen.see(event)
+        if wanted.wants(event):
+            print(writer.line(event))
+        else:
+            writer.note(event)
+    if not options.json and chosen.none_chosen():
+        print(chosen.none_chosen())
+    return finish(source)
+
+
+def add(commands: Any) -> None:
+    """The plainest view."""
+    show = add_command(
+        commands, "show", _show, "show events, one line each",
+        "Without FILE: live, from the oldest event in the ring on, until "
+        "Ctrl-C. The local end stands left, the peer right; < is a segment "
+        "received, > one sent. una, nxt and rcv are the oldest number not "
+        "acknowledged, the next to send and the next expected; those of an "
+        "ack are from before it is processed.",
+        "sudo scripts/renoscope show --port 5000 --kind state,retransmit")
+    show.add_argument("--once", action="store_true",
+                      help="live: end when all that the ring holds is shown")
+    show.add_argument("--raw-seq", action="store_true",
+                      help="sequence numbers as on the wire, not relative")
+    show.add_argument("--absolute", action="store_true",
+                      help="wall-clock time, UTC")
+    show.add_argument("--kind", type=kinds, metavar="K,...",
+                      help="only these kinds (a loss is always shown)")
+    add_choice(show)
+    add_input(show, "one JSON object a line, with every field")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the commands have in common on the command line: values and options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
+from .show import Filter
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("renoscope").strip()
+        where = f"{command}: " if command else ""
+        raise Problem(f"{where}{message} "
+                      f"(see: scripts/{self.prog} --help)", BAD_INPUT)
+
+
+def complain(message: object) -> None:
+    """One line on standard error, if there is one."""
+    if sys.stderr is not None:
+        print(f"renoscope: {message}", file=sys.stderr)
+
+
+# ---- the values of options
+
+def number_of_seconds(text: str) -> float:
+    """More than none."""
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"must be {least} or more")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    return _at_least(1, text)
+
+
+def limit(text: str) -> int:
+    """A whole number; 0 is for no limit."""
+    return _at_least(0, text)
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError
+    return number
+
+
+def cookie(text: str) -> int:
+    """A connection id, as ss -e shows it."""
+    return int(text.removeprefix("sk:"), 16)
+
+
+def kinds(text: str) -> frozenset[str]:
+    """Kinds of events, with commas between."""
+    return frozenset(word for word in text.split(",") if word)
+
+
+# What argparse calls a value that these refuse.
+number_of_seconds.__name__ = "number of seconds"
+port.__name__ = "port number"
+cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
+
+
+# ---- a command, and options that many have
+
+def add_command(commands: Any, name: str,
+                run: Callable[[argparse.Namespace], int], purpose: str,
+                more: str, example: str) -> argparse.ArgumentParser:
+    """One command: what it is for, more on it, and one example."""
+    parser = commands.add_parser(
+        name, help=purpose,
+        description=textwrap.fill(f"{purpose[0].upper()}{purpose[1:]}. {more}", 78),
+        epilog=f"example:\n  {example}\n\n{EXIT_CODES_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def add_choice(command: argparse.ArgumentParser) -> None:
+    """For views of connections."""
+    command.add_argument("--port", type=port, metavar="N",
+                         help="only connections with this port at either end")
+    command.add_argument("--connection", type=cookie, metavar="HEX",
+                         help="only this connection, by its id as in ss -e")
+
+
+def chosen(options: argparse.Namespace) -> Filter:
+    """Whom --port and --connection choose."""
+    return Filter(None, options.port, options.connection)
+
+
+def add_input(command: argparse.ArgumentParser, json_help: str) -> None:
+    """For every view."""
+    command.add_argument("file", nargs="?", metavar="FILE",
+                         help="a recording; - is standard input")
+    command.add_argument("--json", action="store_true", help=json_help)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From an input to a view, and from the view to what a person or a program reads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from .errors import BAD_INPUT, OK, Problem
+from .flows import Joiner
+from .gaps import Gaps
+from .host import Host
+from .inputs import Input, LiveInput, RecordingInput
+from .json_pieces import json_pieces
+from .schema import Event
+from .stream import LiveRing
+from .tables import note
+
+# What follows live may keep a person waiting so long for a missing part.
+LIVE_HOLD_NS = 200_000_000
+
+
+class View(Protocol):
+    """What is fed with events and tells of them."""
+
+    gaps: Gaps
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+
+
+def open_input(name: str | None, follows: bool) -> Input:
+    """A recording, or without a name the ring."""
+    if name is not None:
+        return RecordingInput(name)
+    return LiveInput(LiveRing(Host().renoscope_dir()), follows)
+
+
+def finish(source: Input) -> int:
+    """The exit code; a complaint if the input was cut off."""
+    complaint = source.complaint()
+    if complaint:
+        raise Problem(complaint, BAD_INPUT)
+    return OK
+
+
+def coloured() -> bool:
+    """Whether a person looks."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def joined(source: Input) -> Iterator[Event]:
+    """The source's events, completed; none is kept back longer than needed."""
+    joiner = Joiner(source.schema, LIVE_HOLD_NS if source.follows else None)
+    try:
+        for batch in source.batches():
+            for event in batch:
+                yield from joiner.feed(event)
+            if not batch:
+                yield from joiner.flush()
+            if source.follows:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        # the one way to end a view that follows
+        if not source.follows:
+            raise
+    except Problem:
+        yield from joiner.flush()
+        raise
+    yield from joiner.flush()
+
+
+def tell(options: argparse.Namespace, source: Input, view: View,
+         as_json: Callable[[int | None], dict[str, Any]],
+         as_text: Callable[[int | None], Iterable[str]]) -> int:
+    """Feed everything the source has to a view, then print what it says."""
+    view.gaps.begin(source.parameters(), *source.parameters_read())
+    for event in joined(source):
+        view.feed(event)
+    view.gaps.see_sources(source.stats())
+    if options.json:
+        for piece in json_pieces(as_json(source.end_ns())):
+            sys.stdout.write(piece)
+        print()
+    else:
+        _print_view(as_text(source.end_ns()), view.gaps.remarks())
+    return finish(source)
+
+
+def _print_view(lines: Iterable[str], remarks: list[str]) -> None:
+    for line in lines:
+        print(line)
+    if remarks:
+        print()
+    for remark in remarks:
+        print("\n".join(note(remark)))
