@@ -28,7 +28,7 @@ clean:
 	rm -rf out
 
 demo:
-	scripts/demo $(KERNEL)
+	scripts/demo $(KERNEL) $(SCENE)
 
 test:
 	scripts/install-deps test
@@ -45,7 +45,7 @@ eval:
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'
 	@echo 'make modules_install   install it'
-	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one)'
+	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one, SCENE=slow-connect for a trouble)'
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'

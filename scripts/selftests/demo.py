@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What `make demo` does inside the guest.
+"""What `make demo` does inside the guest: demo.py OUT [SCENE], or --scenes.
 
-Two hosts, 20 ms apart each way, run the sample program twice: once undisturbed,
+With a scene: plays it (scenes.py) and leaves its recording in OUT. Else two hosts, 20 ms apart each way, run the sample program twice: once undisturbed,
 and once with the handshake's third segment dropped, so that the server has to
 send its SYN-ACK again. What the programs say they do and what renoscope saw
 the kernel do are laid side by side by time.
@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import recorder  # noqa: E402  (found through the line above)
+import scenes  # noqa: E402
 import sessions  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from recorder import Recorder, wait_until  # noqa: E402
@@ -138,9 +139,25 @@ def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
     say("\n" + table.stdout + table.stderr)
 
 
-def main() -> None:
-    """Run both parts and leave the recordings behind."""
-    out = Path(sys.argv[1])
+def play(name: str, out: Path) -> None:
+    """One scene; its recording in OUT."""
+    file = out / f"{name}.renoscope"
+    with scenes.stage(name) as (it, hosts):
+        say(f"\nLinux {run('uname', '-r').strip()}, two hosts. The scene {name}: "
+            f"{scenes.SCENES[name].play.__doc__}\n")
+        with Recording(file):
+            scenes.SCENES[name].play(it, hosts)
+            wait_for_the_end(hosts)
+
+
+def tell_next(name: str) -> None:
+    """What to type now."""
+    say(f"The recording is in out/demo/{name}.renoscope; Documentation/{name}.rst tells "
+        "what can be read from it")
+
+
+def session_and_handshake(out: Path) -> None:
+    """Both parts of the demo without a scene."""
     with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
         for host in (CLIENT, SERVER):
             hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
@@ -153,6 +170,17 @@ def main() -> None:
     say(f"Recordings and text are in {out}:\n  "
         "scripts/renoscope show out/demo/session.renoscope\n  "
         "scripts/renoscope handshakes out/demo/lost-ack.renoscope")
+
+
+def main() -> None:
+    """Play, and leave the recordings behind."""
+    if sys.argv[1] == "--scenes":
+        print(*scenes.SCENES)
+    elif len(sys.argv) > 2:
+        play(sys.argv[2], Path(sys.argv[1]))
+        tell_next(sys.argv[2])
+    else:
+        session_and_handshake(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
@@ -63,18 +64,28 @@ sys.stdin.readline()
 """
 
 
-def transfer(hosts: TwoHosts, size: int) -> None:
-    """Bytes from client to server, in segments of their own."""
+def start_transfer(hosts: TwoHosts, size: int) -> list[subprocess.Popen[str]]:
+    """Bytes from client to server, in segments of their own; source and sink."""
     for host in (CLIENT, SERVER):
         run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
     address = ADDRESSES[SERVER][0]
     sink = hosts.start(SERVER, "python3", "-c", _SINK, address)
     assert sink.stdout is not None and sink.stdout.readline()
     source = hosts.start(CLIENT, "python3", "-c", _SOURCE, address, str(size))
-    for process in (source, sink):
-        process.communicate(timeout=120)
+    return [source, sink]
+
+
+def finish(processes: list[subprocess.Popen[str]]) -> None:
+    """Let them come to their end, which must be a good one."""
+    for process in processes:
+        process.communicate("\n", timeout=120)
         if process.returncode:
-            raise RuntimeError(f"a side of the transfer ended with {process.returncode}")
+            raise RuntimeError(f"a side of the traffic ended with {process.returncode}")
+
+
+def transfer(hosts: TwoHosts, size: int) -> None:
+    """The same, to its end."""
+    finish(start_transfer(hosts, size))
 
 
 def lose_third_segment(it: Recorder, hosts: TwoHosts, retransmits: int) -> None:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Scenes: a trouble each, as the pages of Documentation tell of it.
+
+A scene is real traffic between two hosts, some seconds of it, and ends by itself.
+`make demo SCENE=name` plays one and leaves the recording behind; pages_test.py
+plays it too and compares what the page shows with what its commands print then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import flood_test
+import sessions
+import traffic
+from endpoints import PORT
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from recorder import PARAMETERS, Recorder, wait_until
+
+DELAY_MS = 20
+BACKLOG = 4
+CLIENTS = 12
+FORGED_SYNS = 400
+TRANSFER_BYTES = 1_500_000
+
+_BUSY_SERVER = """
+import socket, sys
+with socket.create_server((sys.argv[1], 5000), backlog=int(sys.argv[2])) as listener:
+    print("listens", flush=True)
+    sys.stdin.readline()
+    for _ in range(int(sys.argv[3])):
+        listener.accept()[0].close()
+"""
+_CLIENTS = """
+import socket, sys, threading
+def connect(connected):
+    with socket.create_connection((sys.argv[1], 5000), 120) as connection:
+        connected.set()
+        connection.recv(1)
+threads = []
+for number in range(int(sys.argv[2])):
+    connected = threading.Event()
+    threads.append(threading.Thread(target=connect, args=(connected,)))
+    threads[-1].start()
+    connected.wait(0.5)
+for thread in threads:
+    thread.join()
+"""
+
+
+def handshake(_it: Recorder, hosts: TwoHosts) -> None:
+    """A session of the sample program, every segment of it."""
+    sessions.greet(hosts, "Ann")
+
+
+def slow_connect(it: Recorder, hosts: TwoHosts) -> None:
+    """The way back loses SYN-ACKs until the server has sent its second one again."""
+    hosts.drop(CLIENT, f"tcp sport {PORT} tcp flags & (syn | ack) == syn | ack")
+    server = sessions.start_server(hosts)
+    client = sessions.start_client(hosts, "--name", "Ann")
+    wait_until("two SYN-ACKs sent again by the timer", lambda: sum(
+        event["by_timer"] for event in it.events("synack_retransmit")) >= 2)
+    hosts.stop_dropping(CLIENT)
+    for process in (client, server):
+        sessions.finish(process)
+
+
+def full_backlog(it: Recorder, hosts: TwoHosts) -> None:
+    """More clients than the accept queue holds, and a server that is busy."""
+    address = ADDRESSES[SERVER][0]
+    server = hosts.start(SERVER, sys.executable, "-c", _BUSY_SERVER, address,
+                         str(BACKLOG), str(CLIENTS))
+    assert server.stdout is not None and server.stdout.readline()
+    clients = hosts.start(CLIENT, sys.executable, "-c", _CLIENTS, address, str(CLIENTS))
+    wait_until("SYNs that are dropped twice",
+               lambda: len(it.events("refused")) >= 2 * (CLIENTS - BACKLOG - 1))
+    traffic.finish([server, clients])
+
+
+def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
+    """Some loss in a transfer, then everything lost until the timer fired twice."""
+    hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
+    ends = traffic.start_transfer(hosts, TRANSFER_BYTES)
+    wait_until("three losses", lambda: len(it.events("retransmit")) >= 3)
+    hosts.drop(SERVER, f"tcp dport {PORT}")
+    wait_until("two timeouts", lambda: len(it.events("rto")) >= 2)
+    hosts.stop_dropping(SERVER)
+    traffic.finish(ends)
+
+
+def syn_flood(it: Recorder, hosts: TwoHosts) -> None:
+    """SYNs of forged addresses, and three real clients among them."""
+    with flood_test.server(hosts):
+        flood_test.flood(hosts, FORGED_SYNS)
+        flood_test.connect(hosts, 3)
+        wait_until("SYN-ACKs that go out again", lambda: len(
+            {event["cookie"] for event in it.events("synack_retransmit")})
+            > flood_test.BACKLOG)
+
+
+class Scene(NamedTuple):
+    """What is played, on what stage."""
+
+    play: Callable[[Recorder, TwoHosts], None]
+    events: str = ""            # what else is recorded than by default
+    algorithm: str = "cubic"
+
+
+SCENES = {
+    "handshake": Scene(handshake, "+segment"),
+    "slow-connect": Scene(slow_connect),
+    "full-backlog": Scene(full_backlog),
+    "collapsing-window": Scene(collapsing_window, algorithm="renoscope"),
+    "syn-flood": Scene(syn_flood),
+}
+
+
+@contextmanager
+def stage(name: str) -> Iterator[tuple[Recorder, TwoHosts]]:
+    """The module loaded, and two hosts, for the time of a with block."""
+    scene = SCENES[name]
+    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
+        if scene.events:
+            (PARAMETERS / "events").write_text(scene.events)
+        for host in (CLIENT, SERVER):
+            hosts.sysctl(host, f"net.ipv4.tcp_congestion_control={scene.algorithm}")
+        yield it, hosts
