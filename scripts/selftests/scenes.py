@@ -57,12 +57,12 @@ def handshake(_it: Recorder, hosts: TwoHosts) -> None:
 
 
 def slow_connect(it: Recorder, hosts: TwoHosts) -> None:
-    """The way back loses SYN-ACKs until the server has sent its second one again."""
+    """The way back loses SYN-ACKs until the server has sent three of them again."""
     hosts.drop(CLIENT, f"tcp sport {PORT} tcp flags & (syn | ack) == syn | ack")
     server = sessions.start_server(hosts)
     client = sessions.start_client(hosts, "--name", "Ann")
-    wait_until("two SYN-ACKs sent again by the timer", lambda: sum(
-        event["by_timer"] for event in it.events("synack_retransmit")) >= 2)
+    wait_until("three SYN-ACKs sent again",
+               lambda: len(it.events("synack_retransmit")) >= 3)
     hosts.stop_dropping(CLIENT)
     for process in (client, server):
         sessions.finish(process)
