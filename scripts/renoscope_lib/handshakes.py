@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .gaps import Gaps
 from .listeners import Listener, Listeners
@@ -81,6 +82,14 @@ class OpeningRow:
     refused: int
     why: str
     steps: list[dict[str, Any]]
+
+
+class Told(NamedTuple):
+    """An opening, its line of the table, and what the listener saw of it."""
+
+    opening: Opening
+    row: OpeningRow
+    far: list[Opening]
 
 
 class Handshakes:
@@ -153,12 +162,18 @@ class Handshakes:
 
     def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
         """Every connection whose opening was seen, not only a retransmit."""
+        return [told.row for told in self.told(end_ns)]
+
+    def told(self, end_ns: int | None = None) -> Iterator[Told]:
+        """The same, one by one, with what the rows are made from."""
         end_ns = self.gaps.known_until_ns(end_ns)
-        far = _far_ends(self._openings.all())
+        listeners = _far_ends(self._openings.all())
         off = self.gaps.not_recorded("retransmit", "synack_retransmit",
                                      "accepted")
-        return [_row(o, end_ns, far.get(_far_key(o, ACTIVE), []), off)
-                for o in self._chosen() if _is_shown(o)]
+        for opening in filter(_is_shown, self._chosen()):
+            far = (listeners.get(_far_key(opening, ACTIVE), [])
+                   if opening.opened_by == ACTIVE else [])
+            yield Told(opening, _row(opening, end_ns, far, off), far)
 
     def none_chosen(self) -> str:
         """What to say where there is no row."""
@@ -279,8 +294,6 @@ def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], list[Opening]]:
 def _row(opening: Opening, end_ns: int, far: list[Opening],
          off: list[str]) -> OpeningRow:
     outcome = outcome_of(opening, end_ns)
-    if opening.opened_by != ACTIVE:
-        far = []
     return OpeningRow(
         connection(opening.cookie), opening.netns, opening.local,
         opening.remote, opening.opened_by or "", _result_of(outcome), outcome,
@@ -328,19 +341,27 @@ def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
     if not opening.syns_again:
         return []
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
-    if any(one.syn_ns is None for one in far):
+    missing = syns_that_never_came(opening, far)
+    if missing is None:
         return _reset_between(reset, reset == len(far)) if reset else []
     sent = 1 + opening.syns_again
-    came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
-                                        for a in one.attempts) for one in far)
-    if came < sent:
-        words = (f"seen at the listener: {plural(sent - came, 'SYN')} of these "
+    if missing > 0:
+        words = (f"seen at the listener: {plural(missing, 'SYN')} of these "
                  "never came there")
     elif not reset:
         words = "seen at the listener: every SYN came, so its answers were lost"
     else:
         words = f"seen at the listener: all {sent} SYNs came"
     return [words, *_reset_between(reset, reset == len(far))]
+
+
+def syns_that_never_came(opening: Opening, far: list[Opening]) -> int | None:
+    """How many of our SYNs the listener did not see; None if nobody knows."""
+    if not far or any(one.syn_ns is None for one in far):
+        return None
+    came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
+                                        for a in one.attempts) for one in far)
+    return max(0, 1 + opening.syns_again - came)
 
 
 def _reset_between(reset: int, is_each: bool) -> list[str]:

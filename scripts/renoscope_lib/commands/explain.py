@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A verdict on each connection, in plain words with its evidence."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from .. import explain
+from ..options import add_choice, add_command, add_input, chosen, limit
+from ..telling import open_input, tell
+
+
+def _explain(options: argparse.Namespace) -> int:
+    source = open_input(options.file, follows=False)
+    view = explain.Explained(source.schema)
+    return tell(options, source, view,
+                partial(explain.as_json, view, wanted=chosen(options)),
+                partial(explain.as_text, view, wanted=chosen(options),
+                        limit=options.limit, verbose=options.verbose,
+                        file=options.file))
+
+
+def add(commands: Any) -> None:
+    """It alone."""
+    command = add_command(
+        commands, "explain", _explain,
+        "what went wrong, in plain words, and what to do next",
+        "Without FILE: what the ring holds now. First the worst of all "
+        "connections and listeners, then each with its evidence: slow or failed "
+        "connects, full queues, timeouts and losses, zero windows, resets, "
+        "sockets left half-closed.",
+        "scripts/renoscope explain tcp.renoscope")
+    add_choice(command)
+    command.add_argument("--limit", type=limit, metavar="N",
+                         default=explain.LIMIT,
+                         help="connections told one by one, 0 for all (default "
+                         f"{explain.LIMIT})")
+    command.add_argument("-v", "--verbose", action="store_true",
+                         help="all the evidence")
+    add_input(command, "one JSON object: every finding, and the summary")

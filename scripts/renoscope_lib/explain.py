@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A verdict on each connection and each listener, in plain words with its evidence.
+
+The facts are the views': handshakes, states, losses, windows and synflood, and the
+pace of senders (explain_pace.py).  Explained feeds them all; the rules make findings
+of what they say, and those of one connection are a Report.  One without a finding
+that matters gets `nothing wrong`, as far as it was seen.
+
+Reports come one by one, so that any number of connections needs little room.  What
+several have in common is summed up in Groups.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
+               explain_pace, explain_windows, losses, windows)
+from .explain_finding import (FINE, RULES, SEVERITIES, TROUBLE, Clock, Finding,
+                              Subject, brief)
+from .flows import is_chosen
+from .gaps import Gaps
+from .handshakes import Handshakes, Told
+from .listeners import HANDSHAKE_KINDS
+from .losses import Losses
+from .openings import ACTIVE
+from .schema import Event, Schema
+from .show import Filter
+from .states import LISTEN, SYN_RECEIVED, SYN_SENT, Life, States
+from .stats import Stats
+from .synflood import FloodWatch
+from .tables import none_chosen
+from .windows import Windows
+from .words import connection, plural
+
+NEEDED_KINDS = tuple(dict.fromkeys(
+    kind for rule in RULES.values() for kind in rule.needs))
+
+# What the views of listeners and openings look at.
+OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit",
+                           "reset_received", "error"))
+
+# Connections told one by one; --limit sets another number.
+LIMIT = 20
+
+# What a person's terminal has at the least.
+COLUMNS = 79
+FEW_LINES = 4
+
+
+class SharedGaps(Gaps):
+    """Tells every view behind it what was recorded, too."""
+
+    def __init__(self, schema: Schema, views: Sequence[Any]) -> None:
+        super().__init__(schema, NEEDED_KINDS,
+                         loss="a verdict may lack a part, or be missing")
+        self._views = views
+
+    def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
+              when: str = "set when recording began") -> None:
+        """What the module was told to record, at some moment."""
+        super().begin(parameters, read_ns, when)
+        for view in self._views:
+            view.gaps.begin(parameters, read_ns, when)
+
+    def see_sources(self, readings: Sequence[Stats]) -> None:
+        """What the module said of its places."""
+        super().see_sources(readings)
+        for view in self._views:
+            view.gaps.see_sources(readings)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One connection or listener, and what was found, the worst first."""
+
+    subject: Subject
+    findings: tuple[Finding, ...]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts the worst first."""
+        return self.findings[0].rank
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing of it needs a look."""
+        return self.findings[0].severity == FINE
+
+
+class Explained:
+    """Feed it joined events, then ask for the findings."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._handshakes = Handshakes(schema)
+        self._floods = FloodWatch(schema)
+        self._states = States(schema)
+        self._losses = Losses(schema)
+        self._windows = Windows(schema)
+        self._of_openings = (self._handshakes, self._floods)
+        self._of_connections = (self._states, self._losses, self._windows)
+        self.gaps = SharedGaps(schema, (*self._of_openings,
+                                        *self._of_connections))
+        self._pace = explain_pace.Pace(schema, self.gaps)
+        self._has_begun = False
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+        of_recording = self.gaps.takes(event)
+        for view in self._of_connections:
+            view.feed(event)
+        if of_recording or event.kind in OPENING_KINDS or not self._has_begun:
+            for of_openings in self._of_openings:
+                of_openings.feed(event)
+        if not of_recording:
+            self._has_begun = True
+            self._pace.feed(event)
+
+    # ---- what came of it
+
+    def findings(self, end_ns: int | None = None,
+                 wanted: Filter | None = None) -> list[Finding]:
+        """Everything found, connection by connection; listeners come first."""
+        return [finding for report in self.reports(end_ns, wanted)
+                for finding in report.findings]
+
+    def reports(self, end_ns: int | None = None,
+                wanted: Filter | None = None) -> Iterator[Report]:
+        """One for each listener with a finding, then one for each connection."""
+        clock = self.clock(end_ns)
+        wanted = wanted or Filter()
+        for of_openings in self._of_openings:  # they were not fed everything
+            of_openings.gaps.last_ns = self.gaps.last_ns
+        self._losses.end(clock.end_ns)
+        yield from self._listeners(clock, wanted)
+        yield from self._connections(clock, wanted)
+
+    def clock(self, end_ns: int | None) -> Clock:
+        """When watching began and ended."""
+        return Clock(self.gaps.first_ns, self.gaps.known_until_ns(end_ns))
+
+    def unknown(self) -> list[str]:
+        """What was not looked for, as its kinds were not recorded."""
+        missing: dict[tuple[str, ...], list[str]] = {}
+        for rule in RULES.values():
+            kinds = tuple(self.gaps.not_recorded(*rule.needs))
+            if kinds:
+                missing.setdefault(kinds, []).append(rule.about)
+        return [f"not recorded ({', '.join(kinds)}), so not known: "
+                f"{', '.join(abouts)}" for kinds, abouts in missing.items()]
+
+    def left_out(self) -> list[str]:
+        """A line if there were too many connections to keep."""
+        return self._states.kept.left_out()
+
+    @property
+    def forgotten(self) -> int:
+        """Connections too many to keep."""
+        return self._states.kept.forgotten
+
+    # ---- whom it is about
+
+    def _listeners(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
+        every = explain_listeners.findings(self._floods, clock)
+        for subject, found in itertools.groupby(every, lambda f: f.subject):
+            if is_chosen(subject, wanted.cookie, wanted.port):
+                yield _report(subject, found)
+
+    def _connections(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
+        openings = self._openings(clock)
+        told: set[int] = set()
+        for life in self._states.lives(wanted):
+            if life.stays[0].state == LISTEN:
+                continue
+            own = _openings_of(life, openings)
+            if _is_request(life):
+                if wanted.cookie is not None:
+                    yield from self._request(life, own, clock)
+                continue
+            whole = life.cookie not in told and _got_beyond_syn(life)
+            if whole:
+                told.add(life.cookie)
+            yield self._connection(life, own, whole, clock)
+
+    def _openings(self, clock: Clock) -> dict[int, list[Told]]:
+        openings: dict[int, list[Told]] = {}
+        for told in self._handshakes.told(clock.end_ns):
+            if told.opening.cookie:
+                openings.setdefault(told.opening.cookie, []).append(told)
+        return openings
+
+    @staticmethod
+    def _request(life: Life, own: list[Told], clock: Clock) -> Iterator[Report]:
+        found = [finding for told in own
+                 for finding in explain_opening.unfinished(told, clock)]
+        if found:
+            yield _report(explain_ends.subject_of(life), found)
+
+    def _connection(self, life: Life, own: list[Told], whole: bool,
+                    clock: Clock) -> Report:
+        subject = explain_ends.subject_of(life)
+        lost = self._losses.kept.get(life.cookie) if whole else None
+        window = self._windows.kept.get(life.cookie) if whole else None
+        pace = self._pace.kept.get(life.cookie) if whole else None
+        found = [finding for told in own
+                 for finding in explain_opening.findings(told, clock)]
+        if lost is not None:
+            found += explain_losses.findings(lost, pace, subject, clock)
+        if window is not None:
+            found += explain_windows.findings(self._windows, window, subject,
+                                              clock)
+        if pace is not None:
+            found += explain_pace.findings(
+                pace, not self.gaps.not_recorded("ack"), subject, clock)
+        found += explain_ends.findings(self._states, life, pace, clock)
+        if all(finding.severity == FINE for finding in found):
+            found.insert(0, self._healthy(life, own, lost, window, subject))
+        return _report(subject, found)
+
+    # ---- nothing wrong
+
+    def _healthy(self, life: Life, own: list[Told], lost: losses.Flow | None,
+                 window: windows.Flow | None, subject: Subject) -> Finding:
+        words = [explain_opening.healthy_words(told) for told in own[:1]]
+        if lost is not None and not lost.sent_again \
+                and not self.gaps.not_recorded("retransmit"):
+            words.append("nothing sent again")
+        if window is not None and not self.gaps.not_recorded("zero_window"):
+            words.append("no window closed")
+        words.append(explain_ends.healthy_words(life))
+        return Finding(
+            "healthy", FINE, subject,
+            f"nothing wrong{self._as_far_as(life)}: "
+            + ", ".join(word for word in words if word),
+            "", tuple(life.partly))
+
+    def _as_far_as(self, life: Life) -> str:
+        """What could have hidden something."""
+        if self.gaps.lost_events:
+            return (f" in what was recorded "
+                    f"({plural(self.gaps.lost_events, 'event')} lost)")
+        if life.partly:
+            return f" as far as it was seen ({life.partly[0]})"
+        if self.gaps.not_recorded("state", "retransmit", "rto", "zero_window"):
+            return " in what was recorded"
+        return ""
+
+
+def _is_request(life: Life) -> bool:
+    """Whether it never became a connection on the side that listens."""
+    return (life.opened_by != explain_ends.US
+            and all(stay.state in (SYN_RECEIVED, "CLOSED")
+                    for stay in life.stays)
+            and life.stays[0].state == SYN_RECEIVED)
+
+
+def _got_beyond_syn(life: Life) -> bool:
+    """Of a socket that connects again, what follows is of the last attempt."""
+    return life.closed_from != SYN_SENT
+
+
+def _openings_of(life: Life, openings: dict[int, list[Told]]) -> list[Told]:
+    """A socket may connect again after an attempt that failed."""
+    found = openings.get(life.cookie, [])
+    if len(found) < 2 or any(t.opening.opened_by != ACTIVE for t in found):
+        return found
+    return [told for told in found
+            if told.opening.began_ns == life.stays[0].began_ns]
+
+
+def _report(subject: Subject, found: Iterable[Finding]) -> Report:
+    return Report(subject, tuple(sorted(found, key=lambda f: f.rank)))
+
+
+# ---- what several have in common
+
+@dataclass
+class Group:
+    """Findings of one rule with the same gist at the same service."""
+
+    rule: str
+    severity: str
+    first: Finding
+    count: int = 0
+    least_us: int = 0
+    most_us: int = 0
+    total_us: int = 0
+
+    def add(self, finding: Finding) -> None:
+        """One more."""
+        cost_us = finding.cost_us
+        self.least_us = min(self.least_us, cost_us) if self.count else cost_us
+        self.most_us = max(self.most_us, cost_us)
+        self.total_us += cost_us
+        self.count += 1
+        if SEVERITIES.index(finding.severity) < SEVERITIES.index(self.severity):
+            self.severity = finding.severity
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Sorts the worst first."""
+        return SEVERITIES.index(self.severity), -self.total_us, -self.count
+
+    def words(self) -> str:
+        """`slow to connect: 12 connections to 10.0.0.2:443, 3 s each: ...`."""
+        subject = self.first.subject
+        if self.count == 1 and subject.is_listener:
+            return f"listener {subject.local}: {self.first.sentence}"
+        text = f"{RULES[self.rule].about}: {self._who()}{self._cost()}"
+        return f"{text}: {self.first.gist}" if self.first.gist else text
+
+    def _who(self) -> str:
+        subject = self.first.subject
+        if self.count == 1:
+            return f"{connection(subject.cookie)} {subject.service}"
+        noun = "listener" if subject.is_listener else "connection"
+        return f"{plural(self.count, noun)} {subject.service}"
+
+    def _cost(self) -> str:
+        if not self.total_us:
+            return ""
+        if self.count == 1:
+            return f", {brief(self.total_us)}"
+        if self.most_us <= 1.25 * self.least_us:
+            return f", {brief(self.total_us // self.count)} each"
+        return (f", {brief(self.least_us)} to {brief(self.most_us)}, "
+                f"{brief(self.total_us)} in all")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"rule": self.rule, "severity": self.severity,
+                "service": self.first.subject.service,
+                "gist": self.first.gist or None,
+                "count": self.count, "least_us": self.least_us,
+                "most_us": self.most_us, "total_us": self.total_us,
+                "words": self.words()}
+
+
+class Groups:
+    """Sums up the reports that pass it."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, str, bool], Group] = {}
+
+    def passing(self, reports: Iterable[Report]) -> Iterator[Report]:
+        """The same reports, counted."""
+        for report in reports:
+            for finding in report.findings:
+                self._add(finding)
+            yield report
+
+    def _add(self, finding: Finding) -> None:
+        subject = finding.subject
+        key = (finding.rule, subject.service, finding.gist,
+               subject.is_listener)
+        if key not in self._groups:
+            self._groups[key] = Group(finding.rule, finding.severity, finding)
+        self._groups[key].add(finding)
+
+    def worst_first(self) -> Iterator[Group]:
+        """All of them."""
+        yield from sorted(self._groups.values(), key=lambda g: g.rank)
+
+
+# ---- for programs
+
+def as_json(explained: Explained, end_ns: int | None,
+            wanted: Filter | None = None) -> dict[str, Any]:
+    """Every report, then the summary; times in ns and us."""
+    groups = Groups()
+    return {
+        "reports": ({"subject": str(report.subject),
+                     "findings": [f.as_json() for f in report.findings]}
+                    for report in groups.passing(
+                        explained.reports(end_ns, wanted))),
+        "summary": (group.as_json() for group in groups.worst_first()),
+        "forgotten": explained.forgotten,
+        "not_known": explained.unknown(),
+        **explained.gaps.as_json(end_ns)}
+
+
+# ---- for people
+
+LABELS = {severity: severity.upper() if severity == TROUBLE else severity
+          for severity in SEVERITIES}
+LABEL_WIDTH = 12
+
+HOW_TO_READ = (
+    "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
+    "be. Times count from the first event, as in `renoscope show`. (implied) is "
+    "worked out from what happened around it. A cause that no event tells is not "
+    "guessed.")
+
+
+def with_file(step: str, file: str | None) -> str:
+    """A next step that can be pasted: of that recording, or of the ring."""
+    name = "" if file is None else f" {shlex.quote(file)}"
+    return step.replace(" FILE", name)
+
+
+def _wrapped(text: str, first: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, COLUMNS, initial_indent=first,
+                         subsequent_indent=" " * indent,
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _summary(groups: Groups, reports: int, fine: int,
+             limit: int) -> Iterator[str]:
+    """The worst of all, in a line or two each."""
+    serious = [g for g in groups.worst_first() if g.severity != FINE]
+    shown = serious[:limit] if limit else serious
+    for group in shown:
+        yield from _wrapped(group.words(),
+                            f"{LABELS[group.severity]:<{LABEL_WIDTH}}",
+                            LABEL_WIDTH)
+    if len(serious) > len(shown):
+        yield f"... and {len(serious) - len(shown)} more: --limit 0 shows all"
+    if fine:
+        words = ("nothing wrong with the only connection" if fine == reports == 1
+                 else f"nothing wrong with {plural(fine, 'connection')}")
+        yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
+
+
+def _finding_lines(finding: Finding, verbose: bool,
+                   file: str | None) -> Iterator[str]:
+    yield from _wrapped(finding.sentence,
+                        f"  {LABELS[finding.severity]:<{LABEL_WIDTH}}",
+                        LABEL_WIDTH + 2)
+    if finding.severity == FINE and not verbose:
+        return
+    evidence = finding.evidence
+    shown = evidence if verbose else evidence[:FEW_LINES]
+    for line in shown:
+        yield from _wrapped(line, " " * (LABEL_WIDTH + 4), LABEL_WIDTH + 6)
+    if len(evidence) > len(shown):
+        yield (" " * (LABEL_WIDTH + 4)
+               + f"({len(evidence) - len(shown)} more: -v)")
+    if finding.next_step:
+        yield from _next_lines(with_file(finding.next_step, file))
+
+
+def _next_lines(step: str) -> Iterator[str]:
+    """A command stays whole, so that it can be copied."""
+    first = " " * (LABEL_WIDTH + 2) + "next: "
+    if step.startswith("renoscope "):
+        yield first + step
+    else:
+        yield from _wrapped(step, first, LABEL_WIDTH + 8)
+
+
+def _report_lines(report: Report, verbose: bool,
+                  file: str | None) -> Iterator[str]:
+    yield str(report.subject)
+    for finding in report.findings:
+        yield from _finding_lines(finding, verbose, file)
+
+
+def as_text(explained: Explained, end_ns: int | None,
+            wanted: Filter | None = None, limit: int = LIMIT,
+            verbose: bool = False, file: str | None = None) -> Iterator[str]:
+    """The summary for those in a hurry, then each connection, the worst first."""
+    groups = Groups()
+    counts = [0, 0]
+
+    def counted() -> Iterator[Report]:
+        for report in groups.passing(explained.reports(end_ns, wanted)):
+            counts[0] += 1
+            counts[1] += report.is_fine
+            yield report
+
+    worst = (heapq.nsmallest(limit, counted(), key=lambda r: r.rank) if limit
+             else sorted(counted(), key=lambda r: r.rank))
+    yield from explained.left_out()
+    if not worst:
+        yield _none(explained, end_ns, wanted or Filter())
+    else:
+        yield from _summary(groups, counts[0], counts[1], limit)
+        yield ""
+        for report in worst:
+            yield from _report_lines(report, verbose, file)
+            yield ""
+        if counts[0] > len(worst):
+            yield (f"... and {counts[0] - len(worst)} more: --limit 0 shows "
+                   "all, --json too")
+        yield from _wrapped(HOW_TO_READ, "", 0)
+    for line in explained.unknown():
+        yield from _wrapped(line, "", 2)
+
+
+def _none(explained: Explained, end_ns: int | None, wanted: Filter) -> str:
+    others = (0 if wanted.port is None and wanted.cookie is None else
+              sum(not report.subject.is_listener
+                  for report in explained.reports(end_ns)))
+    return none_chosen(others, wanted.port, wanted.cookie)

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on what was lost, or taken for lost, and what it did to the sender.
+
+Losses has joined the events to episodes.  Which of the reductions without a loss
+were ECN's and which a full queue of this host's, Pace has counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from . import explain_pace
+from .explain_finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding,
+                              Subject, added, brief, capped, look, often,
+                              share, spelled)
+from .losses import CWR, LOSS, RECOVERY, Episode, Flow, Timeout
+from .words import plural
+
+# Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
+# window is about 1.2 / sqrt(0.02), some eight segments (RFC 5348, Mathis).
+LONG_WAIT_US = 1_000_000
+MANY_TIMEOUTS = 3
+HIGH_RATE = 0.02
+ENOUGH_LOST = 10
+
+# A fall this deep of a window that was one.
+CUTS = (RECOVERY, LOSS, CWR)
+DEEP_FALL = 4
+WAS_A_WINDOW = 8
+
+# Without a timeout; what is sent again after one belongs to it.
+REPAIRS = {"fast_retransmit": "by fast retransmit",
+           "tail_loss_probe": "by a tail loss probe"}
+
+
+def findings(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+             clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's losses."""
+    yield from _timeouts(flow, subject, clock)
+    yield from _repaired(flow, pace, subject, clock)
+    yield from _spurious(flow, pace, subject, clock)
+    yield from _collapsed(flow, _causes(flow, pace), subject, clock)
+    yield from _path_mtu(flow, subject, clock)
+    yield from _reductions(flow, pace, subject, clock)
+    yield from _restarts(pace, subject, clock)
+
+
+def _at_least(flow: Flow) -> str:
+    """Episodes may be too many to keep."""
+    return "at least " if flow.episodes_seen > len(flow.episodes) else ""
+
+
+# ---- timeouts
+
+def _of(flow: Flow, what: str) -> list[Episode]:
+    return [episode for episode in flow.episodes if episode.what == what]
+
+
+def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    episodes = [e for e in _of(flow, LOSS) if e.timeouts]
+    timeouts = [t for e in episodes for t in e.timeouts]
+    if not timeouts:
+        return
+    waited_us = sum(t.waited_us for t in timeouts)
+    highest = max(t.backoff for t in timeouts)
+    longest_us = max(t.waited_us for t in timeouts)
+    least = _at_least(flow)
+    count = len(timeouts) + sum(e.timeouts_left_out for e in episodes)
+    undone = sum(e.undone for e in episodes)
+    sentence = (f"{least}{spelled(count, 'retransmission timeout')}, "
+                f"{brief(waited_us)} of waiting in all")
+    if highest:
+        sentence += f"; backoff up to {brief(longest_us)} (doubled {often(highest)})"
+    sentence += _outcome(episodes, undone)
+    yield Finding(
+        "timeouts", _severity_of(waited_us, count, undone, episodes), subject,
+        sentence, _gist_of_timeouts(count, undone, episodes),
+        capped(_timeout_line(t, clock) for t in timeouts),
+        look("losses", subject, "-v"), timeouts[0].time_ns, waited_us)
+
+
+def _severity_of(waited_us: int, count: int, undone: int,
+                 episodes: list[Episode]) -> str:
+    if undone == len(episodes) and count < MANY_TIMEOUTS:
+        return NOTEWORTHY
+    return (TROUBLE if waited_us >= LONG_WAIT_US or count >= MANY_TIMEOUTS
+            else NOTEWORTHY)
+
+
+def _outcome(episodes: list[Episode], undone: int) -> str:
+    if undone == len(episodes):
+        return (": for nothing, the segments had arrived; their ACKs came late "
+                "(delay, not loss)")
+    words = ": nothing was acknowledged meanwhile"
+    if undone:
+        words += f"; {undone} of {len(episodes)} were for nothing"
+    if episodes[-1].ended_by is None:
+        words += "; not recovered when watching ended"
+    elif episodes[-1].ended_by == "the connection ended":
+        words += "; the connection ended so"
+    return words
+
+
+def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
+    if undone == len(episodes):
+        return "timeouts for nothing: delay, not loss"
+    return "several timeouts" if count > 1 else "one timeout"
+
+
+def _timeout_line(timeout: Timeout, clock: Clock) -> str:
+    number = "" if timeout.seq is None else f", oldest number {timeout.seq}"
+    return (f"{clock.at(timeout.time_ns)} the timer fired after "
+            f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}")
+
+
+# ---- repaired without one
+
+def _repaired(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    counts = {words: flow.segments[cause] for cause, words in REPAIRS.items()
+              if flow.segments[cause]}
+    if not counts:
+        return
+    lost = sum(counts.values())
+    sent, rate = _rate(lost, pace)
+    how = ", ".join(counts) if len(counts) == 1 else ", ".join(
+        f"{count} {words}" for words, count in counts.items())
+    recoveries = [e for e in _of(flow, RECOVERY) if not e.undone]
+    high = sent and lost >= ENOUGH_LOST and lost >= HIGH_RATE * sent
+    yield Finding(
+        "losses", TROUBLE if high else NOTEWORTHY, subject,
+        f"{spelled(lost, 'segment')} sent again{rate}, {how}"
+        f"{_cut_words(recoveries)}",
+        "segments lost on the way and repaired",
+        capped(_episode_line(e, clock) for e in flow.episodes
+               if e.what in (RECOVERY, "loss probe")),
+        look("losses", subject, "-v"),
+        next((e.began_ns for e in recoveries), None))
+
+
+def _rate(lost: int, pace: explain_pace.Flow | None) -> tuple[int, str]:
+    """How many segments it sent, and which share of these was lost."""
+    if pace is None:
+        return 0, ""
+    sent, about = pace.segments_out, ""
+    if not sent and pace.mss:
+        sent, about = max(pace.sent_bytes // pace.mss, lost), "about "
+    return sent, f" ({share(lost, sent)} of {about}{sent})" if sent else ""
+
+
+def _cut_words(recoveries: list[Episode]) -> str:
+    cuts = [(e.before.cwnd, e.after.cwnd) for e in recoveries
+            if e.before is not None and e.after is not None
+            and e.after.cwnd < e.before.cwnd]
+    if not cuts:
+        return ""
+    before, after = min(cuts, key=lambda cut: cut[1] / cut[0])
+    most = "" if len(cuts) == 1 else "the most "
+    return f"; cwnd was cut {often(len(cuts))}, {most}from {before} to {after}"
+
+
+def _change(episode: Episode) -> str:
+    speeds = [s for s in (episode.before, episode.within, episode.after)
+              if s is not None]
+    numbers: list[str] = []
+    for speed in speeds:
+        if numbers[-1:] != [str(speed.cwnd)]:
+            numbers.append(str(speed.cwnd))
+    return f", cwnd {' -> '.join(numbers)}" if numbers else ""
+
+
+EPISODE_WORDS = {RECOVERY: "fast recovery", LOSS: "timeout", CWR: "cwnd reduced",
+                 "loss probe": "tail loss probe"}
+
+
+def _episode_line(episode: Episode, clock: Clock) -> str:
+    words = EPISODE_WORDS.get(episode.what, episode.what)
+    if episode.detail:
+        words += f", {episode.detail}"
+    if episode.what == RECOVERY:
+        words += (f" ({episode.dup_acks} duplicate ACKs or SACKed), "
+                  f"{plural(episode.segments, 'segment')} again")
+    undone = ", undone: nothing was lost" if episode.undone else ""
+    return f"{clock.at(episode.began_ns)} {words}{_change(episode)}{undone}"
+
+
+# ---- for nothing
+
+def _spurious(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    duplicates = pace.duplicates if pace is not None else 0
+    if not flow.undone and not duplicates:
+        return
+    words = []
+    if flow.undone:
+        words.append(f"{spelled(flow.undone, 'reduction')} of cwnd undone by the "
+                     "kernel: what it took for lost had arrived")
+    if duplicates:
+        words.append(f"the peer told of {spelled(duplicates, 'duplicate')} "
+                     "(D-SACK): sent again for nothing")
+    yield Finding(
+        "spurious", NOTEWORTHY, subject,
+        "; ".join(words) + ". Segments or ACKs are reordered or late, not lost",
+        "reordering or delay taken for loss",
+        capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
+        look("losses", subject, "-v"),
+        next((e.began_ns for e in flow.episodes if e.undone), None))
+
+
+# ---- cwnd
+
+@dataclass(frozen=True)
+class Causes:
+    """What the reductions without a recovery came from, counted."""
+
+    probed: int
+    marked: int
+    dropped: int
+    unknown: int
+
+    @property
+    def why(self) -> str:
+        """One cause, if it is one."""
+        words = [what for count, what in (
+            (self.probed, "loss at the end of a flight"),
+            (self.marked, "ECN marks"),
+            (self.dropped, "a full queue of this host's own"),
+            (self.unknown, "ECN marks or a full queue of this host's own"))
+            if count]
+        return " and ".join(words) or "congestion"
+
+
+def _causes(flow: Flow, pace: explain_pace.Flow | None) -> Causes:
+    """A tail loss probe that repairs a loss enters CWR as well."""
+    probed, before = 0, ""
+    for episode in flow.episodes:
+        if episode.what == CWR:
+            probed += before == "loss probe"
+        if episode.what != "loss probe" or episode.segments:
+            before = episode.what
+    marked = max(pace.marked, pace.reduced_by_ece) if pace is not None else 0
+    dropped = pace.dropped_here if pace is not None else 0
+    return Causes(probed, marked, dropped,
+                  max(0, flow.entered[CWR] - probed - marked - dropped))
+
+
+def _collapsed(flow: Flow, causes: Causes, subject: Subject,
+               clock: Clock) -> Iterator[Finding]:
+    """The deepest fall from a window to what one or more reductions left."""
+    falls = list(_falls(flow.episodes))
+    if not falls:
+        return
+    peak, low, first, last = max(falls, key=lambda fall: fall[0] / max(fall[1], 1))
+    if peak < WAS_A_WINDOW or low * DEEP_FALL > peak:
+        return
+    between = [e for e in flow.episodes
+               if first.began_ns <= e.began_ns <= last.began_ns
+               and e.what in CUTS and not e.undone]
+    whys = list(dict.fromkeys(_why(e, causes) for e in between))
+    count = len(between)
+    steps = "" if count == 1 else f" in {count} steps"
+    yield Finding(
+        "cwnd-collapsed", NOTEWORTHY, subject,
+        f"cwnd fell from {peak} to {low}{steps}: {', then '.join(whys)}",
+        f"cwnd fell to a quarter or less: {whys[0]}",
+        (_episode_line(first, clock),
+         *([_episode_line(last, clock)] if last is not first else [])),
+        look("losses", subject, "-v"), first.began_ns)
+
+
+WHY = {RECOVERY: "loss", LOSS: "timeout"}
+
+
+def _why(episode: Episode, causes: Causes) -> str:
+    if episode.what == CWR:
+        return causes.why
+    if episode.what == LOSS and not episode.timeouts:
+        return "segments too large for the path"
+    return WHY[episode.what]
+
+
+def _falls(episodes: Iterable[Episode]
+           ) -> Iterator[tuple[int, int, Episode, Episode]]:
+    """(from, to, its first episode, its last); a higher window begins anew."""
+    peak, first = 0, None
+    for episode in episodes:
+        if episode.what not in CUTS or episode.undone or episode.before is None:
+            continue
+        if first is None or episode.before.cwnd >= peak:
+            peak, first = episode.before.cwnd, episode
+        lows = [s.cwnd for s in (episode.within, episode.after)
+                if s is not None]
+        if lows:
+            yield peak, min(lows), first, episode
+
+
+def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    shrunk = [e for e in _of(flow, LOSS) if not e.timeouts and e.segments]
+    if shrunk:
+        yield Finding(
+            "path-mtu", NOTEWORTHY, subject,
+            f"{plural(sum(e.segments for e in shrunk), 'segment')} sent again "
+            "with no timeout before: they had become too large for the path "
+            "(its MTU shrank), or Fast Open's data was not taken",
+            "", capped(_episode_line(e, clock) for e in shrunk),
+            "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a "
+            "VPN on the way?", shrunk[0].began_ns)
+
+
+# ---- without a loss
+
+def _reductions(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+                clock: Clock) -> Iterator[Finding]:
+    causes = _causes(flow, pace)
+    evidence = capped(_episode_line(e, clock) for e in _of(flow, CWR))
+    at_ns = next((e.began_ns for e in _of(flow, CWR)), None)
+    if causes.dropped:
+        yield Finding(
+            "local-drops", NOTEWORTHY, subject,
+            f"this host dropped segments of its own before they left, "
+            f"{often(causes.dropped)}: a queue of its own was full, and cwnd was cut "
+            "for it", "a full queue of this host's own", evidence,
+            "tc -s qdisc shows drops; fq paces senders: tc qdisc replace dev "
+            "DEV root fq; or raise txqueuelen", at_ns)
+    if causes.marked:
+        yield Finding(
+            "ecn", FINE, subject,
+            f"a router marked congestion (ECN) {often(causes.marked)}: cwnd was cut, "
+            "and nothing was lost for it", "a router marks congestion",
+            evidence, look("losses", subject, "-v"), at_ns)
+    if causes.unknown:
+        yield Finding(
+            "reduced", NOTEWORTHY, subject,
+            f"cwnd was cut {often(causes.unknown)} without a loss: ECN marks, or a full "
+            "queue of this host's own; which, was not recorded",
+            "ECN or a full queue of its own", evidence,
+            "tc -s qdisc shows drops of this host's; with "
+            "net.ipv4.tcp_congestion_control=renoscope the cause is recorded",
+            at_ns)
+
+
+def _restarts(pace: explain_pace.Flow | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    if pace is None or not pace.restarts:
+        return
+    first = pace.restarts[0]
+    yield Finding(
+        "idle-restart", NOTEWORTHY, subject,
+        f"cwnd was lowered {often(len(pace.restarts))} because the connection had "
+        f"been idle (first from {first.before} to {first.after} segments): it "
+        "has to grow again", "cwnd is lowered after each rest",
+        capped(f"{clock.at(one.time_ns)} after a rest, cwnd {one.before} -> "
+               f"{one.after}" for one in pace.restarts),
+        "net.ipv4.tcp_slow_start_after_idle=0 keeps cwnd over a rest",
+        first.time_ns)
