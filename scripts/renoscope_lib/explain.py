@@ -179,7 +179,7 @@ class Explained:
             if life.stays[0].state == LISTEN:
                 continue
             own = _openings_of(life, openings)
-            if _is_request(life):
+            if _is_request(life, own):
                 if wanted.cookie is not None:
                     yield from self._request(life, own, clock)
                 continue
@@ -210,6 +210,9 @@ class Explained:
         pace = self._pace.kept.get(life.cookie) if whole else None
         found = [finding for told in own
                  for finding in explain_opening.findings(told, clock)]
+        if self._knows_accepts and not life.is_over:
+            found += (finding for told in own for finding
+                      in explain_opening.still_waiting(told, clock))
         if lost is not None:
             found += explain_losses.findings(lost, pace, subject, clock)
         if window is not None:
@@ -222,6 +225,12 @@ class Explained:
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, lost, window, subject))
         return _report(subject, found)
+
+    @property
+    def _knows_accepts(self) -> bool:
+        """Whether every accept() was seen."""
+        return not (self.gaps.not_recorded("accepted", "completed")
+                    or self.gaps.lost_events or self.gaps.freezes)
 
     # ---- nothing wrong
 
@@ -252,9 +261,10 @@ class Explained:
         return ""
 
 
-def _is_request(life: Life) -> bool:
+def _is_request(life: Life, own: list[Told]) -> bool:
     """Whether it never became a connection on the side that listens."""
     return (life.opened_by != explain_ends.US
+            and not any(told.opening.established for told in own)
             and all(stay.state in (SYN_RECEIVED, "CLOSED")
                     for stay in life.stays)
             and life.stays[0].state == SYN_RECEIVED)
@@ -266,12 +276,12 @@ def _got_beyond_syn(life: Life) -> bool:
 
 
 def _openings_of(life: Life, openings: dict[int, list[Told]]) -> list[Told]:
-    """A socket may connect again after an attempt that failed."""
-    found = openings.get(life.cookie, [])
-    if len(found) < 2 or any(t.opening.opened_by != ACTIVE for t in found):
-        return found
-    return [told for told in found
-            if told.opening.began_ns == life.stays[0].began_ns]
+    """A socket may connect again: each of its lives has an opening of its own."""
+    began_ns = life.stays[0].began_ns
+    return [told for told in openings.get(life.cookie, [])
+            if told.opening.opened_by != ACTIVE
+            or told.opening.began_ns == began_ns
+            or (told.opening.syn_ns is None and began_ns is None)]
 
 
 def _report(subject: Subject, found: Iterable[Finding]) -> Report:

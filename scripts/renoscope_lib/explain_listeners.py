@@ -45,7 +45,7 @@ def _of_one(pressure: Pressure, cannot_tell: str,
         yield _flood(listener, subject, seen, verdict)
         return
     yield from _cookies(listener, seen, subject)
-    yield from _endings(listener, subject)
+    yield from _endings(listener, pressure.proven, subject)
 
 
 def _refused(listener: Listener, *reasons: str) -> tuple[int, int]:
@@ -138,13 +138,14 @@ def _cookies(listener: Listener, seen: Evidence,
         "net.ipv4.tcp_syncookies=1 sends cookies only when needed")
 
 
-def _endings(listener: Listener, subject: Subject) -> Iterator[Finding]:
-    expired = listener.endings["expired"]
+def _endings(listener: Listener, proven: int,
+             subject: Subject) -> Iterator[Finding]:
+    expired = max(0, listener.endings["expired"] - proven)
     if expired:
         retries = listener.max_retries
         yield Finding(
             "requests-given-up", NOTEWORTHY, subject,
-            f"{spelled(expired, 'handshake')} given up: no answer to "
+            f"{spelled(expired, 'handshake')} given up: no answer to up to "
             f"{plural(1 + retries, 'SYN-ACK')} (tcp_synack_retries {retries}). "
             "Those peers are gone, their addresses are forged, or the way back "
             "is cut", "no answer to our SYN-ACKs",

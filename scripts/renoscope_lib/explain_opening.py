@@ -281,6 +281,23 @@ def _accept_wait(told: Told, clock: Clock) -> Iterator[Finding]:
             opening.completed_ns, waited_us)
 
 
+def still_waiting(told: Told, clock: Clock) -> Iterator[Finding]:
+    """It stood in the accept queue when watching ended; whoever asks is sure."""
+    opening = told.opening
+    waited_us = clock.since_us(opening.completed_ns) or 0
+    if (opening.completed_ns is None or opening.accepted_ns is not None
+            or opening.never_accepted or waited_us < SLOW_US):
+        return
+    yield Finding(
+        "accept-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY,
+        subject_of(told), f"has waited {brief(waited_us)} in the accept queue when "
+        "watching ended: our program does not accept() it",
+        "the program does not accept()",
+        (f"{clock.at(opening.completed_ns)} handshake complete",),
+        "what keeps the program from accept()? on the server: ss -ltn",
+        opening.completed_ns, waited_us)
+
+
 def healthy_words(told: Told) -> str:
     """How it began, of one where nothing went wrong."""
     took_us = told.row.took_us

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The whole of explain: summary, choice, what is unknown, text and JSON."""
+
+import ast
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from renoscope_lib import explain, handshakes
+from renoscope_lib.explain import as_json, as_text
+from renoscope_lib.explain_finding import (FINE, RULES, Subject, added, brief,
+                                           share, spelled)
+from renoscope_lib.handshakes import Handshakes
+from renoscope_lib.json_pieces import json_pieces
+from renoscope_lib.schema import Event
+from renoscope_lib.show import Filter
+
+from . import support
+from .explain_scene import Case, Life
+from .handshake_scene import ListenerScene
+from .support import SCRIPTS, SECOND, feed, number_of
+
+
+class Words(unittest.TestCase):
+    def test_brief(self) -> None:
+        for us, words in ((0, "0 us"), (999, "999 us"), (1500, "1.5 ms"),
+                          (40_000, "40 ms"), (320_000, "320 ms"),
+                          (999_900, "1 s"), (1_000_000, "1 s"),
+                          (25_400_000, "25.4 s"), (127_000_000, "127 s")):
+            self.assertEqual(brief(us), words)
+
+    def test_waits(self) -> None:
+        self.assertEqual(added([1_006_000, 2_016_000]), "1 s + 2 s")
+        self.assertEqual(added([1_000_000 << n for n in range(8)]),
+                         "1 s + 2 s + 4 s + ... + 128 s")
+
+    def test_numbers(self) -> None:
+        self.assertEqual(spelled(1, "SYN"), "one SYN")
+        self.assertEqual(spelled(2, "SYN"), "two SYNs")
+        self.assertEqual(spelled(13, "SYN"), "13 SYNs")
+
+    def test_shares(self) -> None:
+        self.assertEqual([share(part, 1000) for part in
+                          (0, 0.01, 2.6, 11, 110, 999.9, 1000)],
+                         ["0%", "under 0.01%", "0.26%", "1.1%", "11%", "99%",
+                          "100%"])
+        self.assertEqual(share(1, 0), "0%")
+
+
+class Summary(Case):
+    def slow(self, n: int, second_wait_s: float = 2) -> list[Event]:
+        life = Life(self.scene, 0x100 + n, 41000 + n)
+        at_s = n / 100
+        return [life.connects(at_s), life.syn_again(at_s + 1, 1),
+                life.syn_again(at_s + 1 + second_wait_s, 2),
+                life.change(at_s + 1.04 + second_wait_s, "SYN-SENT",
+                            "ESTABLISHED")]
+
+    def text(self, *events: Event, end_s: float | None = None, **more) -> str:
+        return "\n".join(as_text(self.explained(
+            *sorted(events, key=lambda e: e["time_ns"])),
+            self.end_ns(end_s), **more))
+
+    def test_what_several_share_comes_first(self) -> None:
+        text = self.text(*(e for n in range(12) for e in self.slow(n)),
+                         *self.life.opens(20))
+        first, second, third, *_ = text.splitlines()
+        self.assertEqual(
+            f"{first} {second.strip()}",
+            "TROUBLE     slow to connect: 12 connections to 10.77.0.2:5000, 3 s "
+            "each: two SYNs without an answer")
+        self.assertEqual(third, "fine        nothing wrong with 1 connection")
+
+    def test_costs_that_differ(self) -> None:
+        text = " ".join(self.text(*self.slow(0), *self.slow(1, 5)).split())
+        self.assertIn("2 connections to 10.77.0.2:5000, 3 s to 6 s, 9.1 s in all:",
+                      text)
+
+    def test_the_worst_is_told_first(self) -> None:
+        life = self.life
+        text = self.text(*self.slow(0), *self.slow(1, 7), life.connects(),
+                         life.change(0.6, "SYN-SENT", "ESTABLISHED"))
+        order = [line.split()[0] for line in text.splitlines()
+                 if line.startswith("sk:")]
+        self.assertEqual(order, ["sk:101", "sk:100", "sk:5"])
+
+    def test_limit(self) -> None:
+        events = [e for n in range(12) for e in self.slow(n)]
+        self.assertEqual(self.text(*events, limit=3).count("\nsk:"), 3)
+        self.assertIn("... and 9 more: --limit 0 shows all",
+                      self.text(*events, limit=3))
+        self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
+
+    def test_eighty_columns(self) -> None:
+        for line in self.text(*self.slow(0), file="a.renoscope",
+                              verbose=True).splitlines():
+            self.assertLess(len(line), 80)
+
+    def test_evidence_is_cut_but_for_v(self) -> None:
+        life = self.life
+        events = [life.connects(),
+                  *(life.syn_again(n, 1) for n in range(1, 7)),
+                  life.change(7, "SYN-SENT", "ESTABLISHED")]
+        self.assertIn("(4 more: -v)", self.text(*events))
+        self.assertIn("attempt 6", self.text(*events, verbose=True))
+        self.assertNotIn("attempt 6", self.text(*events))
+
+    def test_next_step_can_be_pasted(self) -> None:
+        self.assertIn("next: renoscope handshakes 'two words' --connection 100 "
+                      "--steps", self.text(*self.slow(0), file="two words"))
+        self.assertIn("next: renoscope handshakes --connection 100 --steps",
+                      self.text(*self.slow(0)))
+
+    def test_choice(self) -> None:
+        events = [*self.slow(0), *self.slow(1)]
+        text = self.text(*events, wanted=Filter(cookie=0x101))
+        self.assertNotIn("sk:100 ", text)
+        self.assertIn("sk:101 ", text)
+        self.assertIn("sk:100 ", self.text(*events, wanted=Filter(port=41000)))
+        self.assertIn("No connection with port 7; 2 others are in this recording",
+                      self.text(*events, wanted=Filter(port=7)))
+        self.assertEqual(self.text().splitlines(), ["No connection was seen."])
+
+
+class Unknown(Case):
+    """Nothing is claimed that was not looked at."""
+
+    def test_kinds_that_were_off(self) -> None:
+        life = self.life
+        view = self.explained(*life.opens(), events="state ack")
+        told, = view.findings()
+        self.assertTrue(told.sentence.startswith(
+            "nothing wrong in what was recorded: connected in 40 ms, still"),
+            told.sentence)
+        self.assertIn("not recorded (rto), so not known: retransmission timeouts",
+                      view.unknown())
+
+    def test_all_that_was_on(self) -> None:
+        life = self.life
+        view = self.explained(*life.opens())
+        told, = view.findings()
+        self.assertEqual(told.sentence, (
+            "nothing wrong: connected in 40 ms, nothing sent again, no window "
+            "closed, still ESTABLISHED"))
+        self.assertEqual(view.unknown(), [])
+
+    def test_a_loss_is_said(self) -> None:
+        life = self.life
+        view = self.explained(*life.opens(),
+                              self.scene.event("lost", lost_events=7))
+        told, = view.findings()
+        self.assertIn("nothing wrong in what was recorded (7 events lost)",
+                      told.sentence)
+        self.assertIn("7 events LOST", view.gaps.remarks()[0])
+
+    def test_from_the_middle(self) -> None:
+        told, = self.explained(self.life.acked(1)).findings()
+        self.assertIn("as far as it was seen (its beginning was not seen)",
+                      told.sentence)
+
+    def test_frozen_is_the_end(self) -> None:
+        """Nobody stands in CLOSE-WAIT for what nobody watched."""
+        life = self.life
+        events = [*life.opens(), life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+                  self.scene.event("mark", 2 * SECOND, cookie=0, mark_cause=(
+                      number_of("mark_cause", "frozen")), kinds_on=2**64 - 1)]
+        self.assertNotIn("close-wait-long", self.found(*events, end_s=100))
+
+    def test_openings_know_of_kinds_switched_on_later(self) -> None:
+        """Views that are not fed every event count marks all the same."""
+        life = self.life
+        off = 2**64 - 1 & ~(1 << next(
+            n for n, kind in support.schema().kinds.items()
+            if kind == "retransmit"))
+        view = self.explained(
+            life.acked(0.1),
+            self.scene.event("mark", SECOND, cookie=0, kinds_on=off,
+                             mark_cause=number_of("mark_cause", "events")),
+            *life.opens(2, took_s=0.8))
+        slow, = (f for f in view.findings() if f.rule == "connect-slow")
+        self.assertIn("retransmit was not recorded", slow.sentence)
+
+
+class Programs(Case):
+    def test_json(self) -> None:
+        life = self.life
+        view = self.explained(life.connects(), life.syn_again(1, 1),
+                              life.change(1.04, "SYN-SENT", "ESTABLISHED"))
+        whole = json.loads("".join(json_pieces(as_json(view, None))))
+        report, = whole["reports"]
+        finding, = report["findings"]
+        self.assertEqual(
+            (finding["rule"], finding["severity"], finding["connection"],
+             finding["cost_us"], finding["opened_by"], finding["at_ns"]),
+            ("connect-slow", "trouble", "sk:5", 1_040_000, "us",
+             self.scene.start_ns))
+        group, = whole["summary"]
+        self.assertEqual((group["rule"], group["count"], group["total_us"]),
+                         ("connect-slow", 1, 1_040_000))
+        self.assertEqual(whole["lost_events"], 0)
+
+    def test_fine_is_in_json_too(self) -> None:
+        view = self.explained(*self.life.opens())
+        whole = json.loads("".join(json_pieces(as_json(view, None))))
+        self.assertEqual(whole["reports"][0]["findings"][0]["severity"], FINE)
+
+    def test_subjects(self) -> None:
+        ends = 5, 1, "10.0.0.1:4000", "10.0.0.2:443"
+        self.assertEqual([Subject(*ends, by).service for by in
+                          ("us", "peer", None)],
+                         ["to 10.0.0.2:443", "at 10.0.0.1:4000",
+                          "with 10.0.0.2"])
+
+
+class Command(unittest.TestCase):
+    def run_it(self, file: bytes, *options: str) -> subprocess.CompletedProcess:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "it.renoscope")
+            path.write_bytes(file)
+            return subprocess.run(
+                [sys.executable, str(SCRIPTS / "renoscope"), "explain",
+                 str(path), *options], capture_output=True, text=True,
+                check=False)
+
+    def records(self) -> bytes:
+        scene = support.Scene()
+        whole = {"snd_isn": 7, "rcv_isn": 9}
+        return b"".join((
+            scene.pack("state", 0, state=number_of("state", "SYN-SENT"),
+                       old_state=number_of("state", "CLOSED"), **whole),
+            scene.pack("state", SECOND, state=number_of("state", "ESTABLISHED"),
+                       old_state=number_of("state", "SYN-SENT"), **whole)))
+
+    def test_text_and_json(self) -> None:
+        file = support.recording(self.records())
+        done = self.run_it(file)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("connect() took 1 s", done.stdout)
+        done = self.run_it(file, "--json", "--connection", "5")
+        self.assertEqual(len(json.loads(done.stdout)["reports"]), 1)
+
+    def test_cut_off(self) -> None:
+        """What there is is told, and that it is not all."""
+        done = self.run_it(support.recording(self.records())[:-10])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("connect() took 1 s", done.stdout)
+        self.assertTrue(done.stderr.startswith("renoscope: "))
+
+    def test_hostile_numbers(self) -> None:
+        """Values that no kernel writes end in words, not in a traceback."""
+        scene = support.Scene()
+        most = {"u8": 255, "u16": 65535, "u32": 2**32 - 1, "u64": 2**64 - 1}
+        blob = b""
+        for kind, _ in support.source().kinds:
+            places = {f.name: most[f.type] for f in support.source().fields
+                      if f.scope in ("all", kind) and f.type in most
+                      and f.name not in ("kind", "serial", "lost_events")}
+            if kind != "lost":
+                for at_ns in (0, -10**12, 5):
+                    blob += scene.pack(kind, **{
+                        **places, "time_ns": scene.start_ns + at_ns,
+                        "cpu": 0, "state": 1})
+        done = self.run_it(support.recording(blob))
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class Rules(unittest.TestCase):
+    def emitted(self) -> set[str]:
+        """The first argument of every Finding() in the library."""
+        names = set()
+        for path in Path(explain.__file__).parent.glob("explain*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(
+                        node.func, "id", "") == "Finding":
+                    names |= {part.value for part in ast.walk(node.args[0])
+                              if isinstance(part, ast.Constant)
+                              and part.value in RULES}
+        return names
+
+    def test_each_has_its_code(self) -> None:
+        self.assertEqual(self.emitted(), set(RULES))
+
+    def test_each_is_documented(self) -> None:
+        page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
+        self.assertEqual([name for name in RULES if f"``{name}``" not in page], [])
+
+    def test_each_needs_kinds_that_exist(self) -> None:
+        kinds = set(support.schema().kind_meanings)
+        self.assertEqual([(name, rule.needs) for name, rule in RULES.items()
+                          if not kinds.issuperset(rule.needs)], [])
+
+
+class Fed(Case):
+    def test_what_openings_are_not_fed_is_nothing_to_them(self) -> None:
+        """Handshakes says the same if it gets every event."""
+        at, life = ListenerScene(scene=self.scene), self.life
+        events = [life.acked(0.1), *at.queued(1, 3000, 0x200),
+                  life.acked(1.01), life.window(1.02, "closed"),
+                  at.completed(1.04, 3000, 0x200), life.timeout(1.1, 0.2),
+                  at.accepted(2, 3000, 0x200), life.event("destroy", 3, "CLOSED"),
+                  *Life(self.scene, 0x300).opens(4), life.acked(9)]
+        view = self.explained(*events)
+        list(view.reports())
+        whole = feed(Handshakes(support.schema()), *events)
+        self.assertEqual(handshakes.as_json(view._handshakes, None),
+                         handshakes.as_json(whole, None))

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on beginnings and listeners: each with its fault, and nearly with it."""
+
+import errno
+
+from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE
+from renoscope_lib.show import Filter
+
+from .explain_scene import ISN, Case, Life
+from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
+                              RESET_BY_PEER, VALID, ListenerScene)
+from .support import CLIENT, SERVER
+
+
+class Connect(Case):
+    """Seen at the client alone."""
+
+    def test_slow(self) -> None:
+        life = self.life
+        finding = self.found(
+            life.connects(), life.syn_again(1, 1), life.syn_again(3, 2),
+            life.change(3.04, "SYN-SENT", "ESTABLISHED"))["connect-slow"]
+        self.assertEqual((finding.severity, finding.cost_us, finding.gist),
+                         (TROUBLE, 3_040_000, "two SYNs without an answer"))
+        self.assertIn("connect() took 3 s: the SYN was sent again twice (1 s + "
+                      "2 s)", finding.sentence)
+        self.assertIn("only its own host can tell", finding.sentence)
+        self.assertEqual(finding.next_step,
+                         "renoscope handshakes FILE --connection 5 --steps")
+        self.assertIn("at 1.000 s SYN sent again", finding.evidence[1])
+
+    def test_in_time(self) -> None:
+        self.assert_healthy(*self.life.opens(took_s=0.3))
+
+    def test_slow_without_a_loss(self) -> None:
+        """Nobody is accused of a loss."""
+        finding = self.found(*self.life.opens(took_s=0.8))["connect-slow"]
+        self.assertEqual((finding.severity, finding.gist),
+                         (NOTEWORTHY, "nothing sent again"))
+        self.assertNotIn("lost", finding.sentence)
+
+    def failing(self, error: int, *before, at_s: float = 0.04):
+        life = self.life
+        return self.found(
+            life.connects(), *before,
+            life.event("error", at_s, "SYN-SENT", sk_error=error),
+            life.change(at_s, "SYN-SENT", "CLOSED"))
+
+    def test_refused(self) -> None:
+        life = self.life
+        found = self.failing(errno.ECONNREFUSED,
+                             life.reset_received(0.04, "SYN-SENT"))
+        self.assertEqual(list(found), ["connect-failed"])
+        self.assertIn("connect() failed after 40 ms: refused by a RST",
+                      found["connect-failed"].sentence)
+        self.assertEqual(found["connect-failed"].severity, TROUBLE)
+
+    def test_timed_out(self) -> None:
+        life = self.life
+        finding = self.failing(errno.ETIMEDOUT, life.syn_again(1, 1),
+                               life.syn_again(3, 2), at_s=7)["connect-failed"]
+        self.assertIn("no answer at all (ETIMEDOUT); the SYN was sent 3 times "
+                      "(1 s + 2 s)", finding.sentence)
+
+    def test_no_route(self) -> None:
+        finding = self.failing(errno.EHOSTUNREACH)["connect-failed"]
+        self.assertEqual(finding.gist, "EHOSTUNREACH")
+
+    def test_given_up_by_its_program_at_once(self) -> None:
+        life = self.life
+        finding = self.found(
+            life.connects(),
+            life.change(0.01, "SYN-SENT", "CLOSED"))["connect-failed"]
+        self.assertEqual((finding.severity, finding.gist),
+                         (NOTEWORTHY, "given up"))
+
+    def test_waiting(self) -> None:
+        life = self.life
+        finding = self.found(life.connects(), life.syn_again(1, 1),
+                             end_s=2.5)["connect-waiting"]
+        self.assertIn("has waited 2.5 s when watching ended: no answer to two "
+                      "SYNs (1 s)", finding.sentence)
+
+    def test_on_its_way(self) -> None:
+        """One SYN that waits for its answer is nothing yet."""
+        self.assert_healthy(self.life.connects(), end_s=0.5)
+
+    def test_the_same_socket_again(self) -> None:
+        """Refused, then connected: the second attempt did well."""
+        life = self.life
+        reports = self.reports(
+            life.connects(), life.reset_received(0.04, "SYN-SENT"),
+            life.event("error", 0.04, "SYN-SENT", sk_error=errno.ECONNREFUSED),
+            life.change(0.04, "SYN-SENT", "CLOSED"), *life.opens(1))
+        self.assertEqual([[f.rule for f in r.findings] for r in reports],
+                         [["connect-failed"], ["healthy"]])
+
+
+class BothEnds(Case):
+    """A client, and the listener it speaks to, on one recording."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.at = ListenerScene(scene=self.scene)
+        self.isn = ISN
+
+    def client(self, *again: tuple[float, float], took_s: float):
+        life = self.life
+        return [life.connects(), *(life.syn_again(*one) for one in again),
+                life.change(took_s, "SYN-SENT", "ESTABLISHED")]
+
+    def ordered(self, *events):
+        return sorted(events, key=lambda event: event["time_ns"])
+
+    def test_synacks_lost(self) -> None:
+        """Every SYN came: so what was lost are the answers."""
+        at, port = self.at, 40112
+        events = [
+            *self.client((1, 1), (3, 2), took_s=3.04),
+            *at.queued(0.02, port, 0x101, ISN),
+            at.again(1.02, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
+            at.again(3.02, port, 0x101, 1, 0, by_timer=False, rcv_isn=ISN),
+            at.completed(3.06, port, 0x101, rcv_isn=ISN)]
+        of_client, of_server = sorted(
+            (f for r in self.reports(*self.ordered(*events))
+             for f in r.findings if f.rule == "connect-slow"),
+            key=lambda f: f.subject.cookie)
+        self.assertIn("connect() took 3 s: two SYN-ACKs were lost (1 s + 2 s); "
+                      "every SYN came to the listener", of_client.sentence)
+        self.assertEqual(of_client.gist, "two SYN-ACKs lost")
+        self.assertIn("it had not seen the SYN-ACK", of_server.sentence)
+        self.assertEqual(of_server.subject.service, f"at {SERVER}:5000")
+
+    def test_syns_lost(self) -> None:
+        at, port = self.at, 40112
+        events = [*self.client((1, 1), took_s=1.04),
+                  *at.queued(1.02, port, 0x101, ISN),
+                  at.completed(1.06, port, 0x101, rcv_isn=ISN)]
+        finding = self.found(*self.ordered(*events))["connect-slow"]
+        self.assertIn("one SYN was lost on the way to the listener (1 s)",
+                      finding.sentence)
+
+    def test_dropped_by_a_full_accept_queue(self) -> None:
+        at, port = self.at, 40112
+        at.accept_queue = 129
+        refused = [at.syn(0.02, port, ISN), at.refused(0.02, port, ACCEPT_FULL,
+                                                       ISN)]
+        at.accept_queue = 3
+        found = self.found(*self.ordered(
+            *self.client((1, 1), took_s=1.04), *refused,
+            *at.queued(1.02, port, 0x101, ISN),
+            at.completed(1.06, port, 0x101, rcv_isn=ISN)))
+        finding = found["connect-slow"]
+        self.assertEqual(finding.gist, "the listener's accept queue was full")
+        self.assertIn("accept queue full (129 waiting, backlog 128)",
+                      finding.sentence)
+        self.assertIn("net.core.somaxconn", finding.next_step)
+        self.assertIn("the accept queue was full once",
+                      found["accept-queue-full"].sentence)
+
+
+class Listening(Case):
+    """Seen at the listener alone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.at = ListenerScene(limit=64, scene=self.scene)
+
+    def client(self, n: int = 0, at_s: float = 0, accept_s: float = 0.01,
+               cookie: int = 0x200):
+        port = 3000 + n
+        return [*self.at.queued(at_s, port, cookie + n),
+                self.at.completed(at_s + 0.04, port, cookie + n),
+                self.at.accepted(at_s + 0.04 + accept_s, port, cookie + n)]
+
+    def test_all_well(self) -> None:
+        found = self.found(*(e for n in range(30)
+                             for e in self.client(n, n / 10)), end_s=20)
+        self.assertNotIn("syn-flood", found)
+        self.assertEqual({f.severity for f in found.values()}, {"fine"})
+
+    def test_slow_handshake(self) -> None:
+        at = self.at
+        finding = self.found(
+            *at.queued(0, 3000, 0x200), at.again(1, 3000, 0x200, 0, 0),
+            at.again(3, 3000, 0x200, 1, 1),
+            at.completed(3.04, 3000, 0x200))["connect-slow"]
+        self.assertIn("the handshake took 3 s: the SYN-ACK was sent again twice "
+                      "(1 s + 2 s): two SYN-ACKs or the client's last ACKs",
+                      finding.sentence)
+        self.assertEqual(finding.subject.remote, f"{CLIENT}:3000")
+
+    def test_accept_queue_full(self) -> None:
+        at = self.at
+        at.accept_queue = 65
+        drops = [e for n in range(5) for e in (
+            at.syn(n / 10, 3000 + n),
+            at.refused(n / 10, 3000 + n, ACCEPT_FULL))]
+        finding = self.found(*drops)["accept-queue-full"]
+        self.assertIn("the accept queue was full 5 times", finding.sentence)
+        self.assertIn("backlog of 64", finding.sentence)
+        self.assertTrue(finding.subject.is_listener)
+        self.assertEqual(finding.severity, TROUBLE)
+
+    def test_accept_queue_nearly_full(self) -> None:
+        """At its limit, and nothing dropped."""
+        self.at.accept_queue = 63
+        found = self.found(*self.client())
+        self.assertNotIn("accept-queue-full", found)
+
+    def test_half_open_queue_full(self) -> None:
+        at = self.at
+        found = self.found(
+            at.syn(0, 3000), at.refused(0, 3000, HALF_OPEN_FULL),
+            at.syn(1, 3001), at.refused(1, 3001, OTHER))
+        self.assertIn("1 SYN refused: the half-open queue was full",
+                      found["half-open-queue-full"].sentence)
+        self.assertIn("1 SYN dropped for another reason",
+                      found["refused-otherwise"].sentence)
+        self.assertNotIn("accept-queue-full", found)
+
+    def test_flood(self) -> None:
+        flood = [e for n in range(60) for e in self.at.queued(
+            n / 100, 1024 + n, 0x1000 + n, isn=n + 1,
+            peer=f"198.{n}.{3 * n % 251}.7")]
+        found = self.found(*flood, end_s=4)
+        self.assertIn("60 of 60 SYN-ACKs were never answered",
+                      found["syn-flood"].sentence)
+        self.assertEqual([r.subject.is_listener for r in
+                          self.reports(*flood, end_s=4)], [True],
+                         "its requests are not told one by one")
+
+    def test_many_clients_are_no_flood(self) -> None:
+        clients = [e for n in range(60) for e in self.client(n, n / 100)]
+        self.assertNotIn("syn-flood", self.found(
+            *sorted(clients, key=lambda e: e["time_ns"]), end_s=4))
+
+    def test_no_verdict_on_a_flood_without_its_kinds(self) -> None:
+        flood = [e for n in range(60) for e in self.at.queued(
+            n / 100, 1024 + n, 0x1000 + n, isn=n + 1)]
+        view = self.explained(*flood, events="syn request synack state")
+        self.assertNotIn("syn-flood", [
+            f.rule for f in view.findings(self.end_ns(4))])
+        self.assertTrue(any("SYN flood" in line for line in view.unknown()))
+
+    def test_cookies(self) -> None:
+        at = self.at
+        at.half_open = 65
+        events = [*at.cookie_sent(0, 3000), at.completed(0.04, 3000, 0x300, True),
+                  at.cookie_checked(0.04, 3000, VALID, cookie=0x300)]
+        finding = self.found(*events)["syn-cookies"]
+        self.assertIn("1 SYN answered with a SYN cookie, as the half-open queue "
+                      "was full; 1 came back valid", finding.sentence)
+
+    def test_cookies_always(self) -> None:
+        """tcp_syncookies=2: no queue was full."""
+        finding = self.found(*self.at.cookie_sent(0, 3000))["syn-cookies"]
+        self.assertIn("the queue had room", finding.sentence)
+
+    def test_given_up_and_reset(self) -> None:
+        at = self.at
+        found = self.found(
+            *at.queued(0, 3000, 0x200), *at.queued(0, 3001, 0x201),
+            at.request_end(0.1, 3001, 0x201, RESET_BY_PEER),
+            at.request_end(63, 3000, 0x200, EXPIRED))
+        self.assertIn("one handshake given up: no answer to up to 6 SYN-ACKs",
+                      found["requests-given-up"].sentence)
+        self.assertIn("one handshake ended by a RST",
+                      found["requests-reset"].sentence)
+
+    def test_given_up_for_a_full_accept_queue(self) -> None:
+        """Its client had answered: it is not accused of silence."""
+        at = self.at
+        queued = list(at.queued(0, 3000, 0x200))
+        at.accept_queue = 65
+        found = self.found(*queued, at.last_ack_refused(1, 3000, 0x200),
+                           at.request_end(63, 3000, 0x200, EXPIRED))
+        self.assertEqual(list(found), ["accept-queue-full"])
+
+    def test_one_request_if_asked_for(self) -> None:
+        at = self.at
+        view = self.explained(*at.queued(0, 3000, 0x200),
+                              at.request_end(63, 3000, 0x200, EXPIRED))
+        finding, = view.findings(None, Filter(cookie=0x200))
+        self.assertEqual(finding.rule, "request-unfinished")
+        self.assertIn("no answer to 1 SYN-ACK", finding.sentence)
+
+    def test_slow_to_accept(self) -> None:
+        finding = self.found(*self.client(accept_s=2.5))["accept-slow"]
+        self.assertEqual((finding.severity, finding.cost_us),
+                         (TROUBLE, 2_500_000))
+        self.assertIn("stood ready for 2.5 s in the accept queue",
+                      finding.sentence)
+
+    def test_accepted_in_time(self) -> None:
+        self.assertNotIn("accept-slow",
+                         self.found(*self.client(accept_s=0.3)))
+
+    def test_not_accepted_yet(self) -> None:
+        waiting = self.client()[:-1]
+        finding = self.found(*waiting, end_s=5.04)["accept-slow"]
+        self.assertIn("has waited 5 s in the accept queue", finding.sentence)
+        self.assertNotIn("accept-slow", self.found(*waiting, end_s=0.3))
+        self.assertNotIn("accept-slow", self.found(*self.client(), end_s=5))
+        lost = self.scene.event("lost", lost_events=1)
+        self.assertNotIn("accept-slow", self.found(*waiting, lost, end_s=5),
+                         "its accept() may be among what was lost")
+
+    def test_never_accepted(self) -> None:
+        at = self.at
+        born = Life(self.scene, 0x200, 5000)
+        ends = {"local_addr": SERVER, "remote_addr": CLIENT,
+                "remote_port": 3000}
+        closing = [
+            born.change(0.04, "SYN-RECEIVED", "ESTABLISHED", **ends),
+            born.change(2, "LISTEN", "CLOSED", cookie=1),
+            born.change(2.01, "ESTABLISHED", "CLOSED", **ends)]
+        found = self.found(*at.queued(0, 3000, 0x200),
+                           at.completed(0.04, 3000, 0x200), *closing)
+        self.assertIn("its listener was closed", found["never-accepted"].sentence)
+        found = self.found(*at.queued(0, 3000, 0x200),
+                           at.completed(0.04, 3000, 0x200),
+                           at.accepted(1, 3000, 0x200), *closing)
+        self.assertNotIn("never-accepted", found)
+
+

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on ends: each with its fault, and nearly with it."""
+
+import errno
+
+from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.schema import Event
+
+from .explain_scene import Case
+from .support import ACK, FIN, number_of
+
+
+class Ends(Case):
+    def of(self, *events: Event, end_s: float | None = None
+           ) -> dict[str, Finding]:
+        return self.found(*self.life.opens(), *events, end_s=end_s)
+
+    def reset_sent(self, at_s: float, state: str = "ESTABLISHED") -> Event:
+        return self.life.event("reset_sent", at_s, state)
+
+    def error(self, at_s: float, number: int, state: str = "CLOSED") -> Event:
+        return self.life.event("error", at_s, state, sk_error=number)
+
+    # ---- resets
+
+    def test_by_the_peer_in_close_wait(self) -> None:
+        life = self.life
+        finding = self.of(
+            life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+            life.reset_received(2, "CLOSE-WAIT", snd_nxt=life.snd_nxt + 9),
+            life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
+        self.assertEqual(finding.severity, TROUBLE)
+        self.assertEqual(finding.sentence, (
+            "reset by the peer in CLOSE-WAIT: it had closed, and more came from "
+            "us (implied)"))
+        self.assertEqual(finding.evidence[-2:], (
+            "at 1.000 s CLOSE-WAIT for 1 s",
+            "at 2.000 s RST received, with data or a FIN of ours not "
+            "acknowledged"))
+        self.assertIn("read the end of file before writing", finding.next_step)
+
+    def test_closed_in_close_wait(self) -> None:
+        life = self.life
+        self.assert_healthy(
+            *life.opens(), life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+            life.change(2, "CLOSE-WAIT", "LAST-ACK"),
+            life.change(2.04, "LAST-ACK", "CLOSED"))
+
+    def test_by_the_peer(self) -> None:
+        life = self.life
+        found = self.of(life.reset_received(1),
+                        life.change(1, "ESTABLISHED", "CLOSED"))
+        self.assertEqual(found["reset-by-peer"].sentence,
+                         "reset by the peer in ESTABLISHED")
+
+    def test_by_us_with_data_unread(self) -> None:
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "CLOSED"),
+                        self.reset_sent(1, "CLOSED"))
+        finding = found["reset-by-us"]
+        self.assertEqual((finding.severity, finding.sentence), (
+            TROUBLE, "reset by us in ESTABLISHED: closed with unread data "
+            "(implied)"))
+        self.assertIn("read everything before close()", finding.next_step)
+
+    def test_by_us_as_it_was_asked_for(self) -> None:
+        """SO_LINGER 0: the program wanted it."""
+        life = self.life
+        found = self.of(self.reset_sent(1, "CLOSED"),
+                        life.change(1, "ESTABLISHED", "CLOSED",),
+                        self.error(1, errno.ECONNRESET))
+        self.assertEqual(found["reset-by-us"].severity, NOTEWORTHY)
+
+    def test_a_rst_in_time_wait_harms_nobody(self) -> None:
+        life = self.life
+        self.assert_healthy(*life.opens(), *life.closes(1), life.event(
+            "time_wait_end", 5, "TIME-WAIT",
+            time_wait_ending=number_of("time_wait_ending", "reset")))
+
+    def test_keepalive(self) -> None:
+        life = self.life
+        found = self.of(self.reset_sent(9), self.error(9, errno.ETIMEDOUT),
+                        life.change(9, "ESTABLISHED", "CLOSED"))
+        self.assertIn("no answer to keepalives",
+                      found["keepalive-timeout"].sentence)
+        self.assertNotIn("reset-by-us", found)
+
+    # ---- given up
+
+    def test_timed_out(self) -> None:
+        life = self.life
+        found = self.of(self.error(60, errno.ETIMEDOUT, "ESTABLISHED"),
+                        life.change(60, "ESTABLISHED", "CLOSED"))
+        self.assertIn("the kernel gave it up in ESTABLISHED: no answer any more "
+                      "(ETIMEDOUT)", found["timed-out"].sentence)
+
+    def test_orphan(self) -> None:
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+                        life.change(20, "FIN-WAIT-1", "CLOSED", retransmits=7))
+        self.assertIn("after our close(): after 7 timeouts in a row",
+                      found["orphan-given-up"].sentence)
+
+    def test_error(self) -> None:
+        life = self.life
+        found = self.of(self.error(1, errno.EHOSTUNREACH, "ESTABLISHED"),
+                        life.change(1, "ESTABLISHED", "CLOSED"))
+        self.assertIn("error EHOSTUNREACH", found["failed"].sentence)
+
+    # ---- hanging
+
+    def test_close_wait(self) -> None:
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"), end_s=41)
+        finding = found["close-wait-long"]
+        self.assertEqual((finding.severity, finding.cost_us),
+                         (TROUBLE, 40_000_000))
+        self.assertIn("our program did not close for 40 s after the peer had, "
+                      "and still has not (CLOSE-WAIT)", finding.sentence)
+
+    def test_close_wait_of_a_moment(self) -> None:
+        life = self.life
+        self.assert_healthy(
+            *life.opens(), life.change(1, "ESTABLISHED", "CLOSE-WAIT"), end_s=4)
+
+    def test_close_wait_that_may_be_over(self) -> None:
+        """After a loss nobody knows."""
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+                        self.scene.event("lost", lost_events=3), end_s=41)
+        self.assertNotIn("close-wait-long", found)
+
+    def test_fin_wait_2(self) -> None:
+        life = self.life
+        found = self.of(*life.closes(1)[:2], end_s=31)
+        self.assertIn("the peer did not close for 30 s after we had (FIN-WAIT-2)"
+                      ", and still has not", found["fin-wait-2-long"].sentence)
+        self.assert_healthy(*life.opens(40), *life.closes(41), end_s=90)
+
+    def small(self, at_s: float, state: str) -> Event:
+        return self.life.event(
+            "time_wait", at_s, state, time_wait_us=60_000_000,
+            time_wait_step=number_of("time_wait_step", "started"))
+
+    def test_fin_wait_2_timed_out(self) -> None:
+        life = self.life
+        found = self.of(*life.closes(1)[:2], self.small(1.1, "FIN-WAIT-2"),
+                        life.event("time_wait_end", 61, "FIN-WAIT-2",
+                                   time_wait_ending=number_of(
+                                       "time_wait_ending", "timer")))
+        self.assertIn("tcp_fin_timeout was over",
+                      found["fin-wait-2-long"].sentence)
+
+    def test_fin_sent_again(self) -> None:
+        life = self.life
+        found = self.of(
+            life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+            life.again(1.2, "rto", seg_flags=ACK | FIN,
+                       state="FIN-WAIT-1"),
+            *(life.closes(4)[1:]))
+        self.assertIn("our FIN waited 3 s for its ACK (FIN-WAIT-1) and was sent "
+                      "again once", found["fin-unanswered"].sentence)
+
+    def test_fin_behind_much_data(self) -> None:
+        """A FIN that waits for its turn is not lost."""
+        life = self.life
+        self.assert_healthy(*life.opens(),
+                            life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+                            *(life.closes(9)[1:]))
+
+    def test_no_room_for_time_wait(self) -> None:
+        life = self.life
+        found = self.of(
+            *life.closes(1)[:2],
+            life.event("time_wait", 1.05, "TIME-WAIT", time_wait_step=number_of(
+                "time_wait_step", "overflow")),
+            life.change(1.05, "FIN-WAIT-2", "CLOSED"))
+        self.assertIn("no room for its TIME-WAIT",
+                      found["time-wait-full"].sentence)
+
+    def test_time_wait_is_as_it_should_be(self) -> None:
+        life = self.life
+        found = self.of(*life.closes(1), end_s=30)
+        self.assertEqual(list(found), ["healthy"])
+        self.assertIn("closed by us first, now in TIME-WAIT",
+                      found["healthy"].sentence)

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on losses, windows and pace: each with its fault, and nearly with it."""
+
+from collections.abc import Iterator
+
+from renoscope_lib.explain_finding import FINE, NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.schema import Event
+
+from .explain_scene import MSS, PEER_ISN, Case
+from .support import ACK, number_of
+
+UNTIL_S = 0.04                  # a life's handshake is over then
+
+
+def cause(name: str) -> int:
+    return number_of("reno_cause", name)
+
+
+class Losses(Case):
+    def sender(self, *events: Event, end_s: float | None = None
+               ) -> dict[str, Finding]:
+        return self.found(*self.life.opens(), *events, end_s=end_s)
+
+    def backing_off(self, count: int, first_s: float = 0.2) -> list[Event]:
+        """Timeouts in a row, each wait twice the one before."""
+        life, at_s, events = self.life, 1.0, []
+        for n in range(count):
+            at_s += first_s * 2**n
+            speed = {"cwnd": 10 if not n else 1}
+            events.append(life.timeout(at_s, first_s * 2**n, n, ca=(
+                "Open" if not n else "Loss"), **speed))
+            if not n:
+                events.append(life.turn(at_s, "Open", "Loss", cwnd=1, ssthresh=5))
+            events.append(life.again(at_s, "rto", "Loss", cwnd=1, ssthresh=5,
+                                     packets_out=1))
+        return events
+
+    def test_timeouts(self) -> None:
+        finding = self.sender(*self.backing_off(7), end_s=40)["timeouts"]
+        self.assertEqual((finding.severity, finding.cost_us, finding.gist),
+                         (TROUBLE, 25_400_000, "several timeouts"))
+        self.assertIn("seven retransmission timeouts, 25.4 s of waiting in all; "
+                      "backoff up to 12.8 s (doubled 6 times): nothing was "
+                      "acknowledged meanwhile; not recovered when watching "
+                      "ended", finding.sentence)
+        self.assertIn("at 1.200 s the timer fired after 200 ms, backoff 0, "
+                      "oldest number 1", finding.evidence)
+
+    def test_one_short_timeout(self) -> None:
+        found = self.sender(*self.backing_off(1), self.life.turn(
+            1.3, "Loss", "Open", cwnd=5, ssthresh=5))
+        self.assertEqual(found["timeouts"].severity, NOTEWORTHY)
+        self.assertNotIn("not recovered", found["timeouts"].sentence)
+
+    def test_timeout_for_nothing(self) -> None:
+        """ssthresh comes back: the kernel has undone it."""
+        found = self.sender(*self.backing_off(1), self.life.turn(
+            1.3, "Loss", "Open", cwnd=10))
+        self.assertIn("for nothing", found["timeouts"].sentence)
+        self.assertIn("one reduction of cwnd undone", found["spurious"].sentence)
+        self.assertNotIn("cwnd-collapsed", found)
+
+    def test_a_lost_syn_is_no_timeout_of_this_rule(self) -> None:
+        life = self.life
+        found = self.found(
+            life.connects(),
+            life.timeout(1, 1, state="SYN-SENT"),
+            life.syn_again(1, 1), life.change(1.04, "SYN-SENT", "ESTABLISHED"))
+        self.assertEqual(list(found), ["connect-slow"])
+
+    def recovery(self, at_s: float, segs: int, before: int = 24,
+                 undone: bool = False) -> list[Event]:
+        life, half = self.life, before // 2
+        return [life.event("ack", at_s, cwnd=before, seg_flags=ACK,
+                           seg_ack=life.snd_nxt, seg_seq=life.rcv_nxt),
+                life.turn(at_s, "Open", "Recovery", cwnd=before, ssthresh=half,
+                          sacked_out=3, lost_out=segs),
+                life.again(at_s, "fast_retransmit", "Recovery", segs,
+                           cwnd=half, ssthresh=half),
+                life.turn(at_s + 0.04, "Recovery", "Open", cwnd=half,
+                          ssthresh=before if undone else half),
+                life.event("ack", at_s + 0.05, seg_flags=ACK, ssthresh=half,
+                           cwnd=before if undone else half,
+                           seg_ack=life.snd_nxt, seg_seq=life.rcv_nxt)]
+
+    def destroyed(self, segs_out: int) -> Event:
+        return self.life.event("destroy", 9, "CLOSED", segs_out=segs_out)
+
+    def test_repaired(self) -> None:
+        found = self.sender(*self.recovery(1, 2), self.destroyed(1000))
+        finding = found["losses"]
+        self.assertEqual(finding.severity, NOTEWORTHY)
+        self.assertEqual(finding.sentence, (
+            "two segments sent again (0.2% of 1000), by fast retransmit; cwnd "
+            "was cut once, from 24 to 12"))
+        self.assertNotIn("cwnd-collapsed", found, "halved, as it should be")
+
+    def test_high_rate(self) -> None:
+        found = self.sender(*self.recovery(1, 20), self.destroyed(1000))
+        self.assertEqual(found["losses"].severity, TROUBLE)
+        found = self.sender(*self.recovery(1, 5), self.destroyed(10))
+        self.assertEqual(found["losses"].severity, NOTEWORTHY,
+                         "five of ten are too few to tell a rate")
+
+    def test_nothing_sent_again(self) -> None:
+        life = self.life
+        self.assert_healthy(*life.opens(), life.turn(1, "Open", "Disorder"),
+                            life.turn(1.1, "Disorder", "Open"))
+
+    def test_undone(self) -> None:
+        found = self.sender(*self.recovery(1, 1, undone=True))
+        self.assertEqual(found["spurious"].gist,
+                         "reordering or delay taken for loss")
+        self.assertNotIn("cwnd was cut", found["losses"].sentence)
+
+    def dsack(self, left: int, right: int) -> Event:
+        return self.life.event(
+            "segment", 1, seg_flags=ACK, seg_ack=self.life.snd_nxt,
+            sack_blocks=1, sack1_left=left, sack1_right=right)
+
+    def test_duplicates_told_of(self) -> None:
+        life = self.life
+        opening = [*life.opens(), life.acked(0.5)]
+        acked = life.snd_nxt
+        found = self.found(*opening, self.dsack(acked - MSS, acked))
+        self.assertIn("the peer told of one duplicate (D-SACK)",
+                      found["spurious"].sentence)
+        found = self.found(*opening, self.dsack(acked + MSS, acked + 2 * MSS))
+        self.assertNotIn("spurious", found, "that is SACK: a hole")
+
+    def test_collapsed(self) -> None:
+        found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 20),
+                            *self.recovery(3, 1, 10))
+        self.assertEqual(found["cwnd-collapsed"].sentence,
+                         "cwnd fell from 40 to 5 in 3 steps: loss")
+
+    def test_grown_again_in_between(self) -> None:
+        found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 40))
+        self.assertNotIn("cwnd-collapsed", found)
+
+    def test_path_mtu(self) -> None:
+        life = self.life
+        found = self.sender(
+            life.turn(1, "Open", "Loss", cwnd=10),
+            life.again(1, "loss_recovery", "Loss", 9),
+            life.turn(1.1, "Loss", "Open"))
+        self.assertIn("9 segments sent again with no timeout before",
+                      found["path-mtu"].sentence)
+        self.assertNotIn("timeouts", found)
+
+    # ---- reductions without a loss
+
+    def reduced(self, *before: Event, own: str = "") -> dict[str, Finding]:
+        life = self.life
+        own_word = [life.event("reno_reduction", 1, reno_cause=cause(own),
+                               new_ssthresh=5)] if own else []
+        return self.sender(
+            *before, *own_word,
+            life.turn(1, "Open", "CWR", ssthresh=5),
+            life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5))
+
+    def test_local_drops(self) -> None:
+        found = self.reduced(own="other")
+        self.assertIn("this host dropped segments of its own before they left, "
+                      "once", found["local-drops"].sentence)
+        self.assertFalse({"ecn", "reduced"} & found.keys())
+
+    def test_ecn(self) -> None:
+        found = self.reduced(own="ecn")
+        self.assertEqual(found["ecn"].severity, FINE)
+        self.assertIn("healthy", found)
+        self.assertFalse({"local-drops", "reduced"} & found.keys())
+
+    def test_ecn_of_any_algorithm(self) -> None:
+        """The ACK before it echoes the mark."""
+        echo = self.life.event("ack", 0.99, seg_flags=ACK | 0x40)
+        self.assertIn("ecn", self.reduced(echo))
+        found = self.reduced(echo, self.life.event("ack", 0.995, seg_flags=ACK))
+        self.assertNotIn("ecn", found, "it was not that ACK")
+
+    def test_reduced_for_a_reason_not_told(self) -> None:
+        found = self.reduced()
+        self.assertIn("ECN marks, or a full queue of this host's own; which, was "
+                      "not recorded", found["reduced"].sentence)
+
+    def test_a_probe_that_repaired_is_no_mark(self) -> None:
+        life = self.life
+        found = self.reduced(
+            life.event("loss_probe", 0.9, probe_retransmits=1),
+            life.again(0.9, "tail_loss_probe"))
+        self.assertFalse({"ecn", "reduced", "local-drops"} & found.keys())
+        self.assertIn("by a tail loss probe", found["losses"].sentence)
+
+    def rest(self, before: int, after: int) -> dict[str, Finding]:
+        life = self.life
+        return self.sender(life.event("reno_restart", 5, cwnd=before),
+                           life.acked(5.05, cwnd=after))
+
+    def test_idle_restart(self) -> None:
+        self.assertIn("(first from 80 to 20 segments)",
+                      self.rest(80, 20)["idle-restart"].sentence)
+
+    def test_a_rest_that_costs_nothing(self) -> None:
+        self.assertNotIn("idle-restart", self.rest(10, 10))
+
+
+class Windows(Case):
+    def probe(self, at_s: float, backoff: int) -> Event:
+        return self.life.event(
+            "probe", at_s, snd_wnd=0, backoff=backoff,
+            probe_cause=number_of("probe_cause", "zero_window"))
+
+    def standing(self, side: str, until_s: float | None = 5.1,
+                 probes: int = 3) -> list[Event]:
+        life = self.life
+        events = [*life.opens(), life.window(1, "closed", side)]
+        if side == "peer":
+            events += [self.probe(1.24 + n, n) for n in range(probes)]
+        if until_s is not None:
+            events.append(life.window(until_s, "opened", side))
+        return events
+
+    def test_stood_still(self) -> None:
+        finding = self.found(*self.standing("peer"))["stood-still"]
+        self.assertEqual((finding.severity, finding.cost_us),
+                         (TROUBLE, 4_100_000))
+        self.assertEqual(finding.sentence, (
+            "stood still for 4.1 s: the peer's receive buffer was full, its "
+            "program did not read; the window was zero once, three probes asked "
+            "for it"))
+        self.assertIn("at 5.100 s open again after 4.1 s", finding.evidence)
+
+    def test_our_program_does_not_read(self) -> None:
+        found = self.found(*self.standing("own"))
+        self.assertIn("made the peer stand still for 4.1 s: our receive buffer "
+                      "was full", found["made-peer-wait"].sentence)
+        self.assertNotIn("stood-still", found)
+
+    def test_a_short_one_is_no_trouble(self) -> None:
+        found = self.found(*self.standing("peer", 1.1, 0))
+        self.assertEqual(found["stood-still"].severity, NOTEWORTHY)
+
+    def test_still_zero(self) -> None:
+        finding = self.found(*self.standing("peer", None), end_s=9)["stood-still"]
+        self.assertEqual(finding.cost_us, 8_000_000)
+        self.assertIn("still zero when watching ended", finding.sentence)
+
+    def test_unknown_after_a_loss(self) -> None:
+        life = self.life
+        finding = self.found(
+            *self.standing("peer", None), self.scene.event("lost", lost_events=5),
+            life.event("ack", 9, snd_wnd=64_000, seg_flags=ACK))["stood-still"]
+        self.assertNotIn("still zero", finding.sentence)
+        self.assertNotIn("for 8", finding.sentence)
+
+    def test_small_windows_are_not_zero(self) -> None:
+        life = self.life
+        self.assert_healthy(*life.opens(),
+                            life.event("ack", 1, seg_flags=ACK, snd_wnd=10))
+
+
+class Pace(Case):
+    def bulk(self, seconds: float = 2, window: int = 64_000, out: int = 10,
+             **values) -> Iterator[Event]:
+        """Each 40 ms an ACK, with so much on its way."""
+        life = self.life
+        for n in range(round(seconds / 0.04)):
+            yield life.acked(0.08 + n * 0.04, out * MSS, snd_wnd=window,
+                             packets_out=out, **values)
+
+    def test_cwnd(self) -> None:
+        found = self.found(*self.life.opens(), *self.bulk())
+        self.assertEqual(found["cwnd-limited"].severity, FINE)
+        self.assertIn("its pace was set by cwnd for 2 s",
+                      found["cwnd-limited"].sentence)
+        self.assertIn("healthy", found)
+
+    def test_receiver(self) -> None:
+        found = self.found(*self.life.opens(), *self.bulk(
+            window=10_000, cwnd=50))
+        self.assertIn("held back by the peer's receive window for 2 s",
+                      found["receiver-limited"].sentence)
+        self.assertIn("it advertises 10000 bytes",
+                      found["receiver-limited"].sentence)
+        self.assertNotIn("cwnd-limited", found)
+
+    def test_neither(self) -> None:
+        """Room in both windows: whoever it was, nobody is named."""
+        found = self.found(*self.life.opens(), *self.bulk(out=5))
+        self.assertEqual(list(found), ["healthy"])
+
+    def test_not_known_without_acks(self) -> None:
+        view = self.explained(*self.life.opens(), *self.bulk(),
+                              events="state retransmit ca_state rto")
+        self.assertEqual([f.rule for f in view.findings()], ["healthy"])
+        self.assertTrue(any("held back by cwnd" in line
+                            for line in view.unknown()))
+
+    def quiet(self) -> list[Event]:
+        """Every two seconds one segment, acknowledged at once."""
+        life = self.life
+        return [*life.opens(), *(life.acked(2 * n) for n in range(1, 6)),
+                *life.closes(11)]
+
+    def test_silent(self) -> None:
+        finding = self.found(*self.quiet())["application-limited"]
+        self.assertIn("It waited for a program", finding.sentence)
+        self.assertEqual(finding.severity, FINE)
+
+    def test_receiving_is_not_silence(self) -> None:
+        life = self.life
+        found = self.found(*life.opens(),
+                           *(life.gets(0.1 * n) for n in range(1, 60)))
+        self.assertNotIn("application-limited", found)
+
+    def test_no_silence_where_something_was_not_seen(self) -> None:
+        """As with ack_sample: the numbers have moved on."""
+        life = self.life
+        events = life.opens()
+        for n in range(1, 6):
+            events.append(life.acked(2 * n))
+            life.rcv_nxt += 50 * MSS
+        self.assertNotIn("application-limited", self.found(*events))
+
+    def test_zero_window_is_not_silence(self) -> None:
+        life = self.life
+        found = self.found(
+            *life.opens(), life.acked(0.1), life.window(0.2, "closed"),
+            life.event("ack", 9, snd_wnd=0, seg_flags=ACK,
+                       seg_seq=PEER_ISN + 1, seg_ack=life.snd_nxt),
+            life.window(9.1, "opened"))
+        self.assertIn("stood-still", found)
+        self.assertNotIn("application-limited", found)
+
+    def test_bufferbloat(self) -> None:
+        found = self.found(*self.life.opens(), *self.bulk(srtt_us=320_000))
+        self.assertIn("round trips grew from 40 ms to 320 ms while 10 segments "
+                      "were on their way", found["bufferbloat"].sentence)
+        self.assertEqual(found["bufferbloat"].severity, NOTEWORTHY)
+
+    def test_bad_bufferbloat(self) -> None:
+        found = self.found(*self.life.opens(), *self.bulk(srtt_us=900_000))
+        self.assertEqual(found["bufferbloat"].severity, TROUBLE)
+
+    def test_grown_with_little_on_its_way(self) -> None:
+        """It does not fill a queue; somebody else may."""
+        found = self.found(*self.life.opens(), *self.bulk(
+            out=2, srtt_us=320_000))
+        self.assertNotIn("bufferbloat", found)
+
+    def test_grown_a_little(self) -> None:
+        """Three times next to nothing is nothing."""
+        found = self.found(*self.life.opens(), *self.bulk(
+            srtt_us=900, min_rtt_us=100))
+        self.assertNotIn("bufferbloat", found)
+
+    def test_long_path(self) -> None:
+        life = self.life
+        found = self.found(*life.opens(), life.acked(1, min_rtt_us=620_000))
+        self.assertIn("shorter than 620 ms", found["long-path"].sentence)
+        self.assert_healthy(*life.opens(), life.acked(1, min_rtt_us=200_000))
+
+
