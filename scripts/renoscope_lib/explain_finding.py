@@ -161,6 +161,24 @@ class Finding:
         }
 
 
+@dataclass(frozen=True)
+class Report:
+    """One connection or listener, and what was found, the worst first."""
+
+    subject: Subject
+    findings: tuple[Finding, ...]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts the worst first."""
+        return self.findings[0].rank
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing of it needs a look."""
+        return self.findings[0].severity == FINE
+
+
 class Clock:
     """Times as the other views show them: since the first event."""
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from renoscope_lib.explain import Explained, Report
-from renoscope_lib.explain_finding import RULES, Finding
+from renoscope_lib.explain import Explained
+from renoscope_lib.explain_finding import RULES, Finding, Report
 from renoscope_lib.schema import Event
 
 from . import support

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`explain`, live from the ring: each fault is named, and nobody without it is accused.
+
+Every test has a connection with the fault and one without on the same recording. An
+emulated machine stands still now and then, which is slow as well: so the verdicts are
+checked against the events themselves, not against times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import endpoints
+import recorder
+import troubles
+from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
+from hosts import CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
+from renoscope_lib.explain_finding import brief, spelled
+
+Finding = dict[str, Any]
+
+DELAY_MS = 20
+SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
+SLOW_NS = 400_000_000
+
+# Kinds that tell of trouble, whatever the rules make of them.
+TROUBLED = ("retransmit", "synack_retransmit", "rto", "loss_probe", "refused",
+            "reset_sent", "reset_received", "zero_window")
+
+
+def _reports(*options: str) -> list[dict[str, Any]]:
+    done = recorder.renoscope("explain", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["reports"]
+    return found
+
+
+def _findings(*options: str) -> list[Finding]:
+    return [finding for report in _reports(*options)
+            for finding in report["findings"]]
+
+
+def _of(sock: socket.socket | int) -> dict[str, Finding]:
+    """What is found of one end of a connection, by rule."""
+    cookie = sock if isinstance(sock, int) else endpoints.cookie(sock)
+    return {f["rule"]: f for f in _findings("--connection", f"{cookie:x}")}
+
+
+def _text(*options: str) -> str:
+    done = recorder.renoscope("explain", *options)
+    assert done.returncode == 0, done.stderr
+    return " ".join(done.stdout.split())
+
+
+@contextlib.contextmanager
+def _stage() -> Iterator[tuple[Recorder, TwoHosts]]:
+    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
+        for host in (CLIENT, SERVER):
+            hosts.sysctl(host, "net.ipv4.tcp_early_retrans=0")
+        yield it, hosts
+
+
+# ---- connect
+
+def test_lost_synacks() -> None:
+    """explain: a connect that waited for lost SYN-ACKs is slow for these, seen from both ends"""
+    with _stage() as (it, hosts), contextlib.ExitStack() as stack:
+        if os.path.exists(SYN_LINEAR):
+            hosts.sysctl(CLIENT, "net.ipv4.tcp_syn_linear_timeouts=0")
+        hosts.drop(CLIENT, f"tcp sport {PORT} tcp flags & (syn | ack) == syn | ack")
+        opened = []
+        for ipv6 in FAMILIES:
+            listener = stack.enter_context(endpoints.listen(SERVER, ipv6))
+            opener = stack.enter_context(endpoints.tcp_socket(CLIENT, ipv6))
+            opener.setblocking(False)
+            opener.connect_ex((endpoints.address_of(SERVER, ipv6), PORT))
+            opened.append((listener, opener))
+        for _, opener in opened:
+            await_records(it, opener, "retransmit", 2)
+        waiting = _of(opened[0][1])["connect-waiting"]
+        assert "no answer to" in waiting["sentence"], waiting
+        hosts.stop_dropping(CLIENT)
+        for listener, opener in opened:
+            accepted = stack.enter_context(listener.accept()[0])
+            _check_lost_synacks(it, opener, accepted)
+
+
+def _check_lost_synacks(it: Recorder, opener: socket.socket,
+                        accepted: socket.socket) -> None:
+    again = len([e for e in records(it, opener, "retransmit")
+                 if e["seg_flags"] & 0x02])
+    slow = _of(opener)["connect-slow"]
+    assert slow["gist"] == f"{spelled(again, 'SYN-ACK')} lost", slow
+    assert slow["severity"] == "trouble" and slow["cost_us"] > 3_000_000, slow
+    assert "every SYN came to the listener" in slow["sentence"], slow
+    assert _of(accepted)["connect-slow"]["severity"] == "trouble"
+
+
+def test_refused() -> None:
+    """explain: a closed port refuses; a connection to an open one is not accused of it"""
+    with _stage():
+        for ipv6 in FAMILIES:
+            troubles.refused(ipv6)
+            with connected(ipv6) as pair:
+                say(*pair)
+                failed = [f for f in _findings("--port", str(troubles.CLOSED_PORT))
+                          if f["rule"] == "connect-failed"]
+                assert failed[-1]["gist"] == "refused by RST", failed
+                assert failed[-1]["severity"] == "trouble", failed
+                assert not {"connect-failed", "reset-by-peer"} & _of(pair.client).keys()
+
+
+def test_accept_queue() -> None:
+    """explain: a full accept queue is counted, blamed for slow connects, and nobody else's"""
+    with _stage() as (it, _hosts), contextlib.ExitStack() as stack:
+        listener = stack.enter_context(endpoints.listen(SERVER, False, backlog=1))
+        roomy = stack.enter_context(endpoints.listen(SERVER, False, port=PORT + 1))
+        clients = [stack.enter_context(endpoints.tcp_socket(CLIENT, False))
+                   for _ in range(4)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        wait_until("refusals", lambda: len(it.events("refused")) >= 4)
+        for _ in clients:
+            stack.enter_context(listener.accept()[0])
+        wait_until("all to be open", lambda: all(
+            it.path(endpoints.cookie(client))[-1:] == ["ESTABLISHED"]
+            for client in clients))
+        well = stack.enter_context(endpoints.tcp_socket(CLIENT, False))
+        well.connect(roomy.getsockname())
+        stack.enter_context(roomy.accept()[0])
+        _check_accept_queue(it, listener, roomy, clients)
+
+
+def _check_accept_queue(it: Recorder, listener: socket.socket, roomy: socket.socket,
+                        clients: list[socket.socket]) -> None:
+    refused = [e for e in it.events("refused")
+               if endpoints.word(it, e, "refusal") == "accept_queue_full"]
+    full = [f for f in _findings() if f["rule"] == "accept-queue-full"]
+    assert [f["connection"] for f in full] == [
+        f"sk:{endpoints.cookie(listener):x}"], full
+    assert f"the accept queue was full {len(refused)} times" in full[0]["sentence"], full
+    assert "accept-queue-full" not in _of(roomy)
+    ports = {e["remote_port"] for e in refused if e["seg_flags"] & 0x02}
+    for client in clients:
+        slow = _of(client).get("connect-slow", {"gist": ""})
+        blamed = slow["gist"] == "the listener's accept queue was full"
+        assert blamed == (client.getsockname()[1] in ports), (slow, ports)
+
+
+# ---- under way
+
+def test_zero_window() -> None:
+    """explain: who stood still on a zero window, whose program did not read; and who did not"""
+    with _stage() as (it, _hosts):
+        with connected(False) as well, connected(
+                True, server=(SMALL_BUFFER,), port=PORT + 1) as pair:
+            say(*well)
+            sent = troubles.fill(pair.client)
+            await_records(it, pair.client, "probe", 3)
+            assert "still zero when watching ended" in (
+                _of(pair.client)["stood-still"]["sentence"])
+            endpoints.receive(pair.server, sent)
+            wait_until("the window to open", lambda: endpoints.word(
+                it, records(it, pair.client, "zero_window")[-1],
+                "window_change") == "opened")
+            stood, made = _of(pair.client)["stood-still"], _of(pair.server)["made-peer-wait"]
+            for found, end in ((stood, pair.client), (made, pair.server)):
+                _check_standstill(it, found, end)
+            probes = [e for e in records(it, pair.client, "probe")
+                      if endpoints.word(it, e, "probe_cause") == "zero_window"]
+            assert "asked for it" in stood["sentence"] and len(probes) >= 3, stood
+            assert "made-peer-wait" not in _of(pair.client)
+            assert not {"stood-still", "made-peer-wait"} & _of(well.client).keys()
+
+
+def _check_standstill(it: Recorder, found: Finding, sock: socket.socket) -> None:
+    """As long as from each closing to its opening."""
+    side = "peer" if found["rule"] == "stood-still" else "own"
+    turns = [e for e in records(it, sock, "zero_window")
+             if endpoints.word(it, e, "window_side") == side]
+    stood_us = sum((after["time_ns"] - before["time_ns"]) // 1000
+                   for before, after in zip(turns[::2], turns[1::2]))
+    assert abs(found["cost_us"] - stood_us) <= len(turns), (found, stood_us)
+    assert brief(found["cost_us"]) in found["sentence"], found
+
+
+def test_black_hole() -> None:
+    """explain: timeouts in a path that swallows everything, counted, with their waits"""
+    with _stage() as (it, hosts):
+        with connected(False) as pair:
+            with connected(False, port=PORT + 1) as well:
+                say(*well)
+                say(*pair)
+                hosts.drop(SERVER, f"tcp dport {PORT}")
+                endpoints.send_segments(pair.client, 4, 1000)
+                await_records(it, pair.client, "rto", 4)
+                hosts.stop_dropping(SERVER)
+                endpoints.receive(pair.server, 4000)
+                wait_until("all to be repaired", lambda: [
+                    e for e in records(it, pair.client, "ca_state")
+                    if endpoints.word(it, e, "ca_state") == "Open"])
+                _check_timeouts(it, pair)
+                quiet = not records(it, well.client, "rto")
+                assert quiet == ("timeouts" not in _of(well.client))
+
+
+def _check_timeouts(it: Recorder, pair: Pair) -> None:
+    timeouts = records(it, pair.client, "rto")
+    found = _of(pair.client)["timeouts"]
+    assert found["cost_us"] == sum(e["rto_us"] for e in timeouts), found
+    assert found["sentence"].startswith(
+        spelled(len(timeouts), "retransmission timeout")), found
+    longest_us = max(e["rto_us"] for e in timeouts)
+    assert f"backoff up to {brief(longest_us)}" in found["sentence"], found
+    assert found["severity"] == "trouble", found
+
+
+# ---- the end
+
+def test_reset_in_close_wait() -> None:
+    """explain: the peer had closed and we wrote on: reset in CLOSE-WAIT; and a close in order"""
+    with _stage() as (it, hosts):
+        for ipv6 in FAMILIES:
+            with connected(ipv6) as pair:
+                cookies = [endpoints.cookie(sock) for sock in pair]
+                pair.server.close()
+                wait_until("the peer's FIN", lambda c=cookies[0]: (
+                    it.path(c)[-1:] == ["CLOSE-WAIT"]))
+                pair.client.sendall(b"more")
+                await_records(it, pair.client, "reset_received")
+                found = _of(cookies[0])["reset-by-peer"]
+                assert "reset by the peer in CLOSE-WAIT: it had closed" in (
+                    found["sentence"]), found
+                assert "data came after we had closed" in (
+                    _of(cookies[1])["reset-by-us"]["sentence"])
+            _close_in_order(it, ipv6)
+
+
+def _close_in_order(it: Recorder, ipv6: bool) -> None:
+    with connected(ipv6) as pair:
+        cookies = [endpoints.cookie(sock) for sock in pair]
+        pair.server.close()
+        wait_until("the peer's FIN",
+                   lambda: it.path(cookies[0])[-1:] == ["CLOSE-WAIT"])
+        pair.client.close()
+        wait_until("the end", lambda: it.path(cookies[0])[-1:] == ["CLOSED"])
+    for cookie in cookies:
+        assert not {"reset-by-peer", "reset-by-us"} & _of(cookie).keys()
+
+
+# ---- nothing at all
+
+def _is_undisturbed(it: Recorder, cookie: int) -> bool:
+    """By its own events: nothing sent again, no timer, no wait of a crowded emulator."""
+    own = records(it, cookie)
+    if any(e.kind in TROUBLED for e in own):
+        return False
+    times = [e["time_ns"] for e in own if e.kind in ("state", "completed", "accepted",
+                                                     "request")]
+    return all(after - before < SLOW_NS for before, after in zip(times, times[1:]))
+
+
+def test_nothing_wrong() -> None:
+    """explain: sessions that go well have nothing wrong, and that is all that is said"""
+    with _stage() as (it, hosts):
+        cookies: list[int] = []
+        for ipv6 in FAMILIES * 3:
+            with connected(ipv6) as pair:
+                cookies += [endpoints.cookie(sock) for sock in pair]
+                say(*pair)
+                say(*pair[::-1])
+                pair.server.close()
+                wait_until("the peer's FIN", lambda c=cookies[-2]: (
+                    it.path(c)[-1:] == ["CLOSE-WAIT"]))
+        endpoints.quiet(hosts)
+        undisturbed = [c for c in cookies if _is_undisturbed(it, c)]
+        assert undisturbed, "not one session without a disturbance"
+        for cookie in undisturbed:
+            found = _of(cookie)
+            assert set(found) <= {"healthy", "application-limited", "cwnd-limited"}, found
+            assert found["healthy"]["sentence"].startswith("nothing wrong: "), found
+        assert "nothing wrong" in _text()
