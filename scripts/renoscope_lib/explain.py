@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
-               explain_pace, explain_windows, losses, windows)
+               explain_pace, explain_ports, explain_windows, losses, windows)
 from .explain_finding import (FINE, RULES, SEVERITIES, TROUBLE, Clock, Finding,
                               Report, Subject)
 from .explain_groups import Groups
@@ -90,6 +90,7 @@ class Explained:
         self.gaps = SharedGaps(schema, (*self._of_openings,
                                         *self._of_connections))
         self._pace = explain_pace.Pace(schema, self.gaps)
+        self._ports = explain_ports.ClosedPorts()
         self._has_begun = False
 
     def feed(self, event: Event) -> None:
@@ -103,6 +104,8 @@ class Explained:
         if not of_recording:
             self._has_begun = True
             self._pace.feed(event)
+            if event.kind == "reset_sent":
+                self._ports.feed(event)
 
     # ---- what came of it
 
@@ -149,7 +152,9 @@ class Explained:
     # ---- whom it is about
 
     def _listeners(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
-        every = explain_listeners.findings(self._floods, clock)
+        every = itertools.chain(
+            explain_listeners.findings(self._floods, clock),
+            self._ports.findings(clock))
         for subject, found in itertools.groupby(every, lambda f: f.subject):
             if is_chosen(subject, wanted.cookie, wanted.port):
                 yield _report(subject, found)
@@ -196,7 +201,8 @@ class Explained:
             found += (finding for told in own for finding
                       in explain_opening.still_waiting(told, clock))
         if lost is not None:
-            found += explain_losses.findings(lost, pace, subject, clock)
+            found += explain_losses.findings(
+                lost, pace, self._knows_timeouts, subject, clock)
         if window is not None:
             found += explain_windows.findings(self._windows, window, subject,
                                               clock)
@@ -213,6 +219,11 @@ class Explained:
         """Whether every accept() was seen."""
         return not (self.gaps.not_recorded("accepted", "completed")
                     or self.gaps.lost_events or self.gaps.freezes)
+
+    @property
+    def _knows_timeouts(self) -> bool:
+        """Whether every timeout was seen."""
+        return not (self.gaps.not_recorded("rto") or self.gaps.lost_events)
 
     # ---- nothing wrong
 

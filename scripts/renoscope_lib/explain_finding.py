@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """A finding: what happened to somebody, in a person's words, and what shows it.
 
-The rules are in the modules explain_opening, explain_listeners, explain_losses,
-explain_pace, explain_windows and explain_ends.  They read what the views have
-worked out and reckon nothing a second time.  RULES names every one of them, says
+The rules are in the modules explain_opening, explain_listeners, explain_ports,
+explain_losses, explain_pace, explain_windows and explain_ends.  They read what the
+views have worked out and reckon nothing a second time.  RULES names every one of them, says
 how it is called where several connections share it, and which kinds of event it
 cannot do without.
 """
@@ -57,6 +57,8 @@ RULES = {
     "syn-cookies": Rule("SYN cookies sent", ("synack",)),
     "requests-given-up": Rule("requests given up", ("request_end",)),
     "requests-reset": Rule("requests reset", ("request_end",)),
+    # explain_ports.py
+    "closed-port": Rule("nobody listens", ("reset_sent",)),
     # explain_losses.py
     "timeouts": Rule("retransmission timeouts", ("rto",)),
     "losses": Rule("losses repaired", ("retransmit", "ca_state")),
@@ -106,6 +108,8 @@ class Subject:
     is_listener: bool = False
 
     def __str__(self) -> str:
+        if self.is_listener and not self.cookie:
+            return self.local
         if self.is_listener:
             return f"{connection(self.cookie)}  listener {self.local}"
         return f"{connection(self.cookie)}  {self.local} - {self.remote}"

@@ -42,7 +42,8 @@ class Group:
         """`slow to connect: 12 connections to 10.0.0.2:443, 3 s each: ...`."""
         subject = self.first.subject
         if self.count == 1 and subject.is_listener:
-            return f"listener {subject.local}: {self.first.sentence}"
+            what = "listener " if subject.cookie else ""
+            return f"{what}{subject.local}: {self.first.sentence}"
         text = f"{RULES[self.rule].about}: {self._who()}{self._cost()}"
         return f"{text}: {self.first.gist}" if self.first.gist else text
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from . import explain_pace
 from .explain_finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding,
-                              Subject, added, brief, capped, look, often,
-                              share, spelled)
+                              Subject, brief, capped, look, often, share,
+                              spelled)
 from .losses import CWR, LOSS, RECOVERY, Episode, Flow, Timeout
 from .words import plural
 
@@ -34,14 +34,15 @@ REPAIRS = {"fast_retransmit": "by fast retransmit",
            "tail_loss_probe": "by a tail loss probe"}
 
 
-def findings(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
-             clock: Clock) -> Iterator[Finding]:
+def findings(flow: Flow, pace: explain_pace.Flow | None, knows_timeouts: bool,
+             subject: Subject, clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's losses."""
     yield from _timeouts(flow, subject, clock)
     yield from _repaired(flow, pace, subject, clock)
     yield from _spurious(flow, pace, subject, clock)
     yield from _collapsed(flow, _causes(flow, pace), subject, clock)
-    yield from _path_mtu(flow, subject, clock)
+    if knows_timeouts:  # else one may have begun it
+        yield from _path_mtu(flow, subject, clock)
     yield from _reductions(flow, pace, subject, clock)
     yield from _restarts(pace, subject, clock)
 
@@ -296,7 +297,8 @@ def _falls(episodes: Iterable[Episode]
 
 
 def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
-    shrunk = [e for e in _of(flow, LOSS) if not e.timeouts and e.segments]
+    shrunk = [e for e in _of(flow, LOSS)
+              if not e.timeouts and e.segments and e.before is not None]
     if shrunk:
         yield Finding(
             "path-mtu", NOTEWORTHY, subject,
@@ -332,8 +334,8 @@ def _reductions(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
     if causes.unknown:
         yield Finding(
             "reduced", NOTEWORTHY, subject,
-            f"cwnd was cut {often(causes.unknown)} without a loss: ECN marks, or a full "
-            "queue of this host's own; which, was not recorded",
+            f"cwnd was cut {often(causes.unknown)} without a loss: ECN marks, or a "
+            "full queue of this host's own; which, was not recorded",
             "ECN or a full queue of its own", evidence,
             "tc -s qdisc shows drops of this host's; with "
             "net.ipv4.tcp_congestion_control=renoscope the cause is recorded",

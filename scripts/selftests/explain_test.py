@@ -114,6 +114,11 @@ def test_refused() -> None:
                           if f["rule"] == "connect-failed"]
                 assert failed[-1]["gist"] == "refused by RST", failed
                 assert failed[-1]["severity"] == "trouble", failed
+                closed = {f["local"] for f in _findings()
+                          if f["rule"] == "closed-port"}
+                assert any(end.endswith(f":{troubles.CLOSED_PORT}")
+                           for end in closed), closed
+                assert not any(end.endswith(f":{PORT}") for end in closed), closed
                 assert not {"connect-failed", "reset-by-peer"} & _of(pair.client).keys()
 
 

@@ -4,12 +4,13 @@
 import errno
 
 from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE
+from renoscope_lib.schema import Event
 from renoscope_lib.show import Filter
 
 from .explain_scene import ISN, Case, Life
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
-from .support import CLIENT, SERVER
+from .support import CLIENT, SECOND, SERVER, SYN
 
 
 class Connect(Case):
@@ -324,3 +325,36 @@ class Listening(Case):
         self.assertNotIn("never-accepted", found)
 
 
+class Ports(Case):
+    """SYNs for ports where nobody listens."""
+
+    def refused(self, at_s: float, port: int = 9, flags: int = SYN,
+                cookie: int = 0) -> Event:
+        return self.scene.event(
+            "reset_sent", round(at_s * SECOND), cookie=cookie, seg_flags=flags,
+            local_addr=SERVER, remote_addr=CLIENT, local_port=port,
+            remote_port=4000)
+
+    def test_closed(self) -> None:
+        finding = self.found(self.refused(1), self.refused(2))["closed-port"]
+        self.assertEqual((str(finding.subject), finding.sentence), (
+            "10.77.0.2:9", "connects were refused twice with a RST: nobody "
+            "listens on 10.77.0.2:9"))
+        self.assertEqual(finding.evidence, (
+            "at 0.000 s the first SYN, at 1.000 s the last, from 10.77.0.1",))
+
+    def test_other_resets(self) -> None:
+        """Of a connection, and in answer to what is no SYN."""
+        self.assertEqual(self.found(self.refused(1, flags=0x10),
+                                    self.refused(2, flags=SYN | 0x10)), {})
+        self.assertNotIn("closed-port", self.found(self.refused(1, cookie=7)))
+
+    def test_scan(self) -> None:
+        """Told once, not port by port."""
+        report, = self.reports(*(self.refused(n / 10, 100 + n)
+                                 for n in range(50)))
+        finding, = report.findings
+        self.assertIn("connects to 50 ports of 10.77.0.2 were refused 50 times",
+                      finding.sentence)
+        self.assertEqual(len(self.reports(*(self.refused(n / 10, 100 + n)
+                                            for n in range(3)))), 3)

@@ -140,10 +140,14 @@ class Losses(Case):
 
     def test_path_mtu(self) -> None:
         life = self.life
-        found = self.sender(
-            life.turn(1, "Open", "Loss", cwnd=10),
-            life.again(1, "loss_recovery", "Loss", 9),
-            life.turn(1.1, "Loss", "Open"))
+        events = [*life.opens(), life.acked(0.5),
+                  life.turn(1, "Open", "Loss", cwnd=10),
+                  life.again(1, "loss_recovery", "Loss", 9),
+                  life.turn(1.1, "Loss", "Open")]
+        view = self.explained(*events, events="state ack ca_state retransmit")
+        self.assertNotIn("path-mtu", [f.rule for f in view.findings()],
+                         "a timeout may have been its cause")
+        found = self.found(*events)
         self.assertIn("9 segments sent again with no timeout before",
                       found["path-mtu"].sentence)
         self.assertNotIn("timeouts", found)
