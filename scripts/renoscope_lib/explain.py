@@ -29,7 +29,7 @@ from .gaps import Gaps
 from .handshakes import Handshakes, Told
 from .listeners import HANDSHAKE_KINDS
 from .losses import Losses
-from .openings import ACTIVE
+from .openings import ACTIVE, Opening
 from .schema import Event, Schema
 from .show import Filter
 from .states import LISTEN, SYN_RECEIVED, SYN_SENT, Life, States
@@ -160,26 +160,30 @@ class Explained:
                 yield _report(subject, found)
 
     def _connections(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
-        openings = self._openings(clock)
+        openings = self._openings()
+        tell = self._handshakes.teller(clock.end_ns)
         told: set[int] = set()
         for life in self._states.lives(wanted):
             if life.stays[0].state == LISTEN:
                 continue
-            own = _openings_of(life, openings)
-            if _is_request(life, own):
-                if wanted.cookie is not None:
-                    yield from self._request(life, own, clock)
+            opened = _openings_of(life, openings)
+            is_request = _is_request(life, opened)
+            if is_request and wanted.cookie is None:
+                continue
+            own = [tell(opening) for opening in opened]
+            if is_request:
+                yield from self._request(life, own, clock)
                 continue
             whole = life.cookie not in told and _got_beyond_syn(life)
             if whole:
                 told.add(life.cookie)
             yield self._connection(life, own, whole, clock)
 
-    def _openings(self, clock: Clock) -> dict[int, list[Told]]:
-        openings: dict[int, list[Told]] = {}
-        for told in self._handshakes.told(clock.end_ns):
-            if told.opening.cookie:
-                openings.setdefault(told.opening.cookie, []).append(told)
+    def _openings(self) -> dict[int, list[Opening]]:
+        openings: dict[int, list[Opening]] = {}
+        for opening in self._handshakes.chosen():
+            if opening.cookie:
+                openings.setdefault(opening.cookie, []).append(opening)
         return openings
 
     @staticmethod
@@ -254,10 +258,10 @@ class Explained:
         return ""
 
 
-def _is_request(life: Life, own: list[Told]) -> bool:
+def _is_request(life: Life, opened: list[Opening]) -> bool:
     """Whether it never became a connection on the side that listens."""
     return (life.opened_by != explain_ends.US
-            and not any(told.opening.established for told in own)
+            and not any(opening.established for opening in opened)
             and all(stay.state in (SYN_RECEIVED, "CLOSED")
                     for stay in life.stays)
             and life.stays[0].state == SYN_RECEIVED)
@@ -268,13 +272,13 @@ def _got_beyond_syn(life: Life) -> bool:
     return life.closed_from != SYN_SENT
 
 
-def _openings_of(life: Life, openings: dict[int, list[Told]]) -> list[Told]:
+def _openings_of(life: Life,
+                 openings: dict[int, list[Opening]]) -> list[Opening]:
     """A socket may connect again: each of its lives has an opening of its own."""
     began_ns = life.stays[0].began_ns
-    return [told for told in openings.get(life.cookie, [])
-            if told.opening.opened_by != ACTIVE
-            or told.opening.began_ns == began_ns
-            or (told.opening.syn_ns is None and began_ns is None)]
+    return [opening for opening in openings.get(life.cookie, [])
+            if opening.opened_by != ACTIVE or opening.began_ns == began_ns
+            or (opening.syn_ns is None and began_ns is None)]
 
 
 def _report(subject: Subject, found: Iterable[Finding]) -> Report:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -162,18 +162,25 @@ class Handshakes:
 
     def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
         """Every connection whose opening was seen, not only a retransmit."""
-        return [told.row for told in self.told(end_ns)]
+        tell = self.teller(end_ns)
+        return [tell(opening).row for opening in self.chosen()]
 
-    def told(self, end_ns: int | None = None) -> Iterator[Told]:
-        """The same, one by one, with what the rows are made from."""
-        end_ns = self.gaps.known_until_ns(end_ns)
+    def chosen(self) -> Iterator[Opening]:
+        """The openings that are rows, in the order they began."""
+        return filter(_is_shown, self._chosen())
+
+    def teller(self, end_ns: int | None = None) -> Callable[[Opening], Told]:
+        """What makes a row of an opening: there may be too many to have all."""
+        until_ns = self.gaps.known_until_ns(end_ns)
         listeners = _far_ends(self._openings.all())
         off = self.gaps.not_recorded("retransmit", "synack_retransmit",
                                      "accepted")
-        for opening in filter(_is_shown, self._chosen()):
+
+        def tell(opening: Opening) -> Told:
             far = (listeners.get(_far_key(opening, ACTIVE), [])
                    if opening.opened_by == ACTIVE else [])
-            yield Told(opening, _row(opening, end_ns, far, off), far)
+            return Told(opening, _row(opening, until_ns, far, off), far)
+        return tell
 
     def none_chosen(self) -> str:
         """What to say where there is no row."""
