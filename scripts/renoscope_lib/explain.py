@@ -12,17 +12,13 @@ several have in common is summed up in Groups.
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import shlex
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
-               explain_pace, explain_ports, explain_windows, losses, windows)
-from .explain_finding import (FINE, RULES, SEVERITIES, TROUBLE, Clock, Finding,
-                              Report, Subject)
+               explain_pace, explain_ports, explain_windows)
+from .explain_finding import FINE, RULES, Clock, Finding, Report, Subject
 from .explain_groups import Groups
 from .flows import is_chosen
 from .gaps import Gaps
@@ -35,7 +31,6 @@ from .show import Filter
 from .states import LISTEN, SYN_RECEIVED, SYN_SENT, Life, States
 from .stats import Stats
 from .synflood import FloodWatch
-from .tables import none_chosen
 from .windows import Windows
 from .words import plural
 
@@ -45,13 +40,6 @@ NEEDED_KINDS = tuple(dict.fromkeys(
 # What the views of listeners and openings look at.
 OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit",
                            "reset_received", "error"))
-
-# Connections told one by one; --limit sets another number.
-LIMIT = 20
-
-# What a person's terminal has at the least.
-COLUMNS = 79
-FEW_LINES = 4
 
 
 class SharedGaps(Gaps):
@@ -195,28 +183,36 @@ class Explained:
 
     def _connection(self, life: Life, own: list[Told], whole: bool,
                     clock: Clock) -> Report:
+        found = [*self._of_its_opening(life, own, clock),
+                 *(self._of_its_sending(life, clock) if whole else ()),
+                 *explain_ends.findings(
+                     self._states, life, self._pace.kept.get(life.cookie), clock)]
+        if all(finding.severity == FINE for finding in found):
+            found.insert(0, self._healthy(life, own, whole, clock))
+        return _report(explain_ends.subject_of(life), found)
+
+    def _of_its_opening(self, life: Life, own: list[Told],
+                        clock: Clock) -> Iterator[Finding]:
+        waits = self._knows_accepts and not life.is_over
+        for told in own:
+            yield from explain_opening.findings(told, clock)
+            if waits:
+                yield from explain_opening.still_waiting(told, clock)
+
+    def _of_its_sending(self, life: Life, clock: Clock) -> Iterator[Finding]:
         subject = explain_ends.subject_of(life)
-        lost = self._losses.kept.get(life.cookie) if whole else None
-        window = self._windows.kept.get(life.cookie) if whole else None
-        pace = self._pace.kept.get(life.cookie) if whole else None
-        found = [finding for told in own
-                 for finding in explain_opening.findings(told, clock)]
-        if self._knows_accepts and not life.is_over:
-            found += (finding for told in own for finding
-                      in explain_opening.still_waiting(told, clock))
+        lost = self._losses.kept.get(life.cookie)
+        window = self._windows.kept.get(life.cookie)
+        pace = self._pace.kept.get(life.cookie)
         if lost is not None:
-            found += explain_losses.findings(
+            yield from explain_losses.findings(
                 lost, pace, self._knows_timeouts, subject, clock)
         if window is not None:
-            found += explain_windows.findings(self._windows, window, subject,
-                                              clock)
+            yield from explain_windows.findings(self._windows, window, subject,
+                                                clock)
         if pace is not None:
-            found += explain_pace.findings(
+            yield from explain_pace.findings(
                 pace, not self.gaps.not_recorded("ack"), subject, clock)
-        found += explain_ends.findings(self._states, life, pace, clock)
-        if all(finding.severity == FINE for finding in found):
-            found.insert(0, self._healthy(life, own, lost, window, subject))
-        return _report(subject, found)
 
     @property
     def _knows_accepts(self) -> bool:
@@ -231,20 +227,27 @@ class Explained:
 
     # ---- nothing wrong
 
-    def _healthy(self, life: Life, own: list[Told], lost: losses.Flow | None,
-                 window: windows.Flow | None, subject: Subject) -> Finding:
+    def _healthy(self, life: Life, own: list[Told], whole: bool,
+                 clock: Clock) -> Finding:
         words = [explain_opening.healthy_words(told) for told in own[:1]]
+        if whole:
+            words += self._healthy_sending(life)
+        if not self._states.may_have_ended(life, clock.end_ns):
+            words.append(explain_ends.healthy_words(life))
+        said = ", ".join(word for word in words if word)
+        return Finding(
+            "healthy", FINE, explain_ends.subject_of(life),
+            f"nothing wrong{self._as_far_as(life)}" + (said and f": {said}"),
+            "", tuple(life.partly))
+
+    def _healthy_sending(self, life: Life) -> Iterator[str]:
+        lost = self._losses.kept.get(life.cookie)
         if lost is not None and not lost.sent_again \
                 and not self.gaps.not_recorded("retransmit"):
-            words.append("nothing sent again")
-        if window is not None and not self.gaps.not_recorded("zero_window"):
-            words.append("no window closed")
-        words.append(explain_ends.healthy_words(life))
-        return Finding(
-            "healthy", FINE, subject,
-            f"nothing wrong{self._as_far_as(life)}: "
-            + ", ".join(word for word in words if word),
-            "", tuple(life.partly))
+            yield "nothing sent again"
+        if self._windows.kept.get(life.cookie) is not None \
+                and not self.gaps.not_recorded("zero_window"):
+            yield "no window closed"
 
     def _as_far_as(self, life: Life) -> str:
         """What could have hidden something."""
@@ -300,118 +303,3 @@ def as_json(explained: Explained, end_ns: int | None,
         "forgotten": explained.forgotten,
         "not_known": explained.unknown(),
         **explained.gaps.as_json(end_ns)}
-
-
-# ---- for people
-
-LABELS = {severity: severity.upper() if severity == TROUBLE else severity
-          for severity in SEVERITIES}
-LABEL_WIDTH = 12
-
-HOW_TO_READ = (
-    "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
-    "be. Times count from the first event, as in `renoscope show`. (implied) is "
-    "worked out from what happened around it. A cause that no event tells is not "
-    "guessed.")
-
-
-def with_file(step: str, file: str | None) -> str:
-    """A next step that can be pasted: of that recording, or of the ring."""
-    name = "" if file is None else f" {shlex.quote(file)}"
-    return step.replace(" FILE", name)
-
-
-def _wrapped(text: str, first: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, COLUMNS, initial_indent=first,
-                         subsequent_indent=" " * indent,
-                         break_long_words=False, break_on_hyphens=False)
-
-
-def _summary(groups: Groups, reports: int, fine: int,
-             limit: int) -> Iterator[str]:
-    """The worst of all, in a line or two each."""
-    serious = [g for g in groups.worst_first() if g.severity != FINE]
-    shown = serious[:limit] if limit else serious
-    for group in shown:
-        yield from _wrapped(group.words(),
-                            f"{LABELS[group.severity]:<{LABEL_WIDTH}}",
-                            LABEL_WIDTH)
-    if len(serious) > len(shown):
-        yield f"... and {len(serious) - len(shown)} more: --limit 0 shows all"
-    if fine:
-        words = ("nothing wrong with the only connection" if fine == reports == 1
-                 else f"nothing wrong with {plural(fine, 'connection')}")
-        yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
-
-
-def _finding_lines(finding: Finding, verbose: bool,
-                   file: str | None) -> Iterator[str]:
-    yield from _wrapped(finding.sentence,
-                        f"  {LABELS[finding.severity]:<{LABEL_WIDTH}}",
-                        LABEL_WIDTH + 2)
-    if finding.severity == FINE and not verbose:
-        return
-    evidence = finding.evidence
-    shown = evidence if verbose else evidence[:FEW_LINES]
-    for line in shown:
-        yield from _wrapped(line, " " * (LABEL_WIDTH + 4), LABEL_WIDTH + 6)
-    if len(evidence) > len(shown):
-        yield (" " * (LABEL_WIDTH + 4)
-               + f"({len(evidence) - len(shown)} more: -v)")
-    if finding.next_step:
-        yield from _next_lines(with_file(finding.next_step, file))
-
-
-def _next_lines(step: str) -> Iterator[str]:
-    """A command stays whole, so that it can be copied."""
-    first = " " * (LABEL_WIDTH + 2) + "next: "
-    if step.startswith("renoscope "):
-        yield first + step
-    else:
-        yield from _wrapped(step, first, LABEL_WIDTH + 8)
-
-
-def _report_lines(report: Report, verbose: bool,
-                  file: str | None) -> Iterator[str]:
-    yield str(report.subject)
-    for finding in report.findings:
-        yield from _finding_lines(finding, verbose, file)
-
-
-def as_text(explained: Explained, end_ns: int | None,
-            wanted: Filter | None = None, limit: int = LIMIT,
-            verbose: bool = False, file: str | None = None) -> Iterator[str]:
-    """The summary for those in a hurry, then each connection, the worst first."""
-    groups = Groups()
-    counts = [0, 0]
-
-    def counted() -> Iterator[Report]:
-        for report in groups.passing(explained.reports(end_ns, wanted)):
-            counts[0] += 1
-            counts[1] += report.is_fine
-            yield report
-
-    worst = (heapq.nsmallest(limit, counted(), key=lambda r: r.rank) if limit
-             else sorted(counted(), key=lambda r: r.rank))
-    yield from explained.left_out()
-    if not worst:
-        yield _none(explained, end_ns, wanted or Filter())
-    else:
-        yield from _summary(groups, counts[0], counts[1], limit)
-        yield ""
-        for report in worst:
-            yield from _report_lines(report, verbose, file)
-            yield ""
-        if counts[0] > len(worst):
-            yield (f"... and {counts[0] - len(worst)} more: --limit 0 shows "
-                   "all, --json too")
-        yield from _wrapped(HOW_TO_READ, "", 0)
-    for line in explained.unknown():
-        yield from _wrapped(line, "", 2)
-
-
-def _none(explained: Explained, end_ns: int | None, wanted: Filter) -> str:
-    others = (0 if wanted.port is None and wanted.cookie is None else
-              sum(not report.subject.is_listener
-                  for report in explained.reports(end_ns)))
-    return none_chosen(others, wanted.port, wanted.cookie)

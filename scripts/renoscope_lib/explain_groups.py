@@ -79,10 +79,14 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str, bool], Group] = {}
+        self.reports = 0
+        self.fine = 0
 
     def passing(self, reports: Iterable[Report]) -> Iterator[Report]:
         """The same reports, counted."""
         for report in reports:
+            self.reports += 1
+            self.fine += report.is_fine
             for finding in report.findings:
                 self._add(finding)
             yield report

@@ -3,6 +3,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,9 +11,10 @@ import unittest
 from pathlib import Path
 
 from renoscope_lib import explain, handshakes
-from renoscope_lib.explain import as_json, as_text
+from renoscope_lib.explain import as_json
 from renoscope_lib.explain_finding import (FINE, RULES, Subject, added, brief,
                                            share, spelled)
+from renoscope_lib.explain_text import as_text, coloured
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.schema import Event
@@ -113,6 +115,14 @@ class Summary(Case):
                       "--steps", self.text(*self.slow(0), file="two words"))
         self.assertIn("next: renoscope handshakes --connection 100 --steps",
                       self.text(*self.slow(0)))
+
+    def test_colours(self) -> None:
+        plain = self.text(*self.slow(0), *self.life.opens(20)).splitlines()
+        lines = list(coloured(plain))
+        self.assertEqual([line for line, before in zip(lines, plain)
+                          if line == before and "TROUBLE  " in before], [])
+        self.assertEqual(re.sub(r"\033\[[0-9;]*m", "", "\n".join(lines)),
+                         "\n".join(plain))
 
     def test_choice(self) -> None:
         events = [*self.slow(0), *self.slow(1)]

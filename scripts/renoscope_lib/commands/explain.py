@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from .. import explain
+from .. import explain, explain_text
 from ..options import add_choice, add_command, add_input, chosen, limit
-from ..telling import open_input, tell
+from ..telling import coloured, open_input, tell
 
 
 def _explain(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = explain.Explained(source.schema)
+
+    def as_text(end_ns: int | None) -> Iterable[str]:
+        lines = explain_text.as_text(
+            view, end_ns, chosen(options), options.limit, options.verbose,
+            options.file)
+        return explain_text.coloured(lines) if coloured() else lines
     return tell(options, source, view,
-                partial(explain.as_json, view, wanted=chosen(options)),
-                partial(explain.as_text, view, wanted=chosen(options),
-                        limit=options.limit, verbose=options.verbose,
-                        file=options.file))
+                partial(explain.as_json, view, wanted=chosen(options)), as_text)
 
 
 def add(commands: Any) -> None:
@@ -34,9 +38,9 @@ def add(commands: Any) -> None:
         "scripts/renoscope explain tcp.renoscope")
     add_choice(command)
     command.add_argument("--limit", type=limit, metavar="N",
-                         default=explain.LIMIT,
+                         default=explain_text.LIMIT,
                          help="connections told one by one, 0 for all (default "
-                         f"{explain.LIMIT})")
+                         f"{explain_text.LIMIT})")
     command.add_argument("-v", "--verbose", action="store_true",
                          help="all the evidence")
     add_input(command, "one JSON object: every finding, and the summary")

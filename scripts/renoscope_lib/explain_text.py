@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What explain says to a person: the worst first, on 80 columns."""
+
+from __future__ import annotations
+
+import heapq
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from .explain import Explained
+from .explain_finding import (FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding,
+                              Report)
+from .explain_groups import Groups
+from .show import RESET, Filter
+from .states import OPENED
+from .tables import none_chosen
+from .words import plural
+
+# Connections told one by one; --limit sets another number.
+LIMIT = 20
+
+# What a person's terminal has at the least.
+COLUMNS = 79
+FEW_LINES = 4
+
+LABELS = {severity: severity.upper() if severity == TROUBLE else severity
+          for severity in SEVERITIES}
+LABEL_WIDTH = 12
+
+COLOURS = {TROUBLE: "\033[1;31m", NOTEWORTHY: "\033[33m", FINE: "\033[32m"}
+
+HOW_TO_READ = (
+    "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
+    "be. Times count from the first event, as in `renoscope show`. (implied) is "
+    "worked out from what happened around it. A cause that no event tells is not "
+    "guessed.")
+
+
+def with_file(step: str, file: str | None) -> str:
+    """A next step that can be pasted: of that recording, or of the ring."""
+    name = "" if file is None else f" {shlex.quote(file)}"
+    return step.replace(" FILE", name)
+
+
+def coloured(lines: Iterable[str]) -> Iterator[str]:
+    """The same lines, the words of severity in colour."""
+    for line in lines:
+        for severity, label in LABELS.items():
+            if line.lstrip().startswith(f"{label:<{LABEL_WIDTH}}"):
+                line = line.replace(label, f"{COLOURS[severity]}{label}{RESET}", 1)
+        yield line
+
+
+def _wrapped(text: str, first: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, COLUMNS, initial_indent=first,
+                         subsequent_indent=" " * indent,
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _summary(groups: Groups, limit: int) -> Iterator[str]:
+    """The worst of all, in a line or two each."""
+    serious = [g for g in groups.worst_first() if g.severity != FINE]
+    shown = serious[:limit] if limit else serious
+    for group in shown:
+        yield from _wrapped(group.words(),
+                            f"{LABELS[group.severity]:<{LABEL_WIDTH}}",
+                            LABEL_WIDTH)
+    if len(serious) > len(shown):
+        yield f"... and {len(serious) - len(shown)} more: --limit 0 shows all"
+    if groups.fine:
+        words = ("nothing wrong with the only connection"
+                 if groups.fine == groups.reports == 1 else
+                 f"nothing wrong with {plural(groups.fine, 'connection')}")
+        yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
+
+
+def _finding_lines(finding: Finding, verbose: bool,
+                   file: str | None) -> Iterator[str]:
+    yield from _wrapped(finding.sentence,
+                        f"  {LABELS[finding.severity]:<{LABEL_WIDTH}}",
+                        LABEL_WIDTH + 2)
+    if finding.severity == FINE and not verbose:
+        return
+    evidence = finding.evidence
+    shown = evidence if verbose else evidence[:FEW_LINES]
+    for line in shown:
+        yield from _wrapped(line, " " * (LABEL_WIDTH + 4), LABEL_WIDTH + 6)
+    if len(evidence) > len(shown):
+        yield (" " * (LABEL_WIDTH + 4)
+               + f"({len(evidence) - len(shown)} more: -v)")
+    if finding.next_step:
+        yield from _next_lines(with_file(finding.next_step, file))
+
+
+def _next_lines(step: str) -> Iterator[str]:
+    """A command stays whole, so that it can be copied."""
+    first = " " * (LABEL_WIDTH + 2) + "next: "
+    if step.startswith("renoscope "):
+        yield first + step
+    else:
+        yield from _wrapped(step, first, LABEL_WIDTH + 8)
+
+
+def _report_lines(report: Report, verbose: bool,
+                  file: str | None) -> Iterator[str]:
+    opened = OPENED.get(report.subject.opened_by or "")
+    yield f"{report.subject}{f', {opened}' if opened else ''}"
+    for finding in report.findings:
+        yield from _finding_lines(finding, verbose, file)
+
+
+def as_text(explained: Explained, end_ns: int | None,
+            wanted: Filter | None = None, limit: int = LIMIT,
+            verbose: bool = False, file: str | None = None) -> Iterator[str]:
+    """The summary for those in a hurry, then each connection, the worst first."""
+    groups = Groups()
+    reports = groups.passing(explained.reports(end_ns, wanted))
+    worst = (heapq.nsmallest(limit, reports, key=lambda r: r.rank) if limit
+             else sorted(reports, key=lambda r: r.rank))
+    yield from explained.left_out()
+    if not worst:
+        yield _none(explained, end_ns, wanted or Filter())
+    else:
+        yield from _summary(groups, limit)
+        yield ""
+        for report in worst:
+            yield from _report_lines(report, verbose, file)
+            yield ""
+        if groups.reports > len(worst):
+            yield (f"... and {groups.reports - len(worst)} more: --limit 0 shows "
+                   "all, --json too")
+        yield from _wrapped(HOW_TO_READ, "", 0)
+    for line in explained.unknown():
+        yield from _wrapped(line, "", 2)
+
+
+def _none(explained: Explained, end_ns: int | None, wanted: Filter) -> str:
+    others = (0 if wanted.port is None and wanted.cookie is None else
+              sum(not report.subject.is_listener
+                  for report in explained.reports(end_ns)))
+    return none_chosen(others, wanted.port, wanted.cookie)
