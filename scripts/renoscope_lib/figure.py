@@ -4,28 +4,22 @@
 Phases are named where they are, or in a legend of colours if a name has no room.
 Of other words those stay away that would lie over something: the table has all.
 
-Needs matplotlib, which nothing else here does; so it is asked for when a picture
-is drawn and not before.
+The curve of a connection's rounds fits into any axes of matplotlib: cwnd_figure.py
+has it beside cwnd over time.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
-from .reno_words import AVOIDANCE, CSS, SLOW_START
-from .rounds import RECOVERY, REDUCTION, TIMEOUT, Flow, Round
+from . import pictures
+from .phases import LIGHT, Palette
+from .rounds import TIMEOUT, Flow, Round
 from .show import INFINITE_SSTHRESH
-
-FORMATS = (".png", ".svg")
-
-COLOURS = {SLOW_START: "#dcebf7", CSS: "#c9dff0", AVOIDANCE: "#e6f3e0",
-           RECOVERY: "#fbe5d0", REDUCTION: "#f3e3f1"}
-INK, THRESHOLD, TROUBLE = "#1f3b5c", "#7a7a7a", "#b3261e"
 
 # Beyond so many rounds a number at each point cannot be read, nor a name in each span.
 LABELLED_ROUNDS = 60
@@ -59,27 +53,21 @@ def spans(values: Sequence[Any]) -> Iterator[Span]:
         first = last + 1
 
 
-def _matplotlib() -> Any:
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        matplotlib.rcParams["svg.hashsalt"] = "renoscope"
-        from matplotlib import pyplot
-    except ImportError:
-        raise Problem("rounds: a picture needs matplotlib: apt-get install "
-                      "python3-matplotlib, and run scripts/renoscope with "
-                      "/usr/bin/python3", NOT_THERE) from None
-    return pyplot
+class RoundsCurve:
+    """One connection's rounds on axes of matplotlib while they are drawn.
 
-
-class _Picture:
-    """One connection's picture while it is drawn.
-
-    `taken` is where words stand already that others must not lie over.
+    `taken` is where words stand already that others must not lie over, `breaks` the
+    places of rounds behind which something is not known. Where has_legend is false
+    the phases that have no room for their names have them elsewhere.
     """
 
-    def __init__(self, axes: Any, flow: Flow) -> None:
+    def __init__(self, axes: Any, flow: Flow, palette: Palette = LIGHT,
+                 breaks: frozenset[int] = frozenset(),
+                 has_legend: bool = True) -> None:
         self.axes = axes
+        self.palette = palette
+        self.breaks = breaks
+        self.has_legend = has_legend
         self.rounds: list[Round] = list(flow.rounds)
         self.first = flow.first_number
         self.top = 1.28 * max(r.cwnd for r in self.rounds)
@@ -107,13 +95,15 @@ class _Picture:
         if self.is_long or not all(self._fits(name, span) for span, name in names):
             for _, name in names:
                 name.remove()
-            self._legend()
+            if self.has_legend:
+                self._legend()
         else:
             self._keep_free([name for _, name in names])
         self._keep_free(numbers)
         self._take_upright_lines()
         self._settle(events)
-        self._keep_free(thresholds, may_cross=False)
+        self._keep_free([text for text in thresholds if self._is_inside(text)],
+                        may_cross=False)
 
     def _frame(self) -> None:
         self.axes.set_xlim(self.number(-0.6), self.number(len(self.rounds) - 0.4))
@@ -130,13 +120,13 @@ class _Picture:
         for span in spans([r.phase for r in self.rounds]):
             left, right = self.edges(span)
             round_ = self.rounds[span.first]
-            self.axes.axvspan(left, right, color=COLOURS[round_.phase], lw=0, zorder=0)
+            self.axes.axvspan(left, right, color=self.palette.phases[round_.phase], lw=0, zorder=0)
             narrow = span.last - span.first + 1 < WIDE_SPAN
             name = round_.phase_name
             names.append((span, self.axes.text(
                 (left + right) / 2, 0.985 * self.top,
                 name if narrow else name.replace(" ", "\n", 1), ha="center", va="top",
-                fontsize=10, color=INK, rotation=90 if narrow else 0)))
+                fontsize=10, color=self.palette.ink, rotation=90 if narrow else 0)))
         return names
 
     def _thresholds(self) -> list[Any]:
@@ -147,19 +137,26 @@ class _Picture:
             if value >= INFINITE_SSTHRESH:
                 continue
             left, right = self.edges(span)
-            self.axes.hlines(value, left, right, color=THRESHOLD, lw=1.2,
+            self.axes.hlines(value, left, right, color=self.palette.threshold, lw=1.2,
                              linestyles=(0, (5, 3)), zorder=1)
             above = self.rounds[span.first].cwnd < value
             labels.append(self.axes.annotate(
                 f"ssthresh {value}", (left, value), (4, 3 if above else -4),
                 textcoords="offset points", ha="left", fontsize=9,
-                va="bottom" if above else "top", color=THRESHOLD))
+                va="bottom" if above else "top", color=self.palette.threshold))
         return labels
 
     def _curve(self) -> None:
         numbers = [self.number(index) for index in range(len(self.rounds))]
-        self.curve, = self.axes.plot(numbers, [r.cwnd for r in self.rounds],
-                                     color=INK, lw=1.6, marker="o", ms=5, zorder=3)
+        points: list[tuple[float, float]] = []
+        for index, round_ in enumerate(self.rounds):
+            points.append((numbers[index], round_.cwnd))
+            if index in self.breaks:
+                points.append((numbers[index], math.nan))
+        self.curve, = self.axes.plot(*zip(*points), color=self.palette.ink, lw=1.6,
+                                     marker="o", ms=2 if self.is_long else 5, zorder=3)
+        for index in self.breaks:
+            self.axes.axvline(self.number(index + 0.5), color=self.palette.hole, lw=4)
         if self.is_long:
             self.axes.xaxis.get_major_locator().set_params(integer=True)
         else:
@@ -172,7 +169,7 @@ class _Picture:
             beside_the_line = (8 if round_.cwnd < before else -2, 6)
             labels.append(self.axes.annotate(
                 str(round_.cwnd), (self.number(index), round_.cwnd), beside_the_line,
-                textcoords="offset points", ha="center", fontsize=9, color=INK,
+                textcoords="offset points", ha="center", fontsize=9, color=self.palette.ink,
                 zorder=4))
             before = round_.cwnd
         return labels
@@ -185,18 +182,18 @@ class _Picture:
                 continue
             place = self.number(index + 0.5)
             self.event_lines.append(self.axes.axvline(
-                place, color=TROUBLE, lw=1.2, zorder=2,
+                place, color=self.palette.trouble, lw=1.2, zorder=2,
                 linestyle="-" if round_.happened == TIMEOUT else ":"))
             labels.append(self.axes.annotate(
                 short_words(round_), (place, BOTTOM[0] * self.top), (-4, 0),
                 textcoords="offset points", ha="right", va=BOTTOM[1], rotation=90,
-                fontsize=10, color=TROUBLE))
+                fontsize=10, color=self.palette.trouble))
         return labels
 
     def _legend(self) -> None:
         from matplotlib.patches import Patch
         names = {r.phase: r.phase_name for r in self.rounds}
-        patches = [Patch(color=COLOURS[phase], label=name)
+        patches = [Patch(color=self.palette.phases[phase], label=name)
                    for phase, name in names.items()]
         self.axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(0, 1),
                          ncols=len(patches), frameon=False, fontsize=10)
@@ -214,6 +211,13 @@ class _Picture:
         return (left <= box.x0 and box.x1 <= right and not self._crosses_curve(box)
                 and not any(box.overlaps(line.get_window_extent())
                             for line in self.event_lines))
+
+    def _is_inside(self, text: Any) -> bool:
+        """One below the axis goes."""
+        if text.get_window_extent().y0 >= self.axes.get_window_extent().y0:
+            return True
+        text.remove()
+        return False
 
     def _is_free(self, box: Any) -> bool:
         return not any(box.overlaps(taken) for taken in self.taken)
@@ -247,19 +251,9 @@ class _Picture:
 
 def draw(flow: Flow, path: str) -> None:
     """Write one connection's picture to a file; its name says the format."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise Problem(f"rounds: {path}: a picture's name ends with "
-                      + " or ".join(FORMATS), BAD_INPUT)
-    pyplot = _matplotlib()
+    form = pictures.format_of(path, "rounds")
     width = min(max(LEAST_INCHES, INCHES_A_ROUND * len(flow.rounds)), MOST_INCHES)
-    figure, axes = pyplot.subplots(figsize=(width, HEIGHT_INCHES))
-    try:
-        _Picture(axes, flow).draw()
-        figure.savefig(path, dpi=150, bbox_inches="tight", format=suffix[1:],
-                       metadata={"Date": None} if suffix == ".svg" else None)
-    except OSError as error:
-        raise Problem(f"rounds: cannot write {path}: {error.strerror}",
-                      NOT_SO) from None
-    finally:
-        pyplot.close(figure)
+    with pictures.style("rounds"):
+        figure = pictures.empty(width, HEIGHT_INCHES)
+        RoundsCurve(figure.subplots(), flow).draw()
+        pictures.save(figure, path, form, "rounds")

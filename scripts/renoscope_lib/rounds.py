@@ -17,7 +17,8 @@ from typing import Any
 from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
-from .reno_words import AVOIDANCE, CSS, OWN_KINDS, SLOW_START, phase_name
+from .phases import name_of, phase_of
+from .reno_words import CSS, OWN_KINDS
 from .schema import Event, Schema
 from .sequence import is_after
 from .show import INFINITE_SSTHRESH, Filter
@@ -25,12 +26,6 @@ from .tables import aligned, none_chosen, note, seconds
 from .words import connection, local_endpoint, plural, remote_endpoint, spaced
 
 NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
-
-# Phases besides those of the algorithms: the core has taken over.
-RECOVERY = "recovery"
-REDUCTION = "reduction"
-CORES_PHASES = {"Recovery": RECOVERY, "CWR": REDUCTION}
-CORES_NAMES = {RECOVERY: "fast recovery", REDUCTION: "cwnd reduction"}
 
 # What happened in a round, in JSON; for people it is in HAPPENED.
 TIMEOUT = "timeout"
@@ -40,11 +35,14 @@ LOSS_PROBE = "loss_probe"
 LOCAL_DROP = "local_drop"
 REST = "rest"
 UNDONE = "undone"
+ECN = "ecn"
+REDUCED = "reduced"
 
 HAPPENED = {
     LOSS_PROBE: "loss (tail loss probe)", UNDONE: "undone: nothing was lost",
-    "ecn": "ECN mark", LOCAL_DROP: "local drop", "delay": "delay grew",
-    "ack_train": "ACK train", "jitter": "false alarm", "css_rounds": "delay stayed",
+    ECN: "ECN mark", REDUCED: "reduced: no loss", LOCAL_DROP: "local drop",
+    "delay": "delay grew", "ack_train": "ACK train", "jitter": "false alarm",
+    "css_rounds": "delay stayed",
 }
 
 # Causes of phases that are told, too.
@@ -82,7 +80,7 @@ class Round(Packable):
     @property
     def phase_name(self) -> str:
         """The phase for people."""
-        return CORES_NAMES.get(self.phase) or phase_name(self.phase)
+        return name_of(self.phase)
 
     @property
     def happened_words(self) -> str:
@@ -98,8 +96,8 @@ class Round(Packable):
 class Flow(Packable):
     """One connection's rounds, and what the next event is understood by.
 
-    `snd_nxt` is that of the last round, or of the beginning, `probed` whether a tail loss probe sent
-    something again since the last reduction.
+    `snd_nxt` is that of the last round, or of the beginning, `probed` whether a tail
+    loss probe sent something again since the last reduction.
     """
 
     cookie: int
@@ -128,6 +126,22 @@ class Flow(Packable):
     def first_number(self) -> int:
         """The number of the first round that is kept, counted from 1."""
         return self.rounds_seen - len(self.rounds) + 1
+
+
+def tell_loss(schema: Schema, flow: Flow, event: Event) -> None:
+    """Tell what showed a loss, of which an event of entering recovery knows.
+
+    With SACK duplicate ACKs are not counted; sacked_out is something else.
+    Neither SACKed nor lost: what was lost the probe has made good for.
+    """
+    flags = schema.bit_names("sock_flags", event["sock_flags"])
+    sacked = event["sacked_out"]
+    if flow.probed and not sacked and not event["lost_out"]:
+        flow.tell(LOSS_PROBE)
+    elif sacked and "sack" not in flags:
+        flow.tell(DUPLICATE_ACKS, sacked)
+    else:
+        flow.tell(LOSS, sacked)
 
 
 class Rounds:
@@ -172,24 +186,10 @@ class Rounds:
     def _see_reno_reduction(self, flow: Flow, event: Event) -> None:
         cause = self._word(event, "reno_cause", "reno_cause")
         if cause == "loss":
-            self._see_loss(flow, event)
+            tell_loss(self._schema, flow, event)
         elif cause != "rto":
             flow.tell(LOCAL_DROP if cause == "other" else cause)
         flow.probed = False
-
-    def _see_loss(self, flow: Flow, event: Event) -> None:
-        """With SACK duplicate ACKs are not counted; sacked_out is something else.
-
-        Neither SACKed nor lost: what was lost the probe has made good for.
-        """
-        flags = self._schema.bit_names("sock_flags", event["sock_flags"])
-        sacked = event["sacked_out"]
-        if flow.probed and not sacked and not event["lost_out"]:
-            flow.tell(LOSS_PROBE)
-        elif sacked and "sack" not in flags:
-            flow.tell(DUPLICATE_ACKS, sacked)
-        else:
-            flow.tell(LOSS, sacked)
 
     def _see_reno_undo(self, flow: Flow, _event: Event) -> None:
         flow.tell(UNDONE)
@@ -218,12 +218,8 @@ class Rounds:
                      self._phase(flow, event))
 
     def _phase(self, flow: Flow, event: Event) -> str:
-        cores = CORES_PHASES.get(self._word(event, "ca_state", "ca_state"))
-        if cores:
-            return cores
-        if event["cwnd"] >= event["ssthresh"]:
-            return AVOIDANCE
-        return CSS if flow.in_css else SLOW_START
+        return phase_of(self._word(event, "ca_state", "ca_state"), event["cwnd"],
+                        event["ssthresh"], flow.in_css)
 
     def _word(self, event: Event, name: str, unit: str) -> str:
         return self._schema.name_of(unit, event[name])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from renoscope_lib.figure import Span, spans
 from renoscope_lib.kept import Kept
+from renoscope_lib.phases import RECOVERY, REDUCTION
 from renoscope_lib.reno_words import AVOIDANCE, CSS, SLOW_START
-from renoscope_lib.rounds import (KEPT, RECOVERY, REDUCTION, Flow, Rounds,
-                                  as_json, as_text)
+from renoscope_lib.rounds import KEPT, Flow, Rounds, as_json, as_text
 from renoscope_lib.schema import Event
 from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Pictures with matplotlib, which nothing else here needs.
+
+So it is asked for when a picture is drawn and not before. No state of matplotlib's is
+changed for good, and the same picture is the same bytes: no date, no random ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+
+FORMATS = (".png", ".svg")
+DOTS_PER_INCH = 150
+
+
+def format_of(path: str, command: str) -> str:
+    """The format that a file's name asks for."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise Problem(f"{command}: {path}: a picture's name ends with "
+                      + " or ".join(FORMATS), BAD_INPUT)
+    return suffix[1:]
+
+
+@contextmanager
+def style(command: str, **settings: Any) -> Iterator[None]:
+    """Settings of matplotlib's that hold while a picture is made; and it is there."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise Problem(f"{command}: a picture needs matplotlib: apt-get install "
+                      "python3-matplotlib, and run scripts/renoscope with "
+                      "/usr/bin/python3", NOT_THERE) from None
+    with matplotlib.rc_context({"svg.hashsalt": "renoscope", **settings}):
+        yield
+
+
+def empty(width_inches: float, height_inches: float, **more: Any) -> Any:
+    """A figure that is drawn into memory, whatever the screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(width_inches, height_inches), **more)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Any, path: str, form: str, command: str) -> None:
+    """Write a figure to a file."""
+    try:
+        figure.savefig(path, dpi=DOTS_PER_INCH, bbox_inches="tight", format=form,
+                       metadata={"Date": None} if form == "svg" else None)
+    except OSError as error:
+        raise Problem(f"{command}: cannot write {path}: {error.strerror}",
+                      NOT_SO) from None
