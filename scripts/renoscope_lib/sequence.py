@@ -9,6 +9,7 @@ FIN = 0x01
 SYN = 0x02
 RST = 0x04
 ACK = 0x10
+ECE = 0x40
 
 
 def relative(number: int, isn: int) -> int:
