@@ -103,6 +103,15 @@ class Series:
         """Whose word the round trips are."""
         return DERIVED if self.derived else TOLD
 
+    def facts(self) -> Iterator[str]:
+        """What one would ask first."""
+        yield f"algorithm: {self.algorithm}"
+        yield duration((self.ended_ns - self.began_ns) // 1000)
+        yield f"{plural(self.bytes_acked, 'byte')} acknowledged"
+        yield f"{plural(self.sent_again, 'segment')} sent again"
+        if self.timeouts:
+            yield plural(self.timeouts, "timeout")
+
 
 @dataclass(slots=True)
 class Track(Packable):

@@ -25,7 +25,7 @@ from .figure import RoundsCurve
 from .phases import IN_ORDER, LIGHT, Palette, name_of
 from .show import INFINITE_SSTHRESH
 from .steps import Step
-from .words import connection, duration, plural
+from .words import connection
 
 WIDTH = 10.0            # inches, as all lengths here
 LEFT, RIGHT = 1.2, 0.15
@@ -101,7 +101,7 @@ class _Picture:
         self.place -= 0.22
         self._words(who, fontsize=11, fontweight="bold")
         self.place -= 0.2
-        self._words("   ".join(facts(series)), fontsize=9)
+        self._words("   ".join(series.facts()), fontsize=9)
         self.place -= HEADING - 0.42 + self.legend_rows * LEGEND_ROW + BELOW_LEGEND
 
     def _words(self, text: str, **more: Any) -> None:
@@ -259,16 +259,6 @@ def _breaks(series: Series) -> Iterator[int]:
     for place, (one, next_) in enumerate(zip(times, times[1:])):
         if any(one <= began < next_ for began, _ in series.holes):
             yield place
-
-
-def facts(series: Series) -> Iterator[str]:
-    """What one would ask first of a connection."""
-    yield f"algorithm: {series.algorithm}"
-    yield duration((series.ended_ns - series.began_ns) // 1000)
-    yield f"{series.bytes_acked} bytes acknowledged"
-    yield f"{plural(series.sent_again, 'segment')} sent again"
-    if series.timeouts:
-        yield plural(series.timeouts, "timeout")
 
 
 def svg(series: Series, palette: Palette = LIGHT, prefix: str = "") -> str:

@@ -213,8 +213,9 @@ class RoundsCurve:
                             for line in self.event_lines))
 
     def _is_inside(self, text: Any) -> bool:
-        """One below the axis goes."""
-        if text.get_window_extent().y0 >= self.axes.get_window_extent().y0:
+        """One that lies over an edge goes."""
+        box, axes = text.get_window_extent(), self.axes.get_window_extent()
+        if box.y0 >= axes.y0 and box.x1 <= axes.x1:
             return True
         text.remove()
         return False

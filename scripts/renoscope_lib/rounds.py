@@ -256,7 +256,8 @@ def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
         yield from note(WHO_TELLS)
 
 
-def _round_json(round_: Round) -> dict[str, Any]:
+def round_json(round_: Round) -> dict[str, Any]:
+    """One round for programs."""
     infinite = round_.ssthresh >= INFINITE_SSTHRESH
     happened = round_.happened or None
     return {"time_ns": round_.time_ns, "cwnd": round_.cwnd,
@@ -270,7 +271,7 @@ def _flow_json(flow: Flow) -> dict[str, Any]:
     return {"connection": connection(flow.cookie), "netns": flow.netns,
             "family": flow.family, "local": flow.local, "remote": flow.remote,
             "first_round": flow.first_number,
-            "rounds": [_round_json(round_) for round_ in flow.rounds]}
+            "rounds": [round_json(round_) for round_ in flow.rounds]}
 
 
 def as_json(rounds: Rounds, end_ns: int | None, wanted: Filter) -> dict[str, Any]:
