@@ -405,6 +405,9 @@ def _notes(track: Track, holes: list[tuple[int, int]], rounds: Flow) -> Iterator
         long = duration(sum(ended - began for began, ended in holes) // 1000)
         yield (f"{plural(len(holes), 'hole')}, {long} in all: events were lost, or what "
                "is recorded was changed, so nothing is known of it there.")
+    if not track.sees_acks:
+        yield ("No ACK of it was recorded: cwnd is known only where something else "
+               "happened.")
     if track.idle_ssthresh:
         yield ("ssthresh stayed infinite where it should have been set, as with bbr: "
                "its phases are not told by it.")

@@ -38,8 +38,11 @@ MOST_LINES = 20
 
 FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
 
-# What makes a number of ids: their definition, and both sorts of reference.
-IDS = re.compile(r'(\bid="|href="#|url\(#)')
+# Where an id stands: where it is given, and in both sorts of reference.
+IDS = re.compile(r'\bid="|href="#|url\(#')
+
+# matplotlib's rules for all elements of a document; here they are for the picture's.
+RULES = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 
 
 def _style(palette: Palette, paper: str) -> dict[str, Any]:
@@ -97,11 +100,11 @@ class _Picture:
 
     def _heading(self) -> None:
         series = self.series
-        who = f"{connection(series.cookie)}   {series.local} - {series.remote}"
+        who = f"{connection(series.cookie)}, {series.local} - {series.remote}"
         self.place -= 0.22
         self._words(who, fontsize=11, fontweight="bold")
         self.place -= 0.2
-        self._words("   ".join(series.facts()), fontsize=9)
+        self._words("; ".join(series.facts()), fontsize=9)
         self.place -= HEADING - 0.42 + self.legend_rows * LEGEND_ROW + BELOW_LEGEND
 
     def _words(self, text: str, **more: Any) -> None:
@@ -283,9 +286,9 @@ def _embedded(document: str, prefix: str, title: str) -> str:
     assert view is not None
     return (f'<svg xmlns="http://www.w3.org/2000/svg" '
             f'xmlns:xlink="http://www.w3.org/1999/xlink" {view[0]} '
-            'style="width:100%;height:auto" role="img">'
+            'style="width:100%;height:auto;stroke-linejoin:round" role="img">'
             f"<title>{escape(title)}</title>"
-            + IDS.sub(lambda match: match[0] + prefix, rest))
+            + IDS.sub(lambda match: match[0] + prefix, RULES.sub("", rest, 1)))
 
 
 def draw(series: Series, path: str, palette: Palette = LIGHT) -> None:

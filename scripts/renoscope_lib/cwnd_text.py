@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
+from . import rounds
 from .cwnd import FAST, MARK_NAMES, RTO, TLP, Cwnd, Series
-from .phases import (IN_ORDER, LOSS, RECOVERY, REDUCTION, UNTOLD, name_of)
+from .phases import IN_ORDER, LOSS, RECOVERY, REDUCTION, UNTOLD, name_of
 from .reno_words import AVOIDANCE, CSS, SLOW_START
-from .rounds import ECN, REDUCED, UNDONE, round_json
+from .rounds import ECN, REDUCED, UNDONE
 from .show import INFINITE_SSTHRESH, Filter
 from .sparkline import ASCII, UNICODE, Blocks, Scale, chart, columns
 from .steps import Step
@@ -141,7 +142,7 @@ def _phases(series: Series, scale: Scale) -> tuple[str, set[str]]:
     for word, places in groupby(_phase_columns(series, scale)):
         width = len(list(places))
         name = f"|{name_of(word)}" if word else ""
-        if len(name) > width:
+        if len(name) >= width:
             letters.add(word)
             name = PHASES.get(word, "-") * width
         row += name.ljust(width)
@@ -177,7 +178,7 @@ def _rounds(series: Series) -> str:
     return f"{plural(count, 'round trip')}, {how}"
 
 
-def _one(series: Series, paper: Paper) -> Iterator[str]:
+def _one(series: Series, paper: Paper, with_rounds: bool) -> Iterator[str]:
     scale = Scale(series.began_ns, series.ended_ns, paper.columns)
     yield f"{connection(series.cookie)}  {series.local} - {series.remote}"
     yield from note("; ".join([*series.facts(), _rounds(series)]), "  ")
@@ -189,18 +190,20 @@ def _one(series: Series, paper: Paper) -> Iterator[str]:
     yield from _key(series, letters)
     for words in series.notes:
         yield from note(f"note: {words}", "  ")
+    if with_rounds and series.rounds.rounds:
+        yield from rounds.table(series.rounds, series.epoch_ns)
     yield ""
 
 
 def as_text(cwnd: Cwnd, wanted: Filter, limit: int = SHOWN,
-            paper: Paper = Paper()) -> Iterator[str]:
-    """The charts of so many connections, 0 for all of them."""
+            paper: Paper = Paper(), with_rounds: bool = False) -> Iterator[str]:
+    """The charts of so many connections, 0 for all of them; and tables of rounds."""
     yield from cwnd.kept.left_out()
     all_series = cwnd.series(wanted)
     shown = 0
     for series in islice(all_series, limit or None):
         shown += 1
-        yield from _one(series, paper)
+        yield from _one(series, paper, with_rounds)
     if not shown:
         yield none_chosen(sum(1 for _ in cwnd.series()), wanted.port, wanted.cookie,
                           "connection that sent data")
@@ -212,8 +215,9 @@ def as_text(cwnd: Cwnd, wanted: Filter, limit: int = SHOWN,
     silent = cwnd.silent(wanted)
     if silent:
         yield f"{plural(silent, 'connection')} that sent no data not shown."
-    yield from note(HOW_TO_READ.format(
-        "shaded" if paper.unicode else "shows |"))
+    yield from note(HOW_TO_READ.format("shaded" if paper.unicode else "shows |"))
+    if with_rounds:
+        yield from note(rounds.HOW_TO_READ)
 
 
 # ---- for programs
@@ -242,7 +246,7 @@ def _series_json(series: Series) -> dict[str, Any]:
                   for mark in series.marks],
         "holes": [list(hole) for hole in series.holes],
         "rounds_derived": series.derived, "first_round": series.rounds.first_number,
-        "rounds": [round_json(round_) for round_ in series.rounds.rounds],
+        "rounds": [rounds.round_json(round_) for round_ in series.rounds.rounds],
         "notes": series.notes}
 
 

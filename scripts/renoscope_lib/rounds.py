@@ -232,13 +232,13 @@ def _threshold(ssthresh: int) -> str:
     return "inf" if ssthresh >= INFINITE_SSTHRESH else str(ssthresh)
 
 
-def _flow_text(flow: Flow, first_ns: int | None) -> list[str]:
+def table(flow: Flow, first_ns: int | None) -> list[str]:
+    """A connection's rounds, a line each."""
     rows = [("round", "seconds", "cwnd", "ssthresh", "phase", "happened")]
     rows += [(str(number), seconds(r.time_ns, first_ns), str(r.cwnd),
               _threshold(r.ssthresh), r.phase_name, r.happened_words)
              for number, r in enumerate(flow.rounds, flow.first_number)]
-    return [f"{connection(flow.cookie)}  {flow.local} - {flow.remote}",
-            *aligned(rows, right=range(4), indent=2), ""]
+    return aligned(rows, right=range(4), indent=2)
 
 
 def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
@@ -247,7 +247,9 @@ def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
     shown = 0
     for flow in rounds.flows(wanted):
         shown += 1
-        yield from _flow_text(flow, rounds.gaps.first_ns)
+        yield f"{connection(flow.cookie)}  {flow.local} - {flow.remote}"
+        yield from table(flow, rounds.gaps.first_ns)
+        yield ""
     if shown:
         yield from note(HOW_TO_READ)
     else:

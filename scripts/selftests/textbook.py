@@ -69,7 +69,7 @@ def bare_hosts() -> Iterator[TwoHosts]:
 
 
 @contextmanager
-def sending(hosts: TwoHosts, lost: range) -> Iterator[Pair]:
+def sending(hosts: TwoHosts, lost: range, algorithm: bytes = NAME) -> Iterator[Pair]:
     """A connection that sends; of its segments, counted from 0, some are lost.
 
     Its window opens while the test looks on; leaving ends it with a RST.
@@ -81,7 +81,7 @@ def sending(hosts: TwoHosts, lost: range) -> Iterator[Pair]:
     with ExitStack() as stack:
         listener = stack.enter_context(endpoints.listen(SERVER, False, *receiver))
         client = stack.enter_context(endpoints.tcp_socket(CLIENT, False, *sender))
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, NAME)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm)
         client.settimeout(endpoints.PATIENCE_S)
         client.connect(listener.getsockname())
         server = stack.enter_context(listener.accept()[0])

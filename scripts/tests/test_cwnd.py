@@ -302,6 +302,7 @@ class Watching(unittest.TestCase):
         series = one(*sender.events)
         self.assertEqual([(step.began_ns - series.began_ns) // MS
                           for step in series.cwnd], [0, 500])
+        self.assertIn("No ACK of it was recorded", " ".join(series.notes))
 
     def test_bytes_are_counted_across_the_wrap_and_a_fin_is_none(self) -> None:
         sender = self.sender
@@ -502,6 +503,12 @@ class Words(unittest.TestCase):
         for width in (44, 80, 133):
             text = list(as_text(self.view, Filter(), paper=Paper(width, True)))
             self.assertEqual(max(map(len, text[3:13])), width)
+
+    def test_round_by_round(self) -> None:
+        text = list(as_text(self.view, Filter(), with_rounds=True))
+        self.assertIn("     13  6.200000    24        16  congestion avoidance  timeout",
+                      text)
+        self.assertIn("     17  6.600000     8        12  slow start", text)
 
     def test_nothing_of_that_connection(self) -> None:
         self.assertEqual(list(as_text(self.view, Filter(cookie=6))), [

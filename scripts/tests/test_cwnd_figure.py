@@ -117,9 +117,10 @@ class InPages(Needing):
         words = ["".join(text.itertext()) for text in first.iter(f"{SVG}text")]
         for word in ("slow start", "congestion avoidance", "slow start in Loss", "cwnd",
                      "ssthresh", "RTO", "timeout", "23", "srtt (ms)",
-                     "sk:5   10.77.0.1:40112 - 10.77.0.2:5000",
+                     "sk:5, 10.77.0.1:40112 - 10.77.0.2:5000",
                      "round trip, derived from sequence numbers"):
             self.assertIn(word, words)
+        self.assertIsNone(first.find(f".//{SVG}style"))
         self.assertIsNone(first.get("width"))
         self.assertIsNone(first.get("height"))
         self.assertRegex(first.get("viewBox"), r"^0 0 \d")

@@ -45,7 +45,7 @@ def _cwnd(options: argparse.Namespace) -> int:
     code = tell(options, source, view,
                 partial(cwnd_text.as_json, view, wanted=wanted),
                 lambda _end_ns: cwnd_text.as_text(view, wanted, options.limit,
-                                                  _paper()))
+                                                  _paper(), options.rounds))
     for path in options.draw:
         cwnd_figure.draw(_only_one(view, wanted), path, PALETTES[options.palette])
     return code
@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
     """Of any algorithm; rounds is of our own alone."""
     command = add_command(
         commands, "cwnd", _cwnd,
-        "cwnd and ssthresh over time, losses marked, phases named",
+        "how cwnd and ssthresh went, losses marked, phases named",
         "Without FILE: what the ring holds now. Of any congestion control: charts in "
         "the terminal, and with --draw a picture over time and by round trip. The "
         "connections with most losses and most data come first.",
@@ -64,6 +64,9 @@ def add(commands: Any) -> None:
     command.add_argument("--limit", type=limit, metavar="N", default=cwnd_text.SHOWN,
                          help="connections to show, 0 for all (default "
                          f"{cwnd_text.SHOWN}; --json has all)")
+    command.add_argument("--rounds", action="store_true",
+                         help="under each connection's charts its round trips, one "
+                         "line each")
     command.add_argument("--draw", action="append", default=[], metavar="FILE.png",
                          help="also draw one connection, as PNG or SVG; may be "
                          "repeated (needs python3-matplotlib)")
