@@ -108,8 +108,7 @@ class _Picture:
         self.place -= HEADING - 0.42 + self.legend_rows * LEGEND_ROW + BELOW_LEGEND
 
     def _words(self, text: str, **more: Any) -> None:
-        self.figure.text(0.12 / WIDTH, self.place / self.height, text,
-                         parse_math=False, **more)
+        self.figure.text(0.12 / WIDTH, self.place / self.height, text, **more)
 
     def _legend(self) -> None:
         """In as few rows as there is room for; the figure's height depends on them."""

@@ -2,7 +2,8 @@
 """Pictures with matplotlib, which nothing else here needs.
 
 So it is asked for when a picture is drawn and not before. No state of matplotlib's is
-changed for good, and the same picture is the same bytes: no date, no random ids.
+changed for good, and the same picture is the same bytes: no date, no random ids. Words
+are plain text: those of a schema from elsewhere are no formulas.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def style(command: str, **settings: Any) -> Iterator[None]:
         raise Problem(f"{command}: a picture needs matplotlib: apt-get install "
                       "python3-matplotlib, and run scripts/renoscope with "
                       "/usr/bin/python3", NOT_THERE) from None
-    with matplotlib.rc_context({"svg.hashsalt": "renoscope", **settings}):
+    with matplotlib.rc_context({"svg.hashsalt": "renoscope",
+                                "text.parse_math": False, **settings}):
         yield
 
 

@@ -310,6 +310,20 @@ class Drawing(Stage):
         self.assertEqual(done.returncode, 0, done.stderr)
         return self.folder / file
 
+    def test_a_word_of_the_schema_is_no_formula(self) -> None:
+        python = with_matplotlib() or self.skipTest("no matplotlib")
+        file = support.recording(*self.rounds(1, 2), self.record(
+            "reno_reduction", 24, reno_cause=number_of("reno_cause", "ecn")),
+            *self.rounds(1, 2))
+        number = number_of("reno_cause", "ecn")
+        hostile = file.replace(b"value reno_cause %d ecn" % number,
+                               b"value reno_cause %d $^$" % number)
+        self.assertEqual(len(hostile), len(file))
+        done = subprocess.run(
+            [python, RENOSCOPE, "rounds", "-", "--draw", str(self.folder / "a.svg")],
+            check=False, input=hostile, capture_output=True)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
     def test_spans(self) -> None:
         self.assertEqual(list(spans("aabcc")), [Span(0, 1), Span(2, 2), Span(3, 4)])
 
