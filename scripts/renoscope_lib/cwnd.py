@@ -142,6 +142,7 @@ class Track(Packable):
     recoveries: int = 0
     within: int | None = None
     own: bool = False
+    tells_rounds: bool = False
     in_css: bool = False
     sees_ecn: bool = False
     sees_acks: bool = False
@@ -241,7 +242,7 @@ class Cwnd:
         self._count(track, event)
         self._see_ca_state(track, event)
         getattr(self, f"_see_{event.kind}", self._see_nothing)(track, event)
-        if not track.own:
+        if not track.tells_rounds:
             track.trips.see(event, track.ca_state)
         if not self._opens(event):
             self._see_values(track, event)
@@ -338,7 +339,7 @@ class Cwnd:
         track.in_css = self._word(event, "phase", "reno_phase") == CSS
 
     def _see_reno_round(self, track: Track, _event: Event) -> None:
-        track.own = True
+        track.own = track.tells_rounds = True
 
     def _see_reno_reduction(self, track: Track, event: Event) -> None:
         track.own = True
@@ -366,7 +367,7 @@ class Cwnd:
             kept.settle()
         cwnd, ssthresh, srtt_us = (list(line.steps(track.last_ns)) for line in (
             track.cwnd, track.ssthresh, track.srtt_us))
-        own = self._own.kept.get(track.cookie) if track.own else None
+        own = self._own.kept.get(track.cookie) if track.tells_rounds else None
         rounds = own if own is not None else track.trips.flow
         holes = [(step.began_ns, step.ended_ns) for step in cwnd if step.value is None]
         return Series(

@@ -241,6 +241,14 @@ class Watching(unittest.TestCase):
         self.assertEqual([cwnd for cwnd, *_ in told(series)], [77])
         self.assertIn("renoscope", series.algorithm)
 
+    def test_ours_whose_rounds_are_not_recorded(self) -> None:
+        derived = told(one(*self.sender.events))
+        self.sender.tell("reno_reduction")
+        series = one(*self.sender.events)
+        self.assertTrue(series.derived)
+        self.assertEqual(told(series), derived)
+        self.assertIn("renoscope", series.algorithm)
+
     def lossy(self, ca: str, **more) -> Series:
         self.sender.ca = ca
         self.sender.tell("ca_state", old_ca_state=CA["Open"], **more)
