@@ -125,10 +125,15 @@ class TimeWaits:
 
 
 class Sentences:
-    """Events in their order to sentences."""
+    """Events in their order to sentences.
 
-    def __init__(self, schema: Schema, numbers: Numbers) -> None:
+    Without headers, for those who show the segment itself beside the sentence.
+    """
+
+    def __init__(self, schema: Schema, numbers: Numbers,
+                 headers: bool = True) -> None:
         self._schema = schema
+        self._headers = headers
         self._segments = SegmentWords(schema, numbers)
         self._synack_waits = SynackWaits()
         self._time_waits = TimeWaits()
@@ -152,9 +157,12 @@ class Sentences:
     def _name(self, event: Event, field: str, unit: str | None = None) -> str:
         return self._schema.name_of(unit or field, event[field])
 
+    def _shows_segment(self, event: Event) -> bool:
+        return self._headers and has_segment(event)
+
     def _with_segment(self, words: str, event: Event) -> str:
         """The words, and the segment where the event has one."""
-        if not has_segment(event):
+        if not self._shows_segment(event):
             return words
         return f"{words}: {self._segments.header(event)}"
 
@@ -215,14 +223,14 @@ class Sentences:
         text = "RST sent"
         if "reset_reason" in self._schema.values:
             text += ": " + self._name(event, "reset_reason")
-        if has_segment(event):
+        if self._shows_segment(event):
             text += f", in answer to {self._segments.header(event)}"
         return text
 
     def _reset_received(self, event: Event) -> str:
         state = self._name(event, "state")
-        segment = (f" {self._segments.header(event)}" if has_segment(event)
-                   else "")
+        segment = (f" {self._segments.header(event)}"
+                   if self._shows_segment(event) else "")
         if state in SHUT_STATES:
             return (f"reset in {state}: RST received, or data after both "
                     f"directions were shut{segment}")
@@ -262,7 +270,7 @@ class Sentences:
                                                  event["seg_flags"])
         text = (f"{'SYN' if is_syn else 'last ACK of a handshake'} refused: "
                 f"{self._refusal(event)}")
-        if has_segment(event):
+        if self._shows_segment(event):
             text += f", {self._segments.header(event)}"
         return text
 

@@ -86,11 +86,12 @@ def tell(options: argparse.Namespace, source: Input, view: View,
             sys.stdout.write(piece)
         print()
     else:
-        _print_view(as_text(source.end_ns()), view.gaps.remarks())
+        print_view(as_text(source.end_ns()), view.gaps.remarks())
     return finish(source)
 
 
-def _print_view(lines: Iterable[str], remarks: list[str]) -> None:
+def print_view(lines: Iterable[str], remarks: list[str]) -> None:
+    """What a view says, then what may be missing."""
     for line in lines:
         print(line)
     if remarks:

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0
+"""flow: the ladder of one connection.
+
+Two passes: the first sees who is there, the second tells of the one that is meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import ladder_json, ladder_svg, ladder_text, ladder_words
+from ..conversations import Conversation, Conversations
+from ..errors import BAD_INPUT, Problem
+from ..json_pieces import json_pieces
+from ..ladder import Ladder, Part
+from ..options import (add_choice, add_command, add_input, limit,
+                       number_of_seconds)
+from ..replay import Replay
+from ..tables import aligned, none_chosen, seconds
+from ..telling import coloured, finish, print_view
+from ..words import connection, duration, plural
+
+# Rungs on a terminal, and connections in the table, unless asked for more.
+RUNGS = 100
+ROWS = 40
+
+NUMBERED = "no:"
+A_CONNECTION = re.compile(r"sk:[0-9a-fA-F]{1,16}|no:[0-9]{1,9}|[0-9]{1,5}")
+
+
+# ---- which one
+
+def _sort_positionals(options: argparse.Namespace) -> None:
+    """`flow 5000` is the live ring's port 5000, unless there is such a file."""
+    word = options.file
+    if options.which is None and word is not None \
+            and A_CONNECTION.fullmatch(word) and not Path(word).exists():
+        options.file, options.which = None, word
+
+
+def _check(word: str | None) -> None:
+    if word is not None and not A_CONNECTION.fullmatch(word):
+        raise Problem(f"flow: {word!r} names no connection: give its id as in "
+                      "ss -e (sk:2), or a port", BAD_INPUT)
+
+
+def _is_meant(conversation: Conversation, options: argparse.Namespace) -> bool:
+    ports = [port for _, port in conversation.ends]
+    word = options.which or ""
+    if word.startswith(NUMBERED):
+        named = conversation.number == int(word.removeprefix(NUMBERED))
+    elif word.startswith("sk:"):
+        named = conversation.has(int(word.removeprefix("sk:"), 16))
+    else:
+        named = not word or int(word) in ports
+    return (named
+            and (options.port is None or options.port in ports)
+            and (options.connection is None
+                 or conversation.has(options.connection)))
+
+
+def _wanted_id(options: argparse.Namespace) -> int | None:
+    word = options.which or ""
+    if word.startswith("sk:"):
+        return int(word.removeprefix("sk:"), 16)
+    return options.connection  # type: ignore[no-any-return]
+
+
+def _words_to_type(found: list[Conversation]) -> list[str]:
+    """For each its id, where that is of no other one here."""
+    count = Counter(cookie for one in found for ids in one.ids
+                    for cookie in ids)
+    words = []
+    for one in found:
+        cookie = next((cookie for ids in one.ids for cookie in ids
+                       if count[cookie] == 1), None)
+        words.append(connection(cookie) if cookie
+                     else f"{NUMBERED}{one.number}")
+    return words
+
+
+def _rows(found: list[Conversation], first_ns: int | None,
+          words: list[str]) -> Iterator[tuple[str, ...]]:
+    yield ("CONNECTION", "at (s)", "lasted", "events", "again", "RST", "state",
+           "local - peer")
+    for word, one in zip(words, found):
+        left = ladder_words.left_end(one, None)
+        lasted_us = max(one.last_ns - one.first_ns, 0) // 1000
+        states = [one.states[end] or "-" for end in (left, 1 - left)
+                  if one.recorded[end]]
+        yield (word, seconds(one.first_ns, first_ns), duration(lasted_us),
+               str(one.events), str(one.sent_again or "."),
+               str(one.resets or "."), " / ".join(states),
+               f"{one.names[left]} - {one.names[1 - left]}")
+
+
+def _list(found: list[Conversation], first_ns: int | None, most: int) -> str:
+    """Show whom one can choose; the first word to type."""
+    words = _words_to_type(found)
+    shown = found[:most] if most else found
+    for line in aligned(_rows(shown, first_ns, words), right=range(1, 6)):
+        print(line)
+    if len(shown) < len(found):
+        print(f"and {plural(len(found) - len(shown), 'more')[:-1]} more: "
+              "--limit 0 shows all, --port N those of a port")
+    return words[0]
+
+
+# ---- the ladder
+
+def _part(options: argparse.Namespace) -> Part:
+    most = options.limit
+    if most is None:
+        most = RUNGS if sys.stdout.isatty() and not options.json else 0
+    return Part(round((options.begin or 0) * 1e9),
+                None if options.end is None else round(options.end * 1e9), most)
+
+
+def _build(replay: Replay, number: int, part: Part) -> Ladder:
+    ladder = Ladder(replay.source.schema, number, part)
+    source = replay.source
+    ladder.gaps.begin(source.parameters(), *source.parameters_read())
+    for event in replay.second():
+        ladder.feed(event)
+    ladder.gaps.see_sources(replay.source.stats())
+    ladder.finish(replay.source.end_ns())
+    return ladder
+
+
+def _write_svg(path: str, ladder: Ladder, flag_words: dict[int, str],
+               left: int) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            for line in ladder_svg.lines(ladder, flag_words, left):
+                file.write(line + "\n")
+    except OSError as error:
+        raise Problem(f"cannot write {path}: {error.strerror}",
+                      BAD_INPUT) from None
+
+
+def _tell(options: argparse.Namespace, replay: Replay,
+          meant: Conversation) -> None:
+    ladder = _build(replay, meant.number, _part(options))
+    flag_words = replay.source.schema.values.get("tcp_flags", {})
+    assert ladder.conversation is not None
+    left = ladder_words.left_end(ladder.conversation, _wanted_id(options))
+    if options.json:
+        for piece in json_pieces(ladder_json.as_json(
+                ladder, flag_words, replay.source.end_ns())):
+            sys.stdout.write(piece)
+        print()
+    else:
+        text = ladder_text.TextLadder(ladder, flag_words, left,
+                                      ladder_text.look(coloured()))
+        print_view(text.lines(), ladder.gaps.remarks())
+    if options.svg:
+        _write_svg(options.svg, ladder, flag_words, left)
+
+
+def _flow(options: argparse.Namespace) -> int:
+    _sort_positionals(options)
+    _check(options.which)
+    replay = Replay(options.file)
+    conversations = Conversations(replay.source.schema)
+    first_ns = None
+    for event in replay.first():
+        if first_ns is None and event.kind not in ("lost", "mark"):
+            first_ns = event["time_ns"]
+        conversations.of(event)
+    found = [one for one in conversations if _is_meant(one, options)]
+    if len(found) == 1:
+        _tell(options, replay, found[0])
+    elif found:
+        word = _list(found, first_ns, ROWS if options.limit is None
+                     else options.limit)
+        file = f"{options.file} " if options.file else ""
+        raise Problem(f"flow: {len(found)} connections: say which one, as in: "
+                      f"renoscope flow {file}{word}", BAD_INPUT)
+    else:
+        print(none_chosen(len(conversations), options.port,
+                          _wanted_id(options)))
+    return finish(replay.source)
+
+
+def add(commands: Any) -> None:
+    """The ladder."""
+    flow = add_command(
+        commands, "flow", _flow, "the ladder of one connection, segment by segment",
+        "Without FILE: what the ring holds now. Wireshark's flow graph, with each "
+        "end's states beside it and between the segments what only the recorder "
+        "knows. Every segment is there if `segment` was on (echo +segment | sudo "
+        "tee /sys/module/tcp_renoscope/parameters/events); both ends if both are "
+        "of this machine. Without CONNECTION: the only one, or a list to choose "
+        "from.",
+        "scripts/renoscope flow session.renoscope sk:2")
+    add_input(flow, "one JSON object: the rungs, states and facts")
+    flow.add_argument("which", nargs="?", metavar="CONNECTION",
+                      help="its id (sk:2), or a port of either end")
+    add_choice(flow)
+    flow.add_argument("--limit", type=limit, metavar="N",
+                      help=f"so many rungs, 0 for all (default: {RUNGS} on a "
+                      "terminal, otherwise all)")
+    flow.add_argument("--from", type=seconds_from_first, metavar="S", dest="begin",
+                      help="only from S seconds after the first event on")
+    flow.add_argument("--to", type=seconds_from_first, metavar="S", dest="end",
+                      help="only until S seconds after the first event")
+    flow.add_argument("--svg", metavar="FILE.svg",
+                      help="also draw it, arrows aslant from sending to arrival")
+
+
+def seconds_from_first(text: str) -> float:
+    """A time as `renoscope show` counts it."""
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise ValueError
+    return value
+
+
+seconds_from_first.__name__ = "number of seconds"
