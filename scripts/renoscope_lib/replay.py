@@ -57,7 +57,13 @@ class Replay:
             self.source = open_input(self._name, follows=False)
             yield from joined(self.source)
             return
-        self._kept.seek(0)
-        while length := self._kept.read(LENGTH_BYTES):
-            yield from pickle.loads(zlib.decompress(
-                self._kept.read(int.from_bytes(length))))
+        with self._kept as kept:
+            kept.seek(0)
+            while length := kept.read(LENGTH_BYTES):
+                yield from pickle.loads(zlib.decompress(
+                    kept.read(int.from_bytes(length))))
+
+    def close(self) -> None:
+        """When there is no second time."""
+        if self._kept is not None:
+            self._kept.close()

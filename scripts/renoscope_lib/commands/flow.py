@@ -24,7 +24,7 @@ from ..options import (add_choice, add_command, add_input, limit,
 from ..replay import Replay
 from ..tables import aligned, none_chosen, seconds
 from ..telling import coloured, finish, print_view
-from ..words import connection, duration, plural
+from ..words import connection, duration
 
 # Rungs on a terminal, and connections in the table, unless asked for more.
 RUNGS = 100
@@ -107,8 +107,8 @@ def _list(found: list[Conversation], first_ns: int | None, most: int) -> str:
     for line in aligned(_rows(shown, first_ns, words), right=range(1, 6)):
         print(line)
     if len(shown) < len(found):
-        print(f"and {plural(len(found) - len(shown), 'more')[:-1]} more: "
-              "--limit 0 shows all, --port N those of a port")
+        print(f"and {len(found) - len(shown)} more: --limit 0 shows all, "
+              "--port N those of a port")
     return words[0]
 
 
@@ -176,15 +176,15 @@ def _flow(options: argparse.Namespace) -> int:
     found = [one for one in conversations if _is_meant(one, options)]
     if len(found) == 1:
         _tell(options, replay, found[0])
-    elif found:
+        return finish(replay.source)
+    replay.close()
+    if found:
         word = _list(found, first_ns, ROWS if options.limit is None
                      else options.limit)
         file = f"{options.file} " if options.file else ""
         raise Problem(f"flow: {len(found)} connections: say which one, as in: "
                       f"renoscope flow {file}{word}", BAD_INPUT)
-    else:
-        print(none_chosen(len(conversations), options.port,
-                          _wanted_id(options)))
+    print(none_chosen(len(conversations), options.port, _wanted_id(options)))
     return finish(replay.source)
 
 

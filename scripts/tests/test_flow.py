@@ -1,0 +1,808 @@
+# SPDX-License-Identifier: GPL-2.0
+"""flow: rungs from the events of one end or both, what is said of them, the ladder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import unittest
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from renoscope_lib import ladder_json, ladder_svg, ladder_text, ladder_words
+from renoscope_lib.cli import main
+from renoscope_lib.conversations import Conversations
+from renoscope_lib.ladder import Fact, Ladder, Part, Step
+from renoscope_lib.rungs import IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, Rung
+from renoscope_lib.schema import Event
+from tests.support import (ACK, CLIENT, ESTABLISHED, FIN, ISN_A, ISN_B, MS, PSH,
+                           RST, SERVER, SYN, SYN_SENT, CLOSED, Scene, feed,
+                           number_of, recording, schema)
+
+A, B = "client", "server"  # whose ISNs are ISN_A and ISN_B
+PORT_A, PORT_B = 63164, 22
+OUTGOING, MSS, WSCALE, SACK_OK, STAMPS = 0x01, 0x02, 0x04, 0x08, 0x10
+WRAP = 1 << 32
+NETNS = {A: 101, B: 102}
+COOKIES = {A: 0xa, B: 0xb}
+SCALES = {A: 8, B: 7}
+
+
+class Stage(unittest.TestCase):
+    """Two ends, their events, and the ladder that comes of them."""
+
+    isns = {A: ISN_A, B: ISN_B}
+    netns = NETNS
+
+    def setUp(self) -> None:
+        self.scene = Scene()
+        self.events: list[Event] = []
+        self.blobs: list[bytes] = []
+
+    @staticmethod
+    def other(end: str) -> str:
+        return B if end == A else A
+
+    def ends_of(self, end: str) -> dict[str, Any]:
+        other = self.other(end)
+        addresses = {A: CLIENT, B: SERVER}
+        ports = {A: PORT_A, B: PORT_B}
+        return {"netns": self.netns[end], "cookie": COOKIES[end],
+                "local_addr": addresses[end], "remote_addr": addresses[other],
+                "local_port": ports[end], "remote_port": ports[other],
+                "snd_isn": self.isns[end], "rcv_isn": self.isns[other],
+                "snd_wscale": SCALES[other], "rcv_wscale": SCALES[end],
+                "snd_una": 1, "snd_nxt": 1, "rcv_nxt": 1,
+                "state": ESTABLISHED, "cpu": 0}
+
+    def put(self, kind: str, end: str, ms: float, **values: Any) -> Event:
+        """One event at one end."""
+        record = self.scene.pack(kind, round(ms * MS),
+                                 **self.ends_of(end) | values)
+        self.blobs.append(record)
+        self.events.append(schema().decode(record))
+        return self.events[-1]
+
+    def header(self, sender: str, seq: int, ack: int | None, length: int,
+               flags: int, window: int) -> dict[str, Any]:
+        """Relative numbers as they are in a header."""
+        receiver = self.other(sender)
+        if ack is not None:
+            flags |= ACK
+        return {"seg_seq": (self.isns[sender] + seq) % WRAP,
+                "seg_ack": 0 if ack is None else
+                (self.isns[receiver] + ack) % WRAP,
+                "seg_len": length, "seg_flags": flags, "seg_window": window}
+
+    def sent(self, sender: str, ms: float, seq: int, ack: int | None = None,
+             length: int = 0, flags: int = 0, window: int = 511,
+             **values: Any) -> None:
+        """A segment event where it is sent."""
+        flags_of = values.pop("segment_flags", 0) | OUTGOING
+        self.put("segment", sender, ms, segment_flags=flags_of, header_words=8,
+                 **self.header(sender, seq, ack, length, flags, window)
+                 | values)
+
+    def came(self, sender: str, ms: float, seq: int, ack: int | None = None,
+             length: int = 0, flags: int = 0, window: int = 511,
+             kinds: tuple[str, ...] = ("segment", "ack"), **values: Any) -> None:
+        """The same where it arrives: what passes IP, then what meets the socket."""
+        for kind in kinds:
+            more = dict(values)
+            if kind == "segment":
+                more.setdefault("segment_flags", 0)
+            else:
+                more = {name: value for name, value in more.items() if name
+                        in ("cookie", "state", "snd_isn", "rcv_isn")}
+            self.put(kind, self.other(sender), ms, **self.header(
+                sender, seq, ack, length, flags, window) | more)
+
+    def over(self, sender: str, ms: float, seq: int, ack: int | None = None,
+             length: int = 0, flags: int = 0, window: int = 511,
+             delay: float = 20) -> None:
+        """Sent and arrived."""
+        self.sent(sender, ms, seq, ack, length, flags, window)
+        self.came(sender, ms + delay, seq, ack, length, flags, window)
+
+    def lossy(self, *events: Event) -> None:
+        self.events += events
+
+    def sorted_events(self) -> list[Event]:
+        return sorted(self.events, key=lambda event: event["time_ns"])
+
+    def ladder(self, part: Part = Part(), end_ms: float = 60_000) -> Ladder:
+        ladder = feed(Ladder(schema(), 1, part), *self.sorted_events())
+        ladder.finish(self.scene.start_ns + round(end_ms * MS))
+        return ladder  # type: ignore[no-any-return]
+
+    @staticmethod
+    def rungs(ladder: Ladder) -> list[Rung]:
+        return [line for line in ladder.lines if isinstance(line, Rung)]
+
+    @staticmethod
+    def flag_words() -> dict[int, str]:
+        return schema().values["tcp_flags"]
+
+    def labels(self, ladder: Ladder) -> list[str]:
+        conversation = ladder.conversation
+        assert conversation is not None
+        return [ladder_words.ports(conversation, rung, "->") + " "
+                + ladder_words.label(ladder, rung, self.flag_words())
+                for rung in self.rungs(ladder)]
+
+    def notes(self, ladder: Ladder, number: int) -> str:
+        rung = next(rung for rung in self.rungs(ladder)
+                    if rung.number == number)
+        return "; ".join(ladder_words.notes(ladder, rung))
+
+    def handshake(self) -> None:
+        """SYN, SYN-ACK and ACK, 20 ms each way."""
+        self.put("state", A, 0, state=SYN_SENT, old_state=CLOSED, rcv_isn=0,
+                 snd_una=0, snd_nxt=0, rcv_nxt=0)
+        options = {"segment_flags": MSS | WSCALE | SACK_OK, "option_mss": 1460}
+        self.sent(A, 0.1, 0, flags=SYN, window=64240, state=SYN_SENT,
+                  option_wscale=SCALES[A], rcv_isn=0, **options)
+        self.came(A, 20, 0, flags=SYN, window=64240, kinds=("segment", "syn"),
+                  cookie=0, snd_isn=0, rcv_isn=0, state=CLOSED, **options)
+        synack = self.header(B, 0, 1, 0, SYN, 65160)
+        self.put("synack", B, 20.1, **synack)
+        self.sent(B, 20.2, 0, 1, flags=SYN, window=65160,
+                  option_wscale=SCALES[B], **options)
+        self.came(B, 40, 0, 1, flags=SYN, window=65160, **options)
+        self.over(A, 40.1, 1, 1)
+
+
+class Numbers(Stage):
+    """MISSION's numbers, to the letter."""
+
+    def test_the_handshake_is_three_rungs_whoever_told_of_them(self) -> None:
+        self.handshake()
+        ladder = self.ladder()
+        self.assertEqual(self.labels(ladder), [
+            "63164 -> 22 [SYN] Seq=0 Win=64240 Len=0",
+            "22 -> 63164 [SYN, ACK] Seq=0 Ack=1 Win=65160 Len=0",
+            "63164 -> 22 [ACK] Seq=1 Ack=1 Win=130816 Len=0"])
+        third = self.rungs(ladder)[2]
+        self.assertEqual((third.seq, third.ack), (2712239079, 1288781509))
+        self.assertEqual(ladder.initial_rtt_us, 40_000)
+        self.assertEqual([rung.delay_us for rung in self.rungs(ladder)],
+                         [19_900, 19_800, 20_000])
+        self.assertEqual(ladder.completeness, 7)
+
+    def test_lengths_fins_and_windows(self) -> None:
+        self.handshake()
+        self.over(B, 100, 1, 1, 8, PSH, 294)            # Welcome!
+        self.over(A, 120.1, 1, 9)
+        self.over(A, 200, 1, 9, 725, PSH)
+        self.over(B, 220.1, 9, 726, window=294)
+        self.over(B, 300, 4478, 3343, 0, FIN, 294)
+        self.over(A, 320.1, 3343, 4479)
+        self.over(A, 400, 3343, 4478, 0, FIN)
+        self.over(B, 420.1, 4479, 3344, window=294)
+        ladder = self.ladder()
+        labels = self.labels(ladder)[3:]
+        self.assertEqual(labels, [
+            "22 -> 63164 [PSH, ACK] Seq=1 Ack=1 Win=37632 Len=8",
+            "63164 -> 22 [ACK] Seq=1 Ack=9 Win=130816 Len=0",
+            "63164 -> 22 [PSH, ACK] Seq=1 Ack=9 Win=130816 Len=725",
+            "22 -> 63164 [ACK] Seq=9 Ack=726 Win=37632 Len=0",
+            "22 -> 63164 [FIN, ACK] Seq=4478 Ack=3343 Win=37632 Len=0",
+            "63164 -> 22 [ACK] Seq=3343 Ack=4479 Win=130816 Len=0",
+            "63164 -> 22 [FIN, ACK] Seq=3343 Ack=4478 Win=130816 Len=0",
+            "22 -> 63164 [ACK] Seq=4479 Ack=3344 Win=37632 Len=0"])
+        self.assertEqual([rung.acks for rung in self.rungs(ladder)[3:]],
+                         [None, 4, None, 6, None, 8, None, 10])
+        self.assertEqual(ladder.completeness, 31)
+        self.assertIn("complete, with data",
+                      ladder_words.heading(ladder, 0)[0])
+
+    def test_960_bytes_and_a_fin_raw(self) -> None:
+        self.over(A, 0, 1, 1, 960)
+        self.over(B, 21, 1, 961)
+        self.over(B, 100, 269, 961, flags=FIN)
+        self.over(A, 121, 961, 270)
+        data, ack, fin, last = self.rungs(self.ladder())
+        self.assertEqual((data.seq, data.after, ack.ack),
+                         (2712239079, 2712240039, 2712240039))
+        self.assertEqual((fin.seq, fin.after, last.ack),
+                         (1288781777, 1288781778, 1288781778))
+
+    def test_the_rtt_is_from_the_senders_clock(self) -> None:
+        self.sent(A, 0, 1, 1, 1448)
+        self.came(A, 16, 1, 1, 1448)
+        self.sent(B, 16.5, 1, 1449)
+        self.came(B, 36.02, 1, 1449)
+        ack = self.rungs(self.ladder())[1]
+        self.assertEqual((ack.acks, ack.rtt_us, ack.answered_us),
+                         (1, 36_020, 500))
+
+
+class WrapAround(Stage):
+    isns = {A: WRAP - 4, B: WRAP - 1}
+
+    def test_numbers_go_on_past_2_to_the_32(self) -> None:
+        self.handshake()
+        self.over(A, 100, 1, 1, 8)          # raw 2^32-3 to 5
+        self.over(B, 120.1, 1, 9)
+        self.sent(A, 200, 9, 1, 100)
+        self.sent(A, 500, 9, 1, 100)        # again
+        self.came(A, 520, 9, 1, 100)
+        self.over(B, 520.1, 1, 109)
+        ladder = self.ladder()
+        self.assertEqual(self.labels(ladder)[3:], [
+            "63164 -> 22 [ACK] Seq=1 Ack=1 Win=130816 Len=8",
+            "22 -> 63164 [ACK] Seq=1 Ack=9 Win=65408 Len=0",
+            "63164 -> 22 [ACK] Seq=9 Ack=1 Win=130816 Len=100",
+            "63164 -> 22 [ACK] Seq=9 Ack=1 Win=130816 Len=100",
+            "22 -> 63164 [ACK] Seq=1 Ack=109 Win=65408 Len=0"])
+        rungs = self.rungs(ladder)
+        self.assertEqual([rung.again for rung in rungs],
+                         [False] * 6 + [True, False])
+        self.assertEqual((rungs[4].acks, rungs[7].acks, rungs[7].acked_again),
+                         (4, 7, True))
+        self.assertEqual((rungs[5].fate, rungs[6].fate), (LOST, ""))
+
+
+class BothEnds(Stage):
+    def test_sent_and_never_received_is_lost(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        self.sent(A, 1, 101, 1, 100)
+        self.over(A, 2, 201, 1, 100)
+        ladder = self.ladder()
+        self.assertEqual([rung.fate for rung in self.rungs(ladder)],
+                         ["", LOST, ""])
+        self.assertEqual(ladder.lost, 1)
+        self.assertIn("LOST: it never arrived", self.notes(ladder, 2))
+
+    def test_at_the_end_it_is_still_on_its_way(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        self.sent(A, 30, 101, 1, 100)
+        ladder = self.ladder(end_ms=40)
+        self.assertEqual(self.rungs(ladder)[1].fate, IN_FLIGHT)
+        self.assertEqual(ladder.lost, 0)
+
+    def test_after_lost_events_nobody_knows(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        self.sent(A, 30, 101, 1, 100, cpu=1)
+        self.lossy(self.scene.event("lost", 31 * MS, lost_events=7))
+        self.sent(A, 32, 201, 1, 100, cpu=1)
+        self.over(A, 2000, 301, 1, 100)
+        ladder = self.ladder()
+        self.assertEqual([rung.fate for rung in self.rungs(ladder)],
+                         ["", NOT_SEEN, NOT_SEEN, ""])
+        self.assertEqual(ladder.lost, 0)
+        fact, = (line for line in ladder.lines if isinstance(line, Fact)
+                 and line.kind == "lost")
+        self.assertEqual(fact.words, "7 events LOST here")
+
+    def test_nor_where_arrivals_were_not_recorded(self) -> None:
+        self.put("retransmit", A, 300, retransmit_cause=1,
+                 **self.header(A, 1, 1, 100, ACK, 0))
+        self.put("state", B, 5000, state=CLOSED, old_state=ESTABLISHED)
+        rung, = self.rungs(self.ladder())
+        self.assertEqual((rung.fate, rung.cause), ("", "RTO"))
+
+    def test_nor_while_those_kinds_are_off(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        on = 1 << number_of_kind("retransmit")
+        self.lossy(self.scene.event(
+            "mark", 30 * MS, kinds_on=on, cookie=0, netns=0,
+            mark_cause=number_of("mark_cause", "events")))
+        self.put("retransmit", A, 300, retransmit_cause=1,
+                 **self.header(A, 101, 1, 100, ACK, 0))
+        self.assertEqual(self.rungs(self.ladder())[1].fate, NOT_SEEN)
+
+    def test_sent_again_with_its_cause(self) -> None:
+        self.sent(A, 0, 1, 1, 100)
+        self.put("rto", A, 200, rto_us=200_000)
+        self.sent(A, 200.1, 1, 1, 100)
+        self.put("retransmit", A, 200.2, retransmit_cause=1,
+                 **self.header(A, 1, 1, 100, ACK, 0))
+        self.came(A, 220, 1, 1, 100)
+        self.over(B, 220.1, 1, 101)
+        ladder = self.ladder()
+        first, second, ack = self.rungs(ladder)
+        self.assertEqual((first.fate, second.received_ns is not None), (LOST, True))
+        self.assertEqual(self.notes(ladder, 2), "sent again: RTO, first as 1")
+        self.assertEqual((ack.acks, ack.rtt_us), (2, None))
+        self.assertEqual((ladder.sent_again, ladder.lost), (1, 1))
+        self.assertIn("RTO fired after 200 ms", [
+            line.words for line in ladder.lines if isinstance(line, Fact)])
+
+    def test_needlessly(self) -> None:
+        self.over(A, 0, 1, 1, 100, delay=400)
+        self.over(A, 200, 1, 1, 100, delay=300, window=510)
+        self.assertIn("which arrived later", self.notes(self.ladder(), 2))
+
+    def test_a_bare_ack_twice_is_told_in_order(self) -> None:
+        self.over(B, 0, 1, 1)
+        for ms in (10, 11, 12):
+            self.sent(B, ms, 1, 1)
+        for ms in (31, 32):
+            self.came(B, ms, 1, 1)
+        self.over(B, 50, 1, 1, 10)
+        rungs = self.rungs(self.ladder())
+        self.assertEqual([rung.delay_us for rung in rungs],
+                         [20_000, 21_000, 21_000, None, 20_000])
+        self.assertEqual(rungs[3].fate, LOST)
+
+    def test_cut_on_the_way(self) -> None:
+        self.sent(A, 0, 1, 1, 300, PSH)
+        for part in range(3):
+            self.came(A, 20 + part, 1 + 100 * part, 1, 100)
+        self.sent(A, 40, 301, 1, 300, PSH)
+        self.came(A, 60, 301, 1, 100)
+        ladder = self.ladder()
+        whole, partly = self.rungs(ladder)
+        self.assertEqual((whole.fate, whole.delay_us, whole.pieces),
+                         ("", 22_000, 3))
+        self.assertEqual((partly.fate, partly.arrived), (PARTLY_LOST, 100))
+        self.assertIn("100 of 300 bytes arrived", self.notes(ladder, 2))
+
+    def test_joined_on_the_way(self) -> None:
+        for part in range(3):
+            self.sent(A, part, 1 + 100 * part, 1, 100)
+        self.came(A, 20, 1, 1, 300)
+        rungs = self.rungs(self.ladder())
+        self.assertEqual([rung.delay_us for rung in rungs],
+                         [20_000, 19_000, 18_000])
+
+    def test_without_segment_only_what_came_is_drawn(self) -> None:
+        self.came(A, 20, 1, 1, 100, kinds=("ack",))
+        self.came(B, 40, 1, 101, kinds=("ack",))
+        ladder = self.ladder()
+        data, ack = self.rungs(ladder)
+        self.assertEqual((data.sent_ns, data.delay_us, data.fate), (None, None, ""))
+        self.assertEqual((ack.acks, ack.rtt_us), (1, None))
+        text = ladder_words.missing(ladder)
+        self.assertIn("echo +segment", text)
+        self.assertIn("one lost on its way is not here", text)
+
+    def test_the_same_host_at_both_ends(self) -> None:
+        self.netns = {A: 101, B: 101}
+        self.over(A, 0, 1, 1, 100)
+        rung, = self.rungs(self.ladder())
+        self.assertEqual(rung.delay_us, 20_000)
+
+    def test_in_time_wait_numbers_and_windows_go_on(self) -> None:
+        self.handshake()
+        for kind in ("segment", "time_wait"):
+            more = {"segment_flags": 0} if kind == "segment" else {
+                "time_wait_step": number_of("time_wait_step", "segment")}
+            self.put(kind, A, 100, snd_isn=0, rcv_isn=0, snd_wscale=0,
+                     state=number_of("state", "TIME-WAIT"),
+                     **self.header(B, 4478, 3344, 0, FIN, 294) | more)
+        self.assertEqual(
+            self.labels(self.ladder())[-1],
+            "22 -> 63164 [FIN, ACK] Seq=4478 Ack=3344 Win=37632 Len=0")
+
+
+class OneEnd(Stage):
+    def test_the_senders(self) -> None:
+        self.sent(A, 0, 1, 1, 1448)
+        self.sent(A, 1, 1449, 1, 1448)
+        self.came(B, 40, 1, 2897)
+        ladder = self.ladder()
+        one, two, ack = self.rungs(ladder)
+        self.assertEqual([one.fate, two.fate, ack.fate], ["", "", ""])
+        self.assertEqual((ack.acks, ack.acks_several, ack.rtt_us),
+                         (2, True, 39_000))
+        self.assertEqual(self.notes(ladder, 3),
+                         "acknowledges all up to 2, RTT 39 ms")
+        self.assertEqual(ladder_words.missing(ladder), "")
+        self.assertIn("one end recorded", ladder_words.heading(ladder, 0)[0])
+
+    def test_the_receivers(self) -> None:
+        self.came(A, 0, 1, 1, 1448)
+        self.sent(B, 0.5, 1, 1449)
+        ladder = self.ladder()
+        self.assertEqual(self.notes(ladder, 2),
+                         "acknowledges 1, 500 us after it came")
+
+    def test_without_segment(self) -> None:
+        self.put("state", A, 0, state=SYN_SENT, old_state=CLOSED, rcv_isn=0,
+                 snd_una=0, snd_nxt=0, rcv_nxt=0)
+        self.came(B, 40, 0, 1, flags=SYN, window=65160, kinds=("ack",))
+        self.put("loss_probe", A, 90, probe_retransmits=1,
+                 **self.header(A, 1, 1, 9, PSH, 0))
+        self.put("retransmit", A, 90.1, retransmit_cause=number_of(
+            "retransmit_cause", "tail_loss_probe"),
+            **self.header(A, 1, 1, 9, PSH, 0))
+        ladder = self.ladder()
+        self.assertEqual(self.labels(ladder), [
+            "63164 -> 22 [SYN] Seq=0 Len=0",
+            "22 -> 63164 [SYN, ACK] Seq=0 Ack=1 Win=65160 Len=0",
+            "63164 -> 22 [PSH, ACK] Seq=1 Ack=1 Len=9"])
+        self.assertEqual(self.notes(ladder, 3), "sent again: tail loss probe")
+        self.assertEqual(self.rungs(ladder)[1].rtt_us, 40_000)
+        self.assertIn("most of what that end sent is not here",
+                      ladder_words.missing(ladder))
+
+    def test_gaps_in_what_came(self) -> None:
+        def stamped(ms: float, seq: int, tsval: int) -> None:
+            self.came(A, ms, seq, 1, 100, segment_flags=STAMPS, tsval=tsval)
+        stamped(0, 1, 50)
+        stamped(1, 201, 51)     # 101 is missing
+        stamped(2, 101, 50)     # overtaken
+        stamped(3, 501, 52)     # 301 and 401 are
+        stamped(300, 301, 300)  # sent again
+        stamped(301, 1, 301)    # it had come
+        ladder = self.ladder()
+        self.assertEqual([self.notes(ladder, n) for n in range(2, 7)], [
+            "100 bytes before it have not come",
+            "fills a gap: overtaken on the way",
+            "200 bytes before it have not come",
+            "sent again; fills a gap: sent again",
+            "sent again, first as 1"])
+        self.assertEqual([rung.again for rung in self.rungs(ladder)],
+                         [False, False, False, False, True, True])
+
+    def test_a_reset_is_drawn_with_the_numbers_it_must_have(self) -> None:
+        stray = self.header(B, 500, 700, 10, PSH, 1)
+        self.put("reset_sent", A, 0, **stray)
+        self.put("reset_sent", A, 1000, snd_nxt=ISN_A + 7, rcv_nxt=ISN_B + 9)
+        self.assertEqual(self.labels(self.ladder())[1:], [
+            "63164 -> 22 [RST] Seq=700 Len=0",
+            "63164 -> 22 [RST, ACK] Seq=7 Ack=9 Len=0"])
+
+    def test_a_reset_told_twice_is_one(self) -> None:
+        self.put("reset_sent", A, 0, snd_nxt=ISN_A + 7, rcv_nxt=ISN_B + 9)
+        self.sent(A, 0.1, 8, 9, flags=RST, window=0)
+        self.assertEqual(self.labels(self.ladder()), [
+            "63164 -> 22 [RST, ACK] Seq=8 Ack=9 Win=0 Len=0"])
+
+
+class Marks(Stage):
+    def marks(self) -> list[list[str]]:
+        return [[code for code, _ in rung.marks]
+                for rung in self.rungs(self.ladder())]
+
+    def test_duplicate_acks_are_counted(self) -> None:
+        self.over(B, 0, 1, 1)
+        for n in range(3):
+            self.over(B, 10 + n, 1, 1)
+        self.over(B, 20, 1, 101)
+        self.over(B, 21, 1, 101)
+        ladder = self.ladder()
+        self.assertEqual([self.notes(ladder, n) for n in range(1, 7)], [
+            "", "duplicate ACK #1", "duplicate ACK #2", "duplicate ACK #3",
+            "", "duplicate ACK #1"])
+
+    def test_windows(self) -> None:
+        self.over(B, 0, 1, 1, window=4)              # 4 x 128
+        self.over(A, 30, 1, 1, 512)
+        self.over(B, 51, 1, 513, window=0)
+        self.over(B, 300, 1, 513, window=4)
+        self.over(B, 301, 1, 513, window=5)
+        self.assertEqual(self.marks(), [
+            [], ["window_full"], ["zero_window"], ["window_update"],
+            ["window_update"]])
+        self.assertIn("window update: it was zero", self.notes(self.ladder(), 4))
+
+    def test_probes_are_not_repetitions(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        self.over(B, 21, 1, 101, window=0)
+        self.put("probe", A, 300, snd_una=ISN_A + 101, rcv_nxt=ISN_B + 1,
+                 probe_cause=number_of("probe_cause", "zero_window"),
+                 rto_us=204_000)
+        self.over(A, 300.1, 100, 1)
+        self.over(B, 321, 1, 101, window=0)
+        ladder = self.ladder()
+        self.assertEqual(self.marks()[2:], [
+            ["probe", "keepalive"], ["zero_window", "keepalive_ack"]])
+        self.assertFalse(ladder.sent_again)
+        self.assertIn("zero-window probe 1, next in 408 ms", [
+            line.words for line in ladder.lines if isinstance(line, Fact)])
+
+    def test_sack_and_the_options_of_a_syn(self) -> None:
+        self.handshake()
+        self.sent(B, 100, 1, 1, sack_blocks=1, sack1_left=ISN_A + 101,
+                  sack1_right=ISN_A + 201)
+        ladder = self.ladder()
+        said = [ladder_words.options(ladder, rung)
+                for rung in self.rungs(ladder)]
+        self.assertEqual(said, ["MSS=1460 SACK_PERM WS=256",
+                                "MSS=1460 SACK_PERM WS=128", "",
+                                "SLE=101 SRE=201"])
+
+
+def number_of_kind(name: str) -> int:
+    """A kind's bit in kinds_on."""
+    return next(n for n, kind in schema().kinds.items() if kind == name)
+
+
+class StatesAndFacts(Stage):
+    def steps(self, ladder: Ladder) -> list[tuple[int, str]]:
+        return [(line.end, line.state) for line in ladder.lines
+                if isinstance(line, Step)]
+
+    def change(self, end: str, ms: float, old: str, new: str) -> None:
+        self.put("state", end, ms, state=number_of("state", new),
+                 old_state=number_of("state", old))
+
+    def small(self, ms: float, state: str, step: str) -> None:
+        self.put("time_wait", A, ms, state=number_of("state", state),
+                 time_wait_step=number_of("time_wait_step", step),
+                 time_wait_us=60_000_000)
+
+    def test_a_fin_with_the_ack_leads_straight_to_time_wait(self) -> None:
+        self.change(A, 0, "ESTABLISHED", "FIN-WAIT-1")
+        self.came(B, 1, 1, 2, flags=FIN)
+        self.change(A, 1.1, "FIN-WAIT-1", "FIN-WAIT-2")
+        self.small(1.2, "TIME-WAIT", "started")
+        self.change(A, 1.3, "FIN-WAIT-2", "CLOSED")
+        self.put("time_wait_end", A, 60_000, state=number_of("state", "TIME-WAIT"),
+                 time_wait_ending=number_of("time_wait_ending", "timer"))
+        ladder = self.ladder()
+        self.assertEqual(self.steps(ladder), [
+            (0, "FIN-WAIT-1"), (0, "TIME-WAIT"), (0, "CLOSED")])
+        self.assertEqual(next(line.detail for line in ladder.lines
+                              if isinstance(line, Step)
+                              and line.state == "TIME-WAIT"), "for 60 s")
+
+    def test_a_fin_later_does_not(self) -> None:
+        self.change(A, 0, "ESTABLISHED", "FIN-WAIT-1")
+        self.came(B, 1, 1, 2)
+        self.change(A, 1.1, "FIN-WAIT-1", "FIN-WAIT-2")
+        self.assertEqual(self.steps(self.ladder())[-1], (0, "FIN-WAIT-2"))
+
+    def test_cwnd_once_a_round_trip_and_when_it_is_cut(self) -> None:
+        def at(ms: float, una: int, nxt: int, cwnd: int, ssthresh: int) -> None:
+            self.put("ack", A, ms, snd_una=ISN_A + una, snd_nxt=ISN_A + nxt,
+                     cwnd=cwnd, ssthresh=ssthresh,
+                     **self.header(B, 1, una, 0, 0, 100))
+        none = 0x7fffffff
+        at(0, 1, 1001, 10, none)
+        at(1, 101, 1001, 11, none)
+        at(2, 201, 1001, 12, none)
+        at(3, 1001, 2001, 20, none)      # a round trip later
+        at(4, 1101, 2001, 21, none)
+        at(5, 1201, 2001, 21, 10)        # cut
+        words = [line.words for line in self.ladder().lines
+                 if isinstance(line, Fact)]
+        self.assertEqual(words, ["cwnd 10, ssthresh none yet",
+                                 "cwnd 10 -> 20, ssthresh none yet",
+                                 "cwnd 20 -> 21, ssthresh none yet -> 10"])
+
+
+class Joining(Stage):
+    def numbers(self) -> list[int | None]:
+        conversations = Conversations(schema())
+        found = [conversations.of(event) for event in self.sorted_events()]
+        return [one and one.number for one in found]
+
+    def test_both_ends_of_the_same(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.assertEqual(self.numbers(), [1, 1, 1])
+
+    def test_the_same_ends_with_other_isns_are_another_one(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.isns = {A: ISN_A + 70_000, B: ISN_B + 1000}
+        self.over(A, 100, 1, 1, 10)
+        self.assertEqual(self.numbers(), [1, 1, 1, 2, 2, 2])
+
+    def test_an_isn_that_is_one_off_is_the_same(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.isns = {A: ISN_A - 1, B: ISN_B}
+        self.over(A, 100, 1, 1, 10)
+        self.assertEqual(set(self.numbers()), {1})
+
+    def test_the_same_addresses_on_other_hosts_are_others(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.isns, self.netns = {A: 7, B: 9}, {A: 201, B: 202}
+        self.put("ack", A, 50, cookie=0xc, **self.header(B, 1, 1, 0, 0, 1))
+        self.put("ack", B, 51, cookie=0xd, **self.header(A, 1, 1, 0, 0, 1))
+        self.assertEqual(self.numbers(), [1, 1, 1, 2, 2])
+
+    def test_a_listener_is_none(self) -> None:
+        self.put("state", B, 0, remote_port=0, remote_addr="0.0.0.0",
+                 snd_isn=0, rcv_isn=0)
+        self.assertEqual(self.numbers(), [None])
+
+    def test_the_earliest_are_forgotten(self) -> None:
+        conversations = Conversations(schema())
+        with mock.patch("renoscope_lib.conversations.MOST", 3):
+            for port in range(1, 6):
+                conversations.of(self.put("ack", A, port, local_port=port,
+                                          cookie=port))
+        self.assertEqual((len(conversations), conversations.forgotten), (3, 2))
+        self.assertEqual([one.number for one in conversations], [3, 4, 5])
+        self.assertEqual(len(conversations._found), 6)
+
+
+class Pictures(Stage):
+    def text(self, ladder: Ladder, **look: Any) -> list[str]:
+        return list(ladder_text.TextLadder(
+            ladder, self.flag_words(), 0, ladder_text.Look(**look)).lines())
+
+    def whole(self) -> None:
+        self.handshake()
+        self.over(A, 100, 1, 1, 1448)
+        self.over(B, 120.1, 1, 1449)
+        self.sent(B, 900, 1, 1449, 10, PSH)
+
+    def test_no_line_is_wider_than_the_terminal(self) -> None:
+        self.whole()
+        for width in (60, 80, 100, 131):
+            for line in self.text(self.ladder(), width=width):
+                if "│" in line:
+                    self.assertLessEqual(len(line), width, line)
+
+    def test_ascii_and_no_colour(self) -> None:
+        self.whole()
+        lines = "\n".join(self.text(self.ladder(), unicode=False))
+        self.assertTrue(lines.isascii())
+        self.assertNotIn("\033", lines)
+        self.assertIn("|-- 63164 -> 22 [ACK] Seq=1 Ack=1 Win=130816 Len=1448 -",
+                      lines)
+        self.assertIn(" 20 ms ->|", lines)
+        self.assertIn("o SYN-SENT", lines)
+        coloured = "\n".join(self.text(self.ladder(), colour=True))
+        self.assertIn("\033[31m", coloured)
+
+    def test_a_lost_one_does_not_reach_the_other_rail(self) -> None:
+        self.whole()
+        line, = (line for line in self.text(self.ladder(), unicode=False)
+                 if "Len=10 " in line)
+        self.assertRegex(line, r"\|    +X-")
+        self.assertIn("779.9 ms", "\n".join(self.text(self.ladder())))
+
+    def test_a_part_of_it(self) -> None:
+        self.whole()
+        ladder = self.ladder(Part(limit=2))
+        self.assertEqual([rung.number for rung in self.rungs(ladder)], [1, 2])
+        self.assertIn("2 rungs of 6 shown; it goes on with --from 0.040100, "
+                      "--limit 0 shows all.", self.text(ladder))
+        ladder = self.ladder(Part(from_ns=round(0.0401 * 1e9),
+                                  to_ns=round(0.11 * 1e9)))
+        self.assertEqual([rung.number for rung in self.rungs(ladder)], [3, 4])
+        self.assertEqual(self.labels(ladder)[1],
+                         "63164 -> 22 [ACK] Seq=1 Ack=1 Win=130816 Len=1448")
+
+    def test_the_picture_is_xml_and_slants_by_time(self) -> None:
+        self.whole()
+        ladder = self.ladder()
+        assert ladder.conversation is not None
+        ladder.conversation.names = ('<script>"', "b&\x1b")
+        document = "\n".join(ladder_svg.lines(ladder, self.flag_words(), 0))
+        root = ET.fromstring(document)
+        space = "{http://www.w3.org/2000/svg}"
+        lines = [line for line in root.iter(f"{space}line")
+                 if (line.get("class") or "").startswith("rung")]
+        self.assertEqual(len(lines), 6)
+        slants = [float(line.attrib["y2"]) - float(line.attrib["y1"])
+                  for line in lines]
+        self.assertTrue(all(slant > 5 for slant in slants), slants)
+        self.assertEqual([line.get("class") for line in lines].count("rung lost"), 1)
+        self.assertNotIn("<script", document)
+        words = "".join(root.itertext())
+        self.assertIn("[SYN, ACK] Seq=0 Ack=1 Win=65160 Len=0", words)
+        self.assertIn("SYN-SENT", words)
+
+    def test_as_data(self) -> None:
+        self.whole()
+        data = ladder_json.as_json(self.ladder(), self.flag_words(), None)
+        data["rungs"] = list(data["rungs"])
+        data = json.loads(json.dumps(data))
+        fourth = data["rungs"][3]
+        self.assertEqual((fourth["seq"], fourth["len"], fourth["next"],
+                          fourth["window"], fourth["raw"]["window"],
+                          fourth["delay_us"], fourth["flags"]),
+                         (1, 1448, 1449, 130816, 511, 20_000, ["ACK"]))
+        self.assertEqual(data["rungs"][4]["acknowledges"], 4)
+        self.assertEqual(data["rungs"][4]["rtt_us"], 40_100)
+        self.assertEqual(data["rungs"][5]["fate"], "lost")
+        self.assertEqual(data["states"][0]["state"], "SYN-SENT")
+        self.assertEqual([end["isn"] for end in data["ends"]], [ISN_A, ISN_B])
+
+
+class Command(Stage):
+    def run_flow(self, *words: str, columns: str = "100") -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.dict(os.environ, {"COLUMNS": columns}):
+            file = Path(folder) / "x.renoscope"
+            order = sorted(range(len(self.events)),
+                           key=lambda i: self.events[i]["time_ns"])
+            file.write_bytes(recording(*(self.blobs[i] for i in order)))
+            with mock.patch("sys.stdout", _Standard(out)), \
+                    mock.patch("sys.stderr", _Standard(err)):
+                code = main(["flow", str(file), *words])
+        return code, out.getvalue(), err.getvalue()
+
+    def two(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.put("ack", A, 50, cookie=0xc, local_port=7777,
+                 **self.header(B, 1, 1, 0, 0, 1))
+
+    def test_the_only_one_needs_no_choice(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        code, out, err = self.run_flow()
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("[ACK] Seq=1 Ack=1 Win=130816 Len=10", out)
+
+    def test_of_many_one_must_be_named(self) -> None:
+        self.two()
+        code, out, err = self.run_flow()
+        self.assertEqual(code, 2)
+        self.assertRegex(out, r"(?m)^sk:a .*10.77.0.1:63164 - 10.77.0.2:22$")
+        self.assertRegex(out, r"(?m)^sk:c .*10.77.0.1:7777 - 10.77.0.2:22$")
+        self.assertRegex(err, "^renoscope: flow: 2 connections: say which one, "
+                         r"as in: renoscope flow \S+ sk:a\n$")
+
+    def test_by_id_of_either_end_port_number_and_place(self) -> None:
+        self.two()
+        for words in (["sk:a"], ["sk:b"], ["63164"], ["no:1"],
+                      ["--port", "63164"], ["--connection", "a"],
+                      ["22", "--connection", "a"]):
+            code, out, err = self.run_flow(*words)
+            self.assertEqual((code, err), (0, ""), words)
+            self.assertIn("Len=10", out)
+            self.assertNotIn("7777", out)
+
+    def test_the_end_that_was_asked_for_stands_left(self) -> None:
+        self.two()
+        for word, left in (("sk:a", "10.77.0.1:63164"), ("sk:b", "10.77.0.2:22")):
+            _, out, _ = self.run_flow(word)
+            heads = next(line for line in out.splitlines() if "63164" in line)
+            self.assertTrue(heads.strip().startswith(left), heads)
+
+    def test_none_and_nonsense(self) -> None:
+        self.two()
+        code, out, _ = self.run_flow("sk:99")
+        self.assertEqual((code, out), (0, "No connection with the id sk:99; 2 "
+                                       "others are in this recording.\n"))
+        code, _, err = self.run_flow("nonsense")
+        self.assertEqual(code, 2)
+        self.assertIn("'nonsense' names no connection", err)
+
+    def test_json_and_svg(self) -> None:
+        self.two()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "x.svg"
+            code, out, err = self.run_flow("sk:a", "--json", "--svg", str(path))
+            self.assertEqual((code, err), (0, ""))
+            self.assertEqual(len(json.loads(out)["rungs"]), 1)
+            ET.fromstring(path.read_text())
+            code, _, err = self.run_flow("sk:a", "--svg", folder)
+            self.assertEqual(code, 2)
+            self.assertIn("cannot write", err)
+
+    def test_from_a_pipe(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        order = sorted(zip(self.events, self.blobs),
+                       key=lambda pair: pair[0]["time_ns"])
+        read_end, write_end = os.pipe()
+        os.write(write_end, recording(*(blob for _, blob in order)))
+        os.close(write_end)
+        keep = os.dup(0)
+        out = io.StringIO()
+        try:
+            os.dup2(read_end, 0)
+            with mock.patch("sys.stdout", _Standard(out)):
+                code = main(["flow", "-"])
+        finally:
+            os.dup2(keep, 0)
+            os.close(keep)
+            os.close(read_end)
+        self.assertEqual(code, 0)
+        self.assertIn("[ACK] Seq=1 Ack=1 Win=130816 Len=10", out.getvalue())
+
+
+class _Standard(io.TextIOWrapper):
+    """A standard stream that writes into a StringIO."""
+
+    def __init__(self, target: io.StringIO) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8")
+        self._target = target
+
+    def write(self, text: str) -> int:
+        return self._target.write(text)
+
+
+if __name__ == "__main__":
+    unittest.main()
