@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from .schema import Event, Schema
 from .segments import has_segment, is_received
 from .sequence import ACK, MODULUS, SYN
-from .words import local_endpoint, remote_endpoint
+from .words import local_endpoint, plural, remote_endpoint
 
 # Conversations kept at the most, and how many of the same two ends are looked at.
 MOST = 100_000
@@ -127,6 +127,13 @@ class Conversations:
         self._bind(conversation, event)
         self._see(conversation, event)
         return conversation
+
+    def left_out(self) -> list[str]:
+        """A line on those that are not kept any more; none if all are."""
+        if not self.forgotten:
+            return []
+        return [f"{plural(self.forgotten, 'earlier connection')} left out: "
+                f"too many to keep (at most {MOST})"]
 
     # ---- which one
 

@@ -214,7 +214,8 @@ class Ladder:
 
     def _see_scales(self, event: Event, end: int) -> None:
         state = self._states_named.get(event["state"])
-        if event["cookie"] and state in WORKING and has_socket(event):
+        # a small sock, as in TIME-WAIT, has forgotten its ISN and its scales
+        if event["snd_isn"] and state in WORKING and has_socket(event):
             self.scales[end] = event["rcv_wscale"]
             self.scales[1 - end] = event["snd_wscale"]
 

@@ -110,8 +110,10 @@ class TextLadder:
                 for end in (self._left, 1 - self._left)]
         width = self._inside + 2
         for one, other in (names, told):
-            room = width - len(other)
-            yield " " * self._margin + f"{one:<{room}}{other}"
+            if len(one) + len(other) + 2 > width:
+                yield " " * self._margin + one
+                one = ""
+            yield " " * self._margin + one + other.rjust(width - len(one))
 
     def _of(self, line: Line) -> Iterator[str]:
         if isinstance(line, Rung):
@@ -154,6 +156,10 @@ class TextLadder:
             label = f"{label} {said}"
         elif said:
             rest.insert(0, said)
+        if len(label) > room + 2:
+            label, numbers = label.split("] ", 1)
+            label += "]"
+            rest.insert(0, numbers)
         delay = "" if rung.delay_us is None else duration(rung.delay_us)
         if delay and len(label) + len(delay) + 10 > self._inside:
             rest.append(f"{delay} on its way")
@@ -179,7 +185,7 @@ class TextLadder:
         goes_right = rung.way == self._left
         head = sign["lost" if is_lost else "right" if goes_right else "left"]
         delay = delay and f" {delay} "
-        text = f" {label} "[:width - 4]
+        text = f" {label} "
         shaft = sign["line"] * (width - 4 - len(text) - len(delay))
         near = sign["line"]
         if goes_right:

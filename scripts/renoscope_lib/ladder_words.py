@@ -24,6 +24,9 @@ BOTH_ENDS_LESS = ("a segment is drawn when it arrives, without its delay, and on
                   "lost on its way is not here unless it was a repetition")
 ONE_END_LESS = ("most of what that end sent is not here; the peer's ACKs tell of it")
 
+# Ids of one end: more than one only where a port was used again at once.
+SHOWN_IDS = 2
+
 
 def flag_names(flags: int, names: dict[int, str]) -> list[str]:
     """The flags that are set, as `FIN`."""
@@ -176,7 +179,8 @@ def ids(conversation: Conversation, end: int) -> str:
     """The connection ids of one end."""
     told = conversation.ids[end]
     if told:
-        return " ".join(connection(cookie) for cookie in told)
+        more = " ..." if len(told) > SHOWN_IDS else ""
+        return " ".join(map(connection, told[:SHOWN_IDS])) + more
     return "sk:-" if conversation.recorded[end] else "not recorded"
 
 

@@ -104,15 +104,16 @@ class Capture:
         found = data.rfind(ends)
         return found > 3 and data[found - 3:found - 2] == segment
 
-    def rows(self) -> list[dict[str, str]]:
-        """What tshark makes of it: one dictionary of FIELDS a segment."""
+    def rows(self, fields: tuple[str, ...] = FIELDS,
+             preferences: tuple[str, ...] = PREFERENCES) -> list[dict[str, str]]:
+        """What tshark makes of it: one dictionary of fields a segment."""
         command = ["tshark", "-n", "-r", str(self.file), "-T", "fields",
                    "-E", "separator=/t", "-E", "aggregator=,",
                    "-Y", f"tcp and not tcp.port == {MARKER_PORT}"]
-        command += [word for p in PREFERENCES for word in ("-o", p)]
-        command += [word for f in FIELDS for word in ("-e", f)]
+        command += [word for p in preferences for word in ("-o", p)]
+        command += [word for f in fields for word in ("-e", f)]
         done = subprocess.run(command, text=True, capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(f"tshark: exit {done.returncode}: {done.stderr}")
-        return [dict(zip(FIELDS, line.split("\t")))
+        return [dict(zip(fields, line.split("\t")))
                 for line in done.stdout.splitlines()]

@@ -247,6 +247,13 @@ class WrapAround(Stage):
         self.assertEqual((rungs[5].fate, rungs[6].fate), (LOST, ""))
 
 
+    def test_what_lies_across_it_is_sent_again(self) -> None:
+        self.sent(A, 100, 1, 1, 8)          # ends behind 2^32
+        self.sent(A, 300, 1, 1, 8)
+        self.assertEqual([rung.again for rung in self.rungs(self.ladder())],
+                         [False, True])
+
+
 class BothEnds(Stage):
     def test_sent_and_never_received_is_lost(self) -> None:
         self.over(A, 0, 1, 1, 100)
@@ -318,6 +325,15 @@ class BothEnds(Stage):
         self.over(A, 200, 1, 1, 100, delay=300, window=510)
         self.assertIn("which arrived later", self.notes(self.ladder(), 2))
 
+    def test_timestamps_tell_the_original_from_its_repetition(self) -> None:
+        for ms, tsval in ((0, 50), (200, 250)):
+            self.sent(A, ms, 1, 1, 100, segment_flags=STAMPS, tsval=tsval)
+        self.came(A, 220, 1, 1, 100, segment_flags=STAMPS, tsval=50)
+        self.over(A, 300, 101, 1, 100)
+        first, again, _ = self.rungs(self.ladder())
+        self.assertEqual((first.delay_us, first.fate, again.fate),
+                         (220_000, "", LOST))
+
     def test_a_bare_ack_twice_is_told_in_order(self) -> None:
         self.over(B, 0, 1, 1)
         for ms in (10, 11, 12):
@@ -374,7 +390,7 @@ class BothEnds(Stage):
             more = {"segment_flags": 0} if kind == "segment" else {
                 "time_wait_step": number_of("time_wait_step", "segment")}
             self.put(kind, A, 100, snd_isn=0, rcv_isn=0, snd_wscale=0,
-                     state=number_of("state", "TIME-WAIT"),
+                     state=number_of("state", "FIN-WAIT-2"), cwnd=0,
                      **self.header(B, 4478, 3344, 0, FIN, 294) | more)
         self.assertEqual(
             self.labels(self.ladder())[-1],
@@ -598,6 +614,18 @@ class Joining(Stage):
         self.put("ack", B, 51, cookie=0xd, **self.header(A, 1, 1, 0, 0, 1))
         self.assertEqual(self.numbers(), [1, 1, 1, 2, 2])
 
+    def test_one_other_isn_is_enough(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.isns = {A: ISN_A + 70_000, B: 0}
+        self.put("state", A, 100, state=SYN_SENT, old_state=CLOSED)
+        self.assertEqual(self.numbers()[-1], 2)
+
+    def test_an_end_is_on_one_host_only(self) -> None:
+        self.over(A, 0, 1, 1, 10)
+        self.put("reset_sent", A, 50, netns=999, cookie=0, snd_isn=0, rcv_isn=0,
+                 **self.header(B, 1, 1, 0, 0, 1))
+        self.assertEqual(self.numbers()[-1], 2)
+
     def test_a_listener_is_none(self) -> None:
         self.put("state", B, 0, remote_port=0, remote_addr="0.0.0.0",
                  snd_isn=0, rcv_isn=0)
@@ -611,6 +639,7 @@ class Joining(Stage):
                                           cookie=port))
         self.assertEqual((len(conversations), conversations.forgotten), (3, 2))
         self.assertEqual([one.number for one in conversations], [3, 4, 5])
+        self.assertIn("2 earlier connections left out", conversations.left_out()[0])
         self.assertEqual(len(conversations._found), 6)
 
 

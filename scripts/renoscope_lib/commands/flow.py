@@ -178,6 +178,8 @@ def _flow(options: argparse.Namespace) -> int:
         _tell(options, replay, found[0])
         return finish(replay.source)
     replay.close()
+    for line in conversations.left_out():
+        print(line)
     if found:
         word = _list(found, first_ns, ROWS if options.limit is None
                      else options.limit)
