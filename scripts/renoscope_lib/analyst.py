@@ -196,7 +196,7 @@ class Analyst:
                 or rung.seq != way.next:
             return False
         if other.asked:
-            rung.mark("keepalive_ack", "answers that")
+            rung.mark("keepalive_ack", "answers the probe")
             return False
         return bool(rung.window) and rung.window == way.window
 

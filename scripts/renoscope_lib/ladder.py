@@ -39,8 +39,8 @@ PROBE_WORDS = "tail loss probe"
 # What is told in a sentence between the rungs.
 FACTS = ("request", "synack", "synack_retransmit", "refused", "completed",
          "accepted", "request_end", "cookie_checked", "error", "reset_sent",
-         "time_wait_end", "rto", "probe", "zero_window", "reno_phase", "reno_reduction", "reno_undo",
-         "reno_restart")
+         "time_wait_end", "rto", "probe", "zero_window", "reno_phase",
+         "reno_reduction", "reno_undo", "reno_restart")
 
 MARKS = {"frozen": "recording stopped (frozen)", "thawed": "recording went on",
          "filter": "another filter or sampling holds"}

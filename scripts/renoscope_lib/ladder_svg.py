@@ -287,7 +287,7 @@ class _Picture:
     def _head(self, bottom: float) -> Iterator[str]:
         conversation = self._conversation()
         yield ('<text x="8" y="26" class="title">'
-               f"{_safe(ladder_words.heading(self._ladder, self._left)[0])}</text>")
+               f"{_safe(ladder_words.heading(self._ladder))}</text>")
         for end in (0, 1):
             x = self._rail(end)
             yield (f'<text x="{x}" y="64" class="end" text-anchor="middle">'

@@ -213,7 +213,7 @@ class TextLadder:
 
     def lines(self) -> Iterator[str]:
         """The ladder, and how to read it."""
-        yield from note("; ".join(ladder_words.heading(self._ladder, self._left)))
+        yield from note(ladder_words.heading(self._ladder))
         yield ""
         yield from self._ends()
         yield from self._rungs()

@@ -196,8 +196,8 @@ def left_end(conversation: Conversation, wanted: int | None) -> int:
     return conversation.opener or 0
 
 
-def heading(ladder: Ladder, left: int) -> list[str]:
-    """A few sentences on the whole."""
+def heading(ladder: Ladder) -> str:
+    """One line on the whole."""
     conversation = ladder.conversation
     assert conversation is not None
     both = all(conversation.recorded)
@@ -210,7 +210,7 @@ def heading(ladder: Ladder, left: int) -> list[str]:
     parts.append(completeness(ladder.completeness))
     if ladder.initial_rtt_us is not None:
         parts.append(f"initial RTT {duration(ladder.initial_rtt_us)}")
-    return ["; ".join(parts)]
+    return "; ".join(parts)
 
 
 def missing(ladder: Ladder) -> str:

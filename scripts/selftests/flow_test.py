@@ -36,7 +36,8 @@ FIELDS = (
     "tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.sack_le",
     "tcp.options.sack_re", "tcp.analysis.acks_frame", "tcp.analysis.ack_rtt",
     "tcp.analysis.duplicate_ack_num", "tcp.analysis.retransmission",
-    "tcp.analysis.out_of_order", "tcp.analysis.window_update", "tcp.completeness", "_ws.col.Info",
+    "tcp.analysis.out_of_order", "tcp.analysis.window_update",
+    "tcp.completeness", "_ws.col.Info",
 )
 PREFERENCES = ("tcp.relative_sequence_numbers:true",
                "tcp.analyze_sequence_numbers:true",

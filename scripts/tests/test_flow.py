@@ -197,8 +197,7 @@ class Numbers(Stage):
         self.assertEqual([rung.acks for rung in self.rungs(ladder)[3:]],
                          [None, 4, None, 6, None, 8, None, 10])
         self.assertEqual(ladder.completeness, 31)
-        self.assertIn("complete, with data",
-                      ladder_words.heading(ladder, 0)[0])
+        self.assertIn("complete, with data", ladder_words.heading(ladder))
 
     def test_960_bytes_and_a_fin_raw(self) -> None:
         self.over(A, 0, 1, 1, 960)
@@ -410,7 +409,7 @@ class OneEnd(Stage):
         self.assertEqual(self.notes(ladder, 3),
                          "acknowledges all up to 2, RTT 39 ms")
         self.assertEqual(ladder_words.missing(ladder), "")
-        self.assertIn("one end recorded", ladder_words.heading(ladder, 0)[0])
+        self.assertIn("one end recorded", ladder_words.heading(ladder))
 
     def test_the_receivers(self) -> None:
         self.came(A, 0, 1, 1, 1448)
@@ -762,6 +761,27 @@ class Command(Stage):
         self.assertRegex(out, r"(?m)^sk:c .*10.77.0.1:7777 - 10.77.0.2:22$")
         self.assertRegex(err, "^renoscope: flow: 2 connections: say which one, "
                          r"as in: renoscope flow \S+ sk:a\n$")
+
+    def test_as_data_too(self) -> None:
+        self.two()
+        code, out, _ = self.run_flow("--json")
+        self.assertEqual(code, 2)
+        listed = json.loads(out)["connections"]
+        self.assertEqual([(one["choose"], one["ids"]) for one in listed],
+                         [("sk:a", [["sk:a"], ["sk:b"]]),
+                          ("sk:c", [["sk:c"], []])])
+        code, out, _ = self.run_flow("sk:99", "--json")
+        self.assertEqual((code, json.loads(out)), (0, {"connections": []}))
+
+    def test_one_without_an_id_is_named_by_its_number(self) -> None:
+        self.two()
+        self.put("reset_sent", B, 60, cookie=0, local_port=9, snd_isn=0, rcv_isn=0,
+                 **self.header(A, 0, None, 0, SYN, 1))
+        _, out, _ = self.run_flow()
+        self.assertRegex(out, r"(?m)^no:3 .*:9$|^no:3 .*10.77.0.2:9 ")
+        code, out, _ = self.run_flow("no:3")
+        self.assertEqual(code, 0)
+        self.assertIn("[RST, ACK]", out)
 
     def test_by_id_of_either_end_port_number_and_place(self) -> None:
         self.two()

@@ -19,8 +19,7 @@ from ..conversations import Conversation, Conversations
 from ..errors import BAD_INPUT, Problem
 from ..json_pieces import json_pieces
 from ..ladder import Ladder, Part
-from ..options import (add_choice, add_command, add_input, limit,
-                       number_of_seconds)
+from ..options import add_choice, add_command, add_input, limit
 from ..replay import Replay
 from ..tables import aligned, none_chosen, seconds
 from ..telling import coloured, finish, print_view
@@ -100,16 +99,27 @@ def _rows(found: list[Conversation], first_ns: int | None,
                f"{one.names[left]} - {one.names[1 - left]}")
 
 
-def _list(found: list[Conversation], first_ns: int | None, most: int) -> str:
-    """Show whom one can choose; the first word to type."""
-    words = _words_to_type(found)
+def _list_as_json(found: list[Conversation], words: list[str]) -> None:
+    for piece in json_pieces({"connections": ({
+            "choose": word, "ends": one.names, "netns": one.netns,
+            "ids": [list(map(connection, ids)) for ids in one.ids],
+            "states": one.states, "first_ns": one.first_ns,
+            "last_ns": one.last_ns, "events": one.events,
+            "sent_again": one.sent_again, "resets": one.resets}
+            for word, one in zip(words, found))}):
+        sys.stdout.write(piece)
+    print()
+
+
+def _list(found: list[Conversation], first_ns: int | None, words: list[str],
+          most: int) -> None:
+    """Show whom one can choose."""
     shown = found[:most] if most else found
     for line in aligned(_rows(shown, first_ns, words), right=range(1, 6)):
         print(line)
     if len(shown) < len(found):
         print(f"and {len(found) - len(shown)} more: --limit 0 shows all, "
               "--port N those of a port")
-    return words[0]
 
 
 # ---- the ladder
@@ -178,15 +188,21 @@ def _flow(options: argparse.Namespace) -> int:
         _tell(options, replay, found[0])
         return finish(replay.source)
     replay.close()
-    for line in conversations.left_out():
-        print(line)
     if found:
-        word = _list(found, first_ns, ROWS if options.limit is None
-                     else options.limit)
+        words = _words_to_type(found)
+        if options.json:
+            _list_as_json(found, words)
+        else:
+            print_view(conversations.left_out(), [])
+            _list(found, first_ns, words,
+                  ROWS if options.limit is None else options.limit)
         file = f"{options.file} " if options.file else ""
         raise Problem(f"flow: {len(found)} connections: say which one, as in: "
-                      f"renoscope flow {file}{word}", BAD_INPUT)
-    print(none_chosen(len(conversations), options.port, _wanted_id(options)))
+                      f"renoscope flow {file}{words[0]}", BAD_INPUT)
+    if options.json:
+        _list_as_json([], [])
+    else:
+        print(none_chosen(len(conversations), options.port, _wanted_id(options)))
     return finish(replay.source)
 
 
