@@ -160,6 +160,8 @@ def _tell(options: argparse.Namespace, replay: Replay,
     flag_words = replay.source.schema.values.get("tcp_flags", {})
     assert ladder.conversation is not None
     left = ladder_words.left_end(ladder.conversation, _wanted_id(options))
+    if options.svg:
+        _write_svg(options.svg, ladder, flag_words, left)
     if options.json:
         for piece in json_pieces(ladder_json.as_json(
                 ladder, flag_words, replay.source.end_ns())):
@@ -169,8 +171,6 @@ def _tell(options: argparse.Namespace, replay: Replay,
         text = ladder_text.TextLadder(ladder, flag_words, left,
                                       ladder_text.look(coloured()))
         print_view(text.lines(), ladder.gaps.remarks())
-    if options.svg:
-        _write_svg(options.svg, ladder, flag_words, left)
 
 
 def _flow(options: argparse.Namespace) -> int:
