@@ -211,6 +211,10 @@ class Analyst:
             if newest is None or is_after(first.after, newest.after):
                 newest = first
         if newest is None:
+            # a part of a larger one, which was sent again by itself
+            newest = next((part for part in reversed(other.outstanding)
+                           if part.after == rung.ack), None)
+        if newest is None:
             return
         newest = _sent_last(newest, other)
         rung.acks = newest.number

@@ -319,6 +319,13 @@ class BothEnds(Stage):
         self.assertIn("RTO fired after 200 ms", [
             line.words for line in ladder.lines if isinstance(line, Fact)])
 
+    def test_a_part_sent_again_is_what_its_ack_names(self) -> None:
+        self.sent(A, 0, 1, 1, 200)
+        self.over(A, 100, 1, 1, 100)
+        self.over(B, 121, 1, 101)
+        ack = self.rungs(self.ladder())[2]
+        self.assertEqual((ack.acks, ack.rtt_us), (2, None))
+
     def test_needlessly(self) -> None:
         self.over(A, 0, 1, 1, 100, delay=400)
         self.over(A, 200, 1, 1, 100, delay=300, window=510)
