@@ -87,7 +87,8 @@ class RecordingParser:
     """Takes the bytes of a recording as they come and gives its records.
 
     feed() whatever was read, in pieces of any size; close() at the end.  Then
-    `cut_off` tells what is missing, None for a whole recording.
+    `cut_off` tells what is missing, None for a whole recording.  Who has the file
+    at hand feeds what it `wants()` and passes over the records that are `due()`.
     """
 
     def __init__(self) -> None:
@@ -124,6 +125,29 @@ class RecordingParser:
                         f"{plural(self.records_seen, 'whole record')}")
         if self._buffer:
             self.cut_off += f", {plural(len(self._buffer), 'byte')} left over"
+
+    # ---- for who has the whole file at hand: records may stay where they are
+
+    def due(self) -> int:
+        """Bytes of records that stand next; 0 if something else does."""
+        return self._records_left - len(self._buffer) if self._records_left else 0
+
+    def wants(self) -> int:
+        """How many bytes on something else than records would come to an end."""
+        if not self._magic_seen:
+            return len(MAGIC) - len(self._buffer)
+        if len(self._buffer) < CHUNK_HEADER.size:
+            return CHUNK_HEADER.size - len(self._buffer)
+        _type, length = CHUNK_HEADER.unpack_from(self._buffer)
+        return CHUNK_HEADER.size + length - len(self._buffer)
+
+    def pass_over(self, count: int) -> None:
+        """So many whole records that are due were taken without feed()."""
+        assert self.schema is not None, "records are due only behind a schema"
+        self._records_left -= count * self.schema.record_bytes
+        self.records_seen += count
+
+    # ---- what feed() does
 
     def _take_records(self) -> bytes:
         if not self._records_left or self.schema is None:

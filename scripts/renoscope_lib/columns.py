@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A recording as columns of numbers, for who computes over all of it.
+
+A million events as Python objects take minutes and gigabytes; as columns, a
+second and what is asked for:
+
+	columns = read("transfer.renoscope")
+	acks = columns.of("ack")
+	acks["cwnd"].max(), acks["time_ns"][0], len(acks)
+
+The records stay in the file, which is mapped.  What is kept of each is where it
+stands and its kind (9 bytes of 192), and a column is gathered when it is asked for.
+So keep a column that is needed twice, and ask for no more than is needed.  Columns
+hold numbers as they were recorded; `schema` has the words for them.  An address
+is 16 bytes (dtype V16), for words.address().
+
+Records stand as they were recorded: by time, but for marks and what a reader was
+told of losses (columns.of("lost")).  What flows.Joiner would fill in is not there.
+
+Needs numpy, and asks for it only here.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import BAD_INPUT, NOT_THERE, Problem
+from .recording import RecordingParser
+from .schema import SCOPE_ALL, Field, Schema
+
+NUMPY_TYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "addr": "V16"}
+NUMPY_ORDERS = {"little": "<", "big": ">"}
+
+
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:
+        raise Problem("this needs numpy: apt-get install python3-numpy, and run "
+                      "scripts/renoscope with /usr/bin/python3",
+                      NOT_THERE) from None
+    return numpy
+
+
+class Rows:
+    """The records of some kinds; rows["cwnd"] is a column of them."""
+
+    def __init__(self, numpy: Any, file: mmap.mmap, schema: Schema,
+                 fields: dict[str, Field], places: Any) -> None:
+        self._numpy = numpy
+        self._file = file
+        self._order = NUMPY_ORDERS[schema.byte_order]
+        self._fields = fields
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    @property
+    def names(self) -> list[str]:
+        """The fields that there are columns of."""
+        return list(self._fields)
+
+    def __getitem__(self, name: str) -> Any:
+        """One column, a copy in this machine's byte order; KeyError if none."""
+        field = self._fields[name]
+        type_ = self._numpy.dtype(self._order + NUMPY_TYPES[field.type])
+        if not len(self):
+            return self._numpy.empty(0, type_.newbyteorder("="))
+        # A field at every byte of the file; those of the records are picked.
+        everywhere = self._numpy.ndarray(
+            (len(self._file) - type_.itemsize + 1,), type_, self._file,
+            strides=(1,))
+        return everywhere[self._places + field.offset].astype(
+            type_.newbyteorder("="), copy=False)
+
+
+class Columns:
+    """A whole recording; read() makes it."""
+
+    def __init__(self, numpy: Any, file: mmap.mmap, parser: RecordingParser,
+                 spans: list[tuple[int, int]]) -> None:
+        assert parser.schema is not None, "the parser would have raised"
+        self._numpy = numpy
+        self._file = file
+        self.schema: Schema = parser.schema
+        self.meta: dict[str, Any] = parser.meta
+        self.done: dict[str, Any] | None = parser.done
+        self.stats: list[str] = parser.stats
+        self.cut_off: str | None = parser.cut_off
+        self.count = parser.records_seen
+        self._places = self._places_of(spans)
+        self._kinds = self._rows([], self._places)["kind"]
+        self._counts = numpy.bincount(self._kinds, minlength=256)
+        self._check_kinds()
+
+    def _places_of(self, spans: list[tuple[int, int]]) -> Any:
+        """Where each record begins in the file."""
+        starts, counts = self._numpy.array(
+            spans, dtype="i8").reshape(len(spans), 2).T
+        before = self._numpy.cumsum(counts) - counts
+        size = self.schema.record_bytes
+        return (self._numpy.repeat(starts - before * size, counts)
+                + self._numpy.arange(self.count) * size)
+
+    def _check_kinds(self) -> None:
+        for number in self._numpy.flatnonzero(self._counts):
+            if int(number) not in self.schema.kinds:
+                raise Problem(f"damaged record: kind {number} is not in its "
+                              "schema", BAD_INPUT)
+
+    def counts(self) -> dict[str, int]:
+        """How many records there are of each kind that there is."""
+        return {name: int(self._counts[number])
+                for number, name in self.schema.kinds.items()
+                if self._counts[number]}
+
+    def of(self, *kinds: str) -> Rows:
+        """The records of these kinds in their order; of all, if none is named.
+
+        They have the columns that all these kinds have.  A kind that the schema
+        does not have gives no rows.
+        """
+        numbers = [n for n, name in self.schema.kinds.items() if name in kinds]
+        if not kinds:
+            return self._rows(list(self.schema.kinds.values()), self._places)
+        wanted = self._numpy.isin(self._kinds, numbers)
+        return self._rows(list(kinds), self._places[wanted])
+
+    def _rows(self, kinds: list[str], places: Any) -> Rows:
+        fields = {f.name: f for f in self.schema.fields if f.scope == SCOPE_ALL}
+        for field in self.schema.fields_of(kinds[0]) if kinds else ():
+            if all(self._has(kind, field) for kind in kinds):
+                fields[field.name] = field
+        return Rows(self._numpy, self._file, self.schema, fields, places)
+
+    def _has(self, kind: str, field: Field) -> bool:
+        return any((mine.name, mine.type, mine.offset)
+                   == (field.name, field.type, field.offset)
+                   for mine in self.schema.fields_of(kind))
+
+
+def _regular(name: str) -> IO[bytes]:
+    """The recording as a file that can be mapped; a pipe is read to its end."""
+    source = open(0 if name == "-" else name, "rb", closefd=name != "-")
+    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        return source
+    with source:
+        spool = tempfile.TemporaryFile()
+        shutil.copyfileobj(source, spool, 1 << 20)
+        spool.flush()
+        return spool
+
+
+def _spans(parser: RecordingParser, file: mmap.mmap | bytes) -> list[tuple[int, int]]:
+    """(file offset, count) of each run of records; feeds all else to the parser."""
+    spans = []
+    at = 0
+    while at < len(file):
+        if parser.due():
+            assert parser.schema is not None
+            size = parser.schema.record_bytes
+            count = min(parser.due(), len(file) - at) // size
+            if count:
+                spans.append((at, count))
+                parser.pass_over(count)
+                at += count * size
+                continue
+        piece = file[at:at + (parser.due() or parser.wants())]
+        at += len(piece)
+        for _records in parser.feed(piece):
+            raise AssertionError("whole records were passed over")
+    parser.close()
+    return spans
+
+
+def read(path: str | Path) -> Columns:
+    """A recording's columns; - is standard input.
+
+    Problem if it is damaged, in RecordingParser's words; one that was cut off is
+    given with what there is, and `cut_off` tells.
+    """
+    numpy = _numpy()
+    named = "standard input" if str(path) == "-" else str(path)
+    try:
+        with _regular(str(path)) as source:
+            size = os.fstat(source.fileno()).st_size
+            file = (mmap.mmap(source.fileno(), size, prot=mmap.PROT_READ)
+                    if size else b"")
+        parser = RecordingParser()
+        spans = _spans(parser, file)
+        return Columns(numpy, file, parser, spans)
+    except Problem as problem:
+        raise Problem(f"{named}: {problem}", problem.exit_code) from None
+    except OSError as error:
+        raise Problem(f"cannot read {named}: {error.strerror}",
+                      BAD_INPUT) from None
