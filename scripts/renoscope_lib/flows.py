@@ -139,6 +139,15 @@ class Joiner:
         while self._queue and self._may_go(event):
             yield self._pop()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds nothing back and waits for nothing."""
+        return not (self._queue or self._connecting or self._newborn)
+
+    def knows(self, cookie: int, packed_ends: bytes) -> bool:
+        """Whether these are the ends it remembers: then there is nothing to fill."""
+        return self._known.get(cookie) == packed_ends
+
     def flush(self) -> Iterator[Event]:
         """Everything held, complete or not."""
         while self._queue:

@@ -37,6 +37,9 @@ class Input(Protocol):
     def batches(self) -> Iterator[list[Event]]:
         """Events in order; an empty list is a pause."""
 
+    def records(self) -> Iterator[bytes]:
+        """The same, not decoded: whole records; b"" is a pause."""
+
     def wall_offset_ns(self) -> int | None:
         """Wall clock minus CLOCK_MONOTONIC, where it is known."""
 
@@ -113,25 +116,32 @@ class RecordingInput:
 
     def batches(self) -> Iterator[list[Event]]:
         """Its events in order."""
+        return (decode(self.schema, records) for records in self.records())
+
+    def records(self) -> Iterator[bytes]:
+        """Its records in order."""
         if self._first is None:
             return
-        yield self._decoded(self._first)
+        yield self._noted(self._first)
         for records in self._source:
-            yield self._decoded(records)
+            yield self._noted(records)
 
-    def _decoded(self, records: bytes) -> list[Event]:
-        events = decode(self.schema, records)
-        if events:
-            self._last_ns = events[-1]["time_ns"]
-        return events
+    def _noted(self, records: bytes) -> bytes:
+        if records:
+            last = self.schema.decode(records[-self.schema.record_bytes:])
+            self._last_ns = last["time_ns"]
+        return records
 
     def wall_offset_ns(self) -> int | None:
         """From the two clocks that were noted when recording began."""
         clocks = self._parser.meta.get("clocks")
-        try:
-            return clocks["realtime_ns"] - clocks["monotonic_ns"]
-        except (KeyError, TypeError):
+        if not isinstance(clocks, dict):
             return None
+        realtime_ns, monotonic_ns = (clocks.get(name) for name in
+                                     ("realtime_ns", "monotonic_ns"))
+        if not isinstance(realtime_ns, int) or not isinstance(monotonic_ns, int):
+            return None
+        return realtime_ns - monotonic_ns
 
     def end_ns(self) -> int | None:
         """When recording ended; the last event's time if it was cut off."""
@@ -173,11 +183,13 @@ class LiveInput:
 
     def batches(self) -> Iterator[list[Event]]:
         """Its events in order."""
-        if self.follows:
-            return self._following()
-        return self._as_it_is()
+        return (decode(self.schema, records) for records in self.records())
 
-    def _following(self) -> Iterator[list[Event]]:
+    def records(self) -> Iterator[bytes]:
+        """Its records in order."""
+        return self._following() if self.follows else self._as_it_is()
+
+    def _following(self) -> Iterator[bytes]:
         while True:
             records = self._reader.read()
             if records == b"":
@@ -185,9 +197,9 @@ class LiveInput:
             if records is None:
                 self._reader.wait(PAUSE_S)
                 records = self._reader.read()
-            yield decode(self.schema, records or b"")
+            yield records or b""
 
-    def _as_it_is(self) -> Iterator[list[Event]]:
+    def _as_it_is(self) -> Iterator[bytes]:
         """Until each CPU's last serial of this moment has come.
 
         The reader merges by time, so a busy CPU's newer events can come
@@ -195,15 +207,17 @@ class LiveInput:
         """
         mark = parse_stats(self._ring.stats_text()).written()
         ledger = Ledger()
+        size = self.schema.record_bytes
         while not ledger.reached(mark):
             records = self._reader.read()
             if not records:
                 return
-            events = decode(self.schema, records)
-            for head in self.schema.heads(records):
+            wanted = []
+            for at, head in enumerate(self.schema.heads(records)):
                 ledger.add(head)
-            yield [event for event in events
-                   if event["serial"] <= mark.get(event["cpu"], 0)]
+                if head.serial <= mark.get(head.cpu, 0):
+                    wanted.append(records[at * size:(at + 1) * size])
+            yield b"".join(wanted)
 
     def wall_offset_ns(self) -> int | None:
         """From this machine's clocks, now."""

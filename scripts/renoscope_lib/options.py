@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
+from .schema import Schema
 from .show import Filter
 
 
@@ -76,6 +77,14 @@ def cookie(text: str) -> int:
 def kinds(text: str) -> frozenset[str]:
     """Kinds of events, with commas between."""
     return frozenset(word for word in text.split(",") if word)
+
+
+def check_kinds(command: str, asked: frozenset[str] | None, schema: Schema) -> None:
+    """Refuse a kind that the schema does not have."""
+    unknown = sorted((asked or frozenset()) - schema.kind_meanings.keys())
+    if unknown:
+        raise Problem(f"{command}: there is no kind {unknown[0]!r}; there are: "
+                      f"{' '.join(schema.kind_meanings)}", BAD_INPUT)
 
 
 # What argparse calls a value that these refuse.

@@ -32,6 +32,9 @@ NEEDED_FIELDS = (
     "rto_us",
 )
 
+# Of these the scripts shift by as many bits: a byte's worth, or memory is gone.
+SHIFTS = ("snd_wscale", "rcv_wscale", "backoff")
+
 HANDSHAKE_DETAILS = (
     "listener", "since_synack_us", "half_open", "accept_queue",
     "accept_limit", "syn_backlog", "num_timeout",
@@ -189,6 +192,10 @@ class Schema:
         name, unpacker, names = layout
         return Event(name, dict(zip(names, unpacker.unpack(record))))
 
+    def unpacker(self, kind: str) -> struct.Struct:
+        """What gives the values of a record of this kind, by offset."""
+        return self._layout(self.fields_of(kind))[0]
+
     def heads(self, records: bytes) -> Iterator[Head]:
         """The bookkeeping part of whole records, cheaply."""
         names = self._head_names
@@ -298,12 +305,23 @@ class _Parser:
         for name in NEEDED_FIELDS:
             if name not in common:
                 raise SchemaError(f"broken: it has no field {name}")
+        self._check_types({*NEEDED_FIELDS, *sum(NEEDED_DETAILS.values(), ())})
         for kind, names in NEEDED_DETAILS.items():
             have = {f.name for f in self.fields if f.scope == kind}
             for name in names:
                 if kind in self.kind_meanings and name not in have:
                     raise SchemaError(f"broken: kind {kind} has no field "
                                       f"{name}")
+
+
+    def _check_types(self, needed: set[str]) -> None:
+        """Numbers are to be reckoned with, and addresses are not."""
+        for place in self.fields:
+            is_wrong = (place.type == "addr") != place.name.endswith("_addr")
+            if place.name in SHIFTS:
+                is_wrong = place.type != "u8"
+            if is_wrong and place.name in needed:
+                raise SchemaError(f"broken: field {place.name} is a {place.type}")
 
 
 def parse_schema(text: str) -> Schema:

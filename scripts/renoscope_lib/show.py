@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One event, one line: for a person, or as JSON for a program.
+"""One event, one line, for a person.
 
 A line tells who (time, CPU, connection, local end, peer), what happened in the
 field's words, and behind the bar where the connection stood at that moment.
@@ -9,21 +9,15 @@ not known, the raw number is shown and says so.
 
 from __future__ import annotations
 
-import errno
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from .flows import is_lost
 from .schema import Event, Schema
-from .segments import (Numbers, arrow, has_segment, has_socket, known_isn,
-                       sack_blocks, segment_isns, segment_window)
-from .sentences import Sentences, kinds_on, knows_queues, of_limit
-from .sequence import relative
-from .synack_waits import SynackWaits, Wait
+from .segments import Numbers, arrow, has_socket, known_isn
+from .sentences import Sentences, knows_queues, of_limit
 from .tables import none_chosen
-from .words import (address, connection, duration, local_endpoint, plural,
+from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint, wall_clock)
 
 INFINITE_SSTHRESH = 0x7fffffff
@@ -243,93 +237,3 @@ class LineWriter:
         if ca_state != "Open" and event.kind != "ca_state":
             parts.append(f"ca={ca_state}")
         return parts
-
-
-class JsonWriter:
-    """Events to one JSON object a line.
-
-    Every field of the record is there under its own name and as it was
-    recorded; numbers that stand for names became the names.  What the scripts
-    worked out stands beside: connection, relative, window, filled, wait.
-    """
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-        self._waits = SynackWaits()
-
-    def note(self, event: Event) -> None:
-        """An event that is not shown still counts for those after it."""
-        if event.kind == "synack_retransmit":
-            self._waits.see(event)
-
-    def line(self, event: Event) -> str:
-        """The event's object."""
-        return json.dumps(self.object(event), separators=(",", ":"))
-
-    def object(self, event: Event) -> dict[str, Any]:
-        """The event as plain data."""
-        if is_lost(event):
-            return {name: event[name] for name in
-                    ("serial", "time_ns", "cpu", "lost_events")} | {
-                        "kind": "lost"}
-        if event.kind == MARK:
-            return {name: event[name] for name in
-                    ("serial", "time_ns", "cpu")} | {
-                        "kind": MARK,
-                        "mark_cause": self._value(event, "mark_cause",
-                                                  "mark_cause"),
-                        "kinds_on": kinds_on(self._schema, event)}
-        plain = {field.name: self._value(event, field.name, field.unit)
-                 for field in self._schema.fields_of(event.kind)}
-        plain["connection"] = connection(event["cookie"])
-        plain["relative"] = self._relative(event)
-        if has_segment(event):
-            plain["window"] = segment_window(event)
-        if event.filled:
-            plain["filled"] = sorted(event.filled)
-        if event.kind == "error":
-            plain["error"] = errno.errorcode.get(event["sk_error"], "unknown")
-        if "listener" in plain:
-            plain["listener"] = connection(event["listener"])
-        if event.listener is not None:
-            plain["listener"] = connection(event.listener)
-        if event.kind == "synack_retransmit":
-            plain["wait"] = self._wait(self._waits.see(event))
-        return plain
-
-    def _value(self, event: Event, name: str, unit: str) -> Any:
-        value = event[name]
-        if name == "kind":
-            return event.kind
-        if unit == "address":
-            return address(value)
-        if unit in ("tcp_flags", "sock_flags", "segment_flags"):
-            return self._schema.bit_names(unit, value)
-        if unit in self._schema.values:
-            return self._schema.name_of(unit, value)
-        return value
-
-    @staticmethod
-    def _relative(event: Event) -> dict[str, Any]:
-        """Sequence numbers from their ISNs; those that are not known left out."""
-        sent, received = (known_isn(event, name)
-                          for name in ("snd_isn", "rcv_isn"))
-        numbers = {}
-        if has_socket(event):
-            numbers = {"snd_una": sent, "snd_nxt": sent, "rcv_nxt": received}
-        if has_segment(event):
-            numbers["seg_seq"], numbers["seg_ack"] = segment_isns(event)
-        shown: dict[str, Any] = {name: relative(event[name], isn)
-                                 for name, isn in numbers.items() if isn}
-        if event.kind == "segment" and numbers["seg_ack"]:
-            shown["sack"] = [[relative(edge, numbers["seg_ack"])
-                              for edge in block]
-                             for block in sack_blocks(event)]
-        return shown
-
-    @staticmethod
-    def _wait(wait: Wait) -> dict[str, Any]:
-        return {"attempt": wait.attempt, "by": wait.by,
-                "waited_us": wait.waited_us,
-                "predicted_us": wait.predicted_us,
-                "next_us": wait.next_us, "is_last": wait.is_last}

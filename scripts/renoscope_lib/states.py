@@ -31,8 +31,9 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .listeners import AcceptQueues
 from .schema import Event, Schema
+from .segments import has_segment
 from .sequence import ACK, FIN, RST
-from .show import Filter, has_segment
+from .show import Filter
 from .tables import COLUMNS, aligned, none_chosen, note, seconds
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)

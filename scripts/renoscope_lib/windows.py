@@ -26,8 +26,9 @@ from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
+from .segments import has_segment
 from .sequence import RST, SYN, relative
-from .show import Filter, has_segment
+from .show import Filter
 from .tables import (aligned, aligned_twice, none_chosen, note,
                      seconds)
 from .words import (connection, duration, local_endpoint, plural,

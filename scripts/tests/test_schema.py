@@ -96,6 +96,15 @@ class Parsing(unittest.TestCase):
                                   "state stat the state being left"),
                      "old_state", "no kind")
 
+    def test_types_that_cannot_be_reckoned_with(self) -> None:
+        wider = self.changed("record_bytes 192", "record_bytes 1024")
+        for name, old, new in (("seg_len", "u32 100 4", "addr 512 16"),
+                               ("remote_addr", "addr 48 16", "u64 512 8"),
+                               ("backoff", "u8 110 1", "u64 512 8")):
+            self.assertIn(f"field {name} {old} ", wider)
+            self.refused(wider.replace(f"field {name} {old} ", f"field {name} {new} "),
+                         f"broken: field {name} is a {new.split()[0]}")
+
     def test_needed_field_missing(self) -> None:
         text = "".join(line for line in
                        support.schema_text().splitlines(keepends=True)

@@ -8,23 +8,17 @@ from typing import Any
 
 from ..errors import BAD_INPUT, Problem
 from ..inputs import Input
-from ..options import add_choice, add_command, add_input, kinds
-from ..schema import Schema
-from ..show import ChoiceSeen, Clock, Filter, JsonWriter, LineWriter
+from ..json_lines import JsonWriter
+from ..options import (add_choice, add_command, add_input, check_kinds,
+                       kinds)
+from ..show import ChoiceSeen, Clock, Filter, LineWriter
 from ..telling import coloured, finish, joined, open_input
-
-
-def _check_kinds(asked: frozenset[str] | None, schema: Schema) -> None:
-    unknown = sorted((asked or frozenset()) - schema.kind_meanings.keys())
-    if unknown:
-        raise Problem(f"show: there is no kind {unknown[0]!r}; there are: "
-                      f"{' '.join(schema.kind_meanings)}", BAD_INPUT)
 
 
 def _show_writer(options: argparse.Namespace,
                  source: Input) -> LineWriter | JsonWriter:
     if options.json:
-        return JsonWriter(source.schema)
+        return JsonWriter(source.schema, source.wall_offset_ns())
     offset = source.wall_offset_ns() if options.absolute else None
     if options.absolute and offset is None:
         raise Problem("show: the recording does not tell the wall clock",
@@ -37,7 +31,7 @@ def _show_writer(options: argparse.Namespace,
 
 def _show(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=not options.once)
-    _check_kinds(options.kind, source.schema)
+    check_kinds("show", options.kind, source.schema)
     writer = _show_writer(options, source)
     wanted = Filter(options.kind, options.port, options.connection)
     chosen = ChoiceSeen(wanted)
