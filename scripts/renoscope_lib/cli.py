@@ -13,6 +13,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
+from . import progress
 from .commands import IN_ORDER
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_stdout()
         return OK
     except KeyboardInterrupt:
+        progress.erase()
         return INTERRUPTED
     except OSError as error:
         _forget_stdout()

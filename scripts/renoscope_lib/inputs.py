@@ -12,11 +12,12 @@ import select
 import stat
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import BAD_INPUT, Problem
 from .host import Host
 from .ledger import Ledger
+from .progress import Progress
 from .recording import RecordingParser
 from .schema import Event, Schema, parse_schema
 from .stats import Stats, parse_stats
@@ -52,6 +53,9 @@ class Input(Protocol):
     def parameters_read(self) -> tuple[int, str]:
         """That moment: CLOCK_MONOTONIC, and what to say of it."""
 
+    def about(self) -> dict[str, Any]:
+        """The machine: kernel and machine, where they are known."""
+
     def stats(self) -> list[Stats]:
         """What the module said of itself at its beginning and its end, as far as known."""
 
@@ -69,10 +73,13 @@ def decode(schema: Schema, records: bytes) -> list[Event]:
 class RecordingInput:
     """A recording from a file, or from a pipe while it is being written."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shows_progress: bool = False) -> None:
         self._name = "standard input" if name == "-" else name
         self._fd = self._open(name)
-        self.follows = not stat.S_ISREG(os.fstat(self._fd).st_mode)
+        status = os.fstat(self._fd)
+        self.follows = not stat.S_ISREG(status.st_mode)
+        self._progress = (Progress.of(status.st_size)
+                          if shows_progress and not self.follows else None)
         self._parser = RecordingParser()
         self._last_ns: int | None = None
         self._source = self._read()
@@ -103,6 +110,8 @@ class RecordingInput:
                 if not data:
                     self._parser.close()
                     return
+                if self._progress is not None:
+                    self._progress.advance(len(data))
                 yield from self._parser.feed(data)
         except Problem as problem:
             raise Problem(f"{self._name}: {problem}",
@@ -110,6 +119,9 @@ class RecordingInput:
         except OSError as error:
             raise Problem(f"cannot read {self._name}: {error.strerror}",
                           BAD_INPUT) from None
+        finally:
+            if self._progress is not None:
+                self._progress.erase()
 
     def _something_comes(self) -> bool:
         return bool(select.select([self._fd], [], [], PAUSE_S)[0])
@@ -161,6 +173,10 @@ class RecordingInput:
         read_ns = clocks.get("monotonic_ns") if isinstance(clocks, dict) else 0
         return (read_ns if isinstance(read_ns, int) else 0,
                 "set when recording began")
+
+    def about(self) -> dict[str, Any]:
+        """That it was recorded on."""
+        return self._parser.meta
 
     def stats(self) -> list[Stats]:
         """As they were noted when recording began and when it ended."""
@@ -234,6 +250,11 @@ class LiveInput:
     def parameters_read(self) -> tuple[int, str]:
         """What is in the ring is older."""
         return time.monotonic_ns(), "now set"
+
+    def about(self) -> dict[str, Any]:
+        """This one."""
+        host = Host()
+        return {"kernel": host.release, "machine": host.machine}
 
     def stats(self) -> list[Stats]:
         """As they are now."""

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from . import progress
 from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
 from .schema import Schema
 from .show import Filter
@@ -26,6 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 def complain(message: object) -> None:
     """One line on standard error, if there is one."""
+    progress.erase()
     if sys.stderr is not None:
         print(f"renoscope: {message}", file=sys.stderr)
 

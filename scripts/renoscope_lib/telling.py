@@ -32,10 +32,15 @@ class View(Protocol):
         """The next event."""
 
 
-def open_input(name: str | None, follows: bool) -> Input:
-    """A recording, or without a name the ring."""
+def open_input(name: str | None, follows: bool,
+               prints_meanwhile: bool = False) -> Input:
+    """A recording, or without a name the ring.
+
+    Who prints to a terminal while reading shows thereby how far that has come.
+    """
     if name is not None:
-        return RecordingInput(name)
+        return RecordingInput(name, shows_progress=not (
+            prints_meanwhile and sys.stdout.isatty()))
     return LiveInput(LiveRing(Host().renoscope_dir()), follows)
 
 
@@ -52,8 +57,12 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def joined(source: Input) -> Iterator[Event]:
-    """The source's events, completed; none is kept back longer than needed."""
+def joined(source: Input,
+           paused: Callable[[], None] = lambda: None) -> Iterator[Event]:
+    """The source's events, completed; none is kept back longer than needed.
+
+    `paused` is called when nothing comes for a moment.
+    """
     joiner = Joiner(source.schema, LIVE_HOLD_NS if source.follows else None)
     try:
         for batch in source.batches():
@@ -61,6 +70,7 @@ def joined(source: Input) -> Iterator[Event]:
                 yield from joiner.feed(event)
             if not batch:
                 yield from joiner.flush()
+                paused()
             if source.follows:
                 sys.stdout.flush()
     except KeyboardInterrupt:

@@ -30,7 +30,8 @@ def _show_writer(options: argparse.Namespace,
 
 
 def _show(options: argparse.Namespace) -> int:
-    source = open_input(options.file, follows=not options.once)
+    source = open_input(options.file, follows=not options.once,
+                        prints_meanwhile=True)
     check_kinds("show", options.kind, source.schema)
     writer = _show_writer(options, source)
     wanted = Filter(options.kind, options.port, options.connection)
