@@ -89,13 +89,15 @@ class Lines:
                     itemgetter(*map(rows.names.index, ENDPOINTS)),
                     kind in LONG_WAY or self._wanted != Filter())
 
-    def write(self, write: Write) -> None:
-        """Everything the source has, as it comes."""
+    def write(self, write: Write, flush: Callable[[], None] = lambda: None) -> None:
+        """Everything the source has; flush() is called where more may be long."""
         write(self._format.heading().encode())
         try:
             for records in self._source.records():
                 lines = self._lines(records) if records else self._held()
                 write("".join(f"{line}\n" for line in lines).encode())
+                if self._source.follows:
+                    flush()
         except KeyboardInterrupt:
             # the one way to end what follows
             if not self._source.follows:

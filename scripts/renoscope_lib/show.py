@@ -165,6 +165,11 @@ class LineWriter:
         self._clock.text(event)
         self._sentences.note(event)
 
+    def what(self, event: Event) -> str:
+        """The sentence alone."""
+        self._clock.text(event)
+        return self._sentences.what(event)
+
     def line(self, event: Event) -> str:
         """The event's line, without a newline."""
         if is_lost(event):
@@ -175,7 +180,7 @@ class LineWriter:
         else:
             text = (f"{self._clock.text(event):>12} {self._who(event)}  "
                     f"{self._sentences.what(event)}")
-            stood = self._where_it_stood(event)
+            stood = self.where_it_stood(event)
             if stood:
                 text += f"  | {stood}"
         if self._colour and event.kind in COLOURS:
@@ -188,7 +193,8 @@ class LineWriter:
                 f"serial {event['serial']} to {event['serial'] + count - 1}: "
                 "overwritten before they were read ***")
 
-    def _where_it_stood(self, event: Event) -> str:
+    def where_it_stood(self, event: Event) -> str:
+        """Its queues, or its numbers and its congestion state, before the event."""
         queues = self._queues(event) if "half_open" in event.values else ""
         if queues or event.kind == "synack_retransmit":
             return queues

@@ -25,7 +25,7 @@ from . import support
 from .support import Scene
 from .test_recording import record_ends
 
-DEBIANS = "/usr/bin/python3"
+DEBIAN_PYTHON = "/usr/bin/python3"
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 NEEDS_NUMPY = unittest.skipUnless(
     HAS_NUMPY, "no numpy here: apt-get install python3-numpy")
@@ -196,10 +196,10 @@ class WithoutNumpy(Files):
 @unittest.skipIf(HAS_NUMPY, "this Python has numpy: all of them ran here")
 class InDebiansPython(unittest.TestCase):
     def test_all_of_them(self) -> None:
-        if subprocess.run([DEBIANS, "-c", "import numpy"], check=False,
+        if subprocess.run([DEBIAN_PYTHON, "-c", "import numpy"], check=False,
                           capture_output=True).returncode:
             self.skipTest("no numpy: apt-get install python3-numpy")
-        done = subprocess.run([DEBIANS, "-m", "unittest", "-v", "tests.test_columns"],
+        done = subprocess.run([DEBIAN_PYTHON, "-m", "unittest", "-v", "tests.test_columns"],
                               cwd=support.SCRIPTS, capture_output=True, text=True,
                               check=False)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -272,6 +272,14 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
             self.assertEqual(len(out.read_text().splitlines()), 2)
 
+    def test_not_onto_itself(self) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(support.recording())
+            file.flush()
+            done = self.run_it(file.name, "--format", "csv", "-o", file.name)
+            self.assertIn(b"is the recording itself", done.stderr)
+            self.assertEqual(Path(file.name).read_bytes(), support.recording())
+
     def test_cut_off(self) -> None:
         """What there is, then the complaint."""
         recording = support.recording(Scene().pack("ack"))
@@ -293,6 +301,9 @@ class Command(unittest.TestCase):
                 (["-"], "--format"), (["-", "--format", "xls"], "'xls'"),
                 (["-", "--format", "csv", "--kind", "nix"], "no kind 'nix'"),
                 (["-", "--format", "csv", "--follow"], "--follow is for the ring"),
+                (["-", "--format", "pcapng", "--kind", "ack"], "--kind is for jsonl"),
+                (["-", "--format", "csv", "--netns", "5"], "--netns is for pcapng"),
+                (["--format", "perfetto", "--follow"], "perfetto cannot be followed"),
                 (["-", "--format", "csv", "-o", "/nix/x"], "cannot write /nix/x")):
             done = self.run_it(*words, stdin=support.recording())
             self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)

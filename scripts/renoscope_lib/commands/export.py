@@ -4,48 +4,67 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
+from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, Problem
-from ..export import Lines, Write
+from ..export import Lines
+from ..host import set_command
 from ..inputs import Input
 from ..json_lines import JsonWriter
-from ..options import add_choice, add_command, check_kinds, complain, kinds
+from ..options import (add_choice, add_command, check_kinds, complain, count,
+                       kinds)
 from ..recorder import OutputFile
 from ..show import Filter
-from ..telling import finish, open_input
+from ..telling import finish, joined, open_input
+from ..trace_file import TraceFile
 from ..words import plural
 
 BINARY = ("pcapng",)
+BUFFER_BYTES = 1 << 16
+LINES = ("jsonl", "csv")
+SEGMENTS_ON = set_command("+segment", "events")
 
 
-@contextmanager
-def _output(options: argparse.Namespace) -> Iterator[Write]:
-    """Where to; what is written to standard output can be read at once."""
-    if options.output is not None:
-        file = OutputFile(options.output)
-        yield file.write
-        file.close()
-        return
-    stream = sys.stdout.buffer
+class _Output:
+    """Where to; in pieces that are worth a system call."""
 
-    def write(data: bytes) -> None:
-        stream.write(data)
-        stream.flush()
+    def __init__(self, name: str | None) -> None:
+        self._file = OutputFile(name) if name is not None else None
+        self._buffer = bytearray()
 
-    yield write
+    def write(self, data: bytes) -> None:
+        """Soon."""
+        self._buffer += data
+        if len(self._buffer) >= BUFFER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Now."""
+        data, self._buffer = bytes(self._buffer), bytearray()
+        if self._file is not None:
+            self._file.write(data)
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """All of it."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
 
 
 def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
-           write: Write) -> None:
+           output: _Output) -> None:
     writers = {"jsonl": JsonWriter, "csv": CsvWriter}
     lines = Lines(source, writers[options.format](source.schema,
                                                   source.wall_offset_ns()), wanted)
-    lines.write(write)
+    lines.write(output.write, output.flush)
     if lines.lost_events:
         complain(f"*** {plural(lines.lost_events, 'event')} LOST: overwritten before "
                  "they were read; the lines of kind lost say where ***")
@@ -53,23 +72,102 @@ def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
         complain(lines.chosen.none_chosen())
 
 
-FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, Write], None]] = {
-    "jsonl": _lines, "csv": _lines,
+def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
+            output: _Output) -> None:
+    file = CaptureFile(source.schema, source.wall_offset_ns(), wanted, options.netns,
+                       output.write)
+    file.gaps.begin(source.parameters(), *source.parameters_read())
+    file.begin(source.about())
+    if source.follows and file.gaps.not_recorded("segment"):
+        complain(f"segment events are off; switch them on with: {SEGMENTS_ON}")
+
+    def pause() -> None:
+        file.flush()
+        output.flush()
+
+    try:
+        for event in joined(source, pause):
+            file.feed(event)
+    finally:  # also of a damaged recording: what there is
+        file.finish()
+    if not file.segments:
+        raise Problem("export: no segment event is in it, and a capture is made of "
+                      "these; before recording, switch them on with: "
+                      f"{SEGMENTS_ON}", BAD_INPUT)
+    if len(file.both_ends) > 1:
+        complain("both ends of a connection are in it, and so each of their segments "
+                 "twice, which readers take for retransmissions; for one end: "
+                 + " or ".join(f"--netns {n}" for n in sorted(file.both_ends)))
+    _say_of(file, source)
+
+
+def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
+              output: _Output) -> None:
+    file = TraceFile(source.schema, wanted, output.write)
+    file.gaps.begin(source.parameters(), *source.parameters_read())
+    file.begin(source.about())
+    try:
+        for event in joined(source):
+            file.feed(event)
+    finally:
+        file.finish(source.end_ns())
+    _say_of(file, source)
+
+
+def _say_of(file: CaptureFile | TraceFile, source: Input) -> None:
+    """What came of it, and what may be missing."""
+    file.gaps.see_sources(source.stats())
+    complain(file.summary())
+    for remark in file.gaps.remarks():
+        complain(remark)
+    if file.chosen.none_chosen():
+        complain(file.chosen.none_chosen())
+
+
+FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, _Output], None]] = {
+    "jsonl": _lines, "csv": _lines, "pcapng": _pcapng, "perfetto": _perfetto,
 }
 
 
-def _export(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    wrong = ""
     if options.format in BINARY and options.output is None and sys.stdout.isatty():
-        raise Problem(f"export: {options.format} is not for a terminal; name a file "
-                      "with -o", BAD_INPUT)
-    if options.follow and options.file is not None:
-        raise Problem("export: --follow is for the ring; a pipe is followed anyway",
-                      BAD_INPUT)
-    source = open_input(options.file, follows=options.follow)
+        wrong = f"{options.format} is not for a terminal; name a file with -o"
+    elif options.kind is not None and options.format not in LINES:
+        wrong = f"--kind is for {' and '.join(LINES)}"
+    elif options.netns is not None and options.format != "pcapng":
+        wrong = "--netns is for pcapng"
+    elif options.follow and options.format == "perfetto":
+        wrong = "perfetto cannot be followed: it is whole only at the end"
+    elif options.follow and options.file is not None:
+        wrong = "--follow is for the ring; a pipe is followed anyway"
+    elif _is_same(options.file, options.output):
+        wrong = f"{options.output} is the recording itself"
+    if wrong:
+        raise Problem(f"export: {wrong}", BAD_INPUT)
+
+
+def _is_same(one: str | None, two: str | None) -> bool:
+    """Whether both are the same regular file, which would be empty before it is read."""
+    try:
+        return (one is not None and two is not None and os.path.isfile(one)
+                and os.path.samefile(one, two))
+    except OSError:
+        return False
+
+
+def _export(options: argparse.Namespace) -> int:
+    _check(options)
+    source = open_input(options.file, follows=options.follow,
+                        prints_meanwhile=options.output is None)
     check_kinds("export", options.kind, source.schema)
     wanted = Filter(options.kind, options.port, options.connection)
-    with _output(options) as write:
-        FORMATS[options.format](options, source, wanted, write)
+    output = _Output(options.output)
+    try:
+        FORMATS[options.format](options, source, wanted, output)
+    finally:
+        output.close()
     return finish(source)
 
 
@@ -78,7 +176,10 @@ def add(commands: Any) -> None:
     export = add_command(
         commands, "export", _export, "events in the format of another program",
         "Without FILE: what the ring holds now. jsonl is one JSON object an event, "
-        "csv one table with a column for each field.",
+        "csv one table with a column for each field. pcapng is a capture for Wireshark "
+        "and tshark, made of segment events: headers, and comments that tell cwnd and "
+        "why; the payload was never recorded. perfetto is a trace for ui.perfetto.dev: "
+        "states as slices, cwnd, ssthresh and srtt as counters.",
         "scripts/renoscope export transfer.renoscope --format csv -o transfer.csv")
     export.add_argument("file", nargs="?", metavar="FILE",
                         help="a recording; - is standard input")
@@ -89,5 +190,8 @@ def add(commands: Any) -> None:
     export.add_argument("--follow", action="store_true",
                         help="live: go on with what comes, until Ctrl-C")
     export.add_argument("--kind", type=kinds, metavar="K,...",
-                        help="only these kinds (a loss is always told)")
+                        help="jsonl, csv: only these kinds (a loss is always told)")
+    export.add_argument("--netns", type=count, metavar="N",
+                        help="pcapng: only what this network namespace saw, by its "
+                        "inode as in /proc/PID/ns/net")
     add_choice(export)
