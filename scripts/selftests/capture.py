@@ -35,6 +35,9 @@ PREFERENCES = ("tcp.relative_sequence_numbers:false",
                "tcp.analyze_sequence_numbers:false",
                "tcp.desegment_tcp_streams:false",
                "tcp.try_heuristic_first:false")
+# Relative ones take some.
+RELATIVE = ("tcp.relative_sequence_numbers:true", "tcp.analyze_sequence_numbers:true",
+            *PREFERENCES[2:])
 
 
 def need_witness() -> None:
@@ -106,14 +109,24 @@ class Capture:
 
     def rows(self, fields: tuple[str, ...] = FIELDS,
              preferences: tuple[str, ...] = PREFERENCES) -> list[dict[str, str]]:
-        """What tshark makes of it: one dictionary of fields a segment."""
-        command = ["tshark", "-n", "-r", str(self.file), "-T", "fields",
-                   "-E", "separator=/t", "-E", "aggregator=,",
-                   "-Y", f"tcp and not tcp.port == {MARKER_PORT}"]
-        command += [word for p in preferences for word in ("-o", p)]
-        command += [word for f in fields for word in ("-e", f)]
-        done = subprocess.run(command, text=True, capture_output=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"tshark: exit {done.returncode}: {done.stderr}")
-        return [dict(zip(fields, line.split("\t")))
-                for line in done.stdout.splitlines()]
+        """What tshark makes of it."""
+        return rows_of(self.file, fields, preferences)
+
+
+def tshark(file: Path, *arguments: str) -> list[str]:
+    """The lines that tshark prints of a file."""
+    done = subprocess.run(["tshark", "-n", "-r", str(file), *arguments], text=True,
+                          capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"tshark: exit {done.returncode}: {done.stderr}")
+    return done.stdout.splitlines()
+
+
+def rows_of(file: Path, fields: tuple[str, ...] = FIELDS,
+            preferences: tuple[str, ...] = PREFERENCES) -> list[dict[str, str]]:
+    """What tshark makes of a file: one dictionary of fields a segment."""
+    words = ["-T", "fields", "-E", "separator=/t", "-E", "aggregator=,",
+             "-Y", f"tcp and not tcp.port == {MARKER_PORT}"]
+    words += [word for preference in preferences for word in ("-o", preference)]
+    words += [word for field in fields for word in ("-e", field)]
+    return [dict(zip(fields, line.split("	"))) for line in tshark(file, *words)]

@@ -12,12 +12,12 @@ from collections import Counter
 from typing import NamedTuple
 
 from capture import MARKER_PORT, Capture, need_witness
+from disturbed_traffic import disturb, exchange, set_offloads
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from ktap_output import comment
-from recorder import Recorder, wait_until
+from recorder import Recorder
 from renoscope_lib.schema import Event
 
-PORT = 5000
 BYTES = 1_500_000
 RING_RECORDS = 65536
 SHOWN_ROWS = 12
@@ -91,55 +91,7 @@ def _row_of_tshark(row: dict[str, str]) -> Row:
         (int(stamps[0]), int(stamps[1])) if stamps[0] else None)
 
 
-# ---- traffic ------------------------------------------------------------------
-
-def _offload(hosts: TwoHosts, on: bool) -> None:
-    """Switch segmentation and reassembly by the device on or off.
-
-    TCP makes super-segments even for a device without TSO and GSO, and has them
-    cut before the driver, below our hooks: only gso_max_segs ends that.
-    """
-    state = "on" if on else "off"
-    for host in (CLIENT, SERVER):
-        hosts.run(host, "ethtool", "-K", "wire", "tso", state, "gso", state,
-                  "gro", state)
-        if not on:
-            hosts.run(host, "ip", "link", "set", "wire", "gso_max_segs", "1")
-
-
-def _disturb(hosts: TwoHosts) -> None:
-    """Loss, reordering and duplication, each way, beyond what is compared.
-
-    Towards the client netem does it; from the client the server drops by count:
-    now and then an ACK, and of data now and then every other segment of six, for
-    which one window leaves many SACK blocks.
-    """
-    hosts.run(SERVER, "tc", "qdisc", "add", "dev", "wire", "root", "netem",
-              "delay", "3ms", "reorder", "100%", "gap", "7", "loss", "3%",
-              "duplicate", "2%", "limit", "10000")
-    hosts.drop(SERVER, "meta l4proto tcp meta length < 200 numgen inc mod 37 == 0")
-    hosts.drop(SERVER, "meta l4proto tcp meta length > 1000 "
-               "numgen inc mod 200 { 100, 102, 104, 106, 108, 110 }")
-
-
-def _exchange(hosts: TwoHosts, ipv6: bool, count: int) -> None:
-    """Count bytes each way at the same time, and the end of both sockets."""
-    address = ADDRESSES[SERVER][1 if ipv6 else 0]
-    program = str(__file__).replace("tshark_test.py", "bulk_program.py")
-    words = ("python3", program)
-    ends = (address, str(PORT), str(count))
-    server = hosts.start(SERVER, *words, "server", *ends)
-    assert server.stdout is not None
-    if "listens" not in server.stdout.readline():
-        raise RuntimeError("the server does not listen")
-    client = hosts.start(CLIENT, *words, "client", *ends)
-    for process in (client, server):
-        process.communicate(timeout=300)
-        if process.returncode:
-            raise RuntimeError(f"the exchange ended with {process.returncode}")
-    wait_until("both ends to close",
-               lambda: not any(hosts.is_busy(host) for host in (CLIENT, SERVER)))
-
+# ---- both views -------------------------------------------------------------
 
 def _both_views(ipv6: bool, count: int, offload: bool,
                 timestamps: bool = True) -> tuple[list[Row], list[Row]]:
@@ -147,13 +99,13 @@ def _both_views(ipv6: bool, count: int, offload: bool,
     need_witness()
     with Recorder("events=segment", f"ring_records={RING_RECORDS}") as it:
         with TwoHosts() as hosts:
-            _offload(hosts, offload)
+            set_offloads(hosts, offload)
             if not timestamps:
                 hosts.sysctl(CLIENT, "net.ipv4.tcp_timestamps=0")
             if not offload:
-                _disturb(hosts)
+                disturb(hosts)
             with Capture(hosts, CLIENT) as capture:
-                _exchange(hosts, ipv6, count)
+                exchange(hosts, ipv6, count)
                 hosts.run(SERVER, "nft", "flush ruleset")
                 capture.end()
                 seen = [_row_of_tshark(row) for row in capture.rows()]

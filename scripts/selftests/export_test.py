@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `renoscope export` makes, read by the programs it is for.
+
+The capture is compared with a real one of the same segments: tshark must see the
+same in both, numbers relative as it reckons them itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from capture import (FIELDS, MARKER_PORT, RELATIVE, Capture, need_witness, rows_of,
+                     tshark)
+from disturbed_traffic import disturb, exchange, set_offloads
+from hosts import CLIENT, TwoHosts
+from ktap_output import comment
+from recorder import COMMAND, Recorder, renoscope, wait_until
+
+BYTES = 500_000
+RING_RECORDS = 65536
+SHOWN_ROWS = 8
+BAD = "_ws.malformed or tcp.checksum.status == 0 or ip.checksum.status == 0"
+
+
+def _export(*words: str) -> str:
+    """Run the command on the ring; what it said besides."""
+    done = renoscope("export", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def _same_segments(rows: list[dict[str, str]]) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(row[name] for name in FIELDS) for row in rows)
+
+
+def _compare(file: Path, seen: list[dict[str, str]]) -> None:
+    mine, theirs = _same_segments(rows_of(file, preferences=RELATIVE)), _same_segments(seen)
+    lines = [f"only {who} has {row} x{n}" for who, rows in (
+        ("the export", mine - theirs), ("the capture", theirs - mine))
+        for row, n in list(rows.items())[:SHOWN_ROWS]]
+    assert mine == theirs, "\n".join(lines)
+    assert not tshark(file, "-Y", BAD), "a packet is malformed"
+
+
+def _check_reasons(file: Path, it: Recorder) -> None:
+    """Each retransmission stands with its segment, and says which that is."""
+    fields = ("tcp.seq", "frame.comment")
+    told = [row for row in rows_of(file, fields, RELATIVE)
+            if "sent again" in row["frame.comment"]]
+    here = TwoHosts.inode(CLIENT)
+    events = [e for e in it.events("retransmit") if e["netns"] == here]
+    assert len(told) == len(events) > 0, (len(told), len(events))
+    for row in told:
+        again = row["frame.comment"].split("sent again", 1)[1]
+        assert f"seq={row['tcp.seq']} " in again, row
+        assert "cwnd=" in row["frame.comment"] and "ca=" in row["frame.comment"], row
+
+
+def _capture_of(ipv6: bool) -> None:
+    need_witness()
+    with tempfile.TemporaryDirectory() as folder, \
+            Recorder("events=all", f"ring_records={RING_RECORDS}") as it, \
+            TwoHosts() as hosts:
+        set_offloads(hosts, on=False)
+        disturb(hosts)
+        with Capture(hosts, CLIENT) as capture:
+            exchange(hosts, ipv6, BYTES)
+            hosts.run("server", "nft", "flush ruleset")
+            capture.end()
+            seen = capture.rows(preferences=RELATIVE)
+        file = Path(folder) / "mine.pcapng"
+        _export("--format", "pcapng", "-o", str(file),
+                "--netns", str(TwoHosts.inode(CLIENT)))
+        assert not it.events("lost"), "the ring was too small"
+        _compare(file, seen)
+        _check_reasons(file, it)
+        sacks = sum(1 for row in seen if row["tcp.options.sack_le"])
+        assert sacks, "no SACK"
+        comment(f"{len(seen)} segments agree, {sacks} with SACK")
+
+
+def test_capture_ipv4() -> None:
+    """pcapng, IPv4 with loss: tshark sees what it sees in a real capture"""
+    _capture_of(ipv6=False)
+
+
+def test_capture_ipv6() -> None:
+    """pcapng, IPv6 with loss: tshark sees what it sees in a real capture"""
+    _capture_of(ipv6=True)
+
+
+def test_lines_follow() -> None:
+    """jsonl --follow gives each event while it happens; csv and perfetto the ring's"""
+    with tempfile.TemporaryDirectory() as folder, Recorder("events=all") as it, \
+            TwoHosts() as hosts:
+        followed = Path(folder) / "followed.jsonl"
+        with followed.open("wb") as out, subprocess.Popen(
+                [sys.executable, str(COMMAND), "export", "--format", "jsonl",
+                 "--follow"], stdout=out) as process:
+            try:
+                exchange(hosts, False, 20_000)
+                count = len(it.events())
+                wait_until("all lines to come",
+                           lambda: followed.read_bytes().count(b"\n") >= count)
+            finally:
+                process.terminate()
+        lines = [json.loads(line) for line in followed.read_text().splitlines()[:count]]
+        assert [(e["cpu"], e["serial"]) for e in lines] == [
+            (e["cpu"], e["serial"]) for e in it.events()[:count]]
+        table = Path(folder) / "ring.csv"
+        _export("--format", "csv", "-o", str(table))
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["kind"], row["serial"]) for row in rows[:count]] == [
+            (e["kind"], str(e["serial"])) for e in lines]
+        trace = Path(folder) / "trace.json"
+        _export("--format", "perfetto", "-o", str(trace))
+        told = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+        names = {e["name"] for e in told if e["ph"] == "X"}
+        assert {"SYN-SENT", "ESTABLISHED", "FIN-WAIT-1"} <= names, names
+        assert MARKER_PORT not in {e["local_port"] for e in lines}
