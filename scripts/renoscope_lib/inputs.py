@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where a view's events come from: a recording, a pipe, or the live ring.
 
-All give batches of decoded events.  An empty batch means that nothing came for
-a moment: whoever holds something back shows it then.
+All give batches of decoded events, or of whole records as they are for a view
+that decodes only some of them.  An empty batch means that nothing came for a
+moment: whoever holds something back shows it then.
 """
 
 from __future__ import annotations
@@ -140,8 +141,7 @@ class RecordingInput:
 
     def _noted(self, records: bytes) -> bytes:
         if records:
-            last = self.schema.decode(records[-self.schema.record_bytes:])
-            self._last_ns = last["time_ns"]
+            self._last_ns = self.schema.time_of(records[-self.schema.record_bytes:])
         return records
 
     def wall_offset_ns(self) -> int | None:

@@ -205,6 +205,12 @@ class Schema:
             lost_events = row[lost] if row[kind] == self._lost_kind else 0
             yield Head(row[serial], row[cpu], lost_events, row[kind])
 
+    def time_of(self, record: bytes) -> int:
+        """One record's time_ns, cheaply."""
+        place = self.field_named("time_ns")
+        return int.from_bytes(record[place.offset:place.end],
+                              "little" if self.byte_order == "little" else "big")
+
     def name_of(self, unit: str, number: int) -> str:
         """The name that a number of this unit stands for."""
         return self.values.get(unit, {}).get(number, f"unknown({number})")
