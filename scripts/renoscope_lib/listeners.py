@@ -143,6 +143,13 @@ class Listeners:
         """Every listener, in the order they were first seen."""
         return list(self._all)
 
+    def forget(self, listener: Listener) -> None:
+        """One that was closed, and need not be told of any more."""
+        self._all = [each for each in self._all if each is not listener]
+        for known in (self._by_cookie, self._by_address):
+            for key in [key for key, each in known.items() if each is listener]:
+                del known[key]
+
     def _listener(self, event: Event) -> Listener:
         cookie = event.values.get("listener", 0)
         ends = (event["netns"], event["local_addr"], event["local_port"])
