@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from . import cwnd, explain, export, flow, module, record, show, views
+from . import cwnd, explain, export, flow, module, record, show, top, views
 
-IN_ORDER = (module, record, show, explain, flow, cwnd, views, export)
+IN_ORDER = (module, record, show, top, explain, flow, cwnd, views, export)
