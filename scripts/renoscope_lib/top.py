@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .flows import StateNames, is_chosen, is_lost
 from .gaps import Gaps
@@ -422,7 +422,8 @@ class Top:
         """What it showed; the next one begins."""
         self._count_in()
         if self._from_ns is None:
-            self._from_ns = until_ns if self.gaps.first_ns is None else self.gaps.first_ns
+            self._from_ns = (until_ns if self.gaps.first_ns is None
+                             else self.gaps.first_ns)
         until_ns = max(until_ns, self._from_ns)
         self._states_seen = not self.gaps.not_recorded("state")
         self._drop_the_silent(until_ns)

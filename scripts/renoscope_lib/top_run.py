@@ -17,7 +17,8 @@ from .screen import Screen, is_fit, size_of
 from .show import Filter
 from .telling import coloured, finish, open_input
 from .top import Frame, Top
-from .top_table import Choice, as_json, plain
+from .top_json import as_json
+from .top_table import Choice, plain
 from .top_view import TopView
 
 USUAL_INTERVAL_S = 2.0

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .gaps import Gaps
 from .losses import HEADINGS
 from .show import INFINITE_SSTHRESH
-from .top import SYN_RECEIVED, Connection, Frame, Listening
+from .top import LOSS, SYN_RECEIVED, Connection, Frame, Listening
 from .words import connection, or_dash, plural, spaced, wall_clock
 
 Row = TypeVar("Row", Connection, Listening)
@@ -29,6 +28,9 @@ NONE = "."
 # Blanks between columns, and in a narrow terminal.
 BETWEEN, CLOSE = 2, 1
 NARROW = 100
+
+# Stands for an address's beginning.
+CUT = ".."
 
 # Addresses are not cut to less, and only for columns of a lower rank than this.
 LEAST_ADDRESS = 12
@@ -248,8 +250,8 @@ HOW_TO_READ = {
     LISTENERS: (
         "half-open, accept-q: requests without the last ACK, connections not yet "
         "accepted, each of its limit. new/s: handshakes completed. again/s: SYN-ACKs "
-        "sent again. refused: SYNs and last ACKs dropped in this interval; total: since "
-        "watching began. cookies: SYN cookies sent; expired: requests given up.",),
+        "sent again. refused: SYNs and last ACKs dropped in this interval; total: "
+        "since watching began. cookies: SYN cookies sent; expired: given up.",),
 }
 
 
@@ -257,7 +259,8 @@ def shortened(address: str, width: int) -> str:
     """Its end, with the port."""
     if len(address) <= width:
         return address
-    return ".." + address[len(address) - max(width - 2, 0):] if width > 2 else address[-width:]
+    end = address[len(address) - max(width - len(CUT), 0):]
+    return CUT + end if width > len(CUT) else address[-width:]
 
 
 class Table(NamedTuple):
@@ -369,8 +372,8 @@ def loss_line(frame: Frame) -> str:
     """What was lost; empty if nothing ever was."""
     if not frame.lost:
         return ""
-    return (f"*** {plural(frame.lost_now, 'event')} LOST in this interval, {frame.lost} "
-            "in all: counts are lower bounds, and what ended may still be here ***")
+    return (f"*** {plural(frame.lost_now, 'event')} LOST in this interval, "
+            f"{frame.lost} in all: {LOSS} ***")
 
 
 def forgotten_line(frame: Frame) -> str:
@@ -392,7 +395,8 @@ def clock_words(frame: Frame, wall_offset_ns: int | None) -> str:
     if wall_offset_ns is None:
         return ""
     try:
-        return wall_clock(frame.until_ns + wall_offset_ns)[:19].replace("T", " ") + " UTC"
+        moment = wall_clock(frame.until_ns + wall_offset_ns)
+        return moment[:len("YYYY-MM-DDTHH:MM:SS")].replace("T", " ") + " UTC"
     except (OverflowError, ValueError):  # no recorder's clock
         return ""
 
@@ -412,6 +416,8 @@ def title_line(frame: Frame, wall_offset_ns: int | None) -> str:
     at = "" if frame.first_ns is None else (
         f"at {max(frame.until_ns - frame.first_ns, 0) / 1e9:.3f} s")
     words = [word for word in (clock_words(frame, wall_offset_ns), at) if word]
+    if frame.is_history and not frame.events:
+        return f"{', '.join(words) or 'now'}: nothing came before"
     return (f"{', '.join(words) or 'now'}: {plural(frame.events, 'event')} in "
             f"{span_words(frame)} ({events_rate(frame)}/s)")
 
@@ -431,58 +437,3 @@ def plain(frame: Frame, choice: Choice, wall_offset_ns: int | None,
         lines.append(f"({shown.left_out} more not shown; sorted by "
                      f"{choice.sorting.title})")
     return lines
-
-
-# ---- for programs
-
-def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
-    infinite = row.ssthresh >= INFINITE_SSTHRESH
-    has_cwnd = bool(row.cwnd)
-    return {
-        "connection": connection(row.cookie), "netns": row.netns,
-        "family": row.family, "state": row.state, "may_be_over": row.may_be_over,
-        "heard": row.heard, "local": row.local, "remote": row.remote,
-        "retrans": row.again_now, "retrans_seen": row.again,
-        "retrans_total": row.again_as_told, "last_cause": row.cause or None,
-        "lost": row.lost, "unacked": row.unacked,
-        "srtt_us": row.srtt_us or None,
-        "rttvar_us": row.rttvar_us if row.srtt_us else None,
-        "min_rtt_us": row.min_rtt_us or None, "cwnd": row.cwnd or None,
-        "ssthresh": row.ssthresh if has_cwnd and not infinite else None,
-        "ca_state": row.ca_state or None, "rto_us": row.rto_us or None,
-        "backoff": row.backoff, "acked_bytes": row.acked_now,
-        "acked_bytes_seen": row.acked, "received_bytes": row.received_now,
-        "received_bytes_seen": row.received,
-        "acked_bits_per_s": round(8 * frame.per_second(row.acked_now)),
-        "received_bits_per_s": round(8 * frame.per_second(row.received_now)),
-    }
-
-
-def _listener_json(row: Listening, frame: Frame) -> dict[str, Any]:
-    return {
-        "listener": connection(row.cookie), "netns": row.netns, "local": row.address,
-        "half_open": {"now": row.half_open, "peak": row.half_open_peak,
-                      "limit": row.limit},
-        "accept_queue": {"now": row.accept_queue, "peak": row.accept_queue_peak,
-                         "limit": row.limit},
-        "syns_per_s": round(frame.per_second(row.now.syns), 3),
-        "interval": row.now._asdict(), "seen": row.in_all._asdict(),
-        "refused_by_reason": dict(row.reasons_now),
-        "refused_by_reason_seen": dict(row.reasons),
-    }
-
-
-def as_json(frame: Frame, choice: Choice, gaps: Gaps) -> dict[str, Any]:
-    """One interval, as plain data; counts ending in _seen are since watching began."""
-    rows = choice.rows(frame)
-    shown = rows[:choice.limit or None]
-    told = ({"connections": [_connection_json(row, frame) for row in shown]}
-            if choice.by == CONNECTIONS
-            else {"listeners": [_listener_json(row, frame) for row in shown]})
-    return {
-        "from_ns": frame.from_ns, "until_ns": frame.until_ns,
-        "is_history": frame.is_history, "events": frame.events,
-        "events_per_s": round(frame.per_second(frame.events), 3),
-        "lost_events_in_interval": frame.lost_now,
-        "states": dict(frame.states), **told, "left_out": len(rows) - len(shown),
-        "forgotten": frame.forgotten, **gaps.as_json(frame.until_ns)}

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from .screen import ALARM, BOLD, REVERSE, Line
 from .top import Frame
 from .top_table import (CONNECTIONS, HOW_TO_READ, LISTENERS, ORDERS, Choice,
-                        clock_words, events_rate, forgotten_line, loss_line, nothing_line,
-                        span_words, states_line, suffers, table)
+                        clock_words, events_rate, forgotten_line, loss_line,
+                        nothing_line, span_words, states_line, suffers, table)
 from .words import plural
 
 # Below so many lines the keys' line makes place for one more row.
 ROOM_FOR_KEYS = 8
+
+# Text is not wrapped to less; what is behind is cut off.
+LEAST_COLUMNS = 20
 
 # Told from so many seconds on: the reader cannot keep up.
 BEHIND_S = 1.0
@@ -132,7 +135,8 @@ class TopView:
         lines += [f"{order.key}       sort by {order.title}"
                   for order in ORDERS[self.choice.by].values()]
         lines.append("        the same key again: least first")
-        texts = [*HOW_TO_READ[self.choice.by], *(self.frame.notes if self.frame else [])]
-        wrapped = [part for text in texts for part in textwrap.wrap(text, max(columns, 20))]
+        notes = self.frame.notes if self.frame is not None else []
+        wrapped = [part for text in (*HOW_TO_READ[self.choice.by], *notes)
+                   for part in textwrap.wrap(text, max(columns, LEAST_COLUMNS))]
         return [Line("renoscope top: keys", BOLD), *map(Line, lines), Line(""),
                 *map(Line, wrapped)]

@@ -6,14 +6,13 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import unittest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from . import support
-from .support import MS, SECOND, Scene
+from .support import MS, Scene
 from .terminal import Terminal
 from .test_top import HEAD
 
@@ -235,7 +234,7 @@ class Elsewhere(Stage):
                 self.assertNotIn(b"\033", terminal.sent)
                 self.assertIn(b"ESTAB", terminal.sent)
 
-    def test_keys_come_from_the_terminal_if_the_recording_is_standard_input(self) -> None:
+    def test_keys_if_the_recording_is_standard_input(self) -> None:
         """As in `ssh host renoscope record - | renoscope top -`."""
         shell = f"exec {' '.join(COMMAND)} - < {self.fifo}"
         data = support.recording(self.acks(0, 900))

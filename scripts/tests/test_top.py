@@ -12,8 +12,9 @@ from unittest import mock
 from renoscope_lib.intervals import Intervals, StreamClock
 from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 from renoscope_lib.top import UNSURE_NS, Frame, Top
+from renoscope_lib.top_json import as_json
 from renoscope_lib.top_table import (CONNECTION_ORDERS, LISTENER_ORDERS, LISTENERS,
-                                     Choice, as_json, plain, shortened, table)
+                                     Choice, plain, shortened, table)
 from renoscope_lib.top_view import TopView
 
 from . import support
@@ -24,7 +25,6 @@ from .test_cli import run
 TIME_WAIT, FIN_WAIT_2 = (number_of("state", name)
                          for name in ("TIME-WAIT", "FIN-WAIT-2"))
 QUEUE_FULL = number_of("refusal", "accept_queue_full")
-BEGAN_FROZEN = number_of("mark_cause", "frozen")
 
 HEAD = {"state": ESTABLISHED, "snd_isn": 100, "rcv_isn": 200, "snd_una": 1101,
         "snd_nxt": 1101, "rcv_nxt": 1201, "cwnd": 10,
@@ -112,7 +112,8 @@ class Counts(Stage):
         self.take("rto", 1000, **HEAD | {"state": SYN_SENT, "snd_una": 100,
                                          "rcv_nxt": 0, "backoff": 1})
         self.take("retransmit", 1000, **HEAD | {
-            "state": SYN_SENT, "snd_una": 100, "rcv_nxt": 0, "seg_flags": SYN, "backoff": 1,
+            "state": SYN_SENT, "snd_una": 100, "rcv_nxt": 0, "seg_flags": SYN,
+            "backoff": 1,
             "retransmit_segs": 1, "total_retrans": 1})
         row = self.one(1001)
         self.assertEqual((row.state, row.local, row.cause, row.backoff),
@@ -476,7 +477,8 @@ class Source:
 
 
 class Time(Stage):
-    def frames(self, source: Any, every_ms: float | None, begins_ns: int) -> list[Frame]:
+    def frames(self, source: Any, every_ms: float | None,
+               begins_ns: int) -> list[Frame]:
         clock = StreamClock(begins_ns, lambda: source.here_ns)
         intervals = Intervals(source, self.top, None if every_ms is None
                               else round(every_ms * MS), begins_ns, clock)
