@@ -60,6 +60,9 @@ class Input(Protocol):
     def stats(self) -> list[Stats]:
         """What the module said of itself at its beginning and its end, as far as known."""
 
+    def done(self) -> dict[str, Any]:
+        """What the recorder said at its end, after the last batch."""
+
     def complaint(self) -> str | None:
         """What was wrong with it, after the last batch."""
 
@@ -182,6 +185,10 @@ class RecordingInput:
         """As they were noted when recording began and when it ended."""
         return [parse_stats(text) for text in self._parser.stats]
 
+    def done(self) -> dict[str, Any]:
+        """Nothing if it was cut off."""
+        return self._parser.done or {}
+
     def complaint(self) -> str | None:
         """Whether it was cut off, and where."""
         cut_off = self._parser.cut_off
@@ -259,6 +266,10 @@ class LiveInput:
     def stats(self) -> list[Stats]:
         """As they are now."""
         return [parse_stats(self._ring.stats_text())]
+
+    def done(self) -> dict[str, Any]:
+        """Nothing has ended."""
+        return {}
 
     def complaint(self) -> str | None:
         """The ring tells of a loss by itself."""

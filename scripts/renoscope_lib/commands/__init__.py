@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
-from . import cwnd, explain, export, flow, module, record, show, top, views
+from . import (cwnd, explain, export, flow, module, record, report, show,
+               top, views)
 
-IN_ORDER = (module, record, show, top, explain, flow, cwnd, views, export)
+IN_ORDER = (module, record, show, top, explain, flow, cwnd, report, views,
+            export)

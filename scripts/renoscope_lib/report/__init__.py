@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One page that tells everything a recording shows.
+
+Reading upwards: markup (HTML that cannot be injected into), values (how numbers
+read), parts (tables, bars), watch (every view at once), then a module for each
+section, and page, which puts them in order.
+"""

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What every section is given: the views, and what is known of their source."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..inputs import Input
+from .parts import ROWS
+from .watch import Watch
+
+
+@dataclass
+class Told:
+    """Everything that was seen, once it has been seen."""
+
+    watch: Watch
+    name: str | None
+    meta: dict[str, Any] = field(default_factory=dict)
+    done: dict[str, Any] = field(default_factory=dict)
+    wall_offset_ns: int | None = None
+    end_ns: int = 0
+    cut_off: str | None = None
+    limit: int = ROWS
+    command: str = ""
+
+    @classmethod
+    def of(cls, watch: Watch, source: Input, name: str | None, limit: int,
+           command: str) -> Told:
+        """After the last event."""
+        return cls(watch, name, source.about(), source.done(),
+                   source.wall_offset_ns(),
+                   watch.whole.known_until_ns(source.end_ns()),
+                   source.complaint(), limit, command)
+
+    @property
+    def first_ns(self) -> int | None:
+        """Times count from here."""
+        return self.watch.whole.first_ns
+
+    @property
+    def title(self) -> str:
+        """The recording's name, without where it lies."""
+        if self.name is None:
+            return "the ring, live"
+        return "standard input" if self.name == "-" else os.path.basename(self.name)
+
+    def other(self, view: str) -> str:
+        """The command that tells all of something."""
+        if self.name in (None, "-"):
+            return f"renoscope {view}"
+        return f"renoscope {view} {shlex.quote(self.title)}"

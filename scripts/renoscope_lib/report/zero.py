@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Windows that closed: who stood still, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..windows import OWN, PEER, Flow, Windows
+from ..words import connection
+from .markup import Child, tag
+from .parts import Cell, Column, Section, and_more, most, number, quiet, section, table
+from .told import Told
+from .values import code, count, ends, some, span
+
+WHOSE = {PEER: "the peer's: we stood still", OWN: "ours: the peer stood still"}
+
+
+@dataclass(frozen=True)
+class Stall:
+    """All the times that one side's window of a connection was zero."""
+
+    flow: Flow
+    side: str
+    us: int
+    now: str
+
+
+def _stalls(windows: Windows, end_ns: int) -> Iterator[Stall]:
+    for flow in windows.flows():
+        for side in (PEER, OWN):
+            if flow.episodes_seen[side]:
+                now = "ended" if flow.ended else "open"
+                if side in flow.open:
+                    now = "zero?" if windows.is_stale(flow) else "still zero"
+                yield Stall(flow, side, windows.stalled_us(flow, side, end_ns), now)
+
+
+def total_us(told: Told) -> int:
+    """How long connections of this side stood still, all together."""
+    return sum(stall.us for stall in _stalls(told.watch.windows, told.end_ns)
+               if stall.side == PEER)
+
+
+def _row(stall: Stall) -> tuple[Child | Cell, ...]:
+    flow = stall.flow
+    longest_us = flow.longest_us[stall.side]
+    return (code(connection(flow.cookie)),
+            ends(flow.local, flow.remote),
+            WHOSE[stall.side], count(flow.episodes_seen[stall.side]),
+            Cell(span(stall.us), stall.us),
+            Cell(span(longest_us or None), longest_us),
+            some(flow.probes_of_zero) if stall.side == PEER else "", stall.now)
+
+
+def show(told: Told) -> Section:
+    """The section."""
+    windows = told.watch.windows
+    shown, left_out = most(_stalls(windows, told.end_ns), told.limit,
+                           lambda stall: stall.us)
+    title = "Zero windows"
+    if not shown:
+        unknown = windows.gaps.not_recorded("zero_window")
+        return quiet("windows", title, (
+            "Zero windows were not recorded all the time; none was seen."
+            if unknown else "No window closed: every receiver kept up."))
+    return section(
+        "windows", title,
+        tag("p", "A receiver whose program does not read fast enough closes its "
+            "window, and the sender has to wait."),
+        table("Connections whose window was zero",
+              (Column("connection"), Column("local – peer"), Column("whose window"),
+               number("times"), number("stood still"), number("longest"),
+               number("probes", "zero-window probes of the persist timer"),
+               Column("at the end")),
+              map(_row, shown), None,
+              and_more(left_out, told.other("windows"),
+                       f"{'window' if left_out == 1 else 'windows'} more")))
