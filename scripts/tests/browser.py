@@ -95,6 +95,7 @@ class Tab:
         self._number = 0
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self.dialogs: list[str] = []
         self._loaded = False
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
@@ -108,10 +109,16 @@ class Tab:
             self.complaints.append(f"console: {about['args']}")
         elif method == "Log.entryAdded":
             self.complaints.append(f"log: {about['entry']['text']}")
+        elif method == "Page.javascriptDialogOpening":
+            self.dialogs.append(about["message"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(about["request"]["url"])
         elif method == "Page.loadEventFired":
             self._loaded = True
+
+    def forget(self) -> None:
+        """Complaints and requests from here on."""
+        self.complaints, self.requests, self.dialogs = [], [], []
 
     def ask(self, method: str, **about: Any) -> dict[str, Any]:
         """Ask the browser; its answer."""
