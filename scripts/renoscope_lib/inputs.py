@@ -196,13 +196,17 @@ class RecordingInput:
 
 
 class LiveInput:
-    """The ring: from the oldest event on, for ever or just what it holds."""
+    """The ring: from the oldest event on, for ever or just what it holds.
 
-    def __init__(self, ring: LiveRing, follows: bool) -> None:
+    With only_new: from the next event on.
+    """
+
+    def __init__(self, ring: LiveRing, follows: bool,
+                 only_new: bool = False) -> None:
         self._ring = ring
         self.follows = follows
         self.schema = parse_schema(ring.schema_text())
-        self._reader = ring.reader(self.schema.record_bytes)
+        self._reader = ring.reader(self.schema.record_bytes, only_new)
 
     def batches(self) -> Iterator[list[Event]]:
         """Its events in order."""

@@ -86,6 +86,13 @@ class Kept(Generic[T]):
             self._make_room()
         return item
 
+    def drop(self, cookie: int) -> None:
+        """All that were added with this id; whoever drops needs them no more."""
+        for turn in range(self._turns.pop(cookie, 0) + 1):
+            key = cookie | turn << COOKIE_BITS
+            self._all.pop(key, None)
+            self._unpacked.pop(key, None)
+
     def _hold(self, key: int, item: T) -> T:
         self._all[key] = item
         self._unpacked[key] = None

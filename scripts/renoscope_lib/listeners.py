@@ -25,7 +25,7 @@ HANDSHAKE_KINDS = ("syn", "request", "synack", "synack_retransmit", "refused",
 
 ACK_FLAG = 0x10
 
-# Completed connections remembered until they are accepted.
+# Completed connections remembered until they are accepted; addresses of listeners.
 REMEMBERED = 200_000
 
 # A listener that is closed ends those in its accept queue one after the other.
@@ -162,6 +162,8 @@ class Listeners:
             self._by_cookie[key] = self._known_by_address(ends, cookie, event)
         listener = self._by_cookie[key]
         self._by_address[ends] = listener
+        if len(self._by_address) > REMEMBERED:
+            del self._by_address[next(iter(self._by_address))]
         if listener.address != local_endpoint(event):
             listener.address = f"*:{event['local_port']}"
         return listener

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from . import (cwnd, explain, export, flow, module, record, report, show,
-               top, views)
+from . import (cwnd, explain, export, flow, metrics, module, record, report,
+               show, top, views)
 
 IN_ORDER = (module, record, show, top, explain, flow, cwnd, report, views,
-            export)
+            export, metrics)
