@@ -126,7 +126,7 @@ class CsvWriter:
         """The event's row, without a newline."""
         if is_lost(event):
             return self._only({name: str(event[name]) for name in LOST_COLUMNS}
-                              | {"kind": LOST})
+                              | {"kind": LOST, "time_utc": self._utc(event)})
         if event.kind == MARK:
             return self._only(self._mark(event))
         wait = (self._waits.see(event) if event.kind == "synack_retransmit"
@@ -134,10 +134,15 @@ class CsvWriter:
         return self.kinds[event.kind].line(row_of(event), event.filled,
                                            event.listener, wait)
 
+    def _utc(self, event: Event) -> str:
+        """A loss has the time of the record before, 0 if there was none."""
+        if not self._clock or is_lost(event) and not event["time_ns"]:
+            return ""
+        return self._clock.text(event["time_ns"])
+
     def _mark(self, event: Event) -> dict[str, str]:
-        utc = self._clock.text(event["time_ns"]) if self._clock else ""
         return {name: str(event[name]) for name in MARK_COLUMNS} | {
-            "time_utc": utc, "kind": MARK,
+            "time_utc": self._utc(event), "kind": MARK,
             "mark_cause": cell(self._schema.name_of("mark_cause",
                                                     event["mark_cause"])),
             "kinds_on": cell(kinds_on(self._schema, event))}

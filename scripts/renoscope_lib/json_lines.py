@@ -132,20 +132,25 @@ class JsonWriter:
     def line(self, event: Event) -> str:
         """The event's object, without a newline."""
         if is_lost(event):
-            return dumps({name: event[name] for name in
-                          ("serial", "time_ns", "cpu", "lost_events")}
-                         | {"kind": LOST})
+            return dumps(self._with_utc(event, {
+                name: event[name] for name in
+                ("serial", "time_ns", "cpu", "lost_events")} | {"kind": LOST}))
         if event.kind == MARK:
-            return dumps(self._mark(event))
+            return dumps(self._with_utc(event, self._mark(event)))
         wait = (self._waits.see(event) if event.kind == "synack_retransmit"
                 else None)
         return self.kinds[event.kind].line(row_of(event), event.filled,
                                            event.listener, wait)
 
     def _mark(self, event: Event) -> dict[str, Any]:
-        plain = {name: event[name] for name in ("serial", "time_ns", "cpu")} | {
+        return {name: event[name] for name in ("serial", "time_ns", "cpu")} | {
             "kind": MARK,
             "mark_cause": self._schema.name_of("mark_cause", event["mark_cause"]),
             "kinds_on": kinds_on(self._schema, event)}
+
+    def _with_utc(self, event: Event, plain: dict[str, Any]) -> dict[str, Any]:
+        """A loss has the time of the record before, 0 if there was none."""
         utc = self._clock.text(event["time_ns"]) if self._clock else ""
+        if is_lost(event) and not event["time_ns"]:
+            utc = ""
         return plain | ({"time_utc": utc} if utc else {})

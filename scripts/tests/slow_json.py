@@ -34,7 +34,8 @@ class SlowJson:
         if is_lost(event):
             return {name: event[name] for name in
                     ("serial", "time_ns", "cpu", "lost_events")} | {
-                        "kind": "lost"}
+                        "kind": "lost"} | (
+                            self._utc(event) if event["time_ns"] else {})
         if event.kind == "mark":
             return {name: event[name] for name in
                     ("serial", "time_ns", "cpu")} | {

@@ -296,6 +296,18 @@ class Command(unittest.TestCase):
         self.assertIn(b"renoscope: *** 3 events LOST", done.stderr)
         self.assertIn(b"No connection with port 1; 1 other is", done.stderr)
 
+    def test_a_loss_has_the_time_of_the_record_before(self) -> None:
+        data = support.recording(Scene().pack("lost", lost_events=3)
+                                 + Scene().pack("lost", lost_events=2, time_ns=0))
+        json_lines, csv_lines = (
+            self.run_it("-", "--format", name, stdin=data).stdout.decode()
+            for name in ("jsonl", "csv"))
+        told = [json.loads(line).get("time_utc", "")
+                for line in json_lines.splitlines()]
+        self.assertEqual(told, ["2023-11-14T22:13:20.000000Z", ""])
+        self.assertEqual([row["time_utc"] for row in
+                          csv.DictReader(io.StringIO(csv_lines))], told)
+
     def test_usage(self) -> None:
         for words, said in (
                 (["-"], "--format"), (["-", "--format", "xls"], "'xls'"),
