@@ -83,11 +83,11 @@ class ListeningPorts:
             if event.kind in COUNTED:
                 self._counts[event.kind][label] += 1
             if len(self._listeners.all()) > MOST:
-                self._listeners.drop(self._listeners.all()[0])
+                self._listeners.forget(self._listeners.all()[0])
         elif self._states.change(event) == ("LISTEN", "CLOSED"):
             for listener in self._listeners.all():
                 if listener.cookie == event["cookie"]:
-                    self._listeners.drop(listener)
+                    self._listeners.forget(listener)
 
     def _label(self, port: int) -> str:
         if port not in self._labels and len(self._labels) < self._ports:
