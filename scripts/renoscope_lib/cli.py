@@ -13,11 +13,12 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from . import progress
+from . import VERSION, progress
 from .commands import IN_ORDER
 from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
                      Problem)
 from .options import Parser, complain
+from .place import COMMAND
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,9 +27,11 @@ def build_parser() -> argparse.ArgumentParser:
         prog="renoscope",
         description="See TCP work: the kernel's state changes, sequence "
         "numbers, cwnd\nand SYN-ACK retransmits, live or from a recording.",
-        epilog="example:\n  sudo scripts/renoscope load && sudo "
-        f"scripts/renoscope show\n\n{EXIT_CODES_HELP}",
+        epilog=f"example:\n  sudo {COMMAND} load && sudo {COMMAND} show\n\n"
+        f"{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version",
+                        version=f"renoscope {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND",
                                      required=True, parser_class=Parser)
     for module in IN_ORDER:

@@ -13,6 +13,7 @@ from . import kmod
 from .errors import NOT_SO, OK, Problem
 from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
                    set_command, write_command)
+from .place import BUILT, COMMAND, build_command
 from .stats import ATTACHED, Stats, parse_stats
 
 GOOD = "ok"
@@ -68,7 +69,7 @@ def _limits(stats: Stats) -> Iterator[Check]:
 class Doctor:
     """Runs every check on one machine."""
 
-    def __init__(self, host: Host, built: Path = kmod.BUILT) -> None:
+    def __init__(self, host: Host, built: Path = BUILT) -> None:
         self._host = host
         self._built = built
         self._loaded = host.module_loaded()
@@ -87,7 +88,7 @@ class Doctor:
             yield Check(GOOD, "running as root")
         else:
             yield Check(FAIL, "not running as root: what follows is only what "
-                        "everybody may see", "sudo scripts/renoscope doctor")
+                        "everybody may see", f"sudo {COMMAND} doctor")
 
     def _kernel(self) -> Iterator[Check]:
         release, machine = self._host.release, self._host.machine
@@ -220,7 +221,7 @@ class Doctor:
         path = self._found_module()
         if path is not None:
             yield Check(FAIL, f"{MODULE} is not loaded",
-                        "sudo scripts/renoscope load")
+                        f"sudo {COMMAND} load")
             return
         other = None
         if self._built.exists():
@@ -228,7 +229,8 @@ class Doctor:
         why = (f"{self._built} was built for {other}" if other
                else f"there is no {MODULE}.ko")
         yield Check(FAIL, f"{MODULE} is not loaded, and {why}",
-                    "make && sudo scripts/renoscope load")
+                    f"{build_command(self._host.release)} && "
+                    f"sudo {COMMAND} load")
 
     def _sources(self) -> Iterator[Check]:
         if not self._loaded or self._host.debugfs_mount() is None:
@@ -239,7 +241,7 @@ class Doctor:
         except (Problem, OSError) as error:
             yield Check(FAIL, f"the event sources are not known: {error}",
                         "sudo dmesg | grep renoscope" if self._host.euid == 0
-                        else "sudo scripts/renoscope doctor")
+                        else f"sudo {COMMAND} doctor")
             return
         sources = stats.sources
         attached = [source for source in sources if source.status == ATTACHED]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import NOT_PERMITTED, NOT_THERE, Problem
+from .place import COMMAND
 
 MODULE = "tcp_renoscope"
 DEBUGFS_DIR = "renoscope"
@@ -106,7 +107,7 @@ class Host:
         """The module's debugfs folder; Problem says what it takes to have it."""
         if not self.module_loaded():
             raise Problem("the module is not loaded; load it with: "
-                          "sudo scripts/renoscope load", NOT_THERE)
+                          f"sudo {COMMAND} load", NOT_THERE)
         mount = self.debugfs_mount()
         if mount is None:
             raise Problem("debugfs is not mounted; mount it with: "

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from .host import MODULE, Host
 
@@ -12,8 +11,6 @@ SIGNATURE_END = b"~Module signature appended~\n"
 VERMAGIC = re.compile(rb"\0vermagic=([^\0 ]+)")
 PARAMETER = re.compile(rb"\0parm=([a-z0-9_]+):")
 ELF_MAGIC = b"\x7fELF"
-
-BUILT = Path(__file__).resolve().parents[2] / "module" / f"{MODULE}.ko"
 
 
 def is_module(data: bytes) -> bool:

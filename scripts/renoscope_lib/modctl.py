@@ -12,6 +12,8 @@ from . import kmod
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, set_command
+from .place import (BUILD_AGAIN, BUILT, COMMAND, IS_IN_SOURCES,
+                    build_command)
 from .schema_source import kind_names
 
 # What the kernel itself says of a module: of its origin, and parse_args() of
@@ -35,15 +37,15 @@ PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 # What insmod prints, and what it means here.
 LOAD_HINTS = (
     ("Key was rejected", "the kernel takes only modules signed with a key it "
-     "knows; see: sudo scripts/renoscope doctor"),
+     f"knows; see: sudo {COMMAND} doctor"),
     ("Required key not available", "the kernel takes only signed modules; "
-     "see: sudo scripts/renoscope doctor"),
+     f"see: sudo {COMMAND} doctor"),
     ("Operation not permitted", "kernel lockdown or a missing capability "
-     "forbids it; see: sudo scripts/renoscope doctor"),
+     f"forbids it; see: sudo {COMMAND} doctor"),
     ("Invalid module format", "it was built for another kernel or "
-     "configuration: build it again with make"),
+     f"configuration: {BUILD_AGAIN}"),
     ("Exec format error", "it was built for another kernel or configuration: "
-     "build it again with make"),
+     f"{BUILD_AGAIN}"),
     ("Unknown symbol", "the kernel lacks something; see: sudo dmesg"),
     ("Invalid parameters", "a parameter was refused; see: sudo dmesg"),
     ("Invalid argument", "a parameter was refused; see: sudo dmesg"),
@@ -84,7 +86,7 @@ def _check_built_for(path: str, data: bytes, host: Host) -> None:
     if release != host.release:
         raise Problem(
             f"{path} was built for kernel {release}, and this is "
-            f"{host.release}: build it again with make, or boot {release}",
+            f"{host.release}: {BUILD_AGAIN}, or boot {release}",
             NOT_SO)
 
 
@@ -216,13 +218,14 @@ def _choose(path: str | None, host: Host, built: Path,
         _check_names(data, parameters)
         return ["insmod", path]
     if kmod.installed(host) is None:
-        raise Problem(f"there is no {MODULE} to load: neither {built} nor one "
-                      f"installed for {host.release}; build it with make",
-                      NOT_THERE)
+        beside = f"neither {built} nor one" if IS_IN_SOURCES else "none is"
+        raise Problem(f"there is no {MODULE} to load: {beside} installed for "
+                      f"{host.release}; build it with: "
+                      f"{build_command(host.release)}", NOT_THERE)
     return ["modprobe", MODULE]
 
 
-def load(words: Sequence[str], host: Host, built: Path = kmod.BUILT) -> int:
+def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
     """The subcommand: prints what was done."""
     path, parameters = _split(words)
     if host.module_loaded():

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from . import progress
 from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
+from .place import COMMAND, as_typed
 from .schema import Schema
 from .show import Filter
 
@@ -21,8 +22,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         command = self.prog.removeprefix("renoscope").strip()
         where = f"{command}: " if command else ""
+        helps = f"{COMMAND} {command}".strip()
         raise Problem(f"{where}{message} "
-                      f"(see: scripts/{self.prog} --help)", BAD_INPUT)
+                      f"(see: {helps} --help)", BAD_INPUT)
 
 
 def complain(message: object) -> None:
@@ -104,7 +106,7 @@ def add_command(commands: Any, name: str,
     parser = commands.add_parser(
         name, help=purpose,
         description=textwrap.fill(f"{purpose[0].upper()}{purpose[1:]}. {more}", 78),
-        epilog=f"example:\n  {example}\n\n{EXIT_CODES_HELP}",
+        epilog=f"example:\n  {as_typed(example)}\n\n{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(run=run, parser=parser)
     return parser

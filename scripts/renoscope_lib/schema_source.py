@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import NOT_THERE, Problem
+from .place import MODULE_SOURCE
 from .schema import SCOPE_ALL, Field
 
-MODULE_DIR = Path(__file__).resolve().parents[2] / "module"
+MODULE_DIR = MODULE_SOURCE
 
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "addr": 16}
 

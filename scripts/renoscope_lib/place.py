@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where this copy of the command lives, and so what a person types.
+
+In the source tree it is scripts/renoscope, with the module that `make` built
+beside it.  Installed by the package it is renoscope, found by its name, and
+DKMS has the module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import VERSION
+
+IN_SOURCES = "scripts/renoscope"
+INSTALLED = "renoscope"
+
+_TREE = Path(__file__).resolve().parents[2]
+_DKMS_SOURCE = Path(f"/usr/src/tcp_renoscope-{VERSION}")
+
+IS_IN_SOURCES = (_TREE / "module" / "Kbuild").exists()
+
+COMMAND = IN_SOURCES if IS_IN_SOURCES else INSTALLED
+MODULE_SOURCE = (_TREE if IS_IN_SOURCES else _DKMS_SOURCE) / "module"
+
+# Where `make` leaves the module; nothing is there if this is installed.
+BUILT = _TREE / "module" / "tcp_renoscope.ko"
+
+
+BUILD_AGAIN = ("build it again with make" if IS_IN_SOURCES else "build it again: "
+               f"sudo dkms install --force tcp_renoscope/{VERSION}")
+
+
+def build_command(release: str) -> str:
+    """What makes a module for a kernel."""
+    if IS_IN_SOURCES:
+        return "make"
+    return (f"sudo apt-get install renoscope-dkms linux-headers-{release} && "
+            f"sudo dkms install tcp_renoscope/{VERSION} -k {release}")
+
+
+def as_typed(example: str) -> str:
+    """An example, written for the source tree, as it is typed here."""
+    return example.replace(IN_SOURCES, COMMAND)

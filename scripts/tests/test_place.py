@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command speaks of itself as it is typed: in the sources, or installed."""
+
+import ast
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from renoscope_lib import VERSION
+from renoscope_lib.cli import build_parser
+
+from . import support
+
+LIBRARY = support.SCRIPTS / "renoscope_lib"
+LOADED = Path("/sys/module/tcp_renoscope").exists()
+
+
+def commands() -> list[str]:
+    """The names of all commands."""
+    return [name for action in build_parser()._actions
+            if isinstance(action.choices, dict) for name in action.choices]
+
+
+class Installed(unittest.TestCase):
+    """A copy of the command where there is no module beside it."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        share = Path(folder.name) / "usr/share/renoscope"
+        shutil.copytree(LIBRARY, share / "renoscope_lib",
+                        ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(support.SCRIPTS / "renoscope", share)
+        self.command = Path(folder.name) / "renoscope"
+        self.command.symlink_to(share / "renoscope")
+
+    def run_it(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self.command, *words], text=True, cwd="/",
+                              capture_output=True, check=False)
+
+    def test_help(self) -> None:
+        for command in commands():
+            with self.subTest(command):
+                text = self.run_it(command, "--help").stdout
+                self.assertRegex(text, f"example:\n  (sudo )?renoscope {command}")
+                self.assertNotIn("scripts/", text)
+        self.assertIn("sudo renoscope load && sudo renoscope show",
+                      self.run_it("--help").stdout)
+
+    def test_complaints(self) -> None:
+        self.assertIn("(see: renoscope show --help)",
+                      self.run_it("show", "--x").stderr)
+
+    @unittest.skipIf(LOADED, "the module is loaded here")
+    def test_module_missing(self) -> None:
+        said = self.run_it("load").stderr
+        self.assertRegex(said, "none is installed for .*renoscope-dkms linux-headers-")
+        self.assertIn(f"dkms install tcp_renoscope/{VERSION} -k", said)
+        self.assertNotIn("make", said)
+        self.assertIn("load it with: sudo renoscope load",
+                      self.run_it("show").stderr)
+        self.assertIn("&& sudo renoscope load", self.run_it("doctor").stdout)
+
+
+class InTheSources(unittest.TestCase):
+    def test_the_name_is_not_written_out(self) -> None:
+        """Only examples may say scripts/renoscope; add_command() mends them."""
+        for path in sorted(LIBRARY.rglob("*.py")):
+            if path.name == "place.py":
+                continue
+            tree = ast.parse(path.read_text())
+            examples = {id(part) for call in ast.walk(tree)
+                        if isinstance(call, ast.Call)
+                        and getattr(call.func, "id", "") == "add_command"
+                        for part in ast.walk(call)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and id(node) not in examples:
+                    self.assertNotIn(
+                        "scripts/renoscope", str(node.value), "say place.COMMAND, "
+                        f"{path.name}:{node.lineno}")
+
+
+if __name__ == "__main__":
+    unittest.main()
