@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 # How a parameter that chooses nothing reads.
 NO_FILTER = ("", "(null)", "none")
 NO_SAMPLE = ("", "0", "1")
+NO_TRIGGER = ("", "(null)", "none")
 
 
 @dataclass(frozen=True)

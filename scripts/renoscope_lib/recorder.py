@@ -10,6 +10,7 @@ read + lost = written can be checked on each CPU to the last event.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ class Reader(Protocol):
     def wait(self, timeout_s: float | None,
              wake_fd: int | None = None) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Ring(Protocol):
     """What is needed of stream.LiveRing."""
@@ -61,6 +64,12 @@ class Stop:
     def ask(self, *_: object) -> None:
         """Stop at the next opportunity."""
         self.asked = True
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep, but not when it is time to stop."""
+        if not self.asked:
+            select.select([] if self.wake_fd is None else [self.wake_fd],
+                          [], [], timeout_s)
 
 
 @contextmanager
@@ -84,12 +93,13 @@ def stop_on_signals() -> Iterator[Stop]:
 class OutputFile:
     """Where a recording goes; every failure to write is one clear Problem."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, new: bool = False) -> None:
+        """`new` refuses what is there already, a planted link too."""
         self.name = "standard output" if name == "-" else name
+        how = os.O_EXCL if new else os.O_TRUNC
         try:
             self._fd = 1 if name == "-" else os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
-                0o600)
+                name, os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC, 0o600)
             if self._fd != 1:
                 self._give_to_the_caller()
         except OSError as error:
@@ -110,6 +120,13 @@ class OutputFile:
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest):]
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def sync(self) -> None:
+        """Until it is where a loss of power leaves it."""
+        try:
+            os.fsync(self._fd)
         except OSError as error:
             raise self._failed(error) from None
 
@@ -219,6 +236,13 @@ class Recorder:
         before = self._ring.stats_text()
         reader = self._ring.reader(schema.record_bytes,
                                    only_new=not self._limits.whole_ring)
+        try:
+            return self._record(reader, schema, schema_text, before, about)
+        finally:
+            reader.close()
+
+    def _record(self, reader: Reader, schema: Schema, schema_text: str,
+                before: str, about: Callable[[], dict[str, Any]]) -> Summary:
         placed = self._ring.stats_text()
         ledger = self._opening_ledger(before, placed)
         self._asked = Asked(schema, self._limits.whole_ring)

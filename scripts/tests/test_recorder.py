@@ -36,6 +36,7 @@ class FakeRing:
         self._lines = lines
         self._reads = list(reads)
         self.only_new: bool | None = None
+        self.closed = False
 
     def schema_text(self) -> str:
         return support.schema_text()
@@ -63,6 +64,9 @@ class FakeRing:
     def wait(self, timeout_s: float | None,
              wake_fd: int | None = None) -> None:
         pass
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def record(ring: FakeRing, stop: Stop,
@@ -99,6 +103,7 @@ class RecordingCase(unittest.TestCase):
         ring = FakeRing(stats, reads, lines)
         result = record(ring, self.stop, Limits(**limits))
         self.assertEqual(ring.only_new, not limits.get("whole_ring", False))
+        self.assertTrue(ring.closed)
         return result
 
 

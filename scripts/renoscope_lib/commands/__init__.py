@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import (cwnd, explain, export, flow, metrics, module, record, report,
-               show, top, views)
+               show, top, views, watch)
 
 IN_ORDER = (module, record, show, top, explain, flow, cwnd, report, views,
-            export, metrics)
+            export, metrics, watch)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""watch: a recording of each freeze."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import NOT_SO, OK
+from ..freezes import Bounds, FreezeWatch, Shelf, Triggers
+from ..host import Host
+from ..options import (add_command, complain, count, limit,
+                       number_of_seconds)
+from ..recorder import stop_on_signals
+from ..stream import LiveRing
+
+MB = 1 << 20
+
+
+def _watch(options: argparse.Namespace) -> int:
+    host = Host()
+    folder = host.renoscope_dir()
+    host.need_root("watch")
+    with stop_on_signals() as stop, (folder / "stats").open(encoding="utf-8"):
+        # The open file keeps the module from being taken away underneath.
+        shelf = Shelf(Path(options.folder),
+                      Bounds(options.keep, options.keep_mb * MB))
+        watch = FreezeWatch(host, LiveRing(folder), shelf, stop, complain)
+        add_up = watch.run(Triggers(options.on, options.after, options.rest))
+    return OK if add_up else NOT_SO
+
+
+def add(commands: Any) -> None:
+    """The always-on recorder."""
+    watch = add_command(
+        commands, "watch", _watch, "save the ring each time it freezes",
+        "Waits until the module stops recording, because an event came that "
+        "freeze_on names; writes what the ring holds into a new file of "
+        "DIR, lets recording go on, and waits again. Ends on Ctrl-C or "
+        "SIGTERM, and then sets freeze_on and freeze_after as they were.",
+        "sudo scripts/renoscope watch . --on refused,rto=3 --after 100")
+    watch.add_argument("folder", metavar="DIR",
+                       help="where to; files are named freeze-DATE.renoscope")
+    watch.add_argument("--on", metavar="K,...",
+                       help="freeze on these kinds of event, or rto=N, N "
+                       "timeouts in a row (default: what freeze_on says now)")
+    watch.add_argument("--after", type=limit, metavar="N",
+                       help="let N events follow it (default: what "
+                       "freeze_after says now)")
+    watch.add_argument("--rest", type=number_of_seconds, metavar="S",
+                       default=60.0,
+                       help="after a save, go on recording but let nothing "
+                       "freeze for S seconds (default 60)")
+    watch.add_argument("--keep", type=count, metavar="N", default=50,
+                       help="keep the last N files (default 50)")
+    watch.add_argument("--keep-mb", type=count, metavar="MB", default=1024,
+                       help="of them, keep at most so many megabytes; the "
+                       "newest always (default 1024)")

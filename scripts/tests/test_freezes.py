@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Saving each freeze: the order of steps, the rest after one, what is kept."""
+
+import os
+import tempfile
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+
+from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
+from renoscope_lib.recorder import OutputFile, Stop, Summary
+from renoscope_lib.recording import RecordingParser
+
+from . import support
+from .fake_host import fake_host
+from .support import Scene
+from .test_recorder import FakeRing
+
+NOON = 1700000000 + 43200 - 1700000000 % 86400
+PARAMETERS = "/sys/module/tcp_renoscope/parameters"
+
+
+class Looks(Stop):
+    """A Stop whose waits each let something happen; stops after the last."""
+
+    def __init__(self, *happens: Callable[[], None]) -> None:
+        super().__init__()
+        self._happens = list(happens)
+
+    def wait(self, timeout_s: float) -> None:
+        if self._happens:
+            self._happens.pop(0)()
+        if not self._happens:
+            self.ask()
+
+
+class Watching(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.host = fake_host(Path(folder.name) / "root")
+        self.kept = Path(folder.name) / "kept"
+        self.kept.mkdir()
+        self.said: list[str] = []
+        self.now = 0.0
+        self.at_save: list[dict[str, str]] = []
+        for name, value in (("frozen", "0"), ("freeze_on", "none"),
+                            ("freeze_after", "7")):
+            self.host.put(f"{PARAMETERS}/{name}", value)
+
+    def parameter(self, name: str) -> str:
+        return self.host.read(f"{PARAMETERS}/{name}") or ""
+
+    def freeze(self) -> None:
+        self.host.put(f"{PARAMETERS}/frozen", "1")
+
+    def ring(self) -> FakeRing:
+        def note() -> None:
+            self.at_save.append({name: self.parameter(name)
+                                 for name in ("frozen", "freeze_on")})
+        ring = FakeRing([{"cpu0": 2}], [note, Scene().pack("ack")
+                                        + Scene().pack("ack", serial=2)])
+        return ring
+
+    def watch(self, stop: Stop, **triggers) -> bool:
+        shelf = Shelf(self.kept, Bounds(10, 1 << 20), lambda: NOON)
+        watch = FreezeWatch(self.host, self.ring(), shelf, stop,
+                            self.said.append, lambda: self.now)
+        return watch.run(Triggers(**triggers))
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.kept.iterdir())
+
+    def test_a_freeze_is_saved_before_the_thaw(self) -> None:
+        self.assertTrue(self.watch(Looks(self.freeze, lambda: None),
+                                   kinds="rto=3", after=20))
+        self.assertEqual(self.at_save, [{"frozen": "1", "freeze_on": "none"}])
+        self.assertEqual(self.parameter("frozen"), "0")
+        self.assertEqual(self.files(), ["freeze-20231114T120000Z.renoscope"])
+        parser = RecordingParser()
+        data = (self.kept / self.files()[0]).read_bytes()
+        self.assertEqual(len(b"".join(parser.feed(data))),
+                         2 * support.schema().record_bytes)
+        self.assertIsNotNone(parser.done)
+        self.assertIn("2 events, 0 lost", self.said[1])
+
+    def test_what_it_sets_holds_only_while_it_runs(self) -> None:
+        seen = []
+        self.watch(Looks(lambda: seen.append((self.parameter("freeze_on"),
+                                              self.parameter("freeze_after")))),
+                   kinds="rto=3,refused", after=20)
+        self.assertEqual(seen, [("rto=3,refused", "20")])
+        self.assertEqual(self.parameter("freeze_on"), "none")
+        self.assertEqual(self.parameter("freeze_after"), "7")
+        self.assertEqual(self.files(), [])
+
+    def test_what_is_set_already_is_taken(self) -> None:
+        self.host.put(f"{PARAMETERS}/freeze_on", "refused\n")
+        self.watch(Looks(self.freeze, lambda: None))
+        self.assertIn("watching for refused", self.said[0])
+        self.assertEqual(self.parameter("freeze_on"), "refused")
+        self.assertEqual(self.parameter("freeze_after"), "7")
+        self.assertEqual(len(self.files()), 1)
+
+    def test_triggers_rest_after_a_save(self) -> None:
+        seen = []
+
+        def look(now: float) -> Callable[[], None]:
+            def step() -> None:
+                seen.append(self.parameter("freeze_on"))
+                self.now = now
+            return step
+        self.watch(Looks(self.freeze, look(29.9), look(30.0), look(31.0)),
+                   kinds="rto", rest_s=30.0)
+        self.assertEqual(seen, ["none", "none", "rto"])
+
+    def test_frozen_while_they_rest_is_saved_too(self) -> None:
+        """Somebody has frozen it by hand."""
+        self.watch(Looks(self.freeze, self.freeze, lambda: None), kinds="rto")
+        self.assertEqual(len(self.files()), 2)
+
+    def test_frozen_as_it_is_told_to_stop(self) -> None:
+        self.watch(Looks(self.freeze), kinds="rto")
+        self.assertEqual(len(self.files()), 1)
+        self.assertEqual(self.parameter("frozen"), "0")
+
+    def test_nothing_to_wait_for(self) -> None:
+        for value in ("none\n", "(null)\n", ""):
+            self.host.put(f"{PARAMETERS}/freeze_on", value)
+            with self.assertRaises(Problem) as caught:
+                self.watch(Looks())
+            self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+            self.assertIn("--on", str(caught.exception))
+
+    def test_frozen_it_stays_if_it_cannot_be_saved(self) -> None:
+        def fill_the_disk() -> None:
+            self.freeze()
+            self.kept.rmdir()
+        with self.assertRaises(Problem) as caught:
+            self.watch(Looks(fill_the_disk, lambda: None), kinds="rto")
+        self.assertEqual(caught.exception.exit_code, NOT_SO)
+        self.assertEqual(self.parameter("frozen"), "1")
+        self.assertEqual(self.parameter("freeze_on"), "none")
+
+    def test_the_module_goes(self) -> None:
+        def unload() -> None:
+            for name in ("frozen", "freeze_on", "freeze_after"):
+                self.host.path(f"{PARAMETERS}/{name}").unlink()
+        with self.assertRaises(Problem) as caught:
+            self.watch(Looks(unload, lambda: None), kinds="rto")
+        self.assertEqual(caught.exception.exit_code, NOT_THERE)
+
+
+class Keeping(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.now = NOON
+
+    def shelf(self, files: int = 3, total_bytes: int = 1000) -> Shelf:
+        return Shelf(self.folder, Bounds(files, total_bytes), lambda: self.now)
+
+    def save(self, shelf: Shelf, size: int = 10) -> str:
+        def fill(file: OutputFile) -> Summary:
+            file.write(bytes(size))
+            return Summary(0, 0, [])
+        return shelf.save(fill)[0].name
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_the_oldest_make_room(self) -> None:
+        shelf = self.shelf(files=3)
+        names = []
+        for _ in range(5):
+            names.append(self.save(shelf))
+            self.now += 60
+        self.assertEqual(self.files(), names[2:])
+
+    def test_more_than_ten_in_one_second(self) -> None:
+        shelf = self.shelf(files=3)
+        names = [self.save(shelf) for _ in range(12)]
+        self.assertEqual(names[-1], "freeze-20231114T120000Z-12.renoscope")
+        self.assertEqual([path.name for path in shelf.kept()], names[-3:])
+
+    def test_by_size(self) -> None:
+        shelf = self.shelf(files=100, total_bytes=100)
+        names = []
+        for size in (40, 40, 40, 60):
+            names.append(self.save(shelf, size))
+            self.now += 1
+        self.assertEqual(self.files(), names[2:])
+        self.save(shelf, 500)
+        self.assertEqual(len(self.files()), 1, "the newest always")
+
+    def test_the_clock_was_set_back(self) -> None:
+        shelf = self.shelf(files=1)
+        self.save(shelf)
+        self.now -= 3600
+        self.assertEqual([self.save(shelf)], self.files())
+
+    def test_only_its_own_are_removed(self) -> None:
+        others = ["freeze-mine.renoscope", "session.renoscope", "notes.part",
+                  "freeze-20231114T120000Z.renoscope.old"]
+        for name in others:
+            (self.folder / name).write_bytes(bytes(5000))
+        shelf = self.shelf(files=1, total_bytes=1)
+        self.save(shelf)
+        self.assertEqual(self.save(shelf), "freeze-20231114T120000Z-2.renoscope")
+        self.assertEqual(self.files(), sorted(
+            [*others, "freeze-20231114T120000Z-2.renoscope"]))
+
+    def test_a_half_written_one_goes(self) -> None:
+        (self.folder / "freeze-20231114T120000Z.renoscope.part").touch()
+        self.shelf()
+        self.assertEqual(self.files(), [])
+
+        def fill(_: OutputFile) -> Summary:
+            raise Problem("no room", NOT_SO)
+        with self.assertRaises(Problem):
+            self.shelf().save(fill)
+        self.assertEqual(self.files(), [])
+
+    def test_a_planted_link_is_not_followed(self) -> None:
+        precious = self.folder / "precious"
+        precious.write_text("precious")
+        shelf = self.shelf()
+        os.symlink(precious, self.folder
+                   / "freeze-20231114T120000Z.renoscope.part")
+        with self.assertRaises(Problem):
+            self.save(shelf)
+        self.assertEqual(precious.read_text(), "precious")
+
+    def test_no_such_folder(self) -> None:
+        self.folder = self.folder / "absent"
+        with self.assertRaises(Problem) as caught:
+            self.shelf()
+        self.assertIn("absent: No such file", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
