@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import kmod
+from . import VERSION, kmod, signing
 from .errors import NOT_SO, OK, Problem
 from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
                    set_command, write_command)
@@ -73,6 +73,7 @@ class Doctor:
         self._host = host
         self._built = built
         self._loaded = host.module_loaded()
+        self._signature_told = False
 
     def checks(self) -> Iterator[Check]:
         """All of them, from the kernel up to the module's own state."""
@@ -173,32 +174,30 @@ class Doctor:
         name = state[1] if state else text.strip()
         if name == "none":
             yield Check(GOOD, "kernel lockdown: none")
-        elif self._loaded:
-            yield Check(GOOD, f"kernel lockdown: {name}; the files can be "
-                        "read all the same")
         else:
-            yield Check(WARN, f"kernel lockdown: {name}; only a signed module "
-                        "will load", self._sign_command())
-
-    def _sign_command(self) -> str:
-        path = self._found_module() or f"{MODULE}.ko"
-        return (f"/lib/modules/{self._host.release}/build/scripts/sign-file "
-                f"sha256 MOK.priv MOK.der {path} && "
-                "sudo mokutil --import MOK.der")
+            yield Check(GOOD, f"kernel lockdown: {name}; the files can be read all "
+                        "the same, and only a signed module will load")
+            yield from self._signature()
 
     def _secure_boot(self) -> Iterator[Check]:
         data = self._host.read_bytes(SECURE_BOOT)
         if data is None or data[-1:] != b"\1":
             yield Check(GOOD, "Secure Boot: off, or no EFI")
             return
-        path = self._found_module()
-        module = self._read_module(path) if path else b""
-        if self._loaded or kmod.is_signed(module):
-            yield Check(GOOD, "Secure Boot: on, and the module is "
-                        + ("loaded" if self._loaded else "signed"))
-        else:
-            yield Check(WARN, "Secure Boot: on; the module must be signed with "
-                        "a key that is enrolled", self._sign_command())
+        yield Check(GOOD, "Secure Boot: on")
+        yield from self._signature()
+
+    def _signature(self) -> Iterator[Check]:
+        """Once, whichever of the two asks for it."""
+        if self._signature_told:
+            return
+        self._signature_told = True
+        if self._loaded:
+            yield Check(GOOD, "module signature: good, as the module is loaded")
+            return
+        verdict = signing.judge(self._host, self._found_module())
+        yield Check(GOOD if verdict.is_fine else WARN,
+                    f"module signature: {verdict.what}", verdict.mend)
 
     @staticmethod
     def _read_module(path: str) -> bytes:
@@ -216,7 +215,7 @@ class Doctor:
 
     def _module(self) -> Iterator[Check]:
         if self._loaded:
-            yield Check(GOOD, f"{MODULE} is loaded")
+            yield self._loaded_version()
             return
         path = self._found_module()
         if path is not None:
@@ -231,6 +230,15 @@ class Doctor:
         yield Check(FAIL, f"{MODULE} is not loaded, and {why}",
                     f"{build_command(self._host.release)} && "
                     f"sudo {COMMAND} load")
+
+    def _loaded_version(self) -> Check:
+        """After an upgrade the module of before is still in the kernel."""
+        version = self._host.read(f"/sys/module/{MODULE}/version") or VERSION
+        if version.strip() == VERSION:
+            return Check(GOOD, f"{MODULE} is loaded")
+        return Check(WARN, f"{MODULE} is loaded in version {version.strip()}, and "
+                     f"this command is {VERSION}",
+                     f"sudo {COMMAND} unload && sudo {COMMAND} load")
 
     def _sources(self) -> Iterator[Check]:
         if not self._loaded or self._host.debugfs_mount() is None:

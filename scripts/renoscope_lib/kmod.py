@@ -7,7 +7,6 @@ import re
 
 from .host import MODULE, Host
 
-SIGNATURE_END = b"~Module signature appended~\n"
 VERMAGIC = re.compile(rb"\0vermagic=([^\0 ]+)")
 PARAMETER = re.compile(rb"\0parm=([a-z0-9_]+):")
 ELF_MAGIC = b"\x7fELF"
@@ -29,9 +28,10 @@ def parameters(data: bytes) -> list[str]:
     return sorted({name.decode() for name in PARAMETER.findall(data)})
 
 
-def is_signed(data: bytes) -> bool:
-    """Whether a signature is appended; by whom only the kernel can judge."""
-    return data.endswith(SIGNATURE_END)
+def signer(host: Host, path: str) -> str | None:
+    """Who signed a module; modinfo reads compressed ones too."""
+    result = host.run(["modinfo", "-F", "signer", path])
+    return (result.stdout.strip() or None) if result is not None else None
 
 
 def installed(host: Host) -> str | None:

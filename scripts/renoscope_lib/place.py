@@ -27,8 +27,15 @@ MODULE_SOURCE = (_TREE if IS_IN_SOURCES else _DKMS_SOURCE) / "module"
 BUILT = _TREE / "module" / "tcp_renoscope.ko"
 
 
-BUILD_AGAIN = ("build it again with make" if IS_IN_SOURCES else "build it again: "
-               f"sudo dkms install --force tcp_renoscope/{VERSION}")
+
+def rebuild_command(release: str = "$(uname -r)") -> str:
+    """What makes DKMS build a module that it has built already."""
+    module = f"tcp_renoscope/{VERSION} -k {release}"
+    return f"sudo dkms unbuild {module} && sudo dkms install {module}"
+
+
+BUILD_AGAIN = ("build it again with make" if IS_IN_SOURCES
+               else f"build it again: {rebuild_command()}")
 
 
 def build_command(release: str) -> str:

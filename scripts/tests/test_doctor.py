@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from renoscope_lib import VERSION
 from renoscope_lib.doctor import FAIL, GOOD, LOCKDOWN, SECURE_BOOT, WARN, Doctor
 from renoscope_lib.stats import parse_stats
 from renoscope_lib.errors import Problem
@@ -117,19 +118,86 @@ class Machine(unittest.TestCase):
         self.finds(GOOD, "lockdown: none")
         self.host.put(LOCKDOWN, "none [integrity] confidentiality\n")
         self.finds(GOOD, "lockdown: integrity; the files can be read")
+        self.finds(GOOD, "module signature: good, as the module is loaded")
         self.unload()
-        self.finds(WARN, "lockdown: integrity; only a signed", "sign-file")
+        self.built.write_bytes(module_file())
+        self.finds(WARN, "module signature:", "is not signed", "sign-file")
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.assertEqual(sum("module signature" in line for line in self.lines()), 1)
+
+    def signed_by(self, signer: str) -> None:
+        self.host.answers["modinfo -F signer"] = (0, f"{signer}\n", "")
 
     def test_secure_boot(self) -> None:
-        self.unload()
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.finds(GOOD, "Secure Boot: on")
+        self.unload()
         self.built.write_bytes(module_file())
-        self.finds(WARN, "Secure Boot: on", f"sign-file sha256 MOK.priv "
-                   f"MOK.der {self.built} && sudo mokutil --import MOK.der")
-        self.built.write_bytes(module_file(signed=True))
-        self.finds(GOOD, "Secure Boot: on, and the module is signed")
+        self.finds(WARN, f"module signature: {self.built} is not signed",
+                   "openssl req", f"sign-file sha256 MOK.priv MOK.der {self.built} && "
+                   "sudo mokutil --import MOK.der (asks", "Enroll MOK")
+        self.host.put("/var/lib/dkms/mok.pub")
+        self.finds(WARN, "sign-file sha256 /var/lib/dkms/mok.key "
+                   f"/var/lib/dkms/mok.pub {self.built}; once",
+                   "--import /var/lib/dkms/mok.pub")
+        self.signed_by("me")
+        self.finds(GOOD, "module signature: the module is signed by 'me'",
+                   "mokutil --list-enrolled")
         self.host.put(SECURE_BOOT, b"\6\0\0\0\0")
         self.finds(GOOD, "Secure Boot: off")
+        self.assertNotIn("module signature", "".join(self.lines()))
+
+    def test_what_dkms_has_signed(self) -> None:
+        self.unload()
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.host.answers["modinfo -k"] = (
+            0, f"/lib/modules/{RELEASE}/updates/dkms/tcp_renoscope.ko.xz\n", "")
+        self.finds(WARN, "updates/dkms/tcp_renoscope.ko.xz is not signed: sign-file or "
+                   "openssl was missing", "sudo apt-get install openssl "
+                   f"linux-headers-{RELEASE} && sudo dkms unbuild tcp_renoscope/")
+        self.signed_by("DKMS module signing key")
+        self.finds(WARN, "cannot be told without mokutil",
+                   "sudo apt-get install mokutil")
+        for said, level, words in (
+                ("/x is not enrolled\n", WARN,
+                 ("a key that is not enrolled", "mend: sudo mokutil --import "
+                  "/var/lib/dkms/mok.pub (asks for a new password), then reboot")),
+                ("/x is already in the enrollment request\n", WARN,
+                 ("waits to be enrolled", "mend: reboot; ", "Enroll MOK")),
+                ("/x is already enrolled\n", GOOD, ("a key that is enrolled",)),
+                ("/x is already in the built-in trusted keyring\n", GOOD,
+                 ("a key that is enrolled",))):
+            with self.subTest(said):
+                self.host.answers["mokutil --test-key"] = (1, said, "")
+                self.finds(level, "signed by 'DKMS module signing key'", *words)
+        self.assertIn("mokutil --test-key /var/lib/dkms/mok.pub", self.host.ran)
+
+    def test_dkms_signs_with_another_key(self) -> None:
+        self.unload()
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.host.put("/etc/dkms/framework.conf", "# mok_certificate=/no\n"
+                      "mok_certificate=/first\nmok_signing_key=/k\n")
+        self.host.put("/etc/dkms/framework.conf.d/own.conf",
+                      'mok_certificate="/root/own.der"\n')
+        self.host.answers["modinfo -k"] = (
+            0, f"/lib/modules/{RELEASE}/updates/dkms/tcp_renoscope.ko\n", "")
+        self.signed_by("own")
+        self.host.answers["mokutil"] = (0, "/root/own.der is not enrolled\n", "")
+        self.finds(WARN, "signed by 'own'", "--import /root/own.der")
+
+    def test_secure_boot_and_no_module_yet(self) -> None:
+        self.unload()
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.finds(WARN, "must be signed once it is built; DKMS does that")
+        self.host.put("/var/lib/dkms/mok.pub")
+        self.finds(WARN, "once it is built", "--import /var/lib/dkms/mok.pub")
+
+    def test_an_older_module_is_loaded(self) -> None:
+        self.host.put("/sys/module/tcp_renoscope/version", f"{VERSION}\n")
+        self.finds(GOOD, "tcp_renoscope is loaded")
+        self.host.put("/sys/module/tcp_renoscope/version", "0.0.9\n")
+        self.finds(WARN, "is loaded in version 0.0.9, and this command is",
+                   "mend: sudo scripts/renoscope unload && ")
 
     def test_module(self) -> None:
         self.unload()
