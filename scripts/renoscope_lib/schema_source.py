@@ -97,6 +97,12 @@ def kind_names(module: Path = MODULE_DIR) -> list[str]:
                       (module / "event_kinds.h").read_text(), re.MULTILINE)
 
 
+def parameter_names(module: Path = MODULE_DIR) -> list[str]:
+    """The module's parameters, as modinfo -p would list them."""
+    return sorted({name for path in module.glob("*.c") for name in re.findall(
+        r"^MODULE_PARM_DESC\((\w+),", path.read_text(), re.MULTILINE)})
+
+
 def _preprocess(module: Path) -> str:
     try:
         result = subprocess.run(
