@@ -39,14 +39,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class KeyPair:
+class Keys:
     """A private key and its certificate, as files."""
 
     key: str
     certificate: str
 
 
-def dkms_keys(host: Host) -> KeyPair:
+def dkms_keys(host: Host) -> Keys:
     """What DKMS signs with, by its settings."""
     text = host.read(DKMS_SETTINGS) or ""
     folder = host.path(f"{DKMS_SETTINGS}.d")
@@ -57,7 +57,7 @@ def dkms_keys(host: Host) -> KeyPair:
     def setting(name: str, default: str) -> str:
         found = re.findall(rf"^\s*{name}=(\S+)", text, re.MULTILINE)
         return found[-1].strip("\"'") if found else default
-    return KeyPair(setting("mok_signing_key", DKMS_KEY),
+    return Keys(setting("mok_signing_key", DKMS_KEY),
                    setting("mok_certificate", DKMS_CERTIFICATE))
 
 
@@ -70,7 +70,7 @@ def _import(certificate: str) -> str:
             f"password), then {AT_THE_NEXT_BOOT}")
 
 
-def _sign_command(host: Host, path: str, keys: KeyPair) -> str:
+def _sign_command(host: Host, path: str, keys: Keys) -> str:
     return (f"sudo /lib/modules/{host.release}/build/scripts/sign-file sha256 "
             f"{keys.key} {keys.certificate} {shlex.quote(path)}")
 
@@ -91,7 +91,7 @@ def judge(host: Host, path: str | None) -> Verdict:
     return _enrolled(host, signer, keys)
 
 
-def _unsigned(host: Host, path: str, keys: KeyPair) -> Verdict:
+def _unsigned(host: Host, path: str, keys: Keys) -> Verdict:
     what = f"{path} is not signed"
     if _is_built_by_dkms(path):
         return Verdict(False, f"{what}: sign-file or openssl was missing when DKMS "
@@ -101,14 +101,14 @@ def _unsigned(host: Host, path: str, keys: KeyPair) -> Verdict:
     if host.path(keys.certificate).exists():
         return Verdict(False, what, f"{_sign_command(host, path, keys)}; once, if "
                        f"it is not yet enrolled: {_import(keys.certificate)}")
-    own = KeyPair("MOK.priv", "MOK.der")
+    own = Keys("MOK.priv", "MOK.der")
     return Verdict(False, what, "openssl req -new -x509 -newkey rsa:2048 -nodes "
                    "-days 36500 -subj /CN=renoscope/ -outform DER -keyout "
                    f"{own.key} -out {own.certificate} && "
                    f"{_sign_command(host, path, own)} && {_import(own.certificate)}")
 
 
-def _enrolled(host: Host, signer: str, keys: KeyPair) -> Verdict:
+def _enrolled(host: Host, signer: str, keys: Keys) -> Verdict:
     """Of what DKMS has signed."""
     signed = f"the module is signed by {signer!r}"
     asked = host.run(["mokutil", "--test-key", keys.certificate])
