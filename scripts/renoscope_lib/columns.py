@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import BAD_INPUT, NOT_THERE, Problem
+from .place import COMMAND
 from .recording import RecordingParser
 from .schema import SCOPE_ALL, Field, Schema
 
@@ -43,7 +44,7 @@ def _numpy() -> Any:
         import numpy
     except ImportError:
         raise Problem("this needs numpy: apt-get install python3-numpy, and run "
-                      "scripts/renoscope with /usr/bin/python3",
+                      f"{COMMAND} with /usr/bin/python3",
                       NOT_THERE) from None
     return numpy
 

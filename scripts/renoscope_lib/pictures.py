@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from .place import COMMAND
 
 FORMATS = (".png", ".svg")
 DOTS_PER_INCH = 150
@@ -35,7 +36,7 @@ def style(command: str, **settings: Any) -> Iterator[None]:
         import matplotlib
     except ImportError:
         raise Problem(f"{command}: a picture needs matplotlib: apt-get install "
-                      "python3-matplotlib, and run scripts/renoscope with "
+                      f"python3-matplotlib, and run {COMMAND} with "
                       "/usr/bin/python3", NOT_THERE) from None
     with matplotlib.rc_context({"svg.hashsalt": "renoscope",
                                 "text.parse_math": False, **settings}):
