@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock,
                               Finding, Subject, added, brief, capped, look,
                               often, spelled)
-from .handshakes import SLOW_US, Told, syns_that_never_came
+from .handshakes import SLOW_US, Told, synacks_lost, syns_that_never_came
 from .openings import ACTIVE, Opening, Refusal, errno_words, refusal_words
 from .synack_waits import DUPLICATE_SYN
 
@@ -153,17 +153,17 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     if missing:
         return (f"{spelled(missing, 'SYN')} {_were(missing)} lost on the way to "
                 f"the listener{waited}", f"{spelled(missing, 'SYN')} lost")
-    return (f"{_synacks(again)} lost{waited}; every SYN came to the listener",
-            f"{spelled(again, 'SYN-ACK')} lost")
+    lost = synacks_lost(opening, told.far)
+    if not lost:
+        return (f"the path is slower than the SYN's timer: the SYN was sent again "
+                f"{often(again)}{waited} while its answer was under way",
+                "a path slower than the SYN's timer")
+    return (f"{spelled(lost, 'SYN-ACK')} {_were(lost)} lost{waited}; every SYN came to "
+            "the listener", f"{spelled(lost, 'SYN-ACK')} lost")
 
 
 def _were(count: int) -> str:
     return "was" if count == 1 else "were"
-
-
-def _synacks(count: int) -> str:
-    """Each SYN that came and was asked again for had at least one answer."""
-    return f"{spelled(count, 'SYN-ACK')} {_were(count)}"
 
 
 def _passive_cause(opening: Opening, waited: str) -> tuple[str, str]:

@@ -356,7 +356,10 @@ def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
         words = (f"seen at the listener: {plural(missing, 'SYN')} of these "
                  "never came there")
     elif not reset:
-        words = "seen at the listener: every SYN came, so its answers were lost"
+        lost = synacks_lost(opening, far)
+        words = "seen at the listener: every SYN came, " + (
+            f"and {plural(lost, 'SYN-ACK')} did not come back" if lost else
+            "and its answer was under way: the path is slower than the SYN's timer")
     else:
         words = f"seen at the listener: all {sent} SYNs came"
     return [words, *_reset_between(reset, reset == len(far))]
@@ -369,6 +372,21 @@ def syns_that_never_came(opening: Opening, far: list[Opening]) -> int | None:
     came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
                                         for a in one.attempts) for one in far)
     return max(0, 1 + opening.syns_again - came)
+
+
+def synacks_lost(opening: Opening, far: list[Opening]) -> int:
+    """How many SYN-ACKs did not come, where every SYN came to the listener.
+
+    Those sent within the last round trip may have, all of them.
+    """
+    path_ns = min((one.syn_ns or 0) for one in far) - (opening.syn_ns or 0)
+    sent = [sent_ns for one in far
+            for sent_ns in (one.synack_ns, *(a.time_ns for a in one.attempts))
+            if sent_ns is not None]
+    if opening.over_ns is None or not opening.established:
+        return len(sent)
+    early = sum(sent_ns < opening.over_ns - 2 * path_ns for sent_ns in sent)
+    return max(0, min(early, len(sent) - 1))
 
 
 def _reset_between(reset: int, is_each: bool) -> list[str]:

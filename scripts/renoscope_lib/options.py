@@ -19,6 +19,19 @@ from .show import Filter
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are one line."""
 
+    # argparse wants FILE and ID side by side; set, options may stand between them.
+    options_between = False
+
+    def parse_known_args(self, args: Any = None,    # type: ignore[override]
+                         namespace: Any = None) -> Any:
+        if not self.options_between:
+            return super().parse_known_args(args, namespace)
+        self.options_between = False    # it comes back here for each of the two
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.options_between = True
+
     def error(self, message: str) -> NoReturn:
         command = self.prog.removeprefix("renoscope").strip()
         where = f"{command}: " if command else ""

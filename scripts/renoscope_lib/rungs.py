@@ -225,6 +225,9 @@ def told_of(event: Event, end: int, schema: Schema) -> Iterator[Seen]:
     elif kind in ARRIVALS and has_segment(event):
         yield _header(event, end, False)
     elif kind in SENDINGS and has_segment(event):
+        if kind == "synack_retransmit" and not event["by_timer"]:
+            yield Seen("syn again", end, False, event["time_ns"], event["rcv_isn"],
+                       None, 0, SYN)
         seen = _header(event, end, True)
         if kind in FROM_THE_SOCKET:
             seen.window = None
@@ -275,6 +278,14 @@ def _common(first: int, length: int, second: int, other: int) -> int:
         return min(length - ahead, other)
     behind = (first - second) % MODULUS
     return min(other - behind, length) if behind < other else 0
+
+
+def _is_syn_again(rung: Rung) -> bool:
+    """A listener that has answered it tells of more only when it answers these, too.
+
+    It does so at most twice a second: tcp_minisocks.c, tcp_check_req().
+    """
+    return bool(rung.flags & SYN) and rung.ack is None and rung.again
 
 
 @dataclass(slots=True)
@@ -434,7 +445,7 @@ class Segments:
     def _judge(self, rung: Rung, heard: int, end_ns: int) -> None:
         if heard < (EVERY_SEGMENT if rung.flags & RST else MOST_SEGMENTS):
             return
-        if rung.unsure:
+        if rung.unsure or _is_syn_again(rung) and heard < EVERY_SEGMENT:
             rung.fate = NOT_SEEN
         elif rung.pieces:
             rung.fate = PARTLY_LOST

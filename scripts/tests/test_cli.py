@@ -121,6 +121,19 @@ class Help(unittest.TestCase):
                 self.assertLess(max(map(len, text.splitlines())), 81)
         self.assertIn("exit codes:", run("--help").stdout.decode())
 
+    def test_options_between_file_and_connection(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "x.renoscope")
+            Path(file).write_bytes(support.recording(session()))
+            usual, between, before = (
+                run("flow", *words) for words in (
+                    [file, "sk:5", "--json"], [file, "--json", "sk:5"],
+                    ["--json", file, "sk:5"]))
+        self.assertEqual(usual.returncode, 0, usual.stderr)
+        self.assertIn(b'"sk:5"', usual.stdout)
+        self.assertEqual(between.stdout, usual.stdout)
+        self.assertEqual(before.stdout, usual.stdout)
+
     def test_through_a_link(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             link = Path(folder) / "rs"

@@ -132,6 +132,34 @@ class BothEnds(Case):
         self.assertIn("it had not seen the SYN-ACK", of_server.sentence)
         self.assertEqual(of_server.subject.service, f"at {SERVER}:5000")
 
+    def test_synacks_lost_of_both_reasons(self) -> None:
+        """The listener's timer sends some, too; two that race each other may both come."""
+        at, port = self.at, 40112
+        events = [
+            *self.client((1, 1), (3, 2), took_s=3.04),
+            *at.queued(0.02, port, 0x101, ISN),
+            at.again(1.01, port, 0x101, 0, 0, rcv_isn=ISN),
+            at.again(1.02, port, 0x101, 1, 1, by_timer=False, rcv_isn=ISN),
+            at.again(3.02, port, 0x101, 2, 1, rcv_isn=ISN),
+            at.again(3.02, port, 0x101, 3, 2, by_timer=False, rcv_isn=ISN),
+            at.completed(3.06, port, 0x101, rcv_isn=ISN)]
+        finding = next(f for r in self.reports(*self.ordered(*events))
+                       for f in r.findings if f.gist == "three SYN-ACKs lost")
+        self.assertIn("three SYN-ACKs were lost (1 s + 2 s)", finding.sentence)
+
+    def test_a_path_slower_than_the_timer(self) -> None:
+        """Nothing is lost: the SYN goes out again while its answer is under way."""
+        at, port = self.at, 40112
+        events = [
+            *self.client((1, 1), took_s=1.4), *at.queued(0.7, port, 0x101, ISN),
+            at.again(1.7, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
+            at.completed(2.1, port, 0x101, rcv_isn=ISN)]
+        finding = next(f for r in self.reports(*self.ordered(*events))
+                       for f in r.findings
+                       if f.gist == "a path slower than the SYN's timer")
+        self.assertIn("sent again once (1 s) while its answer was under way",
+                      finding.sentence)
+
     def test_syns_lost(self) -> None:
         at, port = self.at, 40112
         events = [*self.client((1, 1), took_s=1.04),

@@ -463,6 +463,22 @@ class OneEnd(Stage):
         self.assertEqual([rung.again for rung in self.rungs(ladder)],
                          [False, False, False, False, True, True])
 
+    def test_a_syn_again_is_known_by_its_answer(self) -> None:
+        """Without `segment` a listener tells of one only by sending its SYN-ACK again."""
+        syn = self.header(A, 0, None, 0, SYN, 64240)
+        synack = self.header(B, 0, 1, 0, SYN, 65160)
+        self.put("state", A, 0, old_state=CLOSED, state=SYN_SENT, rcv_isn=0)
+        self.put("syn", B, 20, cookie=0, state=0, **syn)
+        self.put("synack", B, 20.1, **synack)
+        self.put("retransmit", A, 1000, **syn)
+        self.put("synack_retransmit", B, 1020, by_timer=0, **synack)
+        self.put("retransmit", A, 1100, **syn)
+        self.put("ack", B, 3000, **self.header(A, 1, 1, 5, PSH, 511))
+        rungs = self.rungs(self.ladder())
+        again = [rung for rung in rungs if rung.way == rungs[0].way and rung.again]
+        self.assertEqual([(rung.delay_us, rung.fate) for rung in again],
+                         [(20_000, ""), (None, NOT_SEEN)])
+
     def test_a_reset_is_drawn_with_the_numbers_it_must_have(self) -> None:
         stray = self.header(B, 500, 700, 10, PSH, 1)
         self.put("reset_sent", A, 0, **stray)

@@ -558,7 +558,8 @@ class WhyConnectFails(unittest.TestCase):
         answers_lost = watch(first, *at.queued(0, 40112, 9), again,
                              at.again(1.005, 40112, 9, 0, 0, by_timer=False),
                              connected).openings()[0]
-        self.assertIn("its answers were lost", answers_lost.why)
+        self.assertIn("every SYN came, and 1 SYN-ACK did not come back",
+                      answers_lost.why)
 
 
 class ListenersTable(unittest.TestCase):

@@ -220,6 +220,7 @@ def add(commands: Any) -> None:
     add_input(flow, "one JSON object: the rungs, states and facts")
     flow.add_argument("which", nargs="?", metavar="CONNECTION",
                       help="its id (sk:2), or a port of either end")
+    flow.options_between = True     # between FILE and CONNECTION
     add_choice(flow)
     flow.add_argument("--limit", type=limit, metavar="N",
                       help=f"so many rungs, 0 for all (default: {RUNGS} on a "
