@@ -19,7 +19,8 @@ LEFT_OUT = "[...]"
 
 _ID = re.compile(r"\bsk:[0-9a-f]+")
 _NUMBER = re.compile(r"(?<![A-Za-z])[-+]?\d+(?:[.,]\d+)*(?: (?:us|ms|s|min|h)\b)?")
-_SPARK = re.compile("[\u2581-\u2588]+")
+_CHART = re.compile("[\u2581-\u2588\u2591]+")
+_RULE = re.compile("\u2500+")
 
 
 class Shown(NamedTuple):
@@ -47,7 +48,7 @@ def shown_in(page: Path) -> Iterator[Shown]:
 
 def plain(line: str) -> str:
     """What two runs have in common of a line."""
-    for pattern, word in ((_ID, "sk:#"), (_SPARK, "~"), (_NUMBER, "#")):
+    for pattern, word in ((_ID, "sk:#"), (_CHART, "~"), (_RULE, "-"), (_NUMBER, "#")):
         line = pattern.sub(word, line)
     return " ".join(line.split())
 
