@@ -23,6 +23,7 @@ from .show import INFINITE_SSTHRESH
 
 # Beyond so many rounds a number at each point cannot be read, nor a name in each span.
 LABELLED_ROUNDS = 60
+MOST_TICKS = 30
 WIDE_SPAN = 2           # rounds; a name stands upright over fewer
 
 INCHES_A_ROUND, LEAST_INCHES, MOST_INCHES = 0.48, 8.0, 24.0
@@ -160,7 +161,8 @@ class RoundsCurve:
         if self.is_long:
             self.axes.xaxis.get_major_locator().set_params(integer=True)
         else:
-            self.axes.set_xticks(numbers)
+            step = 1 if len(numbers) <= MOST_TICKS else 5
+            self.axes.set_xticks([number for number in numbers if number % step == 0])
 
     def _numbers(self) -> list[Any]:
         labels = []

@@ -2,25 +2,39 @@
 """A page of Documentation that shows commands and what they print.
 
 In a page's literal blocks a line `$ command` is followed by its output, up to the
-next command or the block's end. `[...]` stands for what is left out: whole lines if
-it is alone on its line, else a part of one. Two runs differ in numbers, and in the
-units that go with them; all else must be the same, word for word.
+next command or the block's end. `[...]` stands for what is left out.
+
+Two runs of a scene differ: in numbers and the units that go with them, in how many
+rows alike a table has, in the curves of a chart, and therefore in where a sentence is
+wrapped. All that is taken out of both, what was shown and what was printed; the words
+that remain must be the same, each in its place.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 PROMPT = "$ "
 LEFT_OUT = "[...]"
 
-_ID = re.compile(r"\bsk:[0-9a-f]+")
-_NUMBER = re.compile(r"(?<![A-Za-z])[-+]?\d+(?:[.,]\d+)*(?: (?:us|ms|s|min|h)\b)?")
-_CHART = re.compile("[\u2581-\u2588\u2591]+")
-_RULE = re.compile("\u2500+")
+_COUNTS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_NUMBER = rf"(?<![A-Za-z])[-+]?\d+(?:[.,]\d+)*(?: (?:us|ms|s|min|h)\b)?|\b(?:{_COUNTS})\b"
+
+# In this order.
+_TAKEN_OUT = tuple((re.compile(pattern), word) for pattern, word in (
+    (r"\bsk:[0-9a-f]+", "sk:#"),
+    ("[\u2581-\u2588\u2591]+", "~"),            # a chart
+    (r"^(\s*(?:losses|phases)) .*", r"\1 ~"),   # a chart of letters
+    ("[\u2500\u250a]+", "-"),                   # an arrow's shaft
+    (_NUMBER, "#"),
+    (r"#(?:(?: \+|,) (?:\.\.\. \+ )?#)+", "#"),   # a sum, a list
+    (r"\b(?:once|twice)\b", "# times"),
+    (r"\bwere\b", "was"),
+    (r"(\w*[A-Za-rt-z])s\b", r"\1"),             # 1 SYN, 2 SYNs
+    (r"~(?:\s+~)+", "~")))
 
 
 class Shown(NamedTuple):
@@ -46,33 +60,36 @@ def shown_in(page: Path) -> Iterator[Shown]:
             found.lines.append(line)
 
 
-def plain(line: str) -> str:
-    """What two runs have in common of a line."""
-    for pattern, word in ((_ID, "sk:#"), (_CHART, "~"), (_RULE, "-"), (_NUMBER, "#")):
-        line = pattern.sub(word, line)
-    return " ".join(line.split())
+def plain(text: str) -> str:
+    """What two runs have in common of it."""
+    for pattern, word in _TAKEN_OUT:
+        text = pattern.sub(word, text)
+    return " ".join(text.split())
 
 
-def _pattern(line: str) -> re.Pattern[str]:
-    parts = [re.escape(plain(part)) for part in line.split(LEFT_OUT)]
-    return re.compile(r"\s*.*\s*".join(parts))
+def _without_rows_alike(lines: Iterable[str]) -> Iterator[str]:
+    """How many there are is chance."""
+    before = ""
+    for line in lines:
+        alike = plain(line)
+        if alike == LEFT_OUT or alike and alike != before:
+            yield alike
+        before = before if alike == LEFT_OUT else alike
+
+
+def _pattern(lines: Iterable[str]) -> str:
+    """Of the words of some lines; what is left out may be anything."""
+    parts = [plain(part) for part in " ".join(lines).split(LEFT_OUT)]
+    return r"\s?.*?\s?".join(re.escape(part) for part in parts)
 
 
 def missing(shown: Shown, printed: str) -> str | None:
     """The first line shown that was not printed in its place; None if all were."""
-    real = [plain(line) for line in printed.splitlines() if line.strip()]
-    at, may_skip = 0, False
-    for line in shown.lines:
-        if line.strip() == LEFT_OUT:
-            may_skip = True
-            continue
-        pattern = _pattern(line)
-        last = len(real) if may_skip else at + 1
-        place = next((n for n in range(at, min(last, len(real)))
-                      if pattern.fullmatch(real[n])), None)
-        if place is None:
-            return line
-        at, may_skip = place + 1, False
-    if at < len(real) and not may_skip:
-        return f"nothing more, but there was: {real[at]}"
-    return None
+    real = plain(" ".join(_without_rows_alike(printed.splitlines())))
+    lines = list(_without_rows_alike(shown.lines))
+    if re.fullmatch(_pattern(lines), real):
+        return None
+    for count in range(1, len(lines) + 1):
+        if not re.match(_pattern(lines[:count]), real):
+            return lines[count - 1]
+    return "nothing more, but there was"

@@ -58,7 +58,33 @@ class Pages(unittest.TestCase):
     def test_another_word(self) -> None:
         """A page must not outlive what it tells of."""
         self.assertIn("timer", self.missing("sk:a took 1 s by a timer\n7 lines, end") or "")
-        self.assertIn("lines", self.missing("sk:a took 1 s by the timer\n7 rows, end") or "")
+        self.assertIn("line", self.missing("sk:a took 1 s by the timer\n7 rows, end") or "")
+
+    def test_what_two_runs_need_not_have_in_common(self) -> None:
+        """Rows alike, curves, where a sentence is wrapped, one or several."""
+        for one, other in (
+                ("sk:1  1 s\nsk:2  2 s", "sk:a  3 s"),
+                ("cwnd max 9 \u2591\u2588 \u2581", "cwnd max 110 \u2583"),
+                ("losses  FF R", "losses  T"),
+                ("was lost after\n  a while", "was lost\n  after a while"),
+                ("two SYN-ACKs were lost (1 s + 2 s)", "one SYN-ACK was lost (3 s)"),
+                ("sent again 3 times", "sent again once"),
+                ("(1 s + 1 s + ... + 4 s)", "(1 s)")):
+            with self.subTest(one):
+                self.assertIsNone(pages.missing(pages.Shown("x", one.splitlines()), other))
+                self.assertIsNone(pages.missing(pages.Shown("x", other.splitlines()), one))
+
+    def test_what_they_must(self) -> None:
+        """A word, an order, a row of another kind."""
+        for one, other in (
+                ("a SYN was lost", "a SYN-ACK was lost"),
+                ("cwnd max 9 \u2591", "ssthresh max 9 \u2591"),
+                ("losses  FF R", "phases  FF R"),
+                ("sk:1 timer\nsk:2 timer", "sk:1 timer\nsk:2 duplicate SYN"),
+                ("first\nsecond", "second\nfirst")):
+            with self.subTest(one):
+                self.assertIsNotNone(
+                    pages.missing(pages.Shown("x", one.splitlines()), other))
 
     def test_a_line_too_many_and_too_few(self) -> None:
         """Only [...] stands for lines that are not shown."""
