@@ -80,7 +80,7 @@ def _ending(life: Life, ending: Ending, subject: Subject,
             _given_up_words(life, reason, is_orphan),
             "no answer any more", _where(life, clock),
             "is the peer still there? ping it; a firewall that forgets idle "
-            f"connections? {look('losses', subject, '-v')}", at_ns)
+            f"connections?\n{look('losses', subject, '-v')}", at_ns)
     elif ending.how == "failed":
         yield Finding(
             "failed", TROUBLE, subject,
@@ -130,7 +130,8 @@ def _reset(life: Life, ending: Ending, reason: str, subject: Subject,
     yield Finding(
         "reset-by-peer" if by_peer else "reset-by-us",
         NOTEWORTHY if asked else TROUBLE, subject,
-        f"reset by {who} in {state}{because}", f"in {state}{because}",
+        f"reset by {who} in {state}{because}",
+        f"in {state}" + (reason and f", {reason}"),
         (*_where(life, clock),
          f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
          f"{_outstanding(life)}"),
@@ -150,7 +151,7 @@ def _next_of_reset(ending: Ending, state: str, subject: Subject) -> str:
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")
     return ("why did the peer's program end it? its log; a firewall or a load "
-            f"balancer between? {look('show', subject)}")
+            f"balancer between?\n{look('show', subject)}")
 
 
 # ---- hanging half-closed

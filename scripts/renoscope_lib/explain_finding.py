@@ -132,7 +132,8 @@ class Finding:
 
     `gist` is what several connections may share, without numbers of their own.
     `cost_us` is how long somebody had to wait for it, `at_ns` when it began.
-    FILE in `next_step` stands for the recording's name.
+    In `next_step` a command of renoscope has a line of its own, and FILE in it stands
+    for the recording's name.
     """
 
     rule: str

@@ -63,6 +63,10 @@ def _view(listener: Listener) -> str:
     return f"renoscope handshakes FILE --port {listener.port}"
 
 
+def _counter_measures(listener: Listener) -> str:
+    return f"renoscope synflood FILE --port {listener.port}"
+
+
 def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
     syns, acks = _refused(listener, "accept_queue_full")
     if not syns + acks:
@@ -78,7 +82,7 @@ def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
          f"{plural(listener.completed, 'handshake')} completed, "
          f"{listener.accepted} accepted"),
         "make accept() faster, or raise the listen() backlog and "
-        f"net.core.somaxconn; watch ss -ltn; then {_view(listener)}")
+        f"net.core.somaxconn; watch ss -ltn\n{_view(listener)}")
 
 
 def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
@@ -91,8 +95,7 @@ def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
             (f"half-open queue: {listener.half_open.peak} at most, backlog "
              f"{listener.limit}, tcp_max_syn_backlog {listener.syn_backlog}",),
             "net.ipv4.tcp_syncookies=1; raise the backlog and "
-            "net.ipv4.tcp_max_syn_backlog; renoscope synflood FILE --port "
-            f"{listener.port}")
+            f"net.ipv4.tcp_max_syn_backlog\n{_counter_measures(listener)}")
     syns, acks = _refused(listener, *(
         reason for reason in (*listener.refused_syns, *listener.refused_acks)
         if reason not in (*HALF_OPEN, "accept_queue_full")))
@@ -113,8 +116,7 @@ def _flood(listener: Listener, subject: Subject, seen: Evidence,
         f"{verdict.words}: {verdict.why}", verdict.words,
         (f"{seen.syns} SYNs, {seen.syns_per_s:.1f} a second",
          f"sources: {sources_in_words(seen, True)}", *measures),
-        f"renoscope synflood FILE --port {listener.port} weighs each "
-        "counter-measure")
+        f"weigh each counter-measure:\n{_counter_measures(listener)}")
 
 
 def _cookies(listener: Listener, seen: Evidence,

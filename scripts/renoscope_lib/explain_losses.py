@@ -30,8 +30,8 @@ DEEP_FALL = 4
 WAS_A_WINDOW = 8
 
 # Without a timeout; what is sent again after one belongs to it.
-REPAIRS = {"fast_retransmit": "by fast retransmit",
-           "tail_loss_probe": "by a tail loss probe"}
+REPAIRS = {"fast_retransmit": "fast retransmit",
+           "tail_loss_probe": "tail loss probe"}
 
 
 def findings(flow: Flow, pace: explain_pace.Flow | None, knows_timeouts: bool,
@@ -70,7 +70,7 @@ def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
     count = len(timeouts) + sum(e.timeouts_left_out for e in episodes)
     undone = sum(e.undone for e in episodes)
     sentence = (f"{least}{spelled(count, 'retransmission timeout')}, "
-                f"{brief(waited_us)} of waiting in all")
+                f"{brief(waited_us)} of waiting{' in all' if count > 1 else ''}")
     if highest:
         sentence += f"; backoff up to {brief(longest_us)} (doubled {often(highest)})"
     sentence += _outcome(episodes, undone)
@@ -110,7 +110,7 @@ def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
 
 
 def _timeout_line(timeout: Timeout, clock: Clock) -> str:
-    number = "" if timeout.seq is None else f", oldest number {timeout.seq}"
+    number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
     return (f"{clock.at(timeout.time_ns)} the timer fired after "
             f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}")
 
@@ -119,25 +119,32 @@ def _timeout_line(timeout: Timeout, clock: Clock) -> str:
 
 def _repaired(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
-    counts = {words: flow.segments[cause] for cause, words in REPAIRS.items()
+    counts = {cause: flow.segments[cause] for cause in REPAIRS
               if flow.segments[cause]}
     if not counts:
         return
     lost = sum(counts.values())
     sent, rate = _rate(lost, pace)
-    how = ", ".join(counts) if len(counts) == 1 else ", ".join(
-        f"{count} {words}" for words, count in counts.items())
+    how = [_by(cause, count, len(counts) > 1) for cause, count in counts.items()]
     recoveries = [e for e in _of(flow, RECOVERY) if not e.undone]
     high = sent and lost >= ENOUGH_LOST and lost >= HIGH_RATE * sent
     yield Finding(
         "losses", TROUBLE if high else NOTEWORTHY, subject,
-        f"{spelled(lost, 'segment')} sent again{rate}, {how}"
+        f"{spelled(lost, 'segment')} sent again{rate}, {', '.join(how)}"
         f"{_cut_words(recoveries)}",
-        "segments lost on the way and repaired",
+        f"by {' and '.join(REPAIRS[cause] for cause in counts)}",
         capped(_episode_line(e, clock) for e in flow.episodes
                if e.what in (RECOVERY, "loss probe")),
         look("losses", subject, "-v"),
         next((e.began_ns for e in recoveries), None))
+
+
+def _by(cause: str, count: int, is_one_of_several: bool) -> str:
+    """Fast retransmit sends many, a probe is one segment."""
+    how = REPAIRS[cause]
+    if cause == "tail_loss_probe":
+        how = f"a {how}" if count == 1 else f"{how}s"
+    return f"{count} by {how}" if is_one_of_several else f"by {how}"
 
 
 def _rate(lost: int, pace: explain_pace.Flow | None) -> tuple[int, str]:
@@ -156,7 +163,7 @@ def _cut_words(recoveries: list[Episode]) -> str:
             and e.after.cwnd < e.before.cwnd]
     if not cuts:
         return ""
-    before, after = min(cuts, key=lambda cut: cut[1] / cut[0])
+    before, after = max(cuts, key=lambda cut: cut[0] - cut[1])
     most = "" if len(cuts) == 1 else "the most "
     return f"; cwnd was cut {often(len(cuts))}, {most}from {before} to {after}"
 
@@ -171,17 +178,20 @@ def _change(episode: Episode) -> str:
     return f", cwnd {' -> '.join(numbers)}" if numbers else ""
 
 
-EPISODE_WORDS = {RECOVERY: "fast recovery", LOSS: "timeout", CWR: "cwnd reduced",
+EPISODE_WORDS = {RECOVERY: "fast recovery", LOSS: "timeout", CWR: "reduction",
                  "loss probe": "tail loss probe"}
+DETAIL_WORDS = {"sent again": "a segment sent again"}
 
 
 def _episode_line(episode: Episode, clock: Clock) -> str:
     words = EPISODE_WORDS.get(episode.what, episode.what)
     if episode.detail:
-        words += f", {episode.detail}"
+        words += f", {DETAIL_WORDS.get(episode.detail, episode.detail)}"
     if episode.what == RECOVERY:
-        words += (f" ({episode.dup_acks} duplicate ACKs or SACKed), "
-                  f"{plural(episode.segments, 'segment')} again")
+        known = episode.dup_acks
+        words += (f" ({plural(known, 'duplicate ACK')} or SACKed "
+                  f"{'segment' if known == 1 else 'segments'}), "
+                  f"{plural(episode.segments, 'segment')} sent again")
     undone = ", undone: nothing was lost" if episode.undone else ""
     return f"{clock.at(episode.began_ns)} {words}{_change(episode)}{undone}"
 
@@ -264,13 +274,13 @@ def _collapsed(flow: Flow, causes: Causes, subject: Subject,
     yield Finding(
         "cwnd-collapsed", NOTEWORTHY, subject,
         f"cwnd fell from {peak} to {low}{steps}: {', then '.join(whys)}",
-        f"cwnd fell to a quarter or less: {whys[0]}",
+        f"to a quarter or less, by {whys[0]}",
         (_episode_line(first, clock),
          *([_episode_line(last, clock)] if last is not first else [])),
         look("losses", subject, "-v"), first.began_ns)
 
 
-WHY = {RECOVERY: "loss", LOSS: "timeout"}
+WHY = {RECOVERY: "loss", LOSS: "a timeout"}
 
 
 def _why(episode: Episode, causes: Causes) -> str:
@@ -346,12 +356,12 @@ def _restarts(pace: explain_pace.Flow | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     if pace is None or not pace.restarts:
         return
-    first = pace.restarts[0]
+    first, count = pace.restarts[0], len(pace.restarts)
     yield Finding(
         "idle-restart", NOTEWORTHY, subject,
-        f"cwnd was lowered {often(len(pace.restarts))} because the connection had "
-        f"been idle (first from {first.before} to {first.after} segments): it "
-        "has to grow again", "cwnd is lowered after each rest",
+        f"cwnd was lowered {often(count)} because the connection had been idle "
+        f"({'first ' if count > 1 else ''}from {first.before} to {first.after} "
+        "segments): it has to grow again", "it has to grow again",
         capped(f"{clock.at(one.time_ns)} after a rest, cwnd {one.before} -> "
                f"{one.after}" for one in pace.restarts),
         "net.ipv4.tcp_slow_start_after_idle=0 keeps cwnd over a rest",

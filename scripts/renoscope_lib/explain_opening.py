@@ -115,13 +115,8 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
         else NOTEWORTHY, subject,
         f"{who} took {brief(took_us)}: {what}" if told.row.took_us is not None
         else f"{who}: {what}",
-        gist, (*_reasons(told), *_steps(opening, clock)),
-        _next_of_slow(told, subject), opening.began_ns, took_us)
-
-
-def _reasons(told: Told) -> tuple[str, ...]:
-    """What the listener's side adds to what was said."""
-    return (f"why: {told.row.why}",) if told.far and told.row.why else ()
+        gist, _steps(opening, clock), _next_of_slow(told, subject),
+        opening.began_ns, took_us)
 
 
 def _cause(told: Told) -> tuple[str, str]:
@@ -133,7 +128,8 @@ def _cause(told: Told) -> tuple[str, str]:
     for reason, gist in QUEUE_GISTS.items():
         same = [r for r in refusals if r.reason == reason]
         if same:
-            return f"{refusal_words(same)}{waited}", gist
+            after = f"; waits of {added(waits)}" if waits else ""
+            return f"{refusal_words(same)}{after}", gist
     if opening.opened_by == ACTIVE:
         return _active_cause(told, waited)
     return _passive_cause(opening, waited)
@@ -224,9 +220,14 @@ def _failed(told: Told, clock: Clock) -> Finding:
         "connect-failed", NOTEWORTHY if quietly else TROUBLE, subject,
         f"connect() failed{after}: {words}",
         _gist_of_failure(outcome, opening, refusals),
-        (*_reasons(told), *_steps(opening, clock)),
+        (*_why(told), *_steps(opening, clock)),
         NEXT.get(outcome) or look("handshakes", subject, "--steps"),
         opening.began_ns, told.row.took_us or 0)
+
+
+def _why(told: Told) -> tuple[str, ...]:
+    """What the listener's side adds."""
+    return (f"why: {told.row.why}",) if told.far and told.row.why else ()
 
 
 def _gist_of_failure(outcome: str, opening: Opening,

@@ -317,8 +317,8 @@ def _bufferbloat(flow: Flow, subject: Subject,
          "way",
          f"srtt stood above {GROWN_FACTOR} times min RTT for "
          f"{brief(flow.grown_ns // 1000)}"),
-        "at the bottleneck: tc qdisc replace dev DEV root fq_codel (or cake); "
-        f"then {look('losses', subject, '-v')}",
+        "at the bottleneck: tc qdisc replace dev DEV root fq_codel (or cake)\n"
+        + look("losses", subject, "-v"),
         flow.grown_at_ns)
 
 
@@ -359,7 +359,7 @@ def _held_back(flow: Flow, subject: Subject) -> Iterator[Finding]:
             f"({share(held[CWND], known)} of the time): as fast as congestion "
             "control lets it, with cwnd up to "
             f"{flow.cwnd_most} segments", "", _shares(flow),
-            look("rounds", subject))
+            look("cwnd", subject))
     elif held[SILENT] >= max(NEARLY_ALL * known, WORTH_NS):
         yield Finding(
             "application-limited", FINE, subject,
@@ -383,5 +383,5 @@ def _receiver_limited(flow: Flow, subject: Subject) -> Finding:
         "bytes, too few for this path, or its program reads slowly",
         "the peer's receive window is full",
         _shares(flow),
-        "on the peer: net.ipv4.tcp_rmem, SO_RCVBUF; here: "
-        f"{look('windows', subject)}", cost_us=held // 1000)
+        "on the peer: raise net.ipv4.tcp_rmem, or SO_RCVBUF if its program sets it\n"
+        + look("windows", subject), cost_us=held // 1000)

@@ -7,11 +7,13 @@ import heapq
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from .explain import Explained
 from .explain_finding import (FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding,
                               Report)
 from .explain_groups import Groups
+from .place import INSTALLED
 from .show import RESET, Filter
 from .states import OPENED
 from .tables import none_chosen
@@ -37,10 +39,23 @@ HOW_TO_READ = (
     "guessed.")
 
 
-def with_file(step: str, file: str | None) -> str:
-    """A next step that can be pasted: of that recording, or of the ring."""
-    name = "" if file is None else f" {shlex.quote(file)}"
-    return step.replace(" FILE", name)
+@dataclass(frozen=True)
+class Typed:
+    """How a person runs the command: its name, and the recording or none."""
+
+    command: str = INSTALLED
+    file: str | None = None
+
+    def step_lines(self, step: str) -> Iterator[tuple[str, bool]]:
+        """The lines of a next step, and whether each is a command to be pasted."""
+        name = {None: "", "-": " FILE"}.get(
+            self.file, f" {shlex.quote(self.file or '')}")
+        for line in step.splitlines():
+            view = line.removeprefix(f"{INSTALLED} ")
+            if view == line:
+                yield line, False
+            else:
+                yield f"{self.command} {view.replace(' FILE', name, 1)}", True
 
 
 def coloured(lines: Iterable[str]) -> Iterator[str]:
@@ -75,8 +90,7 @@ def _summary(groups: Groups, limit: int) -> Iterator[str]:
         yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
 
 
-def _finding_lines(finding: Finding, verbose: bool,
-                   file: str | None) -> Iterator[str]:
+def _finding_lines(finding: Finding, verbose: bool, typed: Typed) -> Iterator[str]:
     yield from _wrapped(finding.sentence,
                         f"  {LABELS[finding.severity]:<{LABEL_WIDTH}}",
                         LABEL_WIDTH + 2)
@@ -89,30 +103,27 @@ def _finding_lines(finding: Finding, verbose: bool,
     if len(evidence) > len(shown):
         yield (" " * (LABEL_WIDTH + 4)
                + f"({len(evidence) - len(shown)} more: -v)")
-    if finding.next_step:
-        yield from _next_lines(with_file(finding.next_step, file))
+    yield from _next_lines(finding.next_step, typed)
 
 
-def _next_lines(step: str) -> Iterator[str]:
+def _next_lines(step: str, typed: Typed) -> Iterator[str]:
     """A command stays whole, so that it can be copied."""
-    first = " " * (LABEL_WIDTH + 2) + "next: "
-    if step.startswith("renoscope "):
-        yield first + step
-    else:
-        yield from _wrapped(step, first, LABEL_WIDTH + 8)
+    first, indent = " " * (LABEL_WIDTH + 2) + "next: ", LABEL_WIDTH + 8
+    for line, is_command in typed.step_lines(step):
+        yield from [first + line] if is_command else _wrapped(line, first, indent)
+        first = " " * indent
 
 
-def _report_lines(report: Report, verbose: bool,
-                  file: str | None) -> Iterator[str]:
+def _report_lines(report: Report, verbose: bool, typed: Typed) -> Iterator[str]:
     opened = OPENED.get(report.subject.opened_by or "")
     yield f"{report.subject}{f', {opened}' if opened else ''}"
     for finding in report.findings:
-        yield from _finding_lines(finding, verbose, file)
+        yield from _finding_lines(finding, verbose, typed)
 
 
 def as_text(explained: Explained, end_ns: int | None,
             wanted: Filter | None = None, limit: int = LIMIT,
-            verbose: bool = False, file: str | None = None) -> Iterator[str]:
+            verbose: bool = False, typed: Typed = Typed()) -> Iterator[str]:
     """The summary for those in a hurry, then each connection, the worst first."""
     groups = Groups()
     reports = groups.passing(explained.reports(end_ns, wanted))
@@ -125,7 +136,7 @@ def as_text(explained: Explained, end_ns: int | None,
         yield from _summary(groups, limit)
         yield ""
         for report in worst:
-            yield from _report_lines(report, verbose, file)
+            yield from _report_lines(report, verbose, typed)
             yield ""
         if groups.reports > len(worst):
             yield (f"... and {groups.reports - len(worst)} more: --limit 0 shows "

@@ -50,7 +50,7 @@ def _peer_words(long: str, subject: Subject) -> tuple[str, str, str]:
             "program did not read",
             "the peer's program did not read",
             "on the peer: what keeps its program from reading? ss -tm shows "
-            f"its Recv-Q; here: {look('windows', subject)}")
+            f"its Recv-Q\n{look('windows', subject)}")
 
 
 def _own_words(long: str, subject: Subject) -> tuple[str, str, str]:
@@ -58,8 +58,8 @@ def _own_words(long: str, subject: Subject) -> tuple[str, str, str]:
     return (f"made the peer stand still{how_long}: our receive buffer was full, "
             "our program did not read",
             "our program did not read",
-            "what keeps our program from reading? ss -tm shows its Recv-Q; "
-            f"then {look('windows', subject)}")
+            "what keeps our program from reading? ss -tm shows its Recv-Q\n"
+            + look("windows", subject))
 
 
 def _how_it_stands(windows: Windows, flow: Flow, side: str) -> str:

@@ -8,6 +8,10 @@ DKMS has the module.
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from . import VERSION
@@ -27,7 +31,6 @@ MODULE_SOURCE = (_TREE if IS_IN_SOURCES else _DKMS_SOURCE) / "module"
 BUILT = _TREE / "module" / "tcp_renoscope.ko"
 
 
-
 def rebuild_command(release: str = "$(uname -r)") -> str:
     """What makes DKMS build a module that it has built already."""
     module = f"tcp_renoscope/{VERSION} -k {release}"
@@ -44,6 +47,17 @@ def build_command(release: str) -> str:
         return "make"
     return (f"sudo apt-get install renoscope-dkms linux-headers-{release} && "
             f"sudo dkms install tcp_renoscope/{VERSION} -k {release}")
+
+
+def as_run() -> str:
+    """How a person runs this command now, so that what it proposes can be pasted."""
+    path = Path(sys.argv[0])
+    if path.name != INSTALLED:      # a program that has us for a library
+        return COMMAND
+    found = shutil.which(INSTALLED)
+    is_by_name = found is not None and Path(found) == path
+    sudo = "sudo " if "SUDO_UID" in os.environ else ""
+    return sudo + (INSTALLED if is_by_name else shlex.quote(sys.argv[0]))
 
 
 def as_typed(example: str) -> str:

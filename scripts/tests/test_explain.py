@@ -3,6 +3,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from renoscope_lib import explain, handshakes
 from renoscope_lib.explain import as_json
 from renoscope_lib.explain_finding import (FINE, RULES, Subject, added, brief,
                                            share, spelled)
-from renoscope_lib.explain_text import as_text, coloured
+from renoscope_lib.explain_text import Typed, as_text, coloured
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.schema import Event
@@ -97,8 +98,8 @@ class Summary(Case):
         self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
 
     def test_eighty_columns(self) -> None:
-        for line in self.text(*self.slow(0), file="a.renoscope",
-                              verbose=True).splitlines():
+        for line in self.text(*self.slow(0), verbose=True,
+                              typed=Typed(file="a.renoscope")).splitlines():
             self.assertLess(len(line), 80)
 
     def test_evidence_is_cut_but_for_v(self) -> None:
@@ -111,10 +112,23 @@ class Summary(Case):
         self.assertNotIn("attempt 6", self.text(*events))
 
     def test_next_step_can_be_pasted(self) -> None:
-        self.assertIn("next: renoscope handshakes 'two words' --connection 100 "
-                      "--steps", self.text(*self.slow(0), file="two words"))
-        self.assertIn("next: renoscope handshakes --connection 100 --steps",
-                      self.text(*self.slow(0)))
+        for file, words in (("two words", "'two words' "), (None, ""), ("-", "FILE ")):
+            self.assertIn(
+                f"next: ../renoscope handshakes {words}--connection 100 --steps\n",
+                self.text(*self.slow(0), typed=Typed("../renoscope", file)))
+
+    def test_every_command_has_a_line_of_its_own(self) -> None:
+        """Whole, and with nothing before or behind it."""
+        life = self.life
+        shown = self.text(*life.opens(), life.reset_received(1),
+                          life.change(1, "ESTABLISHED", "CLOSED"),
+                          typed=Typed(file="of a very long name indeed.renoscope"))
+        line = next(line for line in shown.splitlines() if "renoscope show" in line
+                    and "Times count" not in line)
+        self.assertEqual(line.split(maxsplit=1)[0], "renoscope")
+        self.assertTrue(line.endswith(
+            "renoscope show 'of a very long name indeed.renoscope' --connection 5"))
+        self.assertIn("next: why did the peer's program end it?", shown)
 
     def test_colours(self) -> None:
         plain = self.text(*self.slow(0), *self.life.opens(20)).splitlines()
@@ -251,6 +265,36 @@ class Command(unittest.TestCase):
         self.assertIn("connect() took 1 s", done.stdout)
         done = self.run_it(file, "--json", "--connection", "5")
         self.assertEqual(len(json.loads(done.stdout)["reports"]), 1)
+
+    def pasted(self, typed: str, folder: Path, path: str) -> tuple[str, str]:
+        """What it proposes, and what that prints where it is pasted."""
+        def shell(command: str) -> str:
+            return subprocess.run(
+                ["sh", "-c", command], cwd=folder, capture_output=True, text=True,
+                env={"PATH": path}, check=True).stdout
+        step = next(line for line in shell(typed).splitlines() if "next: " in line)
+        command = step.partition("next: ")[2]
+        return command, shell(command)
+
+    def test_next_step_as_the_command_was_run(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name, "here")
+            folder.mkdir()
+            (folder.parent / "my files").mkdir()
+            (folder.parent / "my files/it.renoscope").write_bytes(
+                support.recording(self.records()))
+            (folder / "bin").mkdir()
+            (folder / "bin/renoscope").symlink_to(SCRIPTS / "renoscope")
+            for command, path in (("bin/renoscope", ""), ("../here/bin/renoscope", ""),
+                                  ("renoscope", f"{folder}/bin:")):
+                with self.subTest(command):
+                    step, printed = self.pasted(
+                        f"{command} explain '../my files/it.renoscope'",
+                        folder, path + os.environ["PATH"])
+                    self.assertEqual(
+                        step, f"{command} handshakes '../my files/it.renoscope' "
+                        "--connection 5 --steps")
+                    self.assertIn("sk:5", printed)
 
     def test_cut_off(self) -> None:
         """What there is is told, and that it is not all."""

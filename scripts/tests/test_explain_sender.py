@@ -44,12 +44,14 @@ class Losses(Case):
                       "acknowledged meanwhile; not recovered when watching "
                       "ended", finding.sentence)
         self.assertIn("at 1.200 s the timer fired after 200 ms, backoff 0, "
-                      "oldest number 1", finding.evidence)
+                      "no ACK for seq=1", finding.evidence)
 
     def test_one_short_timeout(self) -> None:
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=5, ssthresh=5))
         self.assertEqual(found["timeouts"].severity, NOTEWORTHY)
+        self.assertIn("one retransmission timeout, 200 ms of waiting: nothing",
+                      found["timeouts"].sentence)
         self.assertNotIn("not recovered", found["timeouts"].sentence)
 
     def test_timeout_for_nothing(self) -> None:
@@ -69,12 +71,12 @@ class Losses(Case):
         self.assertEqual(list(found), ["connect-slow"])
 
     def recovery(self, at_s: float, segs: int, before: int = 24,
-                 undone: bool = False) -> list[Event]:
+                 undone: bool = False, duplicates: int = 3) -> list[Event]:
         life, half = self.life, before // 2
         return [life.event("ack", at_s, cwnd=before, seg_flags=ACK,
                            seg_ack=life.snd_nxt, seg_seq=life.rcv_nxt),
                 life.turn(at_s, "Open", "Recovery", cwnd=before, ssthresh=half,
-                          sacked_out=3, lost_out=segs),
+                          sacked_out=duplicates, lost_out=segs),
                 life.again(at_s, "fast_retransmit", "Recovery", segs,
                            cwnd=half, ssthresh=half),
                 life.turn(at_s + 0.04, "Recovery", "Open", cwnd=half,
@@ -93,7 +95,20 @@ class Losses(Case):
         self.assertEqual(finding.sentence, (
             "two segments sent again (0.2% of 1000), by fast retransmit; cwnd "
             "was cut once, from 24 to 12"))
+        self.assertIn("at 1.000 s fast recovery (3 duplicate ACKs or SACKed segments), "
+                      "2 segments sent again, cwnd 24 -> 12", finding.evidence)
         self.assertNotIn("cwnd-collapsed", found, "halved, as it should be")
+
+    def test_one_of_each(self) -> None:
+        found = self.sender(*self.recovery(1, 1, duplicates=1))
+        self.assertIn("at 1.000 s fast recovery (1 duplicate ACK or SACKed segment), "
+                      "1 segment sent again, cwnd 24 -> 12", found["losses"].evidence)
+
+    def test_the_deepest_cut(self) -> None:
+        """In segments: the half of 15 is 7, which is no deeper cut than 110 to 55."""
+        found = self.sender(*self.recovery(1, 1, before=110),
+                            *self.recovery(2, 1, before=15))
+        self.assertIn("cut twice, the most from 110 to 55", found["losses"].sentence)
 
     def test_high_rate(self) -> None:
         found = self.sender(*self.recovery(1, 20), self.destroyed(1000))
@@ -193,7 +208,21 @@ class Losses(Case):
             life.event("loss_probe", 0.9, probe_retransmits=1),
             life.again(0.9, "tail_loss_probe"))
         self.assertFalse({"ecn", "reduced", "local-drops"} & found.keys())
-        self.assertIn("by a tail loss probe", found["losses"].sentence)
+        self.assertIn("one segment sent again (100% of about 1), by a tail loss probe",
+                      found["losses"].sentence)
+        self.assertEqual(found["losses"].evidence, (
+            "at 0.900 s tail loss probe, a segment sent again",))
+
+    def test_several_probes(self) -> None:
+        life = self.life
+        probes = [(life.event("loss_probe", at_s, probe_retransmits=1),
+                   life.again(at_s, "tail_loss_probe")) for at_s in (0.9, 1.9)]
+        found = self.sender(*probes[0], *probes[1])
+        self.assertIn(", by tail loss probes", found["losses"].sentence)
+        found = self.sender(*probes[0], *self.recovery(1, 2))
+        self.assertIn(", 2 by fast retransmit, 1 by a tail loss probe;",
+                      found["losses"].sentence)
+        self.assertEqual(found["losses"].gist, "by fast retransmit and tail loss probe")
 
     def rest(self, before: int, after: int) -> dict[str, Finding]:
         life = self.life
@@ -201,8 +230,8 @@ class Losses(Case):
                            life.acked(5.05, cwnd=after))
 
     def test_idle_restart(self) -> None:
-        self.assertIn("(first from 80 to 20 segments)",
-                      self.rest(80, 20)["idle-restart"].sentence)
+        self.assertIn("lowered once because the connection had been idle (from 80 to "
+                      "20 segments)", self.rest(80, 20)["idle-restart"].sentence)
 
     def test_a_rest_that_costs_nothing(self) -> None:
         self.assertNotIn("idle-restart", self.rest(10, 10))

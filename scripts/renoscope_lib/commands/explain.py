@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import explain, explain_text
 from ..options import add_choice, add_command, add_input, chosen, limit
+from ..place import as_run
 from ..telling import coloured, open_input, tell
 
 
@@ -20,7 +21,7 @@ def _explain(options: argparse.Namespace) -> int:
     def as_text(end_ns: int | None) -> Iterable[str]:
         lines = explain_text.as_text(
             view, end_ns, chosen(options), options.limit, options.verbose,
-            options.file)
+            explain_text.Typed(as_run(), options.file))
         return explain_text.coloured(lines) if coloured() else lines
     return tell(options, source, view,
                 partial(explain.as_json, view, wanted=chosen(options)), as_text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..explain_finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding, Report
 from ..explain_groups import Group, Groups
-from ..explain_text import with_file
+from ..explain_text import Typed
 from .markup import Child, Html, join, tag
 from .parts import Section, and_more, section
 from .told import Told
@@ -96,9 +96,10 @@ def _who(finding: Finding) -> Html:
 def _next(told: Told, finding: Finding) -> Child:
     if not finding.next_step:
         return None
-    step = with_file(finding.next_step, None if told.name is None else told.title)
-    is_command = step.startswith("renoscope ")
-    return tag("p", "Next: ", code(step) if is_command else step, class_="next")
+    typed = Typed(file=told.name if told.name in (None, "-") else told.title)
+    words = [code(line) if is_command else line
+             for line, is_command in typed.step_lines(finding.next_step)]
+    return tag("p", "Next:", [join(" ", word) for word in words], class_="next")
 
 
 def _evidence(told: Told, findings: list[Finding], is_alone: bool) -> Html | None:
