@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby, islice, starmap
 from typing import Any
 
 from . import rounds
@@ -17,7 +17,7 @@ from .cwnd import FAST, MARK_NAMES, RTO, TLP, Cwnd, Series
 from .phases import IN_ORDER, LOSS, RECOVERY, REDUCTION, UNTOLD, name_of
 from .reno_words import AVOIDANCE, CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE
-from .show import INFINITE_SSTHRESH, Filter
+from .show import INFINITE_SSTHRESH, RESET, Filter
 from .sparkline import ASCII, UNICODE, Blocks, Scale, chart, columns
 from .steps import Step
 from .tables import none_chosen, note, seconds
@@ -39,6 +39,14 @@ UNKNOWN = "?"
 PHASES = {SLOW_START: "s", CSS: "h", AVOIDANCE: "a", RECOVERY: "r", REDUCTION: "c",
           LOSS: "L", UNTOLD: "-"}
 
+# On a terminal the cwnd of a phase has the colour of its name.
+CYAN, GREEN, YELLOW, MAGENTA, RED, DIM = (
+    "\033[36m", "\033[32m", "\033[33m", "\033[35m", "\033[1;31m", "\033[2m")
+PHASE_COLOURS = {SLOW_START: CYAN, CSS: CYAN, AVOIDANCE: GREEN, RECOVERY: YELLOW,
+                 REDUCTION: MAGENTA, LOSS: RED, UNTOLD: DIM}
+MARK_COLOURS = {"R": RED, "F": YELLOW, "E": MAGENTA, "C": MAGENTA, "T": YELLOW,
+                "u": GREEN, UNKNOWN: DIM}
+
 HOW_TO_READ = (
     "cwnd and ssthresh are in segments, charts begin at 0. A column is full up to the "
     "lowest value in it, and {} up to the highest. Phases follow from cwnd, ssthresh "
@@ -48,10 +56,11 @@ HOW_TO_READ = (
 
 @dataclass(frozen=True)
 class Paper:
-    """What a terminal can show: how wide, and whether more than ASCII."""
+    """What a terminal can show: how wide, and whether more than ASCII, and colours."""
 
     width: int = 80
     unicode: bool = True
+    coloured: bool = False
 
     @property
     def blocks(self) -> Blocks:
@@ -62,6 +71,15 @@ class Paper:
     def columns(self) -> int:
         """How wide a chart is."""
         return min(max(self.width - GUTTER, LEAST_COLUMNS), MOST_COLUMNS)
+
+    def painted(self, line: str, colours: Sequence[str]) -> str:
+        """A line, each character in the colour of its column."""
+        if not self.coloured:
+            return line
+        runs = ((colour, "".join(character for character, _ in run)) for colour, run
+                in groupby(zip(line.rstrip(), colours), lambda pair: pair[1]))
+        return "".join(f"{colour}{text}{RESET}" if colour and text.strip() else text
+                       for colour, text in runs)
 
 
 # ---- one connection
@@ -78,15 +96,14 @@ def _line(name: str, number: str, line: str) -> str:
 
 
 def _chart(name: str, steps: Sequence[Step], scale: Scale, highest: int,
-           unit: Any, blocks: Blocks) -> Iterator[str]:
+           unit: Any, blocks: Blocks) -> Iterator[tuple[str, str, str]]:
     values = [step.value for step in steps if step.value is not None]
     rows = HEIGHTS[name]
     numbers = [f"max {unit(max(values))}", *[""] * (rows - 2),
                f"min {unit(min(values))}"]
     names = [name, *[""] * (rows - 1)]
-    for line in map(_line, names, numbers,
-                    chart(columns(steps, scale), highest, rows, blocks)):
-        yield line
+    yield from zip(names, numbers,
+                   chart(columns(steps, scale), highest, rows, blocks))
 
 
 def _thresholds(series: Series) -> list[Step]:
@@ -95,22 +112,27 @@ def _thresholds(series: Series) -> list[Step]:
             if step.value is not None and step.value < INFINITE_SSTHRESH]
 
 
-def _charts(series: Series, scale: Scale, paper: Paper) -> Iterator[str]:
+def _charts(series: Series, scale: Scale, paper: Paper,
+            phases: Sequence[str]) -> Iterator[str]:
     thresholds = _thresholds(series)
     highest = max(step.value or 1 for step in series.cwnd)
-    yield from _chart("cwnd", series.cwnd, scale, highest, str, paper.blocks)
+    colours = [PHASE_COLOURS.get(phase, "") for phase in phases]
+    for name, number, line in _chart("cwnd", series.cwnd, scale, highest, str,
+                                     paper.blocks):
+        yield _line(name, number, paper.painted(line, colours))
     if thresholds:
         highest = max(step.value or 1 for step in thresholds)
-        yield from _chart("ssthresh", thresholds, scale, highest, str, paper.blocks)
+        yield from starmap(_line, _chart("ssthresh", thresholds, scale, highest, str,
+                                         paper.blocks))
     else:
         yield _line("ssthresh", "inf", "")
     longest = max((step.value or 0 for step in series.srtt_us), default=0)
     if longest:
-        yield from _chart("srtt", series.srtt_us, scale, longest, _three_digits,
-                          paper.blocks)
+        yield from starmap(_line, _chart("srtt", series.srtt_us, scale, longest,
+                                         _three_digits, paper.blocks))
 
 
-def _losses(series: Series, scale: Scale) -> Iterator[str]:
+def _losses(series: Series, scale: Scale, paper: Paper) -> Iterator[str]:
     row = [" "] * scale.columns
     for began, ended in series.holes:
         for place in scale.stretch(began, ended):
@@ -119,8 +141,10 @@ def _losses(series: Series, scale: Scale) -> Iterator[str]:
         for mark in series.marks:
             if mark.what == what:
                 row[scale.column(mark.time_ns)] = letter
-    if "".join(row).strip():
-        yield _line("losses", "", "".join(row))
+    line = "".join(row)
+    if line.strip():
+        colours = [MARK_COLOURS.get(letter, "") for letter in row]
+        yield _line("losses", "", paper.painted(line, colours))
 
 
 def _phase_columns(series: Series, scale: Scale) -> list[str]:
@@ -136,10 +160,10 @@ def _phase_columns(series: Series, scale: Scale) -> list[str]:
             for share in shares]
 
 
-def _phases(series: Series, scale: Scale) -> tuple[str, set[str]]:
+def _phases(phases: Sequence[str]) -> tuple[str, set[str]]:
     """Each phase by its name where that has room, or by its letter; and which are."""
     row, letters = "", set()
-    for word, places in groupby(_phase_columns(series, scale)):
+    for word, places in groupby(phases):
         width = len(list(places))
         name = f"|{name_of(word)}" if word else ""
         if len(name) >= width:
@@ -182,10 +206,12 @@ def _one(series: Series, paper: Paper, with_rounds: bool) -> Iterator[str]:
     scale = Scale(series.began_ns, series.ended_ns, paper.columns)
     yield f"{connection(series.cookie)}  {series.local} - {series.remote}"
     yield from note("; ".join([*series.facts(), _rounds(series)]), "  ")
-    yield from _charts(series, scale, paper)
-    yield from _losses(series, scale)
-    row, letters = _phases(series, scale)
-    yield _line("phases", "", row)
+    phases = _phase_columns(series, scale)
+    yield from _charts(series, scale, paper, phases)
+    yield from _losses(series, scale, paper)
+    row, letters = _phases(phases)
+    yield _line("phases", "", paper.painted(
+        row, [PHASE_COLOURS.get(phase, "") for phase in phases]))
     yield _times(series, scale)
     yield from _key(series, letters)
     for words in series.notes:

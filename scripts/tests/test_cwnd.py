@@ -4,17 +4,19 @@
 import dataclasses
 import json
 import random
+import re
 import unittest
 
 from renoscope_lib.cwnd import Cwnd, Series
-from renoscope_lib.cwnd_text import Paper, as_json, as_text
+from renoscope_lib.cwnd_text import (MARK_COLOURS, PHASE_COLOURS, Paper, as_json,
+                                     as_text)
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.kept import Kept
 from renoscope_lib.phases import LOSS, RECOVERY, REDUCTION, UNTOLD, phase_of
 from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
 from renoscope_lib.rounds import KEPT
 from renoscope_lib.schema import Event
-from renoscope_lib.show import INFINITE_SSTHRESH, Filter
+from renoscope_lib.show import INFINITE_SSTHRESH, RESET, Filter
 from renoscope_lib.steps import MOST_POINTS
 
 from . import support
@@ -494,6 +496,20 @@ class Damaged(unittest.TestCase):
         self.assertIn("The first 10 round trips left out.", notes)
 
 
+COLOUR = r"\033\[[0-9;]*m"
+
+
+def colours(line: str) -> list[str]:
+    """Of each character that is to be seen its colour; none of blanks."""
+    found, colour = [], ""
+    for part in re.split(f"({COLOUR})", line):
+        if part.startswith("\033"):
+            colour = "" if part == RESET else part
+        else:
+            found += ["" if character == " " else colour for character in part]
+    return found
+
+
 class Words(unittest.TestCase):
     def setUp(self) -> None:
         self.view = watch(*timeout_figure().events)
@@ -506,6 +522,20 @@ class Words(unittest.TestCase):
         text = list(as_text(self.view, Filter(), paper=Paper(60, False)))
         self.assertTrue("\n".join(text).isascii())
         self.assertTrue(all(len(line) <= 60 for line in text[3:14]), text)
+
+    def test_colours(self) -> None:
+        """Each column of cwnd has its phase's; without them it is the same text."""
+        plain = list(as_text(self.view, Filter(), paper=Paper(60, True)))
+        shown = list(as_text(self.view, Filter(), paper=Paper(60, True, coloured=True)))
+        self.assertEqual([re.sub(COLOUR, "", line) for line in shown], plain)
+        cwnd, phases, losses = (colours(next(
+            line for line, without in zip(shown, plain) if words in without))
+            for words in ("min 1 ", "phases", "losses"))
+        self.assertEqual({colour for colour in cwnd if colour},
+                         {PHASE_COLOURS[it] for it in (SLOW_START, AVOIDANCE, LOSS)})
+        both = [pair for pair in zip(cwnd, phases) if all(pair)]
+        self.assertTrue(all(in_chart == named for in_chart, named in both), both)
+        self.assertEqual([colour for colour in losses if colour], [MARK_COLOURS["R"]])
 
     def test_no_line_is_wider_than_the_paper(self) -> None:
         for width in (44, 80, 133):

@@ -17,14 +17,14 @@ from ..options import add_choice, add_command, add_input, chosen, limit
 from ..phases import PALETTES
 from ..pictures import format_of
 from ..show import Filter
-from ..telling import open_input, tell
+from ..telling import coloured, open_input, tell
 
 
 def _paper() -> cwnd_text.Paper:
     """The terminal, or a file that somebody will look at in one."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return cwnd_text.Paper(shutil.get_terminal_size((80, 24)).columns,
-                           encoding == "utf8")
+                           encoding == "utf8", coloured())
 
 
 def _only_one(view: Cwnd, wanted: Filter) -> Series:
