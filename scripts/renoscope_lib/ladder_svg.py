@@ -13,7 +13,7 @@ import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 from . import ladder_words
 from .ladder import Fact, Ladder, Step
@@ -314,7 +314,7 @@ class _Picture:
 def _safe(words: str) -> str:
     """For SVG: escaped, and nothing that XML may not hold."""
     return escape("".join(sign if sign.isprintable() else "?"
-                          for sign in words), {'"': "&quot;"})
+                          for sign in words))
 
 
 def lines(ladder: Ladder, flag_words: dict[int, str],
