@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,8 @@ LABELS = {severity: severity.upper() if severity == TROUBLE else severity
 LABEL_WIDTH = 12
 
 COLOURS = {TROUBLE: "\033[1;31m", NOTEWORTHY: "\033[33m", FINE: "\033[32m"}
+
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s)\b)")
 
 HOW_TO_READ = (
     "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
@@ -68,9 +71,11 @@ def coloured(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _wrapped(text: str, first: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, COLUMNS, initial_indent=first,
-                         subsequent_indent=" " * indent,
-                         break_long_words=False, break_on_hyphens=False)
+    """A number stays with its unit."""
+    lines = textwrap.wrap(BEFORE_UNIT.sub("\xa0", text), COLUMNS, initial_indent=first,
+                          subsequent_indent=" " * indent,
+                          break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _summary(groups: Groups, limit: int) -> Iterator[str]:

@@ -102,6 +102,11 @@ class Summary(Case):
                               typed=Typed(file="a.renoscope")).splitlines():
             self.assertLess(len(line), 80)
 
+    def test_a_number_stays_with_its_unit(self) -> None:
+        for n in range(12):
+            text = self.text(*self.slow(0, 2 + 10**n / 1e6), verbose=True)
+            self.assertNotRegex(text, r"\d\n +(us|ms|s)\b")
+
     def test_evidence_is_cut_but_for_v(self) -> None:
         life = self.life
         events = [life.connects(),
