@@ -17,9 +17,10 @@ from .support import CLOSED, MS
 from .test_cwnd import Sender, timeout_figure
 from .test_rounds import RENOSCOPE, with_matplotlib
 
+BOTH = ("light", "dark")
 SVG = "{http://www.w3.org/2000/svg}"
 
-# Reads a recording; each connection's picture once on light and once on dark paper.
+# Reads a recording; each connection's picture on each of these papers, and one again.
 PICTURES = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -33,9 +34,9 @@ view = Cwnd(source.schema)
 for event in joined(source):
     view.feed(event)
 print("<page>")
-for palette in PALETTES.values():
+for palette in sys.argv[2:]:
     for series in view.series():
-        print(cwnd_figure.svg(series, palette))
+        print(cwnd_figure.svg(series, PALETTES[palette]))
 print(cwnd_figure.svg(next(view.series()), prefix="again-"))
 print("</page>")
 """
@@ -82,19 +83,20 @@ class Needing(unittest.TestCase):
 
 
 @functools.cache
-def page_of(python: str, recording: bytes) -> str:
+def page_of(python: str, recording: bytes, *palettes: str) -> str:
     """A page with all pictures of a recording."""
-    return subprocess.run([python, "-c", PICTURES, support.SCRIPTS], check=True,
-                          input=recording, capture_output=True).stdout.decode()
+    return subprocess.run([python, "-c", PICTURES, support.SCRIPTS, *palettes],
+                          check=True, input=recording, capture_output=True
+                          ).stdout.decode()
 
 
 class InPages(Needing):
-    def page(self, *events: Event) -> str:
-        return page_of(self.python, recording_of(*events))
+    def page(self, *events: Event, palettes: tuple[str, ...] = ("light",)) -> str:
+        return page_of(self.python, recording_of(*events), *palettes)
 
     def test_many_in_one_page(self) -> None:
         """Well-formed; no id twice; each reference stays in its own picture."""
-        page = ET.fromstring(self.page(*two_connections()))
+        page = ET.fromstring(self.page(*two_connections(), palettes=BOTH))
         pictures = page.findall(f"{SVG}svg")
         self.assertEqual(len(pictures), 5)
         seen: set[str] = set()
@@ -110,7 +112,7 @@ class InPages(Needing):
 
     def test_text_is_text_and_the_size_the_containers(self) -> None:
         """And the same picture again is the same but for its ids."""
-        page = self.page(*two_connections())
+        page = self.page(*two_connections(), palettes=BOTH)
         first, *_, again = re.findall("<svg.*?</svg>", page, re.DOTALL)
         self.assertEqual(again, first.replace("cwnd-5-light-", "again-"))
         first = ET.fromstring(first)
@@ -144,7 +146,6 @@ class InPages(Needing):
             self.assertEqual("not known" in words, sender is holey)
         self.assertEqual(curves[1], curves[0] + 1)
 
-
     def test_the_shortest_connections(self) -> None:
         """One ACK, one round; a timeout and no ACK at all; all in one moment."""
         one, none, moment = (Sender(cookie=number) for number in (1, 2, 3))
@@ -154,7 +155,7 @@ class InPages(Needing):
         moment.ack()
         moment.tell("state", state=CLOSED, old_state=1)
         page = ET.fromstring(self.page(*one.events, *none.events, *moment.events))
-        self.assertEqual(len(page.findall(f"{SVG}svg")), 7)
+        self.assertEqual(len(page.findall(f"{SVG}svg")), 3 + 1)
 
 
 class Files(Needing):
