@@ -2,13 +2,16 @@
 """The command speaks of itself as it is typed: in the sources, or installed."""
 
 import ast
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from renoscope_lib import VERSION
+from renoscope_lib import VERSION, place
 from renoscope_lib.cli import build_parser
 
 from . import support
@@ -62,6 +65,26 @@ class Installed(unittest.TestCase):
         self.assertIn("load it with: sudo renoscope load",
                       self.run_it("show").stderr)
         self.assertIn("&& sudo renoscope load", self.run_it("doctor").stdout)
+
+
+class AsRun(unittest.TestCase):
+    """What is proposed is called as the command was; test_explain pastes it."""
+
+    def as_run(self, name: str, **environment: str) -> str:
+        plain = {key: value for key, value in os.environ.items() if key != "SUDO_UID"}
+        with mock.patch.object(sys, "argv", [name]), \
+                mock.patch.dict(os.environ, plain | environment, clear=True):
+            return place.as_run()
+
+    def test_by_a_path(self) -> None:
+        self.assertEqual(self.as_run("../a copy/renoscope"), "'../a copy/renoscope'")
+
+    def test_with_sudo(self) -> None:
+        self.assertEqual(self.as_run("scripts/renoscope", SUDO_UID="1000"),
+                         "sudo scripts/renoscope")
+
+    def test_by_another_program(self) -> None:
+        self.assertEqual(self.as_run("/usr/bin/python3"), place.COMMAND)
 
 
 class InTheSources(unittest.TestCase):
