@@ -194,7 +194,9 @@ def browser() -> Iterator[Tab]:
     """One tab of a browser of its own, with nothing remembered."""
     assert CHROMIUM is not None, "ask for CHROMIUM first"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [CHROMIUM, "--headless=new", "--remote-debugging-port=0",
+        # Killed if the test is, and its own processes with it.
+        command = ["setpriv", "--pdeathsig", "KILL", "--",
+                   CHROMIUM, "--headless=new", "--remote-debugging-port=0",
                    f"--user-data-dir={profile}", "--disable-gpu", "--no-first-run",
                    "--disable-background-networking", "--disable-dev-shm-usage",
                    "--remote-allow-origins=*"]
