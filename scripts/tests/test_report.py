@@ -14,7 +14,7 @@ from unittest import mock
 from renoscope_lib.errors import Problem
 from renoscope_lib.report import page as report_page
 from renoscope_lib.report.markup import Html, join, tag, text
-from renoscope_lib.report.parts import ROWS, Column, number, table
+from renoscope_lib.report.parts import ROWS, Column, and_more, number, table
 from renoscope_lib.report.told import Told
 from renoscope_lib.report.values import amount, counted, share, span
 from renoscope_lib.report.watch import Watch
@@ -344,6 +344,12 @@ class Plots(Stage):
                       "install python3-matplotlib. The numbers are in renoscope cwnd "
                       "x.renoscope.", made.text)
         self.assertEqual(made.all("img"), [])
+
+    def test_one_is_not_many(self) -> None:
+        for number, words in ((1, "and 1 connection more; see "),
+                              (2, "and 2 connections more; see ")):
+            self.assertEqual(join(and_more(number, "renoscope cwnd", "connection")),
+                             f"{words}<code>renoscope cwnd</code>")
 
     def test_no_page_too_large_to_mail(self) -> None:
         events = [event for n in range(1, 9) for event in (

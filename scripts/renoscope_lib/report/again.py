@@ -86,7 +86,7 @@ def _connections(told: Told, sums: Sums) -> Html:
         "Losses by connection", columns, (list(row(flow)) for flow in shown),
         [AGAIN_NOTE if causes else None, UNDONE_NOTE if sums.undone else None,
          STANDING_NOTE],
-        and_more(left_out, told.other("losses"), "connections more"))
+        and_more(left_out, told.other("losses"), "connection"))
 
 
 def show(told: Told) -> Section:

@@ -145,7 +145,7 @@ def _singles(told: Told, found: list[Request], left_out: int) -> Html:
         "set its timer to then, 1 s and twice as long each time; the difference is "
         "how late the timer was. A duplicate SYN comes before the timer has ended "
         "and does not double it.",
-        and_more(left_out, told.other("handshakes --limit 0"), "requests more"))
+        and_more(left_out, told.other("handshakes --limit 0"), "request"))
 
 
 def _by_attempt(rows: list[RetransmitRow]) -> Html:

@@ -155,7 +155,7 @@ def show(told: Told, proof: Proof) -> Section:
                number("written"), Column("read + lost = written")),
               _rows(shown),
               more=and_more(len(accounts) - len(shown),
-                            told.other("show --json"), "processors more"),
+                            told.other("show --json"), "processor"),
               total=("all", count(proof.read), count(proof.lost), count(sum(
                   a.written - a.start for a in accounts)), "")
               if len(accounts) > 1 else ()),

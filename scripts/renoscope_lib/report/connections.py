@@ -212,7 +212,7 @@ def show(told: Told) -> Section:
         "connections", "Connections",
         table(f"Connections{which}, in order of time", COLUMNS,
               (_row(told, line) for line in shown), LEGEND,
-              and_more(left_out, told.other("states"), "connections more")),
+              and_more(left_out, told.other("states"), "connection")),
         _open_at_the_end(counts, unsure))
 
 

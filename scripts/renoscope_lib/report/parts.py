@@ -117,11 +117,11 @@ def most(items: Iterable[T], limit: int,
     return kept, left_out - len(kept)
 
 
-def and_more(left_out: int, command: str, noun: str = "more") -> Child:
+def and_more(left_out: int, command: str, noun: str) -> Child:
     """A line on rows that are left out, and who tells them; None if none are."""
     if not left_out:
         return None
-    return ["and ", counted(left_out, noun, noun), "; see ",
+    return ["and ", counted(left_out, noun), " more; see ",
             tag("code", command)]
 
 

@@ -65,4 +65,4 @@ def show(told: Told) -> Section:
               "The most that waited in each queue, of the listener's backlog. A queue "
               "takes one more than that; then SYNs are refused, or answered with "
               "cookies (sent / valid / invalid).",
-              and_more(left_out, told.other("handshakes"), "listeners more")))
+              and_more(left_out, told.other("handshakes"), "listener")))

@@ -91,5 +91,5 @@ def show(told: Told, resets: Resets) -> Section:
               "The state is ours when the RST came or went. (implied) is worked out "
               "from what happened around it; the kernel says why only from 6.10 on.",
               and_more(len(ranked) - len(shown), told.other("states"),
-                       "reasons more")),
+                       "reason")),
         tag("p", stray) if stray else None)

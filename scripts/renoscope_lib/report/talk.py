@@ -39,7 +39,7 @@ def show(told: Told) -> Section:
         table("Bytes by peer", (Column("peer"), number("connections"), *AMOUNTS),
               [(code(peer.address), count(peer.connections),
                 *_amounts(peer, peers[0].bytes)) for peer in peers], None,
-              and_more(more_peers, told.other("states"), "peers more")),
+              and_more(more_peers, told.other("states"), "peer")),
         table("Bytes by connection", (Column("connection"), Column("local – peer"), *AMOUNTS),
               [(code(connection(talk.cookie)),
                 ends(talk.local, talk.remote),
@@ -48,4 +48,4 @@ def show(told: Told) -> Section:
               "byte. Of those still open "
               "bytes are counted by sequence numbers, from the beginning of the "
               "connection, and segments are not known: –.",
-              and_more(more_talks, told.other("states"), "connections more")))
+              and_more(more_talks, told.other("states"), "connection")))

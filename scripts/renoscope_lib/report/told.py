@@ -31,7 +31,8 @@ class Told:
     def of(cls, watch: Watch, source: Input, name: str | None, limit: int,
            command: str) -> Told:
         """After the last event."""
-        return cls(watch, name, source.about(), source.done(),
+        meta = {"parameters": source.parameters(), **source.about()}
+        return cls(watch, name, meta, source.done(),
                    source.wall_offset_ns(),
                    watch.whole.known_until_ns(source.end_ns()),
                    source.complaint(), limit, command)

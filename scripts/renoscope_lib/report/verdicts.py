@@ -130,8 +130,7 @@ def _one(told: Told, group: Group, findings: list[Finding]) -> Html:
             " ", title),
         tag("p", _sentence(first, words, is_alone)),
         _evidence(told, findings, is_alone),
-        tag("p", and_more(left_out, told.other("explain --limit 0"),
-                          "connections more" if left_out > 1 else "connection more"),
+        tag("p", and_more(left_out, told.other("explain --limit 0"), "connection"),
             class_="more") if left_out > 0 and len(findings) else None,
         _next(told, first), class_=f"verdict {group.severity}")
 
@@ -177,7 +176,7 @@ def show(told: Told, verdicts: Verdicts) -> Section:
     return section(
         "verdicts", _title(verdicts),
         [_one(told, group, verdicts.examples[id(group)]) for group in shown],
-        tag("p", and_more(left_out, told.other("explain --limit 0"), "sorts more"),
+        tag("p", and_more(left_out, told.other("explain --limit 0"), "sort"),
             class_="more") if left_out else None,
         _fine(verdicts), nothing,
         tag("ul", unknown, class_="note") if unknown else None)

@@ -74,5 +74,4 @@ def show(told: Told) -> Section:
                number("probes", "zero-window probes of the persist timer"),
                Column("at the end")),
               map(_row, shown), None,
-              and_more(left_out, told.other("windows"),
-                       f"{'window' if left_out == 1 else 'windows'} more")))
+              and_more(left_out, told.other("windows"), "window")))
