@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`renoscope watch`: what goes wrong ends in a file, and recording goes on.
+
+The troubles are real: a listener that has no room refuses a SYN, and a timer fires
+twice because nothing arrives.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import endpoints
+import troubles
+from hosts import SERVER, TwoHosts
+from ktap_output import comment
+from recorder import (COMMAND, PARAMETERS, Recorder, renoscope, run_rmmod,
+                      wait_until)
+
+BEFORE = {"freeze_on": "error", "freeze_after": "7"}
+KINDS, AFTER = "refused,rto=2", 3
+KEPT = 2
+LITTLE_REST_S = "0.001"
+LONG_REST_S = "1000000"
+
+
+def _parameter(name: str) -> str:
+    return (PARAMETERS / name).read_text().strip()
+
+
+def _watches(freeze_on: str = KINDS) -> bool:
+    return (_parameter("frozen"), _parameter("freeze_on")) == ("0", freeze_on)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """From the oldest on; two of one second are told apart by a number."""
+    def age(path: Path) -> tuple[str, int]:
+        date, number = re.findall(r"freeze-(\d+T\d+Z)(?:-(\d+))?\.renoscope",
+                                  path.name)[0]
+        return date, int(number or 1)
+    return sorted(folder.glob("freeze-*.renoscope"), key=age)
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    """What a file holds, as export tells it."""
+    done = renoscope("export", str(path), "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@contextmanager
+def _stage(*options: str) -> Iterator[tuple[Recorder, Path, subprocess.Popen[str]]]:
+    """The module, a folder, and `watch` once it watches."""
+    with tempfile.TemporaryDirectory() as name, \
+            Recorder(*(f"{key}={text}" for key, text in BEFORE.items())) as it:
+        folder = Path(name)
+        with _watching(folder, *options) as watch:
+            yield it, folder, watch
+
+
+@contextmanager
+def _watching(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    watch = subprocess.Popen(
+        [sys.executable, str(COMMAND), "watch", str(folder), *options],
+        text=True, stderr=subprocess.PIPE)
+    assert watch.stderr is not None
+    try:
+        first = watch.stderr.readline()
+        assert f"watching for {KINDS}" in first, first + watch.stderr.read()
+        yield watch
+    finally:
+        if watch.poll() is None:
+            watch.kill()
+        watch.communicate()
+
+
+def _end(watch: subprocess.Popen[str]) -> str:
+    """End it as a service is ended; what it said."""
+    watch.send_signal(signal.SIGTERM)
+    _, said = watch.communicate(timeout=60)
+    assert watch.returncode == 0, said
+    assert {name: _parameter(name) for name in BEFORE} == BEFORE, "not as it was"
+    assert _parameter("frozen") == "0"
+    return said
+
+
+def _overflow(until: Callable[[], object]) -> None:
+    """A listener that accepts none, and has no room for the second connection."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        clients = [socket.socket() for _ in range(3)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        wait_until("a refused SYN", until)
+        for client in clients:
+            client.close()
+
+
+def _freezes() -> bool:
+    """Frozen, or already saved and at rest."""
+    return not _watches()
+
+
+def _time_out(hosts: TwoHosts) -> None:
+    """Two timeouts in a row; then all arrives."""
+    with endpoints.connected(False) as pair:
+        hosts.drop(SERVER, f"tcp dport {endpoints.PORT}")
+        pair.client.sendall(b"lost")
+        wait_until("a second timeout", _freezes)
+        hosts.stop_dropping(SERVER)
+        endpoints.receive(pair.server, 4)
+
+
+def test_each_freeze_is_saved() -> None:
+    """watch: a refused SYN and two timeouts, each saved with what came before; then on"""
+    with _stage("--on", KINDS, "--after", str(AFTER), "--rest", LITTLE_REST_S,
+                "--keep", str(KEPT)) as (_, folder, watch), TwoHosts() as hosts:
+        assert _watches() and _parameter("freeze_after") == str(AFTER)
+        seen: set[Path] = set()
+        for trouble, kind in ((lambda: _overflow(_freezes), "refused"),
+                              (lambda: _overflow(_freezes), "refused"),
+                              (lambda: _time_out(hosts), "rto")):
+            troubles.refused(False)         # what came before
+            trouble()
+            wait_until("a new file", lambda: set(_kept(folder)) - seen)
+            _check_file(next(p for p in _kept(folder) if p not in seen), kind)
+            wait_until("watching again", _watches)
+            seen.update(_kept(folder))
+        said = _end(watch)
+        comment(said)
+        saved = [Path(name) for name in re.findall(r"saved (\S+):", said)]
+        assert len(saved) >= 3, "a third timeout may have ended in one more"
+        assert said.count(": complete") == len(saved)
+        assert sorted(folder.iterdir()) == sorted(saved[-KEPT:]), list(folder.iterdir())
+        assert {path.stat().st_mode & 0o777 for path in saved[-KEPT:]} == {0o600}
+
+
+def _check_file(path: Path, kind: str) -> None:
+    """The trigger, what came before, and as much after it as was asked for."""
+    events = _events(path)
+    marks = [n for n, event in enumerate(events) if event["kind"] == "mark"]
+    assert events[marks[-1]]["mark_cause"] == "frozen", events[marks[-1]]
+    held = [event["kind"] for event in events[:marks[-1]]]
+    assert held[-1 - AFTER] == kind, held
+    assert "reset_sent" in held[:-1 - AFTER], "what came before"
+    done = renoscope("explain", str(path))
+    assert done.returncode == 0 and "LOST" not in done.stdout, done
+
+
+def test_triggers_rest() -> None:
+    """watch --rest: after a save recording goes on, and the next trouble ends in no file"""
+    with _stage("--on", KINDS, "--after", "0", "--rest", LONG_REST_S) as (
+            it, folder, watch):
+        _overflow(lambda: _kept(folder))
+        wait_until("the thaw", lambda: _watches("none"))
+        before = len(it.events("refused"))
+        _overflow(lambda: len(it.events("refused")) > before)
+        said = _end(watch)
+        assert len(_kept(folder)) == said.count("saved ") == 1, said
+
+
+def test_killed() -> None:
+    """watch killed: the next freeze stays, and is saved by whoever watches then"""
+    with _stage("--on", KINDS, "--after", "0") as (_, folder, watch):
+        watch.kill()
+        watch.wait()
+        assert _watches(), "the triggers stay set"
+        _overflow(lambda: _parameter("frozen") == "1")
+        assert not _kept(folder)
+        with _watching(folder, "--rest", LONG_REST_S) as again:
+            wait_until("a file", lambda: _kept(folder))
+            wait_until("the thaw", lambda: _watches("none"))
+            path, = _kept(folder)
+            assert "refused" in [event["kind"] for event in _events(path)]
+            again.send_signal(signal.SIGTERM)
+            again.communicate(timeout=60)
+        assert _watches(), "as it was found"
+
+
+def test_holds_the_module() -> None:
+    """watch keeps the module in the kernel, and unload says who holds it"""
+    with _stage("--on", KINDS) as (_, _folder, watch):
+        assert "in use" in run_rmmod()
+        done = renoscope("unload")
+        assert done.returncode and f"sudo kill {watch.pid}" in done.stdout, done
+        _end(watch)
