@@ -138,7 +138,8 @@ def accept_queue(events: list[Row]) -> list[Row]:
 
 def srtt(events: list[Row]) -> list[Row]:
     rows = []
-    for (network,), its in grouped(ended(events), prefix).items():
+    measured = [event for event in ended(events) if event["srtt_us"]]
+    for (network,), its in grouped(measured, prefix).items():
         times = [e["srtt_us"] for e in its]
         rows.append({"peer_prefix": network, "connections_ended": len(its),
                      "median_ms": exact(times, 0.5) / 1000,

@@ -75,11 +75,10 @@ def client_host(seed: int) -> Packed:
                 retransmit_cause=number_of("retransmit_cause", cause), **ends))
         if number % 4:
             records.append(scene.pack("rto", at + took, **ends))
-        if not fails:
-            records.append(scene.pack(
-                "destroy", at + took + MS, state=CLOSED, segs_out=100 + number,
-                retrans_segs=(number % 4) * seed, srtt_us=1000 * number + seed,
-                **ends))
+        records.append(scene.pack(
+            "destroy", at + took + MS, state=CLOSED, segs_out=100 + number,
+            retrans_segs=(number % 4) * seed,
+            srtt_us=0 if fails else 1000 * number + seed, **ends))
         if number % 10 == 0:
             records += [scene.pack("reset_sent", at + took, state=ESTABLISHED,
                                    reset_reason=support.NO_SOCKET, **ends),

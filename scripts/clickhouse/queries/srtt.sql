@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0
 -- Which networks are far away, or have become so? srtt in ms by the peer's /24 or /48:
--- of each connection that ended, its last.
+-- of each connection that ended, its last; of those whose SYN nobody answered there is none.
 
 SELECT
     peer_prefix,
