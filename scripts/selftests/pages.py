@@ -25,7 +25,7 @@ _NUMBER = rf"(?<![A-Za-z])[-+]?\d+(?:[.,]\d+)*(?: (?:us|ms|s|min|h)\b)?|\b(?:{_C
 
 # In this order.
 _TAKEN_OUT = tuple((re.compile(pattern), word) for pattern, word in (
-    (r"\bsk:[0-9a-f]+", "sk:#"),
+    (r"(\bsk:|--connection )[0-9a-f]+", r"\1#"),
     ("[\u2581-\u2588\u2591]+", "~"),            # a chart
     (r"^(\s*(?:losses|phases)) .*", r"\1 ~"),   # a chart of letters
     ("[\u2500\u250a]+", "-"),                   # an arrow's shaft
