@@ -180,6 +180,7 @@ class _Picture:
                          and step.value <= 1.5 * highest), default=0)
         axes.set_ylim(0, 1.1 * max(highest, threshold, 1))
         axes.set_ylabel("segments")
+        axes.yaxis.get_major_locator().set_params(integer=True)
 
     def _steps(self, axes: Any, steps: Sequence[Step], scale: float = 1,
                **more: Any) -> None:
@@ -226,6 +227,7 @@ class _Picture:
         RoundsCurve(axes, series.rounds, self.palette, frozenset(_breaks(series)),
                     has_legend=False).draw()
         axes.set_ylabel("segments")
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("round trip, " + ("derived from sequence numbers"
                                           if series.derived else
                                           "told by the algorithm itself"))
