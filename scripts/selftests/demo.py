@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What `make demo` does inside the guest: demo.py OUT [SCENE], or --scenes.
 
-With a scene: plays it (scenes.py) and leaves its recording in OUT. Else two hosts, 20 ms apart each way, run the sample program twice: once undisturbed,
+With a scene: plays it (scenes.py) and leaves its recording in OUT. Else two hosts, 20 ms
+apart each way, run the sample program twice: once undisturbed,
 and once with the handshake's third segment dropped, so that the server has to
 send its SYN-ACK again. What the programs say they do and what renoscope saw
 the kernel do are laid side by side by time.
