@@ -7,6 +7,7 @@ then they run once more in that one.
 
 import builtins
 import importlib.util
+import json
 import os
 import random
 import subprocess
@@ -176,6 +177,65 @@ class Damaged(Files):
     def test_no_file(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix: No such file"):
             columns.read("/nix")
+
+
+@NEEDS_NUMPY
+class Archive(Files):
+    """export --format npz"""
+
+    def export(self, data: bytes, *more: str) -> subprocess.CompletedProcess[str]:
+        self.path.write_bytes(data)
+        self.npz = self.path.with_suffix(".npz")
+        return subprocess.run(
+            [sys.executable, support.SCRIPTS / "renoscope", "export", self.path, "--format",
+             "npz", "-o", self.npz, *more], text=True, capture_output=True, check=False)
+
+    def arrays(self) -> Any:
+        import numpy
+        return numpy.load(self.npz)
+
+    def test_every_field_of_every_kind(self) -> None:
+        random_ = random.Random(2)
+        kinds = [kind for kind in support.schema().kinds.values() for _ in range(3)]
+        records = [random_record(random_, kind) for kind in kinds]
+        done = self.export(support.recording(*records))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        arrays = self.arrays()
+        for kind in set(kinds):
+            events = [support.schema().decode(record) for record in records
+                      if support.schema().decode(record).kind == kind]
+            for name in events[0].values:
+                self.assertEqual([bytes(v) if v.dtype.kind == "V" else int(v)
+                                  for v in arrays[f"{kind}/{name}"]],
+                                 [event[name] for event in events], (kind, name))
+        words = json.loads(arrays["words.json"])
+        self.assertEqual(words["state"]["1"], "ESTABLISHED")
+
+    def test_some_kinds_and_always_the_lost(self) -> None:
+        scene = Scene()
+        done = self.export(support.recording(
+            scene.pack("ack", 1), scene.pack("state", 2),
+            scene.pack("lost", 3, serial=9, lost_events=5)), "--kind", "ack")
+        self.assertIn("*** 5 events LOST", done.stderr)
+        self.assertEqual({name.split("/")[0] for name in self.arrays().files},
+                         {"ack", "lost", "words.json"})
+
+    def test_damage_leaves_the_old_file_and_a_cut_gives_what_there_is(self) -> None:
+        whole = support.recording(Scene().pack("ack", 1), Scene().pack("ack", 2))
+        self.assertEqual(self.export(whole).returncode, 0)
+        self.assertEqual(self.export(b"no recording at all").returncode, 2)
+        self.assertEqual(len(self.arrays()["ack/cwnd"]), 2)
+        done = self.export(whole[:record_ends(whole)[1] - 7])
+        self.assertEqual((done.returncode, len(self.arrays()["ack/cwnd"])), (2, 1))
+        self.assertIn("cut off", done.stderr)
+
+    def test_what_does_not_go_together(self) -> None:
+        for words, more in (("choose in numpy", ["--port", "5"]),
+                            ("cannot be followed", ["--follow"]),
+                            ("there is no kind 'x'", ["--kind", "x"])):
+            done = self.export(support.recording(), *more)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(words, done.stderr)
 
 
 class WithoutNumpy(Files):

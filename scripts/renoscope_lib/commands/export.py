@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .. import columns, npz_file
 from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
-from ..errors import BAD_INPUT, Problem
+from ..errors import BAD_INPUT, OK, Problem
 from ..export import Lines
 from ..host import set_command
 from ..inputs import Input
@@ -19,14 +20,16 @@ from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
 from ..recorder import OutputFile
+from ..schema import LOST
 from ..show import Filter
 from ..telling import finish, joined, open_input
 from ..trace_file import TraceFile
 from ..words import plural
 
-BINARY = ("pcapng",)
+BINARY = ("pcapng", "npz")
 BUFFER_BYTES = 1 << 16
-LINES = ("jsonl", "csv")
+BY_KIND = ("jsonl", "csv", "npz")
+LOST_WORDS = "*** {} LOST: overwritten before they were read; {} ***"
 SEGMENTS_ON = set_command("+segment", "events")
 
 
@@ -66,8 +69,8 @@ def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
                                                   source.wall_offset_ns()), wanted)
     lines.write(output.write, output.flush)
     if lines.lost_events:
-        complain(f"*** {plural(lines.lost_events, 'event')} LOST: overwritten before "
-                 "they were read; the lines of kind lost say where ***")
+        complain(LOST_WORDS.format(plural(lines.lost_events, "event"),
+                                   "the lines of kind lost say where"))
     if lines.chosen.none_chosen():
         complain(lines.chosen.none_chosen())
 
@@ -129,17 +132,41 @@ FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, _Output], None]]
 }
 
 
+def _npz(options: argparse.Namespace) -> int:
+    """The one format that is not made record by record."""
+    recorded = columns.read(options.file)
+    counts = recorded.counts()
+    check_kinds("export", options.kind, recorded.schema)
+    wanted = [kind for kind in counts if options.kind is None
+              or kind in options.kind or kind == LOST]
+    output = _Output(options.output)
+    try:
+        npz_file.write(recorded, wanted, output.write)
+    finally:
+        output.close()
+    if LOST in counts:
+        lost = int(recorded.of(LOST)["lost_events"].sum())
+        complain(LOST_WORDS.format(plural(lost, "event"), "the arrays of kind lost say where"))
+    if recorded.cut_off:
+        raise Problem(f"{options.file}: {recorded.cut_off}", BAD_INPUT)
+    return OK
+
+
 def _check(options: argparse.Namespace) -> None:
     """Refuse what does not go together."""
     wrong = ""
     if options.format in BINARY and options.output is None and sys.stdout.isatty():
         wrong = f"{options.format} is not for a terminal; name a file with -o"
-    elif options.kind is not None and options.format not in LINES:
-        wrong = f"--kind is for {' and '.join(LINES)}"
+    elif options.kind is not None and options.format not in BY_KIND:
+        wrong = f"--kind is for {', '.join(BY_KIND)}"
+    elif options.format == "npz" and options.file is None:
+        wrong = "npz is made of a recording; name it, or make one: renoscope record FILE"
+    elif options.format == "npz" and (options.port, options.connection) != (None, None):
+        wrong = "npz has all connections: choose in numpy, by the array cookie"
     elif options.netns is not None and options.format != "pcapng":
         wrong = "--netns is for pcapng"
-    elif options.follow and options.format == "perfetto":
-        wrong = "perfetto cannot be followed: it is whole only at the end"
+    elif options.follow and options.format in ("perfetto", "npz"):
+        wrong = f"{options.format} cannot be followed: it is whole only at the end"
     elif options.follow and options.file is not None:
         wrong = "--follow is for the ring; a pipe is followed anyway"
     elif _is_same(options.file, options.output):
@@ -159,6 +186,8 @@ def _is_same(one: str | None, two: str | None) -> bool:
 
 def _export(options: argparse.Namespace) -> int:
     _check(options)
+    if options.format == "npz":
+        return _npz(options)
     source = open_input(options.file, follows=options.follow,
                         prints_meanwhile=options.output is None)
     check_kinds("export", options.kind, source.schema)
@@ -179,18 +208,19 @@ def add(commands: Any) -> None:
         "csv one table with a column for each field. pcapng is a capture for Wireshark "
         "and tshark, made of segment events: headers, and comments that tell cwnd and "
         "why; the payload was never recorded. perfetto is a trace for ui.perfetto.dev: "
-        "states as slices, cwnd, ssthresh and srtt as counters.",
+        "states as slices, cwnd, ssthresh and srtt as counters. npz is an array for "
+        "each field of each kind, for numpy (which it needs).",
         "scripts/renoscope export transfer.renoscope --format csv -o transfer.csv")
     export.add_argument("file", nargs="?", metavar="FILE",
                         help="a recording; - is standard input")
-    export.add_argument("--format", required=True, choices=FORMATS,
+    export.add_argument("--format", required=True, choices=(*FORMATS, "npz"),
                         help="which")
     export.add_argument("-o", "--output", metavar="OUT",
                         help="where to (default: standard output)")
     export.add_argument("--follow", action="store_true",
                         help="live: go on with what comes, until Ctrl-C")
     export.add_argument("--kind", type=kinds, metavar="K,...",
-                        help="jsonl, csv: only these kinds (a loss is always told)")
+                        help="jsonl, csv, npz: only these kinds (a loss is always told)")
     export.add_argument("--netns", type=count, metavar="N",
                         help="pcapng: only what this network namespace saw, by its "
                         "inode as in /proc/PID/ns/net")
