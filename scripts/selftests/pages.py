@@ -31,6 +31,7 @@ _TAKEN_OUT = tuple((re.compile(pattern), word) for pattern, word in (
     ("[\u2500\u250a]+", "-"),                   # an arrow's shaft
     (_NUMBER, "#"),
     (r"#(?:(?: \+|,) (?:\.\.\. \+ )?#)+", "#"),   # a sum, a list
+    (r"(?:timer|duplicate SYN) +# +[-#] +#", "by # # #"),    # whose clock came first
     (r"\b(?:once|twice)\b", "# times"),
     (r"\bwere\b", "was"),
     (r"(\w*[A-Za-rt-z])s\b", r"\1"),             # 1 SYN, 2 SYNs

@@ -83,9 +83,8 @@ def full_backlog(it: Recorder, hosts: TwoHosts) -> None:
 def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
     """Some loss in a transfer, then everything lost until the timer fired twice."""
     hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
+    hosts.drop(SERVER, f"tcp dport {PORT} quota over {TRANSFER_BYTES // 2} bytes")
     ends = traffic.start_transfer(hosts, TRANSFER_BYTES)
-    wait_until("three losses", lambda: len(it.events("retransmit")) >= 3)
-    hosts.drop(SERVER, f"tcp dport {PORT}")
     wait_until("two timeouts", lambda: len(it.events("rto")) >= 2)
     hosts.stop_dropping(SERVER)
     traffic.finish(ends)

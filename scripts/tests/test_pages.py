@@ -69,6 +69,7 @@ class Pages(unittest.TestCase):
                 ("was lost after\n  a while", "was lost\n  after a while"),
                 ("two SYN-ACKs were lost (1 s + 2 s)", "one SYN-ACK was lost (3 s)"),
                 ("sent again 3 times", "sent again once"),
+                ("2  timer  1 s  1 s  2 s  gone", "2  duplicate SYN  1 s  -  2 s  gone"),
                 ("x --connection 1b -v", "x --connection 2 -v"),
                 ("(1 s + 1 s + ... + 4 s)", "(1 s)")):
             with self.subTest(one):
