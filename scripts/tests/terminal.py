@@ -38,6 +38,8 @@ class Picture:
         self._cells: list[list[str]] = []
         self._row = self._column = 0
         self._rest = b""
+        self._allowed = columns, rows
+        self._fits = False
         self.clear()
 
     def clear(self) -> None:
@@ -45,7 +47,13 @@ class Picture:
         self._cells = [[" "] * self.columns for _ in range(self.rows)]
 
     def resize(self, columns: int, rows: int) -> None:
-        """Another size; what stood there is gone."""
+        """Another size; what stood there is gone.
+
+        A picture of the old one may be under way. What it has beyond the new one is
+        not seen; once a picture has come that fits, the next must fit, too.
+        """
+        self._allowed = max(columns, self.columns), max(rows, self.rows)
+        self._fits = False
         self.columns, self.rows = columns, rows
         self.clear()
 
@@ -76,8 +84,15 @@ class Picture:
         elif letter == "H":
             row, column = numbers.split(";")
             self._row, self._column = int(row) - 1, int(column) - 1
+            if not self._row and not self._column:
+                self._begin_picture()
         elif letter != "m" or private:
             raise AssertionError(f"sent ESC[{private}{numbers}{letter}")
+
+    def _begin_picture(self) -> None:
+        if self._fits:
+            self._allowed = self.columns, self.rows
+        self._fits = True
 
     def _text(self, text: str) -> None:
         if not self.is_alternate:
@@ -85,9 +100,13 @@ class Picture:
             return
         assert text.isprintable(), f"sent {text!r}"
         for character in text:
-            assert self._row < self.rows and self._column < self.columns, (
-                f"drew at {self._row},{self._column} of {self.rows}x{self.columns}")
-            self._cells[self._row][self._column] = character
+            if self._row < self.rows and self._column < self.columns:
+                self._cells[self._row][self._column] = character
+            else:
+                self._fits = False
+                assert (self._column < self._allowed[0]
+                        and self._row < self._allowed[1]), (
+                    f"drew at {self._row},{self._column} of {self.rows}x{self.columns}")
             self._column += 1
 
 
