@@ -40,6 +40,8 @@ LOSSES = {"one segment": ONE_SEGMENT, "a whole window": WHOLE_WINDOW}
 TCPI_CWND = 80                  # where tcpi_snd_cwnd is in struct tcp_info
 HYSTART = Path("/sys/module/tcp_cubic/parameters/hystart")
 PYTHON = "/usr/bin/python3"     # Debian's, which has Debian's matplotlib
+FIND_MATPLOTLIB = ("from importlib.util import find_spec; "
+                   "print(find_spec('matplotlib') and 'here')")
 
 
 def _is_acknowledged(sock: socket.socket) -> bool:
@@ -185,7 +187,7 @@ def test_command() -> None:
         for words in ("10.77.0.2:5000", "max 80", "R RTO", "slow start in Loss",
                       "derived from sequence numbers", f"{SEGMENTS + 1}000 bytes"):
             assert words in text, (words, shown.stdout)
-        if "here" not in run(PYTHON, "-c", "import matplotlib; print('here')", check=False):
+        if "here" not in run(PYTHON, "-c", FIND_MATPLOTLIB):
             raise Skip("no matplotlib: apt-get install python3-matplotlib")
         with tempfile.TemporaryDirectory() as folder:
             svg, png = Path(folder, "cwnd.svg"), Path(folder, "cwnd.png")

@@ -3,7 +3,8 @@
 
 Every test has a connection with the fault and one without on the same recording. An
 emulated machine stands still now and then, which is slow as well: so the verdicts are
-checked against the events themselves, not against times.
+checked against the events themselves, not against times.  It takes seconds to start a
+command, too: so one run tells of everybody, where nothing changes meanwhile.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, s
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 from renoscope_lib.explain_finding import brief, spelled
+from renoscope_lib.words import connection
 
 Finding = dict[str, Any]
 
 DELAY_MS = 20
+BACKLOG = 2
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
 SLOW_NS = 250_000_000         # less than any rule calls slow
@@ -47,10 +50,10 @@ def _findings(*options: str) -> list[Finding]:
             for finding in report["findings"]]
 
 
-def _of(sock: socket.socket | int) -> dict[str, Finding]:
+def _of(findings: list[Finding], sock: socket.socket | int) -> dict[str, Finding]:
     """What is found of one end of a connection, by rule."""
     cookie = sock if isinstance(sock, int) else endpoints.cookie(sock)
-    return {f["rule"]: f for f in _findings("--connection", f"{cookie:x}")}
+    return {f["rule"]: f for f in findings if f["connection"] == connection(cookie)}
 
 
 def _text(*options: str) -> str:
@@ -84,25 +87,27 @@ def test_lost_synacks() -> None:
             opened.append((listener, opener))
         for _, opener in opened:
             await_records(it, opener, "retransmit", 2)
-        waiting = _of(opened[0][1])["connect-waiting"]
+        waiting = _of(_findings(), opened[0][1])["connect-waiting"]
         assert "no answer to" in waiting["sentence"], waiting
         hosts.stop_dropping(CLIENT)
-        for listener, opener in opened:
-            accepted = stack.enter_context(listener.accept()[0])
-            _check_lost_synacks(it, opener, accepted)
+        ends = [(opener, stack.enter_context(listener.accept()[0]))
+                for listener, opener in opened]
+        findings = _findings()
+        for opener, accepted in ends:
+            _check_lost_synacks(it, findings, opener, accepted)
 
 
-def _check_lost_synacks(it: Recorder, opener: socket.socket,
-                        accepted: socket.socket) -> None:
+def _check_lost_synacks(it: Recorder, findings: list[Finding],
+                        opener: socket.socket, accepted: socket.socket) -> None:
     again = len([e for e in records(it, opener, "retransmit")
                  if e["seg_flags"] & 0x02])
     answers = len(records(it, accepted, "synack_retransmit"))
-    slow = _of(opener)["connect-slow"]
+    slow = _of(findings, opener)["connect-slow"]
     assert slow["gist"] in [f"{spelled(lost, 'SYN-ACK')} lost"
                             for lost in range(again, answers + 1)], slow
     assert slow["severity"] == "trouble" and slow["cost_us"] > 3_000_000, slow
     assert "every SYN came to the listener" in slow["sentence"], slow
-    assert _of(accepted)["connect-slow"]["severity"] == "trouble"
+    assert _of(findings, accepted)["connect-slow"]["severity"] == "trouble"
 
 
 def test_refused() -> None:
@@ -112,28 +117,39 @@ def test_refused() -> None:
             troubles.refused(ipv6)
             with connected(ipv6) as pair:
                 say(*pair)
-                failed = [f for f in _findings("--port", str(troubles.CLOSED_PORT))
-                          if f["rule"] == "connect-failed"]
-                assert failed[-1]["gist"] == "refused by RST", failed
-                assert failed[-1]["severity"] == "trouble", failed
-                closed = {f["local"] for f in _findings()
-                          if f["rule"] == "closed-port"}
-                assert any(end.endswith(f":{troubles.CLOSED_PORT}")
-                           for end in closed), closed
-                assert not any(end.endswith(f":{PORT}") for end in closed), closed
-                assert not {"connect-failed", "reset-by-peer"} & _of(pair.client).keys()
+                _check_refused(ipv6, pair)
+
+
+def _check_refused(ipv6: bool, pair: Pair) -> None:
+    findings = _findings()
+    end = f":{troubles.CLOSED_PORT}"
+    failed = [f for f in findings if f["rule"] == "connect-failed"]
+    families = sorted(f["remote"].startswith("[") for f in failed)
+    assert families == [False, True][:1 + ipv6], failed
+    for finding in failed:
+        assert finding["remote"].endswith(end), finding
+        assert (finding["gist"], finding["severity"]) == (
+            "refused by RST", "trouble"), finding
+    closed = {f["local"] for f in findings if f["rule"] == "closed-port"}
+    assert closed and all(local.endswith(end) for local in closed), closed
+    assert not {"connect-failed", "reset-by-peer"} & _of(findings, pair.client).keys()
 
 
 def test_accept_queue() -> None:
     """explain: a full accept queue is counted, blamed for slow connects, and nobody else's"""
     with _stage() as (it, _hosts), contextlib.ExitStack() as stack:
-        listener = stack.enter_context(endpoints.listen(SERVER, False, backlog=1))
+        listener = stack.enter_context(endpoints.listen(SERVER, False, backlog=BACKLOG))
         roomy = stack.enter_context(endpoints.listen(SERVER, False, port=PORT + 1))
         clients = [stack.enter_context(endpoints.tcp_socket(CLIENT, False))
-                   for _ in range(4)]
-        for client in clients:
+                   for _ in range(BACKLOG + 3)]
+        # The first fill it, as the queue takes one more than its limit; only then
+        # come the others, else there might be cookies and ACKs that nobody repeats.
+        for number, client in enumerate(clients):
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
+            if number <= BACKLOG:
+                wait_until("a full queue", lambda count=number + 1: (
+                    len(it.events("completed")) == count))
         wait_until("refusals", lambda: len(it.events("refused")) >= 4)
         for _ in clients:
             stack.enter_context(listener.accept()[0])
@@ -150,14 +166,16 @@ def _check_accept_queue(it: Recorder, listener: socket.socket, roomy: socket.soc
                         clients: list[socket.socket]) -> None:
     refused = [e for e in it.events("refused")
                if endpoints.word(it, e, "refusal") == "accept_queue_full"]
-    full = [f for f in _findings() if f["rule"] == "accept-queue-full"]
+    findings = _findings()
+    full = [f for f in findings if f["rule"] == "accept-queue-full"]
     assert [f["connection"] for f in full] == [
         f"sk:{endpoints.cookie(listener):x}"], full
     assert f"the accept queue was full {len(refused)} times" in full[0]["sentence"], full
-    assert "accept-queue-full" not in _of(roomy)
+    assert "accept-queue-full" not in _of(findings, roomy)
     ports = {e["remote_port"] for e in refused if e["seg_flags"] & 0x02}
+    assert ports == {client.getsockname()[1] for client in clients[BACKLOG + 1:]}, ports
     for client in clients:
-        slow = _of(client).get("connect-slow", {"gist": ""})
+        slow = _of(findings, client).get("connect-slow", {"gist": ""})
         blamed = slow["gist"] == "the listener's accept queue was full"
         assert blamed == (client.getsockname()[1] in ports), (slow, ports)
 
@@ -173,19 +191,22 @@ def test_zero_window() -> None:
             sent = troubles.fill(pair.client)
             await_records(it, pair.client, "probe", 3)
             assert "still zero when watching ended" in (
-                _of(pair.client)["stood-still"]["sentence"])
+                _of(_findings(), pair.client)["stood-still"]["sentence"])
             endpoints.receive(pair.server, sent)
             wait_until("the window to open", lambda: endpoints.word(
                 it, records(it, pair.client, "zero_window")[-1],
                 "window_change") == "opened")
-            stood, made = _of(pair.client)["stood-still"], _of(pair.server)["made-peer-wait"]
+            findings = _findings()
+            stood = _of(findings, pair.client)["stood-still"]
+            made = _of(findings, pair.server)["made-peer-wait"]
             for found, end in ((stood, pair.client), (made, pair.server)):
                 _check_standstill(it, found, end)
             probes = [e for e in records(it, pair.client, "probe")
                       if endpoints.word(it, e, "probe_cause") == "zero_window"]
             assert "asked for it" in stood["sentence"] and len(probes) >= 3, stood
-            assert "made-peer-wait" not in _of(pair.client)
-            assert not {"stood-still", "made-peer-wait"} & _of(well.client).keys()
+            assert "made-peer-wait" not in _of(findings, pair.client)
+            assert not {"stood-still", "made-peer-wait"} & (
+                _of(findings, well.client).keys())
 
 
 def _check_standstill(it: Recorder, found: Finding, sock: socket.socket) -> None:
@@ -214,15 +235,24 @@ def test_black_hole() -> None:
                 wait_until("all to be repaired", lambda: [
                     e for e in records(it, pair.client, "ca_state")
                     if endpoints.word(it, e, "ca_state") == "Open"])
-                _check_timeouts(it, pair)
+                findings = _findings()
+                _check_timeouts(it, findings, pair)
                 quiet = not records(it, well.client, "rto")
-                assert quiet == ("timeouts" not in _of(well.client))
+                assert quiet == ("timeouts" not in _of(findings, well.client))
+                _check_choice(findings, pair.client)
 
 
-def _check_timeouts(it: Recorder, pair: Pair) -> None:
+def _check_choice(findings: list[Finding], sock: socket.socket) -> None:
+    """The same of it where nobody else was asked for."""
+    chosen = _findings("--connection", f"{endpoints.cookie(sock):x}")
+    assert {f["connection"] for f in chosen} == {connection(endpoints.cookie(sock))}
+    assert {f["rule"] for f in chosen} == _of(findings, sock).keys(), chosen
+
+
+def _check_timeouts(it: Recorder, findings: list[Finding], pair: Pair) -> None:
     timeouts = [e for e in records(it, pair.client, "rto")
                 if it.state_name(e["state"]) == "ESTABLISHED"]
-    found = _of(pair.client)["timeouts"]
+    found = _of(findings, pair.client)["timeouts"]
     assert found["cost_us"] == sum(e["rto_us"] for e in timeouts), found
     assert found["sentence"].startswith(
         spelled(len(timeouts), "retransmission timeout")), found
@@ -235,24 +265,34 @@ def _check_timeouts(it: Recorder, pair: Pair) -> None:
 
 def test_reset_in_close_wait() -> None:
     """explain: the peer had closed and we wrote on: reset in CLOSE-WAIT; and a close in order"""
-    with _stage() as (it, hosts):
-        for ipv6 in FAMILIES:
-            with connected(ipv6) as pair:
-                cookies = [endpoints.cookie(sock) for sock in pair]
-                pair.server.close()
-                wait_until("the peer's FIN", lambda c=cookies[0]: (
-                    it.path(c)[-1:] == ["CLOSE-WAIT"]))
-                pair.client.sendall(b"more")
-                await_records(it, pair.client, "reset_received")
-                found = _of(cookies[0])["reset-by-peer"]
-                assert "reset by the peer in CLOSE-WAIT: it had closed" in (
-                    found["sentence"]), found
-                assert "data came after we had closed" in (
-                    _of(cookies[1])["reset-by-us"]["sentence"])
-            _close_in_order(it, ipv6)
+    with _stage() as (it, _hosts):
+        reset = [_write_to_who_has_closed(it, ipv6) for ipv6 in FAMILIES]
+        in_order = [_close_in_order(it, ipv6) for ipv6 in FAMILIES]
+        findings = _findings()
+        for client, server in reset:
+            found = _of(findings, client)["reset-by-peer"]
+            assert "reset by the peer in CLOSE-WAIT: it had closed" in (
+                found["sentence"]), found
+            assert "data came after we had closed" in (
+                _of(findings, server)["reset-by-us"]["sentence"])
+        for ends in in_order:
+            for cookie in ends:
+                assert not {"reset-by-peer", "reset-by-us"} & (
+                    _of(findings, cookie).keys())
 
 
-def _close_in_order(it: Recorder, ipv6: bool) -> None:
+def _write_to_who_has_closed(it: Recorder, ipv6: bool) -> list[int]:
+    with connected(ipv6) as pair:
+        cookies = [endpoints.cookie(sock) for sock in pair]
+        pair.server.close()
+        wait_until("the peer's FIN",
+                   lambda: it.path(cookies[0])[-1:] == ["CLOSE-WAIT"])
+        pair.client.sendall(b"more")
+        await_records(it, pair.client, "reset_received")
+    return cookies
+
+
+def _close_in_order(it: Recorder, ipv6: bool) -> list[int]:
     with connected(ipv6) as pair:
         cookies = [endpoints.cookie(sock) for sock in pair]
         pair.server.close()
@@ -260,8 +300,7 @@ def _close_in_order(it: Recorder, ipv6: bool) -> None:
                    lambda: it.path(cookies[0])[-1:] == ["CLOSE-WAIT"])
         pair.client.close()
         wait_until("the end", lambda: it.path(cookies[0])[-1:] == ["CLOSED"])
-    for cookie in cookies:
-        assert not {"reset-by-peer", "reset-by-us"} & _of(cookie).keys()
+    return cookies
 
 
 # ---- nothing at all
@@ -291,8 +330,9 @@ def test_nothing_wrong() -> None:
         endpoints.quiet(hosts)
         undisturbed = [c for c in cookies if _is_undisturbed(it, c)]
         assert undisturbed, "not one session without a disturbance"
+        findings = _findings()
         for cookie in undisturbed:
-            found = _of(cookie)
+            found = _of(findings, cookie)
             assert set(found) <= {"healthy", "application-limited", "cwnd-limited"}, found
             assert found["healthy"]["sentence"].startswith("nothing wrong: "), found
         assert "nothing wrong" in _text()
