@@ -23,6 +23,9 @@ from .words import address, connection, wall_clock
 
 REMEMBERED = 4096
 BIT_UNITS = ("tcp_flags", "sock_flags", "segment_flags")
+# Words that are the kernel's own. One before 6.10 has none; a text it is all the same,
+# for whoever gave it a column.
+KERNELS_WORDS = "reset_reason"
 SACK_EDGES = ("sack1_left", "sack1_right", "sack2_left", "sack2_right",
               "sack3_left", "sack3_right", "tsval", "tsecr")
 
@@ -70,7 +73,7 @@ def _words_of(schema: Schema,
         return connection
     if field.unit in BIT_UNITS:
         return lambda bits: schema.bit_names(field.unit, bits)
-    if field.unit in schema.values:
+    if field.unit in schema.values or field.unit == KERNELS_WORDS:
         return lambda number: schema.name_of(field.unit, number)
     return None
 

@@ -184,6 +184,17 @@ class JsonLines(unittest.TestCase):
         self.assertEqual(event["connection"], "sk:5", "ours, not the record's")
         self.assertEqual(line.count('"connection"'), 1)
 
+    def test_a_kernel_without_reasons(self) -> None:
+        """What is a text from one kernel is no number from another."""
+        schema = parse_schema("".join(
+            line for line in support.schema_text().splitlines(keepends=True)
+            if not line.startswith("value reset_reason ")))
+        self.assertNotIn("reset_reason", schema.values)
+        record = Scene().pack("reset_sent")
+        line, = lines(Source(record, schema=schema),
+                      json_lines.JsonWriter(schema, OFFSET_NS))
+        self.assertEqual(json.loads(line)["reset_reason"], "unknown(0)")
+
     def test_show_gives_the_same(self) -> None:
         recording = support.recording(many(3, 400))
         for command in (["show", "--json", "-"], ["export", "--format", "jsonl", "-"]):
