@@ -22,11 +22,12 @@ import traffic
 import troubles
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import Skip, comment
-from recorder import COMMAND, PARAMETERS, Recorder, renoscope, wait_until
+from recorder import COMMAND, PARAMETERS, Recorder, renoscope
 from renoscope_lib.schema import Event
 from renoscope_lib.state_times import SETTLED_ONCE_LEFT
 from tests import servers
 from tests.fleet_figures import BY_HAND
+from tests.servers import wait_until
 
 SCRIPTS = COMMAND.parent
 RULES = SCRIPTS / "prometheus" / "renoscope.rules.yml"

@@ -19,8 +19,9 @@ FROM
     FROM renoscope.events FINAL
     WHERE kind = 'state' AND (state = 'SYN-SENT' OR old_state = 'SYN-SENT')
       -- AND time > now() - 86400
-    GROUP BY host, cookie, local_port, remote_addr, remote_port
-    HAVING min(state = 'SYN-SENT') = 0 AND max(state = 'SYN-SENT') = 1
+      -- local_port is chosen later: of a SYN without an answer a stream does not have it
+    GROUP BY host, cookie, remote_addr, remote_port
+    HAVING count() = 2 AND min(state = 'SYN-SENT') = 0 AND max(state = 'SYN-SENT') = 1
 )
 GROUP BY prefix, port
 ORDER BY over_a_second DESC, p99_ms DESC, prefix, port
