@@ -93,11 +93,12 @@ def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
 def syn_flood(it: Recorder, hosts: TwoHosts) -> None:
     """SYNs of forged addresses, and three real clients among them."""
     with flood_test.server(hosts):
-        flood_test.flood(hosts, FORGED_SYNS)
+        flood_test.flood(hosts, FORGED_SYNS // 2)
         flood_test.connect(hosts, 3)
         wait_until("SYN-ACKs that go out again", lambda: len(
             {event["cookie"] for event in it.events("synack_retransmit")})
             > flood_test.BACKLOG)
+        flood_test.flood(hosts, FORGED_SYNS // 2)
 
 
 class Scene(NamedTuple):
