@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import recorder
 import sessions
+import traffic
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 
@@ -74,12 +76,17 @@ def connect(hosts: TwoHosts, count: int, port: int = 5000,
               sessions.address_of_server(ipv6), str(port), str(count))
 
 
-def flood(hosts: TwoHosts, count: int) -> None:
+def start_flood(hosts: TwoHosts, count: int) -> subprocess.Popen[str]:
     """SYNs of forged addresses; their SYN-ACKs end in the client."""
     hosts.run(SERVER, "ip", "route", "replace", FORGED, "via", "10.77.0.1")
     hosts.run(CLIENT, "ip", "route", "replace", "blackhole", FORGED)
-    hosts.run(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
-              str(count))
+    return hosts.start(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
+                       str(count))
+
+
+def flood(hosts: TwoHosts, count: int) -> None:
+    """The same, until all are sent."""
+    traffic.finish([start_flood(hosts, count)])
 
 
 def view(command: str) -> dict[str, Any]:

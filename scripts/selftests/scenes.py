@@ -93,12 +93,14 @@ def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
 def syn_flood(it: Recorder, hosts: TwoHosts) -> None:
     """SYNs of forged addresses, and three real clients among them."""
     with flood_test.server(hosts):
-        flood_test.flood(hosts, FORGED_SYNS // 2)
+        flooding = flood_test.start_flood(hosts, FORGED_SYNS)
+        wait_until("a full queue",
+                   lambda: len(it.events("syn")) > 2 * flood_test.BACKLOG)
         flood_test.connect(hosts, 3)
         wait_until("SYN-ACKs that go out again", lambda: len(
             {event["cookie"] for event in it.events("synack_retransmit")})
             > flood_test.BACKLOG)
-        flood_test.flood(hosts, FORGED_SYNS // 2)
+        traffic.finish([flooding])
 
 
 class Scene(NamedTuple):
