@@ -22,6 +22,9 @@ class Parser(argparse.ArgumentParser):
     # argparse wants FILE and ID side by side; set, options may stand between them.
     options_between = False
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings, allow_abbrev=False)
+
     def parse_known_args(self, args: Any = None,    # type: ignore[override]
                          namespace: Any = None) -> Any:
         if not self.options_between:

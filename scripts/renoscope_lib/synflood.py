@@ -71,9 +71,8 @@ SAMPLE_NS = 100_000_000
 SAMPLES = 36_000
 
 # A RST is an answer: somebody is there, and the request's place is free again
-# (a scan, a health check, or a forged address whose owner exists).  Of a closed
-# listener's requests nobody can say.
-NOT_SILENT = ("reset_by_peer", "reset_by_us", "listener_gone")
+# (a scan, a health check, or a forged address whose owner exists).
+NOT_SILENT = ("reset_by_peer", "reset_by_us")
 
 NO_FLOOD = "no flood"
 LIKELY = "flood likely"
@@ -321,12 +320,22 @@ class FloodWatch:
         ending = self._schema.name_of("request_ending",
                                       event["request_ending"])
         key = event["cookie"] or ends_of(event)
-        if ending in NOT_SILENT:
+        if ending == "listener_gone":
+            self._left_behind(pressure, key, event["time_ns"])
+        elif ending in NOT_SILENT:
             pressure.pending.pop(key, None)
         elif key in pressure.pending:
             self._gone(pressure, key)
         else:
             pressure.unanswered += 1
+
+    def _left_behind(self, pressure: Pressure, key: Any, now_ns: int) -> None:
+        """Its listener was closed: it had its time to answer, or nobody can say."""
+        pending = pressure.pending.get(key)
+        if pending is not None and now_ns - pending.since_ns >= ANSWER_NS:
+            self._gone(pressure, key)
+        else:
+            pressure.pending.pop(key, None)
 
     @staticmethod
     def _gone(pressure: Pressure, key: Any) -> None:
@@ -375,6 +384,9 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
     listener = pressure.listener
     old = [p for p in pressure.pending.values()
            if end_ns - p.since_ns >= ANSWER_NS]
+    waiting = [p for key, p in pressure.pending.items()     # of a cookie nothing waits
+               if isinstance(key, int) and not p.proven
+               and end_ns - p.since_ns >= ANSWER_NS]
     unproven = [p for p in old if not p.proven]
     seconds = max((pressure.last_syn_ns - pressure.first_syn_ns) / 1e9, 1.0)
     sources = pressure.sources
@@ -383,7 +395,7 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
         syns=syns, syns_per_s=syns / seconds,
         half_open=listener.half_open.now,
         half_open_peak=listener.half_open.peak, limit=listener.limit,
-        old_half_open=len(unproven),
+        old_half_open=len(waiting),
         growth_per_s=steepest_growth(pressure.samples),
         answered=pressure.answered + len(old) - len(unproven),
         unanswered=pressure.unanswered + len(unproven),

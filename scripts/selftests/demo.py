@@ -177,11 +177,16 @@ def main() -> None:
     """Play, and leave the recordings behind."""
     if sys.argv[1] == "--scenes":
         print(*scenes.SCENES)
-    elif len(sys.argv) > 2:
-        play(sys.argv[2], Path(sys.argv[1]))
-        tell_next(sys.argv[2])
-    else:
-        session_and_handshake(Path(sys.argv[1]))
+        return
+    try:
+        if len(sys.argv) > 2:
+            play(sys.argv[2], Path(sys.argv[1]))
+            tell_next(sys.argv[2])
+        else:
+            session_and_handshake(Path(sys.argv[1]))
+    except TimeoutError as error:
+        sys.exit(f"demo: {error}, in vain: this machine has too much else to do to "
+                 "emulate another. Run it once more when it is quieter")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class Errors(unittest.TestCase):
                 ("--duration", ["record", "x", "--duration", "-1"]),
                 ("--duration", ["record", "x", "--duration", "nan"]),
                 ("--count", ["record", "x", "--count", "0"]),
+                ("unrecognized arguments: --port", ["metrics", "--port", "5"]),
                 ("unrecognized arguments", ["doctor", "x"])):
             with self.subTest(arguments):
                 self.complains(2, words, *arguments)

@@ -13,7 +13,7 @@ from renoscope_lib.synflood import (Evidence, FloodWatch, Verdict, evidence_of,
 
 from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, INVALID,
-                              RESET_BY_PEER, VALID, VALID_REFUSED,
+                              LISTENER_GONE, RESET_BY_PEER, VALID, VALID_REFUSED,
                               ListenerScene)
 from .support import MS, SECOND, feed, number_of
 
@@ -179,6 +179,22 @@ class NoFloods(FloodCase):
         for n in range(4):
             self.events.append(self.at.cookie_checked(n, 40, VALID_REFUSED))
         self.assertEqual(self.seen(9).answered, 1)
+
+    def test_what_a_closed_listener_leaves(self) -> None:
+        """Who had its time to answer did not; of the others nobody can say."""
+        for n in range(3):
+            self.events += self.at.queued(0, 2000 + n, 0x900 + n)
+        self.events += self.at.queued(7.5, 2003, 0x903)
+        for n in range(4):
+            self.events.append(self.at.request_end(8, 2000 + n, 0x900 + n, LISTENER_GONE,
+                                                   listener=0))
+        self.assertEqual(self.seen(9).unanswered, 3)
+
+    def test_a_cookie_does_not_wait_in_the_queue(self) -> None:
+        self.events += self.at.queued(0, 2000, 0x900)
+        self.events += self.at.cookie_sent(0, 40)
+        seen = self.seen(9)
+        self.assertEqual((seen.unanswered, seen.old_half_open), (2, 1))
 
     def test_cookie_checked_again_while_the_connection_is_made(self) -> None:
         self.events += self.at.cookie_sent(0, 40)
