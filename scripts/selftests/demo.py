@@ -147,8 +147,11 @@ def play(name: str, out: Path) -> None:
         say(f"\nLinux {run('uname', '-r').strip()}, two hosts. The scene {name}: "
             f"{scenes.SCENES[name].play.__doc__}\n")
         with Recording(file):
-            scenes.SCENES[name].play(it, hosts)
-            wait_for_the_end(hosts)
+            still_open = scenes.SCENES[name].play(it, hosts)
+            if still_open is None:
+                wait_for_the_end(hosts)
+        if still_open is not None:
+            still_open.close()
 
 
 def tell_next(name: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import flood_test
@@ -23,7 +23,7 @@ from recorder import PARAMETERS, Recorder, wait_until
 DELAY_MS = 20
 BACKLOG = 4
 CLIENTS = 12
-FORGED_SYNS = 400
+FORGED_SYNS = 250
 TRANSFER_BYTES = 1_500_000
 
 _BUSY_SERVER = """
@@ -90,23 +90,29 @@ def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
     traffic.finish(ends)
 
 
-def syn_flood(it: Recorder, hosts: TwoHosts) -> None:
+def syn_flood(it: Recorder, hosts: TwoHosts) -> ExitStack:
     """SYNs of forged addresses, and three real clients among them."""
-    with flood_test.server(hosts):
-        flooding = flood_test.start_flood(hosts, FORGED_SYNS)
-        wait_until("a full queue",
-                   lambda: len(it.events("syn")) > 2 * flood_test.BACKLOG)
-        flood_test.connect(hosts, 3)
-        wait_until("SYN-ACKs that go out again", lambda: len(
-            {event["cookie"] for event in it.events("synack_retransmit")})
-            > flood_test.BACKLOG)
-        traffic.finish([flooding])
+    listening = ExitStack()
+    listening.enter_context(flood_test.server(hosts))
+    flooding = flood_test.start_flood(hosts, FORGED_SYNS)
+    wait_until("a full queue",
+               lambda: len(it.events("syn")) > 2 * flood_test.BACKLOG)
+    flood_test.connect(hosts, 3)
+    wait_until("SYN-ACKs that go out again", lambda: len(
+        {event["cookie"] for event in it.events("synack_retransmit")})
+        > flood_test.BACKLOG)
+    traffic.finish([flooding])
+    return listening
 
 
 class Scene(NamedTuple):
-    """What is played, on what stage."""
+    """What is played, on what stage.
 
-    play: Callable[[Recorder, TwoHosts], None]
+    `play` returns what is to be closed when the recording is over, or None if the
+    recording shall show how it all ends.
+    """
+
+    play: Callable[[Recorder, TwoHosts], ExitStack | None]
     events: str = ""            # what else is recorded than by default
     algorithm: str = "cubic"
 
