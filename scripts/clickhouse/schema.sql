@@ -11,8 +11,8 @@
 -- began again with what the ring still held, has the same key and is one: queries say
 -- FINAL, and merges take the other away.
 --
--- Written for ClickHouse 18.16 and later. Since 19.1 a column may be
--- LowCardinality(String), which suits all the words here.
+-- Tested with ClickHouse 18.16. Since 19.1 a column may be LowCardinality(String),
+-- which suits all the words here.
 
 CREATE DATABASE IF NOT EXISTS renoscope;
 
@@ -85,9 +85,12 @@ CREATE TABLE IF NOT EXISTS renoscope.events
     retrans_segs     UInt32,
 
     time             DateTime MATERIALIZED parseDateTimeBestEffortOrZero(time_utc),
+    -- Both branches are worked out for each row, and later versions refuse text that is
+    -- no address: that of the other family, and none, as of lost.
     peer_prefix      String MATERIALIZED if(family = 6,
-        concat(cutIPv6(IPv6StringToNum(remote_addr), 10, 0), '/48'),
-        concat(IPv4NumToString(bitAnd(IPv4StringToNum(remote_addr), 0xffffff00)), '/24'))
+        concat(cutIPv6(IPv6StringToNum(if(family = 6, remote_addr, '::')), 10, 0), '/48'),
+        concat(IPv4NumToString(bitAnd(IPv4StringToNum(
+            if(family = 4, remote_addr, '0.0.0.0')), 0xffffff00)), '/24'))
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(time)
