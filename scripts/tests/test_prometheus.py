@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """A real Prometheus scrapes a real node exporter that reads what we write."""
 
+import json
 import re
 import subprocess
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -76,6 +78,44 @@ class Rules(unittest.TestCase):
             done = subprocess.run([servers.PROMTOOL, *command], input=stdin,
                                   text=True, capture_output=True, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+
+    def rings(self, alert: str, series: dict[str, str], step: str,
+              expected: dict[str, bool]) -> None:
+        """After which times an alert rings, of values that came a step apart."""
+        firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
+        test = {"rule_files": [str(RULES)], "evaluation_interval": step, "tests": [{
+            "interval": step,
+            "input_series": [{"series": f"renoscope_{name}", "values": values}
+                             for name, values in series.items()],
+            "promql_expr_test": [{
+                "expr": firing, "eval_time": after,
+                "exp_samples": [{"labels": "{}", "value": 1}] if does else []}
+                for after, does in expected.items()]}]}
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            json.dump(test, file)       # which is YAML as well
+            file.flush()
+            done = subprocess.run([servers.PROMTOOL, "test", "rules", file.name],
+                                  text=True, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_slow_connects_of_both_ways_to_write_a_bound(self) -> None:
+        """Prometheus 3 keeps 1 as 1.0; while it is being upgraded both are there."""
+        count, bucket = ('state_seconds_count{state="SYN-SENT"}',
+                         'state_seconds_bucket{state="SYN-SENT",le="%s"}')
+        for within, slow in (("0+60x30", False), ("0+30x30", True)):
+            for series in ({bucket % "1": within}, {bucket % "1.0": within},
+                           {bucket % "1": within.replace("x30", "x10 stale"),
+                            bucket % "1.0": "_x11 " + within}):
+                with self.subTest(series):
+                    self.rings("TcpConnectsSlow", series | {
+                        count: "0+60x30", bucket % "10": "0+60x30"}, "1m",
+                        {"3m": False, "25m": slow})
+
+    def test_gone_rings_for_a_week(self) -> None:
+        """And not only until the range has forgotten it."""
+        self.rings("RenoscopeGone", {'lost_events_total{instance="a"}': "0x10 stale",
+                                     'lost_events_total{instance="b"}': "0x99999"},
+                   "10m", {"1h": False, "3h": True, "6d": True, "8d": False})
 
 
 @unittest.skipIf(NOT_HERE, NOT_HERE)
