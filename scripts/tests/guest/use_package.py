@@ -165,11 +165,18 @@ def test_modprobe_example() -> None:
     Path("/etc/modprobe.d/renoscope.conf").write_text(
         re.sub("^#options", "options", text, flags=re.MULTILINE))
     run("modprobe", NAME)
-    os.unlink("/etc/modprobe.d/renoscope.conf")
     assert parameter("ring_records") == "65536"
     assert parameter("filter") == "port=443 addr=10.0.0.0/8", parameter("filter")
     assert parameter("freeze_on") == "rto=3"
     assert parameter("reno_abe") == "Y"
+    unload()
+    Path("/etc/modprobe.d/renoscope.conf").write_text(
+        re.sub("^#install", "install", text, flags=re.MULTILINE))
+    for control in ("renoscope", "reno_modern"):
+        run("sysctl", "-w", f"{CONTROL}={control}", check=False)
+        assert not is_loaded(), f"loaded by {control}"
+    run("modprobe", "--ignore-install", NAME)
+    os.unlink("/etc/modprobe.d/renoscope.conf")
     unload()
 
 
@@ -182,8 +189,20 @@ def test_sysctl_example() -> None:
     file.write_text(text)
     run("sysctl", "-p", str(file))
     assert {name: run("sysctl", "-n", name).strip() for name in names} == before
-    run("modprobe", NAME)       # the second line names what must be there
-    file.write_text(re.sub("^#net", "net", text, flags=re.MULTILINE))
+    taken = re.sub("^#net", "net", text, flags=re.MULTILINE)
+    file.write_text(taken.replace(CONTROL, f"#{CONTROL}"))
+    run("sysctl", "-p", str(file), check=False)
+    assert run("sysctl", "-n", names[1]).strip() == before[names[1]]
+    assert not is_loaded(), "the list alone loads nothing"
+    early = Path("/etc/modules-load.d/renoscope.conf")
+    early.write_text(f"{NAME}\n")
+    run("/lib/systemd/systemd-modules-load", str(early))
+    early.unlink()
+    run("sysctl", "-p", str(file))
+    assert "reno_modern" in run("sysctl", "-n", names[1])
+    run("sysctl", "-w", f"{names[1]}={before[names[1]]}")
+    unload()
+    file.write_text(taken)      # the first line loads what the second names
     run("sysctl", "-p", str(file))
     assert run("sysctl", "-n", CONTROL).strip() == "renoscope"
     assert "reno_modern" in run("sysctl", "-n", names[1])
