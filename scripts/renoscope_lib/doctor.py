@@ -22,7 +22,8 @@ FAIL = "FAIL"
 
 OLDEST_KERNEL = (6, 1)
 TESTED_KERNELS = ((6, 1), (6, 12))
-NEEDED_CONFIG = ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT")
+NEEDED_CONFIG = ("MODULES", "INET", "NETFILTER", "TRACEPOINTS", "KPROBES", "KRETPROBES",
+                 "HAVE_FUNCTION_ARG_ACCESS_API", "DEBUG_FS", "64BIT")
 
 # Kinds that nobody misses who did not ask for them.
 OFF_BY_DEFAULT = ("segment",)

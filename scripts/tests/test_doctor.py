@@ -16,7 +16,9 @@ from .fake_host import RELEASE, FakeHost, fake_host, loaded, module_file
 STATS = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
          "source state sock:inet_sock_set_state attached\n")
 CONFIG = "".join(f"CONFIG_{name}=y\n" for name in
-                 ("MODULES", "INET", "TRACEPOINTS", "DEBUG_FS", "64BIT"))
+                 ("MODULES", "INET", "NETFILTER", "TRACEPOINTS", "KPROBES",
+                  "KRETPROBES", "HAVE_FUNCTION_ARG_ACCESS_API", "DEBUG_FS",
+                  "64BIT"))
 
 
 class Machine(unittest.TestCase):

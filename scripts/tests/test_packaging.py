@@ -47,6 +47,20 @@ class Dkms(unittest.TestCase):
         self.assertEqual(found("dkms.conf", '^BUILD_EXCLUSIVE_CONFIG="(.*)"'),
                          " ".join(f"CONFIG_{name}" for name in NEEDED_CONFIG))
 
+    def test_asks_for_what_the_module_calls(self) -> None:
+        """Without the first and the last it does not even build."""
+        sources = "".join(path.read_text() for path in (ROOT / "module").glob("*.c"))
+        for name, call in (("NETFILTER", "nf_register_net_hooks"),
+                           ("TRACEPOINTS", "tracepoint_probe_register"),
+                           ("KPROBES", "register_kprobe"),
+                           ("KRETPROBES", "register_kretprobe"),
+                           ("DEBUG_FS", "debugfs_create_file"),
+                           ("HAVE_FUNCTION_ARG_ACCESS_API",
+                            "regs_get_kernel_argument")):
+            with self.subTest(name):
+                self.assertRegex(sources, rf"\b{call}\w*\(")
+                self.assertIn(name, NEEDED_CONFIG)
+
     def test_kernels(self) -> None:
         pattern = found("dkms.conf", '^BUILD_EXCLUSIVE_KERNEL="(.*)"')
         self.assertEqual(OLDEST_KERNEL, (6, 1))
