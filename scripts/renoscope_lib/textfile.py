@@ -18,11 +18,9 @@ from .flows import Joiner
 from .inputs import Input
 from .metrics import Metrics
 from .recorder import Stop
+from .telling import LIVE_HOLD_NS
 
 SUFFIX = ".prom"
-
-# The longest that an event may wait for a missing part.
-HOLD_NS = 200_000_000
 
 
 class TextFile:
@@ -76,7 +74,7 @@ def keep_true(source: Input, textfile: TextFile, interval_s: float, ports: int,
     metrics = Metrics(source.schema, ports, began_s=time.time())
     metrics.gaps.begin(source.parameters(), *source.parameters_read())
     first_stats = source.stats()
-    joiner = Joiner(source.schema, HOLD_NS)
+    joiner = Joiner(source.schema, LIVE_HOLD_NS)
     due_s = time.monotonic()
     for batch in source.batches():
         for event in batch:

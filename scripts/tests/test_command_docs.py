@@ -124,6 +124,15 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offers("rounds", "--draw", "n"), {"notes.txt"})
         self.assertEqual(self.offers("rounds", "--draw", "=", "n"), {"notes.txt"})
 
+    def test_any_file_that_is_written(self) -> None:
+        for command in commands():
+            for option in command.options:
+                for word in set(option.spellings) & {"-o", "--output", "--textfile",
+                                                     "--svg", "--draw"}:
+                    with self.subTest(f"{command.name} {word}"):
+                        self.assertEqual(self.offers(command.name, word, "n"),
+                                         {"notes.txt"})
+
     def test_a_number_is_not_offered(self) -> None:
         self.assertEqual(self.offers("show", "--port", ""), set())
 

@@ -215,7 +215,7 @@ def add(commands: Any) -> None:
                         help="a recording; - is standard input")
     export.add_argument("--format", required=True, choices=(*FORMATS, "npz"),
                         help="which")
-    export.add_argument("-o", "--output", metavar="OUT",
+    export.add_argument("-o", "--output", metavar="OUTFILE",
                         help="where to (default: standard output)")
     export.add_argument("--follow", action="store_true",
                         help="live: go on with what comes, until Ctrl-C")

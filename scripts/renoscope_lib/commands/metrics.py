@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
         "      /var/lib/prometheus/node-exporter/renoscope.prom")
     command.add_argument("file", nargs="?", metavar="FILE",
                          help="a recording; - is standard input")
-    command.add_argument("--textfile", metavar="PATH.prom",
+    command.add_argument("--textfile", metavar="FILE.prom",
                          help="follow the ring and keep this file true")
     command.add_argument("--interval", type=number_of_seconds, metavar="S",
                          default=INTERVAL_S,
