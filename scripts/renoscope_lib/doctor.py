@@ -34,7 +34,9 @@ KPROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
                "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
+EFI = "/sys/firmware/efi"
 LOCKDOWN = "/sys/kernel/security/lockdown"
+SIG_ENFORCE = "/sys/module/module/parameters/sig_enforce"
 
 DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -80,8 +82,8 @@ class Doctor:
         """All of them, from the kernel up to the module's own state."""
         parts: tuple[Callable[[], Iterator[Check]], ...] = (
             self._root, self._kernel, self._headers, self._config,
-            self._debugfs, self._lockdown, self._secure_boot, self._module,
-            self._sources, self._congestion_controls)
+            self._debugfs, self._lockdown, self._sig_enforce, self._secure_boot,
+            self._module, self._sources, self._congestion_controls)
         for part in parts:
             yield from part()
 
@@ -166,35 +168,61 @@ class Doctor:
         else:
             yield Check(GOOD, f"debugfs is mounted at {mount}")
 
-    def _lockdown(self) -> Iterator[Check]:
+    def _lockdown_name(self) -> str | None:
         text = self._host.read(LOCKDOWN)
         if text is None:
-            yield Check(GOOD, "kernel lockdown: none to be seen")
-            return
+            return None
         state = re.search(r"\[(\w+)\]", text)
-        name = state[1] if state else text.strip()
-        if name == "none":
+        return state[1] if state else text.strip()
+
+    def _lockdown(self) -> Iterator[Check]:
+        name = self._lockdown_name()
+        if name is None:
+            yield Check(GOOD, "kernel lockdown: none to be seen")
+        elif name == "none":
             yield Check(GOOD, "kernel lockdown: none")
         else:
             yield Check(GOOD, f"kernel lockdown: {name}; the files can be read all "
                         "the same, and only a signed module will load")
             yield from self._signature()
 
-    def _secure_boot(self) -> Iterator[Check]:
+    def _sig_enforce(self) -> Iterator[Check]:
+        """By the command line, or because the kernel was built so."""
+        if (self._host.read(SIG_ENFORCE) or "").strip() == "Y":
+            yield Check(GOOD, "module.sig_enforce: on, only a signed module will load")
+            yield from self._signature()
+
+    def _secure_boot_is_on(self) -> bool | None:
+        """None if it cannot be told."""
         data = self._host.read_bytes(SECURE_BOOT)
-        if data is None or data[-1:] != b"\1":
+        if data is None:
+            return None if self._host.path(EFI).exists() else False
+        return data[-1:] == b"\1"
+
+    def _secure_boot(self) -> Iterator[Check]:
+        """It asks for nothing by itself: the kernel locks itself down because of it."""
+        if not self._secure_boot_is_on():
             yield Check(GOOD, "Secure Boot: off, or no EFI")
             return
-        yield Check(GOOD, "Secure Boot: on")
-        yield from self._signature()
+        lockdown = self._lockdown_name()
+        yield Check(GOOD, "Secure Boot: on" + (
+            ", and the kernel is not locked down" if lockdown == "none" else ""))
+        if lockdown is None:
+            yield from self._signature()
 
     def _signature(self) -> Iterator[Check]:
-        """Once, whichever of the two asks for it."""
+        """Once, whichever of them asks for it."""
         if self._signature_told:
             return
         self._signature_told = True
         if self._loaded:
             yield Check(GOOD, "module signature: good, as the module is loaded")
+            return
+        if self._secure_boot_is_on() is False:
+            yield Check(WARN, "module signature: with Secure Boot off the kernel takes "
+                        "no enrolled key, only those it was built with",
+                        "switch Secure Boot on in the firmware's setup, or take "
+                        "lockdown= and module.sig_enforce off the kernel's command line")
             return
         verdict = signing.judge(self._host, self._found_module())
         yield Check(GOOD if verdict.is_fine else WARN,

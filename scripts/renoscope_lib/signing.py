@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Will the kernel take this module's signature, and if not, what to sign and enrol.
 
-With Secure Boot, or locked down in another way, a kernel loads only modules
-signed with a key that it knows: its builder's, or one of the machine's owner
-(MOK) that was enrolled with mokutil.  DKMS signs what it builds, with a key that it makes by
-itself, but nobody can enrol that key unseen: it takes a reboot and a person at
-the console.
+Locked down, as with Secure Boot, or told to by module.sig_enforce, a kernel loads
+only modules signed with a key that it knows: its builder's, or, with Secure Boot, one
+of the machine's owner (MOK) that was enrolled with mokutil.  DKMS signs what it builds,
+with a key that it makes by itself, but nobody can enrol that key unseen: it takes a
+reboot and a person at the console.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ DKMS_SETTINGS = "/etc/dkms/framework.conf"
 ENROLLED = ("already enrolled", "built-in trusted keyring", "already in db",
             "in kernel trusted keyring")
 ASKED_FOR = "in the enrollment request"
+NOT_ENROLLED = "is not enrolled"
 AT_THE_NEXT_BOOT = "reboot; on its blue screen: Enroll MOK, Continue, the password"
 
 
@@ -122,5 +123,9 @@ def _enrolled(host: Host, signer: str, keys: Keys) -> Verdict:
                        AT_THE_NEXT_BOOT)
     if any(words in said for words in ENROLLED):
         return Verdict(True, f"{signed}, a key that is enrolled")
-    return Verdict(False, f"{signed}, a key that is not enrolled",
-                   _import(keys.certificate))
+    if NOT_ENROLLED in said:
+        return Verdict(False, f"{signed}, a key that is not enrolled",
+                       _import(keys.certificate))
+    why = " ".join(said.split()) or f"exit code {asked.returncode}"
+    return Verdict(False, f"{signed}; whether that key is enrolled cannot be told, "
+                   f"mokutil says: {why}")

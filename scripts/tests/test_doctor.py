@@ -7,7 +7,8 @@ import unittest
 from pathlib import Path
 
 from renoscope_lib import VERSION
-from renoscope_lib.doctor import FAIL, GOOD, LOCKDOWN, SECURE_BOOT, WARN, Doctor
+from renoscope_lib.doctor import (FAIL, GOOD, LOCKDOWN, SECURE_BOOT, SIG_ENFORCE, WARN,
+                                  Doctor)
 from renoscope_lib.stats import parse_stats
 from renoscope_lib.errors import Problem
 
@@ -123,9 +124,42 @@ class Machine(unittest.TestCase):
         self.finds(GOOD, "module signature: good, as the module is loaded")
         self.unload()
         self.built.write_bytes(module_file())
-        self.finds(WARN, "module signature:", "is not signed", "sign-file")
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.finds(WARN, "module signature:", "is not signed", "sign-file")
         self.assertEqual(sum("module signature" in line for line in self.lines()), 1)
+
+    def test_secure_boot_that_locks_nothing_down(self) -> None:
+        """Shim was told to validate nothing, and the kernel goes by that."""
+        self.unload()
+        self.built.write_bytes(module_file())
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.host.put(LOCKDOWN, "[none] integrity confidentiality\n")
+        self.finds(GOOD, "Secure Boot: on, and the kernel is not locked down")
+        self.assertNotIn("module signature", "".join(self.lines()))
+
+    def test_signatures_enforced_without_lockdown(self) -> None:
+        self.unload()
+        self.built.write_bytes(module_file())
+        self.host.put(LOCKDOWN, "[none] integrity confidentiality\n")
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.host.put(SIG_ENFORCE, "N\n")
+        self.assertNotIn("signature", "".join(self.lines()))
+        self.host.put(SIG_ENFORCE, "Y\n")
+        self.finds(GOOD, "module.sig_enforce: on")
+        self.finds(WARN, "module signature:", "is not signed", "sign-file")
+
+    def test_no_enrolled_key_counts_without_secure_boot(self) -> None:
+        """The kernel passes over the owner's keys then: no mokutil helps."""
+        self.unload()
+        self.built.write_bytes(module_file())
+        self.host.put(SIG_ENFORCE, "Y\n")
+        self.finds(WARN, "with Secure Boot off the kernel takes no enrolled key",
+                   "mend: switch Secure Boot on")
+        self.host.path("/sys/firmware/efi").mkdir(parents=True)
+        self.finds(WARN, "is not signed")       # what cannot be read may be on
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\0")
+        self.finds(WARN, "with Secure Boot off")
+        self.assertNotIn("mokutil", "".join(self.lines()))
 
     def signed_by(self, signer: str) -> None:
         self.host.answers["modinfo -F signer"] = (0, f"{signer}\n", "")
@@ -166,12 +200,18 @@ class Machine(unittest.TestCase):
                   "/var/lib/dkms/mok.pub (asks for a new password), then reboot")),
                 ("/x is already in the enrollment request\n", WARN,
                  ("waits to be enrolled", "mend: reboot; ", "Enroll MOK")),
+                ("EFI variables are not supported on this system\n", WARN,
+                 ("; whether that key is enrolled cannot be told, mokutil says: EFI "
+                  "variables are not supported on this system",)),
+                ("", WARN, ("cannot be told, mokutil says: exit code 1",)),
                 ("/x is already enrolled\n", GOOD, ("a key that is enrolled",)),
                 ("/x is already in the built-in trusted keyring\n", GOOD,
                  ("a key that is enrolled",))):
             with self.subTest(said):
                 self.host.answers["mokutil --test-key"] = (1, said, "")
                 self.finds(level, "signed by 'DKMS module signing key'", *words)
+                if "cannot be told" in words[0]:
+                    self.assertNotIn("mokutil --import", "".join(self.lines()))
         self.assertIn("mokutil --test-key /var/lib/dkms/mok.pub", self.host.ran)
 
     def test_dkms_signs_with_another_key(self) -> None:
