@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")
+    options: argparse.Namespace | None = None
     try:
         options, unknown = build_parser().parse_known_args(arguments)
         if unknown:  # the subcommand's own --help knows better
@@ -79,5 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(error.strerror or error)
         return NOT_SO
     except (RecursionError, OverflowError, struct.error) as error:
-        # numbers and depths that no recorder writes
+        # Numbers that no recorder writes come from recordings, which are anybody's;
+        # where none is read it is a bug of ours, to be seen as one.
+        if getattr(options, "file", None) is None:
+            raise
         return _failed(Problem(f"damaged input: {error}", BAD_INPUT))

@@ -78,6 +78,8 @@ def _parse_json(name: bytes, payload: bytes) -> dict[str, Any]:
         content = json.loads(payload)
     except ValueError:
         raise _damaged(f"its {name.decode()} chunk is no JSON") from None
+    except RecursionError:
+        raise _damaged(f"its {name.decode()} chunk is nested too deep") from None
     if not isinstance(content, dict):
         raise _damaged(f"its {name.decode()} chunk is no JSON object")
     return content

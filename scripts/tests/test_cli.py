@@ -2,13 +2,20 @@
 """The command as a person runs it: one line on stderr, the right exit code."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from renoscope_lib import cli
+from renoscope_lib.command_table import commands
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, MS, SYN_SENT, Scene)
@@ -108,6 +115,49 @@ class Errors(unittest.TestCase):
             file.flush()
             run("record", file.name)
             self.assertEqual(Path(file.name).read_bytes(), b"precious")
+
+
+class Overflows(unittest.TestCase):
+    """A number too large: the recording's, or a bug of ours."""
+
+    @staticmethod
+    def add(commands: Any) -> None:
+        """A command of which both may be."""
+        command = commands.add_parser("reckon")
+        command.add_argument("file", nargs="?")
+        command.set_defaults(run=lambda _: struct.pack("B", 256), parser=command)
+
+    def test_a_bug_is_seen_where_no_recording_is_read(self) -> None:
+        said = io.TextIOWrapper(io.BytesIO())
+        with mock.patch.object(cli, "IN_ORDER", (self,)), \
+                contextlib.redirect_stderr(said):
+            self.assertEqual(cli.main(["reckon", "x.renoscope"]), 2)
+            with self.assertRaises(struct.error):
+                cli.main(["reckon"])
+        said.seek(0)
+        self.assertRegex(said.read(), r"\Arenoscope: damaged input: .*\n\Z")
+
+    def test_what_is_written_is_no_input(self) -> None:
+        """FILE of record and of views: only one of them is read."""
+        parse = cli.build_parser().parse_args
+        self.assertIsNone(getattr(parse(["record", "x"]), "file", None))
+        for command in commands():
+            if command.operands and command.operands[0].value == "FILE" \
+                    and command.name not in ("record", "export"):
+                words = ["-o", "x.html"] if command.name == "report" else []
+                with self.subTest(command.name):
+                    self.assertEqual(parse([command.name, *words, "x"]).file, "x")
+
+    def test_depths_that_no_recorder_writes(self) -> None:
+        whole = support.recording()
+        at = whole.index(b"META") + 4
+        size, = struct.unpack_from("<I", whole, at)
+        deep = b'{"a":' + b"[" * 99_999 + b"]" * 99_999 + b"}"
+        done = run("show", "-", stdin=whole[:at] + struct.pack("<I", len(deep)) + deep
+                   + whole[at + 4 + size:])
+        self.assertEqual((done.returncode, done.stderr), (
+            2, b"renoscope: standard input: damaged recording: its META chunk is "
+            b"nested too deep\n"))
 
 
 class Help(unittest.TestCase):

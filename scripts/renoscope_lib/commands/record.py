@@ -16,14 +16,14 @@ from ..stream import LiveRing
 
 
 def _record(options: argparse.Namespace) -> int:
-    if options.file == "-" and sys.stdout.isatty():
+    if options.output == "-" and sys.stdout.isatty():
         raise Problem("record: a recording is not for a terminal; name a file",
                       BAD_INPUT)
     host = Host()
     ring = LiveRing(host.renoscope_dir())
     limits = Limits(options.duration, options.count, options.all)
     with stop_on_signals() as stop:
-        output = OutputFile(options.file)
+        output = OutputFile(options.output)
         recorder = Recorder(
             ring, RecordingWriter(output.write), limits, stop,
             lambda holds: complain(f"recording to {output.name}{holds}; "
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         "FILE is overwritten; it is empty until recording has begun. The last "
         "line tells whether read + lost = written on each CPU.",
         "sudo scripts/renoscope record handshake.renoscope --duration 60")
-    record.add_argument("file", metavar="FILE",
+    record.add_argument("output", metavar="FILE",
                         help="where to; - is standard output")
     record.add_argument("--duration", type=number_of_seconds, metavar="S",
                         help="end after S seconds")
