@@ -485,13 +485,17 @@ static void trigger_freezes_the_ring(struct kunit *test)
 	/* What is turned away is no trigger. */
 	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_reset_received, other));
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
+	KUNIT_EXPECT_EQ(test, event_gate_pending(), 0);
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_reset_received, wanted));
+	KUNIT_EXPECT_EQ(test, event_gate_pending(), 2);
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
 	/* Nor does it use up a place. */
 	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, other));
 	KUNIT_EXPECT_FALSE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_EQ(test, event_gate_pending(), 1);
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_ack, wanted));
 	KUNIT_EXPECT_TRUE(test, event_gate_is_frozen());
+	KUNIT_EXPECT_EQ(test, event_gate_pending(), 0);
 	KUNIT_EXPECT_EQ(test, written() - before, 4 + 1);
 	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, wanted));
 	KUNIT_EXPECT_FALSE(test, record(EVENT_KIND_ack, other));

@@ -392,8 +392,9 @@ void event_controls_show(struct seq_file *file)
 	freeze_trigger_print(&wanted_rules.trigger, text, PAGE_SIZE);
 	seq_printf(file, "sample flow %u ack %u\n", wanted_rules.flow_sample,
 		   wanted_rules.ack_sample);
-	seq_printf(file, "freeze frozen %d after %u on %s\n",
-		   event_gate_is_frozen(), wanted_rules.freeze_after, text);
+	seq_printf(file, "freeze frozen %d after %u on %s pending %u\n",
+		   event_gate_is_frozen(), wanted_rules.freeze_after, text,
+		   event_gate_pending());
 	mutex_unlock(&controls_lock);
 	kfree(text);
 	seq_printf(file, "gate let_in %llu filtered %llu sampled %llu frozen %llu\n",

@@ -31,6 +31,7 @@
 #include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -388,6 +389,18 @@ bool event_gate_is_frozen(void)
 	return event_freeze_is_frozen(&gate_freeze);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_gate_is_frozen);
+
+/**
+ * event_gate_pending - how many events more until a trigger that fired freezes?
+ *
+ * Context: any.
+ * Return: their number, 0 while no trigger counts down: before one, and frozen.
+ */
+unsigned int event_gate_pending(void)
+{
+	return max(atomic_read(&gate_freeze.left), 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_gate_pending);
 
 /**
  * event_gate_count - how many events the gate let in or turned away

@@ -59,6 +59,7 @@ bool event_gate_settle(bool *untold);
 void event_gate_thaw(void);
 void event_gate_watch(void);
 bool event_gate_is_frozen(void);
+unsigned int event_gate_pending(void);
 u64 event_gate_count(enum gate_verdict verdict);
 
 #endif /* RENOSCOPE_EVENT_GATE_H */

@@ -70,6 +70,7 @@ class Stats:
     flow_sample: int = 1
     ack_sample: int = 1
     frozen: bool = False
+    pending: int = 0    # events to come until a trigger that has fired freezes it
     kinds_off: list[str] | None = None
     cpus: dict[int, CpuStats] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
@@ -114,7 +115,9 @@ def _control_line(stats: Stats, word: str, rest: str) -> None:
         stats.flow_sample = int(_pairs(rest)["flow"])
         stats.ack_sample = int(_pairs(rest)["ack"])
     elif word == "freeze":
-        stats.frozen = bool(int(_pairs(rest)["frozen"]))
+        pairs = _pairs(rest)
+        stats.frozen = bool(int(pairs["frozen"]))
+        stats.pending = int(pairs.get("pending", 0))
 
 
 def parse_stats(text: str) -> Stats:
