@@ -23,8 +23,10 @@ from pathlib import Path
 from .chosen import NO_TRIGGER
 from .errors import BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE, Problem
 from .host import MODULE, Host, set_command
-from .recorder import (Limits, OutputFile, Recorder, Ring, Stop, Summary, meta)
+from .output_file import OutputFile
+from .recorder import Limits, Recorder, Ring, Summary, meta
 from .recording import RecordingWriter
+from .stopping import Stop
 
 # A module parameter cannot be waited for.  Nothing is recorded between the freeze
 # and the next look, so it is short; and it costs the reading of one small file.

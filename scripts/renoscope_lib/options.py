@@ -7,6 +7,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from . import progress
@@ -44,10 +45,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(message: object) -> None:
-    """One line on standard error, if there is one."""
-    progress.erase()
-    if sys.stderr is not None:
-        print(f"renoscope: {message}", file=sys.stderr)
+    """One line on standard error, if there is one, and it is not gone."""
+    with suppress(OSError):
+        progress.erase()
+        if sys.stderr is not None:
+            print(f"renoscope: {message}", file=sys.stderr, flush=True)
 
 
 # ---- the values of options

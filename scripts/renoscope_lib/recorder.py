@@ -9,22 +9,18 @@ read + lost = written can be checked on each CPU to the last event.
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from .asked import Asked, limits_of
-from .errors import NOT_SO, Problem
 from .host import Host, set_command
 from .ledger import Account, Ledger
 from .recording import RecordingWriter
 from .schema import Schema, parse_schema
 from .stats import parse_stats
+from .stopping import Stop
 from .words import plural
 
 # How long the last events may let one wait for the next; they are there already.
@@ -52,92 +48,6 @@ class Ring(Protocol):
     def stats_text(self) -> str: ...
 
     def reader(self, record_bytes: int, only_new: bool = False) -> Reader: ...
-
-
-class Stop:
-    """Set by SIGINT or SIGTERM; its fd becomes readable then."""
-
-    def __init__(self, wake_fd: int | None = None) -> None:
-        self.wake_fd = wake_fd
-        self.asked = False
-
-    def ask(self, *_: object) -> None:
-        """Stop at the next opportunity."""
-        self.asked = True
-
-    def wait(self, timeout_s: float) -> None:
-        """Sleep, but not when it is time to stop."""
-        if not self.asked:
-            select.select([] if self.wake_fd is None else [self.wake_fd],
-                          [], [], timeout_s)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a clean end while the block runs."""
-    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    stop = Stop(wake_read)
-    old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    old = {number: signal.signal(number, stop.ask)
-           for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(old_fd)
-        os.close(wake_read)
-        os.close(wake_write)
-
-
-class OutputFile:
-    """Where a recording goes; every failure to write is one clear Problem."""
-
-    def __init__(self, name: str, new: bool = False) -> None:
-        """`new` refuses what is there already, a planted link too."""
-        self.name = "standard output" if name == "-" else name
-        how = os.O_EXCL if new else os.O_TRUNC
-        try:
-            self._fd = 1 if name == "-" else os.open(
-                name, os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC, 0o600)
-            if self._fd != 1:
-                self._give_to_the_caller()
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def _give_to_the_caller(self) -> None:
-        """Under sudo the file is for whoever typed the command."""
-        uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-        if os.geteuid() == 0 and uid and gid:
-            os.fchown(self._fd, int(uid), int(gid))
-
-    def _failed(self, error: OSError) -> Problem:
-        return Problem(f"cannot write {self.name}: {error.strerror}", NOT_SO)
-
-    def write(self, data: bytes) -> None:
-        """All of it."""
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[os.write(self._fd, rest):]
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def sync(self) -> None:
-        """Until it is where a loss of power leaves it."""
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def close(self) -> None:
-        """Some file systems tell only now that they have no room."""
-        if self._fd == 1:
-            return
-        try:
-            os.close(self._fd)
-        except OSError as error:
-            raise self._failed(error) from None
 
 
 @dataclass(frozen=True)

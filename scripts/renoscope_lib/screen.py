@@ -18,12 +18,13 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
+from .stopping import ending_signals
+
 ENTER = "\033[?1049h\033[?25l"
 LEAVE = "\033[?25h\033[?1049l"
 PLAIN, BOLD, REVERSE, ALARM = "\033[0m", "\033[1m", "\033[7m", "\033[1;37;41m"
 
 USUAL_SIZE = (80, 24)
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READ_BYTES = 64
 LFLAG, IFLAG, CC = 3, 0, 6
 
@@ -78,7 +79,7 @@ class Screen:
 
     def __enter__(self) -> Screen:
         try:
-            for number in ENDING:
+            for number in ending_signals():
                 self._handlers[number] = signal.signal(number, self._end)
             for number in (signal.SIGWINCH, signal.SIGCONT):
                 self._handlers[number] = signal.signal(number, self._changed)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from .errors import NOT_THERE, OK, Problem
 from .inputs import Input, RecordingInput
 from .intervals import Intervals, StreamClock
-from .recorder import Stop, stop_on_signals
 from .screen import Screen, is_fit, size_of
 from .show import Filter
+from .stopping import Stop, stop_on_signals
 from .telling import coloured, finish, open_input
 from .top import Frame, Top
 from .top_json import as_json

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
-from renoscope_lib.recorder import OutputFile, Stop, Summary
+from renoscope_lib.output_file import OutputFile
+from renoscope_lib.recorder import Summary
 from renoscope_lib.recording import RecordingParser
+from renoscope_lib.stopping import Stop
 
 from . import support
 from .fake_host import fake_host

@@ -14,10 +14,12 @@ from unittest import mock
 from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.ledger import Ledger
 from renoscope_lib.asked import Asked
-from renoscope_lib.recorder import (Limits, OutputFile, Recorder, Stop,
-                                    Summary, stop_on_signals)
+from renoscope_lib.options import complain
+from renoscope_lib.output_file import OutputFile
+from renoscope_lib.recorder import Limits, Recorder, Summary
 from renoscope_lib.recording import RecordingParser, RecordingWriter
 from renoscope_lib.schema import Head
+from renoscope_lib.stopping import Stop, stop_on_signals
 from renoscope_lib.stream import LiveReader
 
 from . import support
@@ -524,7 +526,7 @@ class Output(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as file:
             output = OutputFile(file.name)
             whole = os.write
-            with mock.patch("renoscope_lib.recorder.os.write",
+            with mock.patch("renoscope_lib.output_file.os.write",
                             lambda fd, data: whole(fd, data[:3])):
                 output.write(b"0123456789")
             output.close()
@@ -536,14 +538,39 @@ class Output(unittest.TestCase):
 
 
 class Signals(unittest.TestCase):
-    def test_both_signals_ask_to_stop_and_wake(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+    def setUp(self) -> None:
+        old = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.addCleanup(signal.signal, signal.SIGHUP, old)
+
+    def test_each_asks_to_stop_and_wakes(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with stop_on_signals() as stop:
                 self.assertFalse(stop.asked)
                 os.kill(os.getpid(), number)
                 self.assertEqual(len(os.read(stop.wake_fd, 10)), 1)
                 self.assertTrue(stop.asked)
         self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_under_nohup_a_hangup_does_not_end_it(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            self.assertFalse(stop.asked)
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+
+
+class Complaints(unittest.TestCase):
+    def test_a_terminal_that_is_gone_ends_nothing(self) -> None:
+        master, slave = os.openpty()
+        os.close(master)
+        with open(slave, "w", encoding="utf-8") as gone, \
+                mock.patch("sys.stderr", gone):
+            complain("saved")
+            with self.assertRaises(OSError):
+                gone.flush()
+            with open(os.devnull, "w", encoding="utf-8") as null:
+                os.dup2(null.fileno(), slave)   # for what it still holds
 
 
 class Live(unittest.TestCase):

@@ -19,7 +19,7 @@ from ..inputs import Input
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
-from ..recorder import OutputFile
+from ..output_file import OutputFile
 from ..schema import LOST
 from ..show import Filter
 from ..telling import finish, joined, open_input

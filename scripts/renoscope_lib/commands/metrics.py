@@ -12,7 +12,7 @@ from ..inputs import LiveInput
 from ..listening_ports import PORTS
 from ..metrics import Metrics
 from ..options import add_command, count, number_of_seconds
-from ..recorder import stop_on_signals
+from ..stopping import stop_on_signals
 from ..stream import LiveRing
 from ..telling import finish, joined, open_input
 from ..textfile import TextFile, keep_true

@@ -12,7 +12,7 @@ from ..freezes import Bounds, FreezeWatch, Shelf, Triggers
 from ..host import Host
 from ..options import (add_command, complain, count, limit,
                        number_of_seconds)
-from ..recorder import stop_on_signals
+from ..stopping import stop_on_signals
 from ..stream import LiveRing
 
 MB = 1 << 20
