@@ -23,10 +23,12 @@ from pathlib import Path
 from .chosen import NO_TRIGGER
 from .errors import BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE, Problem
 from .host import MODULE, Host, set_command
-from .output_file import OutputFile
+from .output_file import NoRoom, OutputFile
 from .recorder import Limits, Recorder, Ring, Summary, meta
 from .recording import RecordingWriter
+from .stats import parse_stats
 from .stopping import Stop
+from .words import plural
 
 # A module parameter cannot be waited for.  Nothing is recorded between the freeze
 # and the next look, so it is short; and it costs the reading of one small file.
@@ -56,10 +58,11 @@ class Shelf:
     Only files whose names it has given itself are ever removed.
     """
 
-    def __init__(self, folder: Path, bounds: Bounds,
+    def __init__(self, folder: Path, bounds: Bounds, say: Callable[[str], None],
                  now: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._bounds = bounds
+        self._say = say
         self._now = now
         try:
             for path in folder.iterdir():
@@ -84,20 +87,50 @@ class Shelf:
         """A new recording; it has its name only when it is whole, and on disk."""
         try:
             path = self._folder / self._new_name()
-            unfinished = path.with_name(path.name + UNFINISHED)
-            file = OutputFile(str(unfinished), new=True)
+            try:
+                summary = self._write(path, fill)
+            except NoRoom as problem:
+                self._give_up_the_oldest(problem)
+                summary = self._write(path, fill)
+            self._sync_names()
+            self._make_room(path)
+        except OSError as error:
+            raise self._failed(error) from None
+        return path, summary
+
+    @staticmethod
+    def _write(path: Path, fill: Callable[[OutputFile], Summary]) -> Summary:
+        """Under another name until it is whole.  Closed, it holds no room."""
+        unfinished = path.with_name(path.name + UNFINISHED)
+        file = OutputFile(str(unfinished), new=True)
+        try:
             summary = fill(file)
             file.sync()
             file.close()
             unfinished.rename(path)
-            self._make_room(path)
-        except OSError as error:
-            raise self._failed(error) from None
-        except Problem:
+        except BaseException:
+            with suppress(Problem):
+                file.close()
             with suppress(OSError):
                 unfinished.unlink()
             raise
-        return path, summary
+        return summary
+
+    def _sync_names(self) -> None:
+        """A loss of power may otherwise take the new name back."""
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _give_up_the_oldest(self, problem: NoRoom) -> None:
+        """One at each try, so that whoever fills the disk does not get all at once."""
+        kept = self.kept()
+        if not kept:
+            raise problem
+        kept[0].unlink()
+        self._say(f"{problem}; gave up the oldest, {kept[0].name}")
 
     def kept(self) -> list[Path]:
         """From the oldest on."""
@@ -124,6 +157,56 @@ class Triggers:
     rest_s: float = 60.0
 
 
+def _set(host: Host, name: str, value: str) -> None:
+    path = host.path(f"/sys/module/{MODULE}/parameters/{name}")
+    try:
+        path.write_text(value)
+    except FileNotFoundError:
+        raise Problem("the module is no longer loaded", NOT_THERE) from None
+    except PermissionError:
+        raise Problem(f"setting {name} needs root; run it with sudo",
+                      NOT_PERMITTED) from None
+    except OSError as error:
+        raise Problem(f"cannot set {name} to {value!r}: {error.strerror}; "
+                      "see: sudo dmesg; by hand: "
+                      f"{set_command(value, name)}", BAD_INPUT) from None
+
+
+def _read(host: Host, name: str) -> str:
+    text = host.read(f"/sys/module/{MODULE}/parameters/{name}")
+    if text is None:
+        raise Problem("the module is no longer loaded", NOT_THERE)
+    return text.strip()
+
+
+class Held:
+    """A parameter that is ours for a while, unless somebody else sets it."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self._host = host
+        self._name = name
+        self._ours = self.before = _read(host, name)
+
+    def set(self, value: str) -> None:
+        """The module may say it in other words."""
+        _set(self._host, self._name, value)
+        self._ours = _read(self._host, self._name)
+
+    def is_ours(self) -> bool:
+        """Whether it still says what was set here."""
+        return _read(self._host, self._name) == self._ours
+
+    def leave(self) -> str:
+        """What somebody else has set stays."""
+        self._ours = self.before = _read(self._host, self._name)
+        return self.before
+
+    def give_back(self) -> None:
+        """As it was."""
+        if self.is_ours():
+            self.set(self.before)
+
+
 class FreezeWatch:
     """Waits for freezes until it is told to stop, and saves each."""
 
@@ -136,35 +219,71 @@ class FreezeWatch:
         self._stop = stop
         self._say = say
         self._clock = clock
+        self._freeze_on = Held(host, "freeze_on")
+        self._freeze_after = Held(host, "freeze_after")
         self._all_add_up = True
 
     def run(self, triggers: Triggers) -> bool:
         """Whether every recording saved adds up."""
-        with self._set_for_now(triggers) as kinds:
+        kinds = triggers.kinds or self._freeze_on.before
+        if kinds in NO_TRIGGER:
+            raise Problem("nothing is set that would freeze the ring; name it: "
+                          "--on reset_received,rto=3", BAD_INPUT)
+        with self._given_back():
+            if triggers.after is not None:
+                self._freeze_after.set(str(triggers.after))
+            self._freeze_on.set(kinds)
             self._say(f"watching for {kinds}; Ctrl-C ends")
             self._watch(kinds, triggers.rest_s)
-        if self._is_frozen():   # since the last look
-            self._save_and_thaw()
+            self._finish()
         return self._all_add_up
 
     def _watch(self, kinds: str, rest_s: float) -> None:
         rests_until: float | None = None
         while not self._stop.asked:
+            if not self._freeze_on.is_ours():
+                kinds = self._freeze_on.leave()
+                rests_until = None
+                self._say(f"somebody has set freeze_on to {kinds}: watching for "
+                          "that now, and leaving it so in the end")
             if self._is_frozen():
-                self._set("freeze_on", "none")
+                self._freeze_on.set("none")
                 self._save_and_thaw()
                 rests_until = self._clock() + rest_s
             elif rests_until is not None and self._clock() >= rests_until:
-                self._set("freeze_on", kinds)
+                self._freeze_on.set(kinds)
                 rests_until = None
             self._stop.wait(LOOK_S)
 
+    def _finish(self) -> None:
+        """Leave no freeze behind: nobody would save it, and nobody would thaw.
+
+        Once no trigger can fire, one that has fired counts down to the freeze
+        or has come to it.  Asked in this order, neither escapes.
+        """
+        if self._freeze_on.is_ours():
+            self._freeze_on.set("none")
+        pending = parse_stats(self._ring.stats_text()).pending
+        if pending:
+            self._say("a trigger has fired; not waiting for "
+                      f"{plural(pending, 'more event')}")
+            _set(self._host, "frozen", "1")
+        if self._is_frozen():
+            self._save_and_thaw()
+
     def _save_and_thaw(self) -> None:
         """Frozen it stays if it cannot be saved."""
-        path, summary = self._shelf.save(self._fill)
+        try:
+            path, summary = self._shelf.save(self._fill)
+        except Problem as problem:
+            if problem.exit_code != NOT_SO:
+                raise
+            raise Problem(f"{problem}; the ring stays frozen, and nothing is "
+                          "recorded, until watch can save it, or by hand: "
+                          f"{set_command('0', 'frozen')}", NOT_SO) from None
         self._say(f"saved {path}: {summary}")
         self._all_add_up = self._all_add_up and summary.adds_up
-        self._set("frozen", "0")
+        _set(self._host, "frozen", "0")
 
     def _fill(self, file: OutputFile) -> Summary:
         """What the ring holds at this moment."""
@@ -175,42 +294,14 @@ class FreezeWatch:
                         ).run(lambda: meta(self._host))
 
     @contextmanager
-    def _set_for_now(self, triggers: Triggers) -> Iterator[str]:
-        """The triggers set, and in the end what was set before.
-
-        Nobody would thaw what freezes when this is over.
-        """
-        before = self._host.parameters()
-        kinds = triggers.kinds or before.get("freeze_on", "")
-        if kinds in NO_TRIGGER:
-            raise Problem("nothing is set that would freeze the ring; name it: "
-                          "--on reset_received,rto=3", BAD_INPUT)
+    def _given_back(self) -> Iterator[None]:
+        """The triggers in the end as they were: nobody would thaw."""
         try:
-            if triggers.after is not None:
-                self._set("freeze_after", str(triggers.after))
-            self._set("freeze_on", kinds)
-            yield kinds
+            yield
         finally:
             with suppress(Problem):
-                for name in ("freeze_on", "freeze_after"):
-                    self._set(name, before[name])
+                self._freeze_on.give_back()
+                self._freeze_after.give_back()
 
     def _is_frozen(self) -> bool:
-        text = self._host.read(f"/sys/module/{MODULE}/parameters/frozen")
-        if text is None:
-            raise Problem("the module is no longer loaded", NOT_THERE)
-        return text.strip() == "1"
-
-    def _set(self, name: str, value: str) -> None:
-        path = self._host.path(f"/sys/module/{MODULE}/parameters/{name}")
-        try:
-            path.write_text(value)
-        except FileNotFoundError:
-            raise Problem("the module is no longer loaded", NOT_THERE) from None
-        except PermissionError:
-            raise Problem(f"setting {name} needs root; run it with sudo",
-                          NOT_PERMITTED) from None
-        except OSError as error:
-            raise Problem(f"cannot set {name} to {value!r}: {error.strerror}; "
-                          "see: sudo dmesg; by hand: "
-                          f"{set_command(value, name)}", BAD_INPUT) from None
+        return _read(self._host, "frozen") == "1"

@@ -8,6 +8,8 @@ import os
 
 from .errors import NOT_SO, Problem
 
+CLOSED = -1
+
 
 class NoRoom(Problem):
     """The disk is full, or what its user may have of it."""
@@ -56,10 +58,11 @@ class OutputFile:
             raise self._failed(error) from None
 
     def close(self) -> None:
-        """Some file systems tell only now that they have no room."""
-        if self._fd == 1:
+        """Some file systems tell only now that they have no room; once is enough."""
+        fd, self._fd = self._fd, CLOSED
+        if fd in (1, CLOSED):
             return
         try:
-            os.close(self._fd)
+            os.close(fd)
         except OSError as error:
             raise self._failed(error) from None

@@ -7,7 +7,10 @@ twice because nothing arrives.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -23,8 +26,8 @@ import endpoints
 import troubles
 from hosts import SERVER, TwoHosts
 from ktap_output import comment
-from recorder import (COMMAND, PARAMETERS, Recorder, renoscope, run_rmmod,
-                      wait_until)
+from recorder import (COMMAND, FOLDER, PARAMETERS, Recorder, renoscope,
+                      run_rmmod, wait_until)
 
 BEFORE = {"freeze_on": "error", "freeze_after": "7"}
 KINDS, AFTER = "refused,rto=2", 3
@@ -39,6 +42,12 @@ def _parameter(name: str) -> str:
 
 def _watches(freeze_on: str = KINDS) -> bool:
     return (_parameter("frozen"), _parameter("freeze_on")) == ("0", freeze_on)
+
+
+def _pending() -> int:
+    """How many events are to come until a trigger that fired freezes the ring."""
+    return int(re.findall(r"^freeze .* pending (\d+)$",
+                          (FOLDER / "stats").read_text(), re.MULTILINE)[0])
 
 
 def _kept(folder: Path) -> list[Path]:
@@ -193,3 +202,118 @@ def test_holds_the_module() -> None:
         done = renoscope("unload")
         assert done.returncode and f"sudo kill {watch.pid}" in done.stdout, done
         _end(watch)
+
+
+def _check_under_way(folder: Path) -> None:
+    """The freeze that was still to come is saved, and the ring runs."""
+    path, = _kept(folder)
+    kinds = [event["kind"] for event in _events(path)]
+    assert "refused" in kinds and kinds[-1] == "mark", kinds
+    assert (_parameter("frozen"), _pending()) == ("0", 0)
+
+
+def test_stopped_before_the_freeze() -> None:
+    """watch stopped between a trigger and its freeze: saved at once, and no freeze comes"""
+    with _stage("--on", KINDS, "--after", "1000000") as (it, folder, watch):
+        _overflow(_pending)
+        said = _end(watch)
+        assert "a trigger has fired; not waiting" in said, said
+        _check_under_way(folder)
+        before = len(it.events("syn"))
+        _overflow(lambda: len(it.events("syn")) > before)
+
+
+def test_hangup() -> None:
+    """watch in a session that breaks: the same, though nobody can be told any more"""
+    with tempfile.TemporaryDirectory() as name, \
+            Recorder(*(f"{key}={text}" for key, text in BEFORE.items())):
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execv(sys.executable, [
+                sys.executable, str(COMMAND), "watch", name, "--on", KINDS,
+                "--after", "1000000"])
+        said = b""
+        while b"Ctrl-C ends" not in said:
+            said += os.read(terminal, 1000)
+        _overflow(_pending)
+        os.close(terminal)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFEXITED(status), status
+        _check_under_way(Path(name))
+        assert {key: _parameter(key) for key in BEFORE} == BEFORE, "not as it was"
+
+
+def test_a_second() -> None:
+    """watch twice: the second is told which process is the first, which goes on"""
+    with _stage("--on", KINDS, "--after", "0") as (_, folder, watch):
+        unfinished = folder / "freeze-20260101T000000Z.renoscope.part"
+        unfinished.touch()
+        done = renoscope("watch", str(folder), "--on", "rto")
+        assert done.returncode == 1, done
+        assert f"process {watch.pid} does that already" in done.stderr, done
+        assert unfinished.exists() and _watches()
+        _end(watch)
+
+
+def test_somebody_sets_other_triggers() -> None:
+    """watch: freeze_on written meanwhile is what it watches for, and stays in the end"""
+    with _stage("--on", KINDS) as (_, _folder, watch):
+        (PARAMETERS / "freeze_on").write_text("reset_sent")
+        assert watch.stderr is not None
+        assert "set freeze_on to reset_sent" in watch.stderr.readline()
+        watch.send_signal(signal.SIGTERM)
+        watch.communicate(timeout=60)
+        assert _parameter("freeze_on") == "reset_sent"
+        assert _parameter("freeze_after") == BEFORE["freeze_after"]
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder],
+                   check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _fill_up(file: Path) -> None:
+    """All the room there is, to the last page."""
+    with file.open("ab", buffering=0) as rest:
+        try:
+            while rest.write(bytes(4096)):
+                pass
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+
+
+def test_disk_full() -> None:
+    """watch on a full disk: the oldest goes; with none left it ends, and the next one saves"""
+    with tempfile.TemporaryDirectory() as name, _small_disk(Path(name)), Recorder(
+            "ring_records=64", *(f"{key}={text}" for key, text in BEFORE.items())):
+        folder, filler = Path(name), Path(name, "filler")
+        options = ("--on", KINDS, "--after", "0", "--rest", LITTLE_REST_S,
+                   "--keep", "1")
+        with _watching(folder, *options) as watch:
+            _overflow(lambda: _kept(folder))
+            wait_until("watching again", _watches)
+            first, = _kept(folder)
+            _fill_up(first)
+            _overflow(lambda: _kept(folder) not in ([], [first]))
+            wait_until("watching again", _watches)
+            second, = _kept(folder)
+            second.unlink()
+            _fill_up(filler)
+            _overflow(lambda: watch.poll() is not None)
+            assert watch.returncode == 1
+            said = watch.stderr.read() if watch.stderr else ""
+            comment(said)
+            assert f"gave up the oldest, {first.name}" in said
+            assert "the ring stays frozen" in said.splitlines()[-1], said
+        assert _parameter("frozen") == "1"
+        assert _parameter("freeze_on") == BEFORE["freeze_on"]
+        filler.unlink()
+        with _watching(folder, *options) as watch:
+            wait_until("the thaw", _watches)
+            assert len(_kept(folder)) == 1
+            _end(watch)

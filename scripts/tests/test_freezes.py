@@ -6,9 +6,11 @@ import tempfile
 import unittest
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
+from renoscope_lib.only_one import only_one
 from renoscope_lib.output_file import OutputFile
 from renoscope_lib.recorder import Summary
 from renoscope_lib.recording import RecordingParser
@@ -50,6 +52,12 @@ class Watching(unittest.TestCase):
         for name, value in (("frozen", "0"), ("freeze_on", "none"),
                             ("freeze_after", "7")):
             self.host.put(f"{PARAMETERS}/{name}", value)
+        self.ring = FakeRing([{"cpu0": 2}], [self.note, Scene().pack("ack")
+                                             + Scene().pack("ack", serial=2)])
+
+    def note(self) -> None:
+        self.at_save.append({name: self.parameter(name)
+                             for name in ("frozen", "freeze_on")})
 
     def parameter(self, name: str) -> str:
         return self.host.read(f"{PARAMETERS}/{name}") or ""
@@ -57,17 +65,10 @@ class Watching(unittest.TestCase):
     def freeze(self) -> None:
         self.host.put(f"{PARAMETERS}/frozen", "1")
 
-    def ring(self) -> FakeRing:
-        def note() -> None:
-            self.at_save.append({name: self.parameter(name)
-                                 for name in ("frozen", "freeze_on")})
-        ring = FakeRing([{"cpu0": 2}], [note, Scene().pack("ack")
-                                        + Scene().pack("ack", serial=2)])
-        return ring
-
     def watch(self, stop: Stop, **triggers) -> bool:
-        shelf = Shelf(self.kept, Bounds(10, 1 << 20), lambda: NOON)
-        watch = FreezeWatch(self.host, self.ring(), shelf, stop,
+        shelf = Shelf(self.kept, Bounds(10, 1 << 20), self.said.append,
+                      lambda: NOON)
+        watch = FreezeWatch(self.host, self.ring, shelf, stop,
                             self.said.append, lambda: self.now)
         return watch.run(Triggers(**triggers))
 
@@ -127,6 +128,34 @@ class Watching(unittest.TestCase):
         self.assertEqual(len(self.files()), 1)
         self.assertEqual(self.parameter("frozen"), "0")
 
+    def test_a_trigger_has_fired_as_it_is_told_to_stop(self) -> None:
+        """The freeze is still to come, and nobody would save it."""
+        def fire() -> None:
+            self.ring.change("freeze frozen 0 after 200 on rto pending 150")
+        self.watch(Looks(fire), kinds="rto", after=200)
+        self.assertEqual(self.at_save, [{"frozen": "1", "freeze_on": "none"}])
+        self.assertEqual(len(self.files()), 1)
+        self.assertEqual(self.parameter("frozen"), "0")
+        self.assertIn("not waiting for 150 more events", self.said[1])
+
+    def test_what_somebody_else_sets_stays(self) -> None:
+        seen = []
+
+        def somebody_sets(name: str, value: str) -> Callable[[], None]:
+            return lambda: self.host.put(f"{PARAMETERS}/{name}", value)
+
+        def look() -> None:
+            seen.append(self.parameter("freeze_on"))
+            self.now += 30
+        self.watch(Looks(somebody_sets("freeze_on", "error\n"),
+                         somebody_sets("freeze_after", "50\n"),
+                         self.freeze, look, look, look),
+                   kinds="rto", after=20, rest_s=30)
+        self.assertEqual(seen, ["none", "error", "error"], "it rests, too")
+        self.assertEqual(self.parameter("freeze_on"), "error")
+        self.assertEqual(self.parameter("freeze_after"), "50\n")
+        self.assertIn("somebody has set freeze_on to error", self.said[1])
+
     def test_nothing_to_wait_for(self) -> None:
         for value in ("none\n", "(null)\n", ""):
             self.host.put(f"{PARAMETERS}/freeze_on", value)
@@ -142,6 +171,7 @@ class Watching(unittest.TestCase):
         with self.assertRaises(Problem) as caught:
             self.watch(Looks(fill_the_disk, lambda: None), kinds="rto")
         self.assertEqual(caught.exception.exit_code, NOT_SO)
+        self.assertIn("the ring stays frozen", str(caught.exception))
         self.assertEqual(self.parameter("frozen"), "1")
         self.assertEqual(self.parameter("freeze_on"), "none")
 
@@ -160,9 +190,11 @@ class Keeping(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.now = NOON
+        self.said: list[str] = []
 
     def shelf(self, files: int = 3, total_bytes: int = 1000) -> Shelf:
-        return Shelf(self.folder, Bounds(files, total_bytes), lambda: self.now)
+        return Shelf(self.folder, Bounds(files, total_bytes), self.said.append,
+                     lambda: self.now)
 
     def save(self, shelf: Shelf, size: int = 10) -> str:
         def fill(file: OutputFile) -> Summary:
@@ -234,12 +266,93 @@ class Keeping(unittest.TestCase):
         with self.assertRaises(Problem):
             self.save(shelf)
         self.assertEqual(precious.read_text(), "precious")
+        self.assertEqual(len(self.files()), 2, "nor removed: it is not ours")
+
+    def save_while_full(self, kept: int) -> None:
+        """The disk has room once no more than so many are kept."""
+        shelf = self.shelf()
+
+        def fill(file: OutputFile) -> Summary:
+            file.write(bytes(10))
+            if len(shelf.kept()) > kept:
+                OutputFile("/dev/full").write(b"x")
+            return Summary(0, 0, [])
+        self.now += 60
+        shelf.save(fill)
+
+    def test_the_oldest_is_given_up_where_there_is_no_room(self) -> None:
+        names = []
+        for _ in range(2):
+            names.append(self.save(self.shelf()))
+            self.now += 60
+        self.save_while_full(kept=1)
+        self.assertEqual(self.files()[0], names[1])
+        self.assertEqual(len(self.files()), 2)
+        self.assertIn("No space left on device; gave up the oldest, " + names[0],
+                      self.said[0])
+
+    def test_only_one_is_given_up(self) -> None:
+        for _ in range(3):
+            self.save(self.shelf())
+            self.now += 60
+        with self.assertRaisesRegex(Problem, "No space left"):
+            self.save_while_full(kept=0)
+        self.assertEqual(len(self.files()), 2)
+
+    def test_nothing_to_give_up(self) -> None:
+        with self.assertRaisesRegex(Problem, "No space left"):
+            self.save_while_full(kept=-1)
+        self.assertEqual(self.files(), [])
+
+    def test_an_unfinished_one_keeps_no_room(self) -> None:
+        """Open, it would, though it has no name any more."""
+        before = os.listdir("/proc/self/fd")
+        with mock.patch.object(os, "fsync", side_effect=OSError(5, "bad disk")), \
+                self.assertRaisesRegex(Problem, "bad disk"):
+            self.save(self.shelf())
+        self.assertEqual(os.listdir("/proc/self/fd"), before)
+
+    def test_the_name_is_on_disk_when_it_is_saved(self) -> None:
+        synced = []
+        whole = os.fsync
+
+        def fsync(fd: int) -> None:
+            synced.append((os.readlink(f"/proc/self/fd/{fd}"), self.files()))
+            whole(fd)
+        with mock.patch.object(os, "fsync", fsync):
+            name = self.save(self.shelf())
+        unfinished = f"{name}.part"
+        self.assertEqual(synced, [
+            (str(self.folder / unfinished), [unfinished]),
+            (str(self.folder), [name])])
 
     def test_no_such_folder(self) -> None:
         self.folder = self.folder / "absent"
         with self.assertRaises(Problem) as caught:
             self.shelf()
         self.assertIn("absent: No such file", str(caught.exception))
+
+
+class OnlyOne(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_a_second_is_told_who_is_first(self) -> None:
+        with only_one(self.folder, "keep it"):
+            with self.assertRaises(Problem) as caught, \
+                    only_one(self.folder, "keep it"):
+                self.fail("both have it")
+            self.assertEqual(str(caught.exception), "cannot keep it: process "
+                             f"{os.getpid()} does that already")
+        with only_one(self.folder, "keep it"):
+            pass
+
+    def test_nothing_there(self) -> None:
+        with self.assertRaisesRegex(Problem, "cannot keep it: No such file"), \
+                only_one(self.folder / "absent", "keep it"):
+            pass
 
 
 if __name__ == "__main__":

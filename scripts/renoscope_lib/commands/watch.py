@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import NOT_SO, OK
 from ..freezes import Bounds, FreezeWatch, Shelf, Triggers
 from ..host import Host
+from ..only_one import only_one
 from ..options import (add_command, complain, count, limit,
                        number_of_seconds)
 from ..stopping import stop_on_signals
@@ -22,10 +23,12 @@ def _watch(options: argparse.Namespace) -> int:
     host = Host()
     folder = host.renoscope_dir()
     host.need_root("watch")
-    with stop_on_signals() as stop, (folder / "stats").open(encoding="utf-8"):
-        # The open file keeps the module from being taken away underneath.
-        shelf = Shelf(Path(options.folder),
-                      Bounds(options.keep, options.keep_mb * MB))
+    kept = Path(options.folder)
+    # The open file keeps the module, too, from being taken away underneath.
+    with stop_on_signals() as stop, \
+            only_one(folder / "stats", "watch this ring"), \
+            only_one(kept, f"keep recordings in {kept}"):
+        shelf = Shelf(kept, Bounds(options.keep, options.keep_mb * MB), complain)
         watch = FreezeWatch(host, LiveRing(folder), shelf, stop, complain)
         add_up = watch.run(Triggers(options.on, options.after, options.rest))
     return OK if add_up else NOT_SO
@@ -37,8 +40,8 @@ def add(commands: Any) -> None:
         commands, "watch", _watch, "save the ring each time it freezes",
         "Waits until the module stops recording, because an event came that "
         "freeze_on names; writes what the ring holds into a new file of "
-        "DIR, lets recording go on, and waits again. Ends on Ctrl-C or "
-        "SIGTERM, and then sets freeze_on and freeze_after as they were.",
+        "DIR, lets recording go on, and waits again. Ends on Ctrl-C, SIGTERM "
+        "or SIGHUP, and then sets freeze_on and freeze_after as they were.",
         "sudo scripts/renoscope watch . --on refused,rto=3 --after 100")
     watch.add_argument("folder", metavar="DIR",
                        help="where to; files are named freeze-DATE.renoscope")
