@@ -35,6 +35,12 @@ CONTROL = "net.ipv4.tcp_congestion_control"
 EXAMPLES = Path("/usr/share/doc/renoscope/examples")
 UNIT = Path("/lib/systemd/system/renoscope-recorder.service")
 KEPT = Path("/var/lib/renoscope")
+MAY_WRITE = [str(KEPT), f"{PARAMETERS}/frozen", f"{PARAMETERS}/freeze_on"]
+# What root may write without any capability, if nobody forbids it.
+MAY_NOT_WRITE = ["/etc", "/var/lib", "/proc/sys/kernel/core_pattern",
+                 "/proc/sys/net/ipv4/tcp_congestion_control", "/proc/sysrq-trigger",
+                 "/sys/kernel/uevent_helper", "/sys/module", "/sys/power/state",
+                 "/sys/kernel/debug", "/sys/kernel/debug/kprobes/enabled"]
 
 # Where a package, its configuration, its state and its modules would be; and how far
 # below: some machines have so much in /usr that looking at all of it takes minutes.
@@ -291,6 +297,10 @@ class Systemd:
             inner, outer = (self._run("readlink", f"/proc/{process}/ns/{namespace}")
                             for process in (pid, "1"))
             assert inner != outer, namespace
+        may_write = self._run("nsenter", "--target", pid, "--mount", "sh", "-c",
+                              'for path; do test -w "$path" && echo "$path"; done; :',
+                              "sh", *MAY_WRITE, *MAY_NOT_WRITE).splitlines()
+        assert may_write == MAY_WRITE, may_write
 
     def show(self) -> str:
         """All there is to know when something went wrong."""
