@@ -54,8 +54,19 @@ def _failed(problem: Problem) -> int:
     return problem.exit_code
 
 
+def _stand_in_for_closed_streams() -> None:
+    """Whoever closed one wants nothing there; no file may take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)      # the lowest number that is free
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")

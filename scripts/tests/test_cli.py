@@ -185,6 +185,23 @@ class Help(unittest.TestCase):
         self.assertEqual(between.stdout, usual.stdout)
         self.assertEqual(before.stdout, usual.stdout)
 
+    def test_closed_standard_streams(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "x.renoscope")
+            Path(file).write_bytes(support.recording(session()))
+            page = os.path.join(folder, "x.html")
+            for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+                for words in (["explain", file], ["show", file],
+                              ["report", file, "-o", page],
+                              ["export", file, "--format", "jsonl"]):
+                    with self.subTest(f"{words[0]} {closed}"):
+                        done = subprocess.run(
+                            ["sh", "-c", f'"$0" "$@" {closed}', RENOSCOPE, *words],
+                            capture_output=True, timeout=60, check=False)
+                        self.assertEqual(done.returncode, 0, done.stderr)
+                        self.assertNotIn(b"Traceback", done.stderr)
+            self.assertTrue(Path(page).read_text().startswith("<!DOCTYPE"))
+
     def test_through_a_link(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             link = Path(folder) / "rs"
