@@ -47,7 +47,7 @@ class SharedGaps(Gaps):
 
     def __init__(self, schema: Schema, views: Sequence[Any]) -> None:
         super().__init__(schema, NEEDED_KINDS,
-                         loss="a verdict may lack a part, or be missing")
+                         loss="a verdict may lack a part, be missing, or be wrong")
         self._views = views
 
     def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
@@ -86,7 +86,8 @@ class Explained:
         of_recording = self.gaps.takes(event)
         for view in self._of_connections:
             view.feed(event)
-        if of_recording or event.kind in OPENING_KINDS or not self._has_begun:
+        if (of_recording or event.kind in OPENING_KINDS or not self._has_begun
+                or self._handshakes.gaps.waits_for(event)):
             for of_openings in self._of_openings:
                 of_openings.feed(event)
         if not of_recording:
@@ -195,7 +196,8 @@ class Explained:
                         clock: Clock) -> Iterator[Finding]:
         waits = self._knows_accepts and not life.is_over
         for told in own:
-            yield from explain_opening.findings(told, clock)
+            yield from explain_opening.findings(
+                told, self._states.is_known_to_last(life), clock)
             if waits:
                 yield from explain_opening.still_waiting(told, clock)
 

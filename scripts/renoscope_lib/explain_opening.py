@@ -50,8 +50,12 @@ def subject_of(told: Told) -> Subject:
                    opening.remote, by)
 
 
-def findings(told: Told, clock: Clock) -> Iterator[Finding]:
-    """Everything about one connection's beginning."""
+def findings(told: Told, is_known_to_last: bool,
+             clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's beginning.
+
+    What is not over may be over unseen, but where it is known to last.
+    """
     active = told.opening.opened_by == ACTIVE
     result = told.row.result
     if result == "established":
@@ -60,7 +64,7 @@ def findings(told: Told, clock: Clock) -> Iterator[Finding]:
     elif active and result == "failed":
         yield _failed(told, clock)
     elif active:
-        yield from _waiting(told, clock)
+        yield from _waiting(told, is_known_to_last, clock)
 
 
 def unfinished(told: Told, clock: Clock) -> Iterator[Finding]:
@@ -241,9 +245,13 @@ def _gist_of_failure(outcome: str, opening: Opening,
             }.get(outcome, outcome)
 
 
-def _waiting(told: Told, clock: Clock) -> Iterator[Finding]:
+def _waiting(told: Told, is_known_to_last: bool,
+             clock: Clock) -> Iterator[Finding]:
     opening = told.opening
     if not opening.syns_again or opening.ended is not None:
+        return
+    if not is_known_to_last:
+        yield _waited_at_least(told, clock)
         return
     since_us = clock.since_us(opening.began_ns) or 0
     refusals = refusals_of(told)
@@ -256,6 +264,21 @@ def _waiting(told: Told, clock: Clock) -> Iterator[Finding]:
         f"({added(_waits_us(opening))}){reason}",
         "no answer yet", _steps(opening, clock),
         look("handshakes", subject, "--steps"), opening.began_ns, since_us)
+
+
+def _waited_at_least(told: Told, clock: Clock) -> Finding:
+    """That the SYN was sent again is certain; not that it waits still."""
+    opening, subject = told.opening, subject_of(told)
+    last_ns = opening.syn_waits[-1].time_ns
+    waited_us = clock.since_us(opening.began_ns, last_ns) or 0
+    return Finding(
+        "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
+        f"connect() waited {brief(waited_us)} or more: no answer to "
+        f"{spelled(opening.syns_again, 'SYN')} by then "
+        f"({added(_waits_us(opening))}); what came of it was not seen",
+        f"{spelled(opening.syns_again, 'SYN')} without an answer",
+        _steps(opening, clock), look("handshakes", subject, "--steps"),
+        opening.began_ns, waited_us)
 
 
 # ---- after it

@@ -4,6 +4,10 @@
 A gap concerns every connection, as nobody can say whose events are missing.  So
 whoever follows connections notes, with each, how many gaps there were when it was
 last heard of.  A later number means: what is said of it may be out of date.
+
+A loss is told where it is found, which is not where it ends: what is lost of a CPU
+lies anywhere before the next record of that CPU.  A ring that was full begins with
+one loss for each CPU, and the CPUs reach back differently far.
 """
 
 from __future__ import annotations
@@ -67,6 +71,8 @@ class Gaps:
         self._missed: dict[str, int] = {}
         self._frozen: bool | None = None
         self._began_frozen = False
+        self._cpus_in_doubt: set[int] = set()
+        self._gap_until_ns: int | None = None
         self.first_ns: int | None = None
         self.last_ns = 0
         self.lost_events = 0
@@ -112,8 +118,13 @@ class Gaps:
         """Whether the event is of no connection, but of the recording."""
         if event.kind == "lost":
             self.lost_events += event["lost_events"]
+            self._cpus_in_doubt.add(event["cpu"])
             self.number += 1
             return True
+        if self.waits_for(event):
+            self._cpus_in_doubt.remove(event["cpu"])
+            self._gap_ends(event)
+            self.number += 1
         self._older = self._older or event["time_ns"] < self._chosen.read_ns
         if self.first_ns is None and begins_time(event):
             self.first_ns = event["time_ns"]
@@ -124,9 +135,33 @@ class Gaps:
         self._mark(event)
         return True
 
+    def waits_for(self, event: Event) -> bool:
+        """Whether a loss ends with it: it is the next one of that CPU."""
+        return event["cpu"] in self._cpus_in_doubt
+
+    def _gap_ends(self, event: Event) -> None:
+        self._gap_until_ns = max(self._gap_until_ns or 0, event["time_ns"])
+
+    def is_whole_since(self, number: int) -> bool:
+        """Whether nothing can be missing since then, up to now."""
+        return number == self.number and not self._cpus_in_doubt
+
+    def is_whole_until_known(self, number: int) -> bool:
+        """The same up to `known_until_ns`: a freeze there hides nothing before it."""
+        return self.is_whole_since(number + 1 if self._frozen
+                                   and number + 1 == self.number else number)
+
+    def has_gap_since(self, since_ns: int | None) -> bool:
+        """Whether there was a gap after a moment; without one, whether ever."""
+        return bool(self._cpus_in_doubt) or (
+            self._gap_until_ns is not None
+            and (since_ns is None or since_ns < self._gap_until_ns))
+
     def _mark(self, event: Event) -> None:
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
         self.number += 1
+        if cause in ("thawed", "filter"):
+            self._gap_ends(event)
         if cause == "frozen":
             self.freezes.add(self.number)
             self._frozen = True

@@ -391,7 +391,7 @@ class Losses:
         if self._end_ns is None or flow.settled:
             return
         if flow.ca_state is not None:
-            lost = flow.gaps_before != self.gaps.number
+            lost = not self.gaps.is_whole_since(flow.gaps_before)
             self._account(flow, flow.last_ns if lost else self._end_ns,
                           flow.ca_state)
         flow.settled = True

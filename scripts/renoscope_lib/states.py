@@ -474,7 +474,7 @@ class States:
         if life is None or (life.is_over and state == ESTABLISHED):
             if state != CLOSED and state in NETSTAT_NAMES:
                 self._from_the_middle(event, state)
-        elif (life.gaps_before != self.gaps.number and not life.is_over
+        elif (not self.gaps.is_whole_since(life.gaps_before) and not life.is_over
               and life.small is None and state != life.now.state):
             self._missed(life, state)
 
@@ -576,7 +576,7 @@ class States:
             self._starts(life, event, state)
         elif life.now.state != state:
             if (life.now.state == FIN_WAIT_2 and step == "timer_set"
-                    and (life.gaps_before == self.gaps.number
+                    and (self.gaps.is_whole_since(life.gaps_before)
                          or self._same_segment(life, event))):
                 self._move(life, event, state)
             else:
@@ -772,12 +772,16 @@ class States:
         """Whether its end may have been in what was not seen."""
         if life.is_over or self.last_reset(life):
             return False
-        if life.gaps_before != self.gaps.number:
+        if not self.gaps.is_whole_since(life.gaps_before):
             return True
         due_ns = life.small.due_ns if life.small is not None else None
         # timers of a minute may be late by an eighth of it
         return (due_ns is not None
                 and end_ns > due_ns + (due_ns - (life.now.began_ns or due_ns)) / 4)
+
+    def is_known_to_last(self, life: Life) -> bool:
+        """Whether it was where it is until the last moment that is known."""
+        return not life.is_over and self.gaps.is_whole_until_known(life.gaps_before)
 
     def counts(self, end_ns: int,
                wanted: Filter | None = None) -> tuple[dict[str, int], int]:

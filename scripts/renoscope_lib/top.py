@@ -442,7 +442,7 @@ class Top:
         return frame
 
     def _may_be_over(self, flow: Flow) -> bool:
-        return flow.gaps_before != self.gaps.number or not self._states_seen
+        return not self.gaps.is_whole_since(flow.gaps_before) or not self._states_seen
 
     def _drop_the_silent(self, until_ns: int) -> None:
         """Those that may be over, or are, and of which nothing was heard for long.

@@ -332,7 +332,7 @@ class Windows:
 
     def is_stale(self, flow: Flow) -> bool:
         """Whether what it last told may be out of date."""
-        return flow.gaps_before != self.gaps.number
+        return not self.gaps.is_whole_since(flow.gaps_before)
 
     def stalled_us(self, flow: Flow, side: str, end_ns: int) -> int:
         """All its episodes together, and what is still going on."""

@@ -10,7 +10,7 @@ from renoscope_lib.show import Filter
 from .explain_scene import ISN, Case, Life
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
-from .support import CLIENT, SECOND, SERVER, SYN
+from .support import CLIENT, SECOND, SERVER, SYN, number_of
 
 
 class Connect(Case):
@@ -81,6 +81,22 @@ class Connect(Case):
                              end_s=2.5)["connect-waiting"]
         self.assertIn("has waited 2.5 s when watching ended: no answer to two "
                       "SYNs (1 s)", finding.sentence)
+
+    def test_waited_at_least(self) -> None:
+        """What came of it may be on a CPU that was overwritten, or not recorded."""
+        life = self.life
+        lost = self.scene.event("lost", cpu=1, lost_events=8000)
+        thawed = [self.scene.event("mark", at * SECOND, cookie=0, mark_cause=number_of(
+            "mark_cause", cause)) for at, cause in ((2, "frozen"), (3, "thawed"))]
+        connects = [life.connects(), life.syn_again(1, 1)]
+        for events in ([lost, *connects], [*connects, *thawed]):
+            found = self.found(*events, end_s=990)
+            self.assertNotIn("connect-waiting", found)
+            self.assertIn("connect() waited 1 s or more: no answer to one SYN by then "
+                          "(1 s); what came of it was not seen",
+                          found["connect-slow"].sentence)
+        self.assertIn("waited 2 s when watching ended", self.found(
+            *connects, thawed[0])["connect-waiting"].sentence)
 
     def test_on_its_way(self) -> None:
         """One SYN that waits for its answer is nothing yet."""

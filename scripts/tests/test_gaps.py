@@ -182,6 +182,56 @@ class Marks(GapsCase):
              "here on: retransmit"])
 
 
+class Losses(GapsCase):
+    """A loss of a CPU lasts until the next record of that CPU."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.gaps = Gaps(support.schema(), ("state",))
+
+    def take(self, kind: str, at_s: float, cpu: int, **values: int) -> int:
+        """The number of gaps after an event."""
+        self.gaps.takes(self.scene.event(kind, round(at_s * SECOND), cpu, **values))
+        return self.gaps.number
+
+    def lost(self, cpu: int) -> int:
+        return self.take("lost", 0, cpu, lost_events=3)
+
+    def since(self, at_s: float) -> bool:
+        return self.gaps.has_gap_since(self.scene.start_ns + round(at_s * SECOND))
+
+    def test_other_cpus_do_not_end_it(self) -> None:
+        self.lost(0)
+        heard = self.take("ack", 1, 1)
+        self.assertFalse(self.gaps.is_whole_since(heard), "cpu 0 is not back yet")
+        self.assertTrue(self.since(1))
+        ended = self.take("ack", 990, 0)
+        self.assertFalse(self.gaps.is_whole_since(heard), "cpu 0 was deaf until now")
+        self.assertTrue(self.gaps.is_whole_since(ended))
+        self.assertEqual([self.since(at_s) for at_s in (1, 989, 990, 991)],
+                         [True, True, False, False])
+
+    def test_each_cpu_has_its_own(self) -> None:
+        self.lost(0)
+        self.lost(1)
+        self.assertFalse(self.gaps.is_whole_since(self.take("ack", 1, 1)))
+        self.assertTrue(self.gaps.is_whole_since(self.take("ack", 2, 0)))
+
+    def test_without_a_loss(self) -> None:
+        self.assertTrue(self.gaps.is_whole_since(self.take("ack", 1, 0)))
+        self.assertFalse(self.gaps.has_gap_since(None))
+
+    def test_a_time_that_was_not_recorded(self) -> None:
+        heard = self.take("ack", 1, 0)
+        self.gaps.takes(self.mark(2, "frozen"))
+        self.assertTrue(self.gaps.is_whole_until_known(heard))
+        self.assertFalse(self.gaps.is_whole_since(heard))
+        self.assertFalse(self.since(1), "a freeze is the end of what is known")
+        self.gaps.takes(self.mark(3600, "thawed"))
+        self.assertFalse(self.gaps.is_whole_until_known(heard))
+        self.assertEqual([self.since(1), self.since(3601)], [True, False])
+
+
 class BeforeTheFirstEvent(GapsCase):
     """Of many changes only what they led to counts."""
 

@@ -682,6 +682,31 @@ class InPart(Stage):
                                                  ("FIN-WAIT-1", None)])
 
 
+    def test_a_cpu_that_reaches_back_less_far(self) -> None:
+        """A whole ring: what ended it may have been on a CPU that is overwritten."""
+        opening = self.path(1, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT")
+        for event in opening:
+            event.values["cpu"] = 1
+        lost = self.scene.event("lost", 0, lost_events=8000)
+        others = self.event("ack", 990_000, cookie=99)
+        for events, unsure in (([lost, *opening, others], True),
+                               ([lost, *opening], True),
+                               ([lost, others, *opening], False),
+                               ([*opening, others], False)):
+            states = watch(*events)
+            life = next(life for life in states.lives() if life.cookie != 99)
+            self.assertEqual(states.may_have_ended(life, others["time_ns"]), unsure)
+            self.assertNotEqual(states.is_known_to_last(life), unsure)
+
+    def test_a_freeze_is_the_end_of_what_is_known(self) -> None:
+        frozen = self.scene.event("mark", 9 * MS, cookie=0,
+                                  mark_cause=number_of("mark_cause", "frozen"))
+        states = watch(*self.path(1, "CLOSED", "SYN-SENT", "ESTABLISHED"), frozen)
+        life = next(states.lives())
+        self.assertTrue(states.may_have_ended(life, 99 * SECOND))
+        self.assertTrue(states.is_known_to_last(life))
+
+
 class Tables(Stage):
     def test_counts_are_netstats(self) -> None:
         def at(cookie: int, *names: str) -> list[Event]:
