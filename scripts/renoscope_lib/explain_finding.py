@@ -41,7 +41,8 @@ RULES = {
     # explain_opening.py
     "connect-slow": Rule("slow to connect", (
         "state", "retransmit", "synack_retransmit")),
-    "connect-failed": Rule("could not connect", ("state",)),
+    "connect-failed": Rule("could not connect", (
+        "state", "error", "reset_received")),
     "connect-waiting": Rule("still waiting to connect", (
         "state", "retransmit")),
     "accept-slow": Rule("waited for accept()", ("completed", "accepted")),

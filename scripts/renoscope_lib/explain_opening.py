@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock,
                               Finding, Subject, added, brief, capped, look,
                               often, spelled)
-from .handshakes import SLOW_US, Told, synacks_lost, syns_that_never_came
+from .handshakes import SLOW_US, Told, syns_that_never_came
 from .openings import ACTIVE, Opening, Refusal, errno_words, refusal_words
 from .synack_waits import DUPLICATE_SYN
 
@@ -136,7 +136,7 @@ def _cause(told: Told) -> tuple[str, str]:
             return f"{refusal_words(same)}{after}", gist
     if opening.opened_by == ACTIVE:
         return _active_cause(told, waited)
-    return _passive_cause(opening, waited)
+    return _passive_cause(told, waited)
 
 
 def _active_cause(told: Told, waited: str) -> tuple[str, str]:
@@ -144,16 +144,18 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     again = opening.syns_again
     if not again:
         return _undisturbed(told)
-    missing = syns_that_never_came(opening, told.far)
+    missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
         return (f"the SYN was sent again {often(again)}{waited}: "
                 f"{spelled(again, 'SYN')} or their SYN-ACKs were lost, or the "
-                "listener dropped them; which, only its own host can tell",
+                "listener dropped them; "
+                + ("which is not known: not all of the listener's side was seen"
+                   if told.far else "which, only its own host can tell"),
                 f"{spelled(again, 'SYN')} without an answer")
     if missing:
         return (f"{spelled(missing, 'SYN')} {_were(missing)} lost on the way to "
                 f"the listener{waited}", f"{spelled(missing, 'SYN')} lost")
-    lost = synacks_lost(opening, told.far)
+    lost = told.synacks_lost
     if not lost:
         return (f"the path is slower than the SYN's timer: the SYN was sent again "
                 f"{often(again)}{waited} while its answer was under way",
@@ -166,30 +168,44 @@ def _were(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _passive_cause(opening: Opening, waited: str) -> tuple[str, str]:
-    again = len(opening.attempts)
+def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
+    again = len(told.opening.attempts)
     if not again:
-        return _undisturbed_passive(opening)
-    repeated = sum(a.wait.by == DUPLICATE_SYN for a in opening.attempts)
+        return _undisturbed_passive(told)
+    repeated = sum(a.wait.by == DUPLICATE_SYN for a in told.opening.attempts)
     if repeated:
+        why, gist = _why_repeated(told)
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
                 f"repeated its SYN {often(repeated)}, so it had not seen the "
-                "SYN-ACK: SYN-ACKs are lost on the way", "SYN-ACKs lost")
+                f"SYN-ACK: {why}", gist)
     return (f"the SYN-ACK was sent again {often(again)}{waited}: "
             f"{spelled(again, 'SYN-ACK')} or the client's last ACKs were lost, "
             "or TCP_DEFER_ACCEPT waited for data",
             f"SYN-ACK sent again {often(again)}")
 
 
+def _why_repeated(told: Told) -> tuple[str, str]:
+    if told.synacks_lost:
+        return "SYN-ACKs are lost on the way", "SYN-ACKs lost"
+    if told.synacks_lost == 0:
+        return ("the path is slower than the SYN's timer",
+                "a path slower than the SYN's timer")
+    return ("SYN-ACKs are lost on the way, or the path is slower than the SYN's "
+            "timer", "SYN-ACKs lost, or a slow path")
+
+
 def _undisturbed(told: Told) -> tuple[str, str]:
     why = told.row.why or "nothing was sent again"
-    return why, "nothing sent again"
+    return why, ("why is not known" if "retransmit" in told.lacking
+                 else "nothing sent again")
 
 
-def _undisturbed_passive(opening: Opening) -> tuple[str, str]:
-    if opening.syns_again:
-        return (f"the client repeated its SYN {often(opening.syns_again)}",
-                "SYN repeated")
+def _undisturbed_passive(told: Told) -> tuple[str, str]:
+    again = told.opening.syns_again
+    if again:
+        return f"the client repeated its SYN {often(again)}", "SYN repeated"
+    if "synack_retransmit" in told.lacking:
+        return told.row.why, "why is not known"
     return ("nothing was sent again: the round trip itself, or the client, "
             "took so long", "nothing sent again")
 
@@ -209,7 +225,7 @@ def _next_of_slow(told: Told, subject: Subject) -> str:
 
 def _failed(told: Told, clock: Clock) -> Finding:
     opening, outcome = told.opening, told.row.outcome
-    words = FAILURES.get(outcome) or f"{errno_words(opening.error)}"
+    words = FAILURES.get(outcome) or _error_words(told)
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times "
                   f"({added(_waits_us(opening))})")
@@ -218,15 +234,29 @@ def _failed(told: Told, clock: Clock) -> Finding:
         words += f"; {refusal_words(refusals)}"
     after = ("" if told.row.took_us is None
              else f" after {brief(told.row.took_us)}")
-    quietly = outcome == "given up" and not opening.syns_again
+    quietly = (not opening.error and not opening.syns_again
+               and outcome in ("given up", "failed"))
     subject = subject_of(told)
     return Finding(
         "connect-failed", NOTEWORTHY if quietly else TROUBLE, subject,
         f"connect() failed{after}: {words}",
         _gist_of_failure(outcome, opening, refusals),
         (*_why(told), *_steps(opening, clock)),
-        NEXT.get(outcome) or look("handshakes", subject, "--steps"),
+        _next_of_failure(told, subject),
         opening.began_ns, told.row.took_us or 0)
+
+
+def _next_of_failure(told: Told, subject: Subject) -> str:
+    outcome = told.row.outcome
+    is_known = outcome != "failed" or told.opening.error
+    return (NEXT.get(outcome, "") if is_known else "") or look(
+        "handshakes", subject, "--steps")
+
+
+def _error_words(told: Told) -> str:
+    if told.opening.error:
+        return errno_words(told.opening.error)
+    return f"why is not known, as {told.lacking['error']}"
 
 
 def _why(told: Told) -> tuple[str, ...]:
@@ -240,7 +270,7 @@ def _gist_of_failure(outcome: str, opening: Opening,
         if refusal.reason in QUEUE_GISTS:
             return QUEUE_GISTS[refusal.reason]
     if outcome == "failed":
-        return errno_words(opening.error)
+        return errno_words(opening.error) if opening.error else "why is not known"
     return {"timed out": "no answer", "refused": "refused by RST or ICMP"
             }.get(outcome, outcome)
 

@@ -69,6 +69,8 @@ class Gaps:
         self._silent: dict[str, set[str]] = {}
         self._silent_kinds: set[str] = set()
         self._missed: dict[str, int] = {}
+        self._missed_kinds: set[str] = set()
+        self._filter_unknown = False
         self._frozen: bool | None = None
         self._began_frozen = False
         self._cpus_in_doubt: set[int] = set()
@@ -110,6 +112,9 @@ class Gaps:
                   if self._kinds_needed_of(source)}
         self._missed = {place: count for place, count
                         in missed_between(before, after).items() if place in needed}
+        for source in after.sources:
+            if source.place in self._missed:
+                self._missed_kinds.update(self._kinds_needed_of(source))
 
     def _kinds_needed_of(self, source: Source) -> set[str]:
         return set(source.kinds.split(",")).intersection(self._needs)
@@ -162,6 +167,8 @@ class Gaps:
         self.number += 1
         if cause in ("thawed", "filter"):
             self._gap_ends(event)
+        if cause == "filter" and event["time_ns"] >= self._chosen.read_ns:
+            self._filter_unknown = True
         if cause == "frozen":
             self.freezes.add(self.number)
             self._frozen = True
@@ -248,6 +255,23 @@ class Gaps:
         return [kind for kind in kinds if kind in self._ever_off
                 or kind in self._silent_kinds
                 or kind not in self._schema.kind_meanings]
+
+    @property
+    def _may_filter_by_state(self) -> bool:
+        """Whether a connection may have been recorded in some of its states only."""
+        return (self._filter_unknown
+                or "state" in self._chosen.parameters.get("filter", ""))
+
+    def lacks(self, *kinds: str) -> list[str]:
+        """Of which of these some events may be missing other than in a gap."""
+        if self._may_filter_by_state:
+            return list(kinds)
+        missing = self._missed_kinds.union(self.not_recorded(*kinds))
+        return [kind for kind in kinds if kind in missing]
+
+    def may_lack(self, *kinds: str, since_ns: int | None) -> list[str]:
+        """Of which of these some events since then may be missing, for any reason."""
+        return list(kinds) if self.has_gap_since(since_ns) else self.lacks(*kinds)
 
     def _mark_lines(self) -> list[str]:
         lines = []

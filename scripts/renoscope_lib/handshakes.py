@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -37,6 +37,12 @@ UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 EXPECTED_KINDS = ("state", "syn", "request", "synack", "synack_retransmit",
                   "refused", "completed", "accepted", "request_end",
                   "cookie_checked", "retransmit", "reset_received", "error")
+
+# What a listener's side must have told before its silence means anything.
+LISTENER_TELLS = ("syn", "synack", "synack_retransmit", "refused")
+
+# Kinds of which events may be missing in an opening's time, and why.
+Lacking = Mapping[str, str]
 
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone"}
@@ -85,11 +91,16 @@ class OpeningRow:
 
 
 class Told(NamedTuple):
-    """An opening, its line of the table, and what the listener saw of it."""
+    """An opening, its line of the table, what the listener saw of it, and what is lacking.
+
+    synacks_lost is how many SYN-ACKs did not come; None unless both ends tell.
+    """
 
     opening: Opening
     row: OpeningRow
     far: list[Opening]
+    lacking: Lacking
+    synacks_lost: int | None
 
 
 class Handshakes:
@@ -173,13 +184,25 @@ class Handshakes:
         """What makes a row of an opening: there may be too many to have all."""
         until_ns = self.gaps.known_until_ns(end_ns)
         listeners = _far_ends(self._openings.all())
-        off = self.gaps.not_recorded("retransmit", "synack_retransmit",
-                                     "accepted")
+        clients = {_far_key(opening, ACTIVE): opening
+                   for opening in self._openings.all()
+                   if opening.opened_by == ACTIVE and opening.snd_isn}
+        off = self.gaps.not_recorded(*EXPECTED_KINDS)
+        always = {kind: f"{kind} was not recorded" if kind in off
+                  else f"some of {kind} may be missing"
+                  for kind in self.gaps.lacks(*EXPECTED_KINDS)}
+        in_gap = dict.fromkeys(EXPECTED_KINDS, "events may be missing") | always
 
         def tell(opening: Opening) -> Told:
-            far = (listeners.get(_far_key(opening, ACTIVE), [])
-                   if opening.opened_by == ACTIVE else [])
-            return Told(opening, _row(opening, until_ns, far, off), far)
+            lacking = (in_gap if self.gaps.has_gap_since(opening.began_ns)
+                       else always)
+            active = opening.opened_by == ACTIVE
+            key = _far_key(opening, ACTIVE if active else "peer")
+            far = listeners.get(key, [])
+            return Told(
+                opening, _row(opening, until_ns, far if active else [], lacking),
+                far if active else [], lacking,
+                _synacks_lost(clients.get(key), far, lacking))
         return tell
 
     def none_chosen(self) -> str:
@@ -226,12 +249,12 @@ def request_end(opening: Opening, end_ns: int) -> str:
     return "end not seen"
 
 
-def outcome_of(opening: Opening, end_ns: int) -> str:
+def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
     """One or two words."""
     if opening.established:
         return "established"
     if opening.opened_by == ACTIVE:
-        return _active_outcome(opening)
+        return _active_outcome(opening, lacking)
     if opening.request_ending is not None:
         return ENDINGS.get(opening.request_ending, "ended")
     if opening.ended == CLOSED:
@@ -247,14 +270,16 @@ def outcome_of(opening: Opening, end_ns: int) -> str:
     return "half-open" if since_ns <= 2 * due_us * 1000 else "not seen"
 
 
-def _active_outcome(opening: Opening) -> str:
+def _active_outcome(opening: Opening, lacking: Lacking) -> str:
     if opening.ended is None:
         return "connecting"
     if opening.error == ECONNREFUSED or opening.reset_received:
         return "refused by RST" if opening.reset_received else "refused"
     if opening.error == ECONNRESET:
         return "given up"  # a RST would be ECONNREFUSED: tcp_disconnect()
-    return {ETIMEDOUT: "timed out", 0: "given up"}.get(opening.error, "failed")
+    if not opening.error:
+        return "failed" if "error" in lacking else "given up"
+    return "timed out" if opening.error == ETIMEDOUT else "failed"
 
 
 def _unqueued_outcome(opening: Opening) -> str:
@@ -299,35 +324,36 @@ def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], list[Opening]]:
 
 
 def _row(opening: Opening, end_ns: int, far: list[Opening],
-         off: list[str]) -> OpeningRow:
-    outcome = outcome_of(opening, end_ns)
+         lacking: Lacking) -> OpeningRow:
+    outcome = outcome_of(opening, end_ns, lacking)
     return OpeningRow(
         connection(opening.cookie), opening.netns, opening.local,
         opening.remote, opening.opened_by or "", _result_of(outcome), outcome,
         opening.took_us, opening.measured, opening.accept_wait_us,
-        opening.never_accepted and "accepted" not in off, opening.syns_again, len(opening.attempts), opening.cookies_sent,
-        len(opening.refusals), "; ".join(_reasons(opening, outcome, far, off)),
+        opening.never_accepted and "accepted" not in lacking, opening.syns_again,
+        len(opening.attempts), opening.cookies_sent, len(opening.refusals),
+        "; ".join(_reasons(opening, outcome, far, lacking)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,
           "what": s.words} for s in opening.steps])
 
 
 def _reasons(opening: Opening, outcome: str, far: list[Opening],
-             off: list[str]) -> list[str]:
+             lacking: Lacking) -> list[str]:
     """Why it failed or was slow; nothing of one that went well."""
     active = opening.opened_by == ACTIVE
-    reasons = (_active_reasons(opening, outcome) if active
+    reasons = (_active_reasons(opening, outcome, lacking) if active
                else _passive_reasons(opening, outcome))
     if active and far:
-        reasons += _far_reasons(opening, far)
+        reasons += _far_reasons(opening, far, lacking)
     slow_us = opening.took_us or 0
     if outcome == "established" and not reasons and slow_us >= SLOW_US:
         kind = "retransmit" if active else "synack_retransmit"
         reasons.append(
-            f"why it took so long is not known: {kind} was not recorded"
-            if kind in off else
+            f"why it took so long is not known: {lacking[kind]}"
+            if kind in lacking else
             "nothing was sent again: the round trip itself, or the peer, took "
             "so long")
-    if opening.never_accepted and "accepted" not in off:
+    if opening.never_accepted and "accepted" not in lacking:
         reasons.append("never accepted: its listener was closed while it "
                        "waited in the accept queue")
     accept_us = opening.accept_wait_us or 0
@@ -337,7 +363,8 @@ def _reasons(opening: Opening, outcome: str, far: list[Opening],
     return reasons
 
 
-def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
+def _far_reasons(opening: Opening, far: list[Opening],
+                 lacking: Lacking) -> list[str]:
     """What the listener's side, if it was recorded too, adds."""
     refusals = [refusal for one in far for refusal in one.refusals]
     if refusals:
@@ -348,7 +375,7 @@ def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
     if not opening.syns_again:
         return []
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
-    missing = syns_that_never_came(opening, far)
+    missing = syns_that_never_came(opening, far, lacking)
     if missing is None:
         return _reset_between(reset, reset == len(far)) if reset else []
     sent = 1 + opening.syns_again
@@ -365,9 +392,11 @@ def _far_reasons(opening: Opening, far: list[Opening]) -> list[str]:
     return [words, *_reset_between(reset, reset == len(far))]
 
 
-def syns_that_never_came(opening: Opening, far: list[Opening]) -> int | None:
+def syns_that_never_came(opening: Opening, far: list[Opening],
+                         lacking: Lacking) -> int | None:
     """How many of our SYNs the listener did not see; None if nobody knows."""
-    if not far or any(one.syn_ns is None for one in far):
+    if (not far or any(one.syn_ns is None for one in far)
+            or any(kind in lacking for kind in LISTENER_TELLS)):
         return None
     came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
                                         for a in one.attempts) for one in far)
@@ -389,6 +418,14 @@ def synacks_lost(opening: Opening, far: list[Opening]) -> int:
     return max(0, min(early, len(sent) - 1))
 
 
+def _synacks_lost(client: Opening | None, far: list[Opening],
+                  lacking: Lacking) -> int | None:
+    """The same if both ends tell, and every SYN did come."""
+    if client is None or syns_that_never_came(client, far, lacking) != 0:
+        return None
+    return synacks_lost(client, far)
+
+
 def _reset_between(reset: int, is_each: bool) -> list[str]:
     """Somebody answers our SYN-ACKs in the client's name, and it asks again."""
     if not reset:
@@ -408,7 +445,8 @@ def _syn_wait_words(opening: Opening) -> str:
     return again + (f", after {waits}{', '.join(known)}" if known else "")
 
 
-def _active_reasons(opening: Opening, outcome: str) -> list[str]:
+def _active_reasons(opening: Opening, outcome: str,
+                    lacking: Lacking) -> list[str]:
     reasons = []
     if outcome == "refused by RST":
         reasons.append("the peer answered with a RST: nothing listens there, "
@@ -423,7 +461,8 @@ def _active_reasons(opening: Opening, outcome: str) -> list[str]:
                        "gone, a firewall drops, or the listener is full")
     elif outcome == "failed":
         reasons.append(f"{errno_words(opening.error)}: "
-                       + _why_failed(opening.error))
+                       + _why_failed(opening.error) if opening.error else
+                       f"why is not known: {lacking['error']}")
     elif outcome == "given up":
         reasons.append("no error was seen: the process itself gave it up")
     if opening.syns_again:

@@ -665,7 +665,8 @@ class States:
             return self._reset_at_fin_wait_2(life.reset_sent)
         if life.error:
             return _error(life)
-        if life.closed_from == SYN_SENT and not self.gaps.not_recorded("error"):
+        if life.closed_from == SYN_SENT and not self.gaps.may_lack(
+                "error", since_ns=life.stays[-2].began_ns):
             return _given_up_by_us(life)
         return _quiet_ending(life)
 
@@ -772,7 +773,8 @@ class States:
         """Whether its end may have been in what was not seen."""
         if life.is_over or self.last_reset(life):
             return False
-        if not self.gaps.is_whole_since(life.gaps_before):
+        if (not self.gaps.is_whole_since(life.gaps_before)
+                or self.gaps.lacks("state")):
             return True
         due_ns = life.small.due_ns if life.small is not None else None
         # timers of a minute may be late by an eighth of it
@@ -781,7 +783,8 @@ class States:
 
     def is_known_to_last(self, life: Life) -> bool:
         """Whether it was where it is until the last moment that is known."""
-        return not life.is_over and self.gaps.is_whole_until_known(life.gaps_before)
+        return (not life.is_over and not self.gaps.lacks("state")
+                and self.gaps.is_whole_until_known(life.gaps_before))
 
     def counts(self, end_ns: int,
                wanted: Filter | None = None) -> tuple[dict[str, int], int]:

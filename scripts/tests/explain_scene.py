@@ -22,6 +22,12 @@ PEER_ISN = 5000
 MSS = 1000
 
 
+def without(*kinds: str) -> str:
+    """The parameter that records every kind but these."""
+    return ",".join(kind for kind in support.schema().kinds.values()
+                    if kind not in (*kinds, "lost", "mark"))
+
+
 class Life:
     """Makes the events of one connection."""
 
@@ -140,21 +146,22 @@ class Case(unittest.TestCase):
         explained: Explained = feed(view, *events)
         return explained
 
-    def reports(self, *events: Event, end_s: float | None = None
-                ) -> list[Report]:
+    def reports(self, *events: Event, end_s: float | None = None,
+                **parameters: str) -> list[Report]:
         """What is found, by connection."""
-        return list(self.explained(*events).reports(self.end_ns(end_s)))
+        return list(self.explained(*events, **parameters).reports(
+            self.end_ns(end_s)))
 
     def end_ns(self, end_s: float | None) -> int | None:
         """When watching ended."""
         return (None if end_s is None
                 else self.scene.start_ns + round(end_s * SECOND))
 
-    def found(self, *events: Event, end_s: float | None = None
-              ) -> dict[str, Finding]:
+    def found(self, *events: Event, end_s: float | None = None,
+              **parameters: str) -> dict[str, Finding]:
         """What is found of all, by rule."""
         findings = {}
-        for report in self.reports(*events, end_s=end_s):
+        for report in self.reports(*events, end_s=end_s, **parameters):
             for finding in report.findings:
                 self.assertIn(finding.rule, RULES)
                 self.assertTrue(finding.sentence)

@@ -7,7 +7,7 @@ from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Filter
 
-from .explain_scene import ISN, Case, Life
+from .explain_scene import ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
 from .support import CLIENT, SECOND, SERVER, SYN, number_of
@@ -74,6 +74,26 @@ class Connect(Case):
             life.change(0.01, "SYN-SENT", "CLOSED"))["connect-failed"]
         self.assertEqual((finding.severity, finding.gist),
                          (NOTEWORTHY, "given up"))
+
+    def test_an_error_that_was_not_recorded(self) -> None:
+        """Nobody is said to have given up whose error nobody could see."""
+        life = self.life
+        events = [life.connects(), life.syn_again(1, 1),
+                  life.change(3, "SYN-SENT", "CLOSED")]
+        lost = self.scene.event("lost", 3 * SECOND, lost_events=1)
+        for told, why in (
+                (self.found(*events, events=without("error")), "error was not recorded"),
+                (self.found(*events, lost), "events may be missing")):
+            finding = told["connect-failed"]
+            self.assertEqual((finding.severity, finding.gist, finding.next_step), (
+                TROUBLE, "why is not known",
+                "renoscope handshakes FILE --connection 5 --steps"))
+            self.assertIn(f"failed after 3 s: why is not known, as {why}; the SYN",
+                          finding.sentence)
+        self.assertIn("not recorded (error), so not known: could not connect",
+                      self.explained(*events, events=without("error")).unknown()[0])
+        self.assertIn("given up by our own process",
+                      self.found(*events)["connect-failed"].sentence)
 
     def test_waiting(self) -> None:
         life = self.life
@@ -175,6 +195,40 @@ class BothEnds(Case):
                        if f.gist == "a path slower than the SYN's timer")
         self.assertIn("sent again once (1 s) while its answer was under way",
                       finding.sentence)
+
+    def test_a_path_slower_than_the_timer_seen_by_the_listener(self) -> None:
+        at, port = self.at, 40112
+        of_server = [
+            *at.queued(0.7, port, 0x101, ISN),
+            at.again(1.7, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
+            at.completed(2.1, port, 0x101, rcv_isn=ISN)]
+        alone = self.found(*of_server)["connect-slow"]
+        self.assertIn("SYN-ACKs are lost on the way, or the path is slower than the "
+                      "SYN's timer", alone.sentence)
+        both = self.reports(*self.ordered(
+            *self.client((1, 1), took_s=1.4), *of_server))
+        self.assertEqual([f.gist for r in both for f in r.findings],
+                         2 * ["a path slower than the SYN's timer"])
+
+    def test_where_the_listener_did_not_tell_all(self) -> None:
+        """A SYN-ACK that is not recorded is no SYN that never came."""
+        at, port = self.at, 40112
+        events = self.ordered(
+            *self.client((1, 1), took_s=1.04), *at.queued(0.02, port, 0x101, ISN),
+            at.completed(1.06, port, 0x101, rcv_isn=ISN))
+        lost = self.scene.event("lost", SECOND, lost_events=1)
+        for reports, why in (
+                (self.reports(*events, events=without("synack_retransmit")),
+                 "synack_retransmit was not recorded"),
+                (self.reports(*events, lost), "events may be missing")):
+            of_client, of_server = sorted(
+                (f for r in reports for f in r.findings if f.rule == "connect-slow"),
+                key=lambda f: f.subject.cookie)
+            self.assertIn("not all of the listener's side was seen",
+                          of_client.sentence)
+            self.assertIn(f"why it took so long is not known: {why}",
+                          of_server.sentence)
+            self.assertEqual(of_server.gist, "why is not known")
 
     def test_syns_lost(self) -> None:
         at, port = self.at, 40112

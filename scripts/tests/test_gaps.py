@@ -232,6 +232,43 @@ class Losses(GapsCase):
         self.assertEqual([self.since(1), self.since(3601)], [True, False])
 
 
+class Lacks(GapsCase):
+    """Of which kinds some events may be missing."""
+
+    def lacks(self, *events: Event, missed: str = "", read_s: float = 0,
+              **parameters: str) -> list[str]:
+        gaps = Gaps(support.schema(), ("state", "retransmit"))
+        gaps.begin(parameters, self.scene.start_ns + round(read_s * SECOND))
+        gaps.see_sources([parse_stats(support.stats_text(missed))])
+        for event in events:
+            gaps.takes(event)
+        return gaps.lacks("state", "retransmit")
+
+    def test_lacks(self) -> None:
+        changed = self.mark(5, "filter")
+        both = ["state", "retransmit"]
+        for lacking, told in (
+                ([], self.lacks()),
+                (["retransmit"], self.lacks(events="state")),
+                (["retransmit"], self.lacks(
+                    missed="source retransmit tcp:x attached, missed 12 calls")),
+                ([], self.lacks(filter="port=80")),
+                (both, self.lacks(filter="port=80,state!=CLOSE-WAIT")),
+                (both, self.lacks(changed)),
+                ([], self.lacks(changed, read_s=9))):
+            self.assertEqual(told, lacking)
+
+    def test_may_lack(self) -> None:
+        gaps = Gaps(support.schema(), ("state", "retransmit"))
+        gaps.begin({"events": "state"})
+        gaps.takes(self.mark(0, "frozen"))
+        gaps.takes(self.mark(5, "thawed"))
+        for since_s, lacking in ((1, ["state", "retransmit"]), (6, ["retransmit"])):
+            self.assertEqual(lacking, gaps.may_lack(
+                "state", "retransmit",
+                since_ns=self.scene.start_ns + since_s * SECOND))
+
+
 class BeforeTheFirstEvent(GapsCase):
     """Of many changes only what they led to counts."""
 

@@ -698,6 +698,26 @@ class InPart(Stage):
             self.assertEqual(states.may_have_ended(life, others["time_ns"]), unsure)
             self.assertNotEqual(states.is_known_to_last(life), unsure)
 
+    def test_a_filter_by_state_shows_no_end(self) -> None:
+        """A change is let in or not by the state that is left."""
+        for choice, unsure in (("state!=CLOSE-WAIT", True), ("port=5000", False)):
+            states = States(support.schema())
+            states.gaps.begin({"filter": choice})
+            feed(states, *self.path(1, "CLOSED", "SYN-SENT", "ESTABLISHED",
+                                    "CLOSE-WAIT"))
+            life = next(states.lives())
+            self.assertEqual(states.may_have_ended(life, SECOND), unsure)
+            self.assertNotEqual(states.is_known_to_last(life), unsure)
+
+    def test_given_up_only_where_an_error_would_be_known(self) -> None:
+        events = self.path(1, "CLOSED", "SYN-SENT", "CLOSED")
+        lost = self.scene.event("lost", 2 * MS, lost_events=1)
+        for more, how in (([], "failed"), ([lost], "closed")):
+            states = watch(*events, *more)
+            ending = states.ending(next(states.lives()))
+            assert ending is not None
+            self.assertEqual(ending.how, how)
+
     def test_a_freeze_is_the_end_of_what_is_known(self) -> None:
         frozen = self.scene.event("mark", 9 * MS, cookie=0,
                                   mark_cause=number_of("mark_cause", "frozen"))
