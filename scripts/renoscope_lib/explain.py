@@ -194,11 +194,10 @@ class Explained:
 
     def _of_its_opening(self, life: Life, own: list[Told],
                         clock: Clock) -> Iterator[Finding]:
-        waits = self._knows_accepts and not life.is_over
         for told in own:
             yield from explain_opening.findings(
                 told, self._states.is_known_to_last(life), clock)
-            if waits:
+            if not life.is_over and "accepted" not in told.lacking:
                 yield from explain_opening.still_waiting(told, clock)
 
     def _of_its_sending(self, life: Life, clock: Clock) -> Iterator[Finding]:
@@ -217,15 +216,9 @@ class Explained:
                 pace, not self.gaps.not_recorded("ack"), subject, clock)
 
     @property
-    def _knows_accepts(self) -> bool:
-        """Whether every accept() was seen."""
-        return not (self.gaps.not_recorded("accepted", "completed")
-                    or self.gaps.lost_events or self.gaps.freezes)
-
-    @property
     def _knows_timeouts(self) -> bool:
         """Whether every timeout was seen."""
-        return not (self.gaps.not_recorded("rto") or self.gaps.lost_events)
+        return not self.gaps.may_lack("rto", since_ns=None)
 
     # ---- nothing wrong
 
@@ -258,7 +251,9 @@ class Explained:
                     f"({plural(self.gaps.lost_events, 'event')} lost)")
         if life.partly:
             return f" as far as it was seen ({life.partly[0]})"
-        if self.gaps.not_recorded("state", "retransmit", "rto", "zero_window"):
+        if self.gaps.missed_calls or self.gaps.may_lack(
+                "state", "retransmit", "rto", "zero_window",
+                since_ns=life.stays[0].began_ns):
             return " in what was recorded"
         return ""
 

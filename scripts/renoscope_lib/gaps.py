@@ -257,6 +257,11 @@ class Gaps:
                 or kind not in self._schema.kind_meanings]
 
     @property
+    def missed_calls(self) -> bool:
+        """Whether the kernel skipped a call of a probe that the view needs."""
+        return bool(self._missed)
+
+    @property
     def _may_filter_by_state(self) -> bool:
         """Whether a connection may have been recorded in some of its states only."""
         return (self._filter_unknown

@@ -20,6 +20,7 @@ from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Filter
+from renoscope_lib.stats import parse_stats
 
 from . import support
 from .explain_scene import Case, Life
@@ -184,6 +185,29 @@ class Unknown(Case):
         self.assertIn("nothing wrong in what was recorded (7 events lost)",
                       told.sentence)
         self.assertIn("7 events LOST", view.gaps.remarks()[0])
+
+    def test_a_time_that_was_not_recorded(self) -> None:
+        """An hour that nobody saw may have hidden something; not from later ones."""
+        def marks(*causes: str) -> list[Event]:
+            return [self.scene.event(
+                "mark", at_s * SECOND, cookie=0, kinds_on=2**64 - 1,
+                mark_cause=number_of("mark_cause", cause))
+                for at_s, cause in zip((2, 3600), causes)]
+        for gap in (marks("frozen", "thawed"), marks("filter")):
+            told, = self.explained(*self.life.opens(), *gap,
+                                   *self.life.closes(3601)).findings()
+            self.assertTrue(told.sentence.startswith(
+                "nothing wrong in what was recorded: connected"), told.sentence)
+        told, = self.explained(*marks("frozen", "thawed"),
+                               *self.life.opens(7200)).findings()
+        self.assertTrue(told.sentence.startswith("nothing wrong: "), told.sentence)
+
+    def test_calls_that_a_probe_missed(self) -> None:
+        view = self.explained(*self.life.opens())
+        view.gaps.see_sources([parse_stats(support.stats_text(
+            "source accepted inet_csk_accept attached, missed 12 calls"))])
+        told, = view.findings()
+        self.assertIn("nothing wrong in what was recorded: ", told.sentence)
 
     def test_from_the_middle(self) -> None:
         told, = self.explained(self.life.acked(1)).findings()

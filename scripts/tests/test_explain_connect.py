@@ -6,7 +6,9 @@ import errno
 from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Filter
+from renoscope_lib.stats import parse_stats
 
+from . import support
 from .explain_scene import ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
@@ -364,6 +366,8 @@ class Listening(Case):
             at.request_end(63, 3000, 0x200, EXPIRED))
         self.assertIn("one handshake given up: no answer to up to 6 SYN-ACKs",
                       found["requests-given-up"].sentence)
+        self.assertIn("or their ACKs came and TCP_DEFER_ACCEPT waited for data",
+                      found["requests-given-up"].sentence)
         self.assertIn("one handshake ended by a RST",
                       found["requests-reset"].sentence)
 
@@ -404,6 +408,28 @@ class Listening(Case):
         lost = self.scene.event("lost", lost_events=1)
         self.assertNotIn("accept-slow", self.found(*waiting, lost, end_s=5),
                          "its accept() may be among what was lost")
+
+    def test_not_accepted_as_far_as_anybody_knows(self) -> None:
+        """Its accept() may be among what was not recorded."""
+        waiting = self.client()[:-1]
+        marks = {cause: self.scene.event(
+            "mark", SECOND // 2, cookie=0, kinds_on=2**64 - 1,
+            mark_cause=number_of("mark_cause", cause))
+            for cause in ("filter", "frozen", "thawed")}
+        missed = support.stats_text(
+            "source accepted inet_csk_accept attached, missed 12 calls")
+        for events, stats, chosen, is_known in (
+                ([], "", {}, True),
+                ([marks["filter"]], "", {}, False),
+                ([marks["frozen"], marks["thawed"]], "", {}, False),
+                ([], missed, {}, False),
+                ([], "", {"filter": "state=ESTABLISHED"}, False),
+                ([], "", {"filter": "port=5000"}, True)):
+            view = self.explained(*waiting, *events, **chosen)
+            if stats:
+                view.gaps.see_sources([parse_stats(stats)])
+            rules = [f.rule for f in view.findings(self.end_ns(5.04))]
+            self.assertEqual("accept-slow" in rules, is_known, (events, chosen))
 
     def test_never_accepted(self) -> None:
         at = self.at
