@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from .analyst import Analyst
 from .conversations import Conversation, Conversations
-from .gaps import Gaps
-from .rungs import HEARD_BY, Rung, Seen, Segments, told_of
+from .hearing import HEARD_BY, Hearing
+from .rungs import Rung, Seen, Segments, told_of
 from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
@@ -150,13 +150,13 @@ class Ladder:
         self._part = part
         self._states_named = schema.values.get("state", {})
         self._conversations = Conversations(schema)
-        self.gaps = Gaps(schema, NEEDED_KINDS)
+        self.gaps = Hearing(schema, NEEDED_KINDS)
         self.conversation: Conversation | None = None
         self.lines: list[Line] = []
         self.kept_rungs = 0
         self.left_out_rungs = 0
         self.next_ns: int | None = None
-        self._segments = Segments()
+        self._segments = Segments(self.gaps)
         self._analyst = Analyst(self.scaled)
         self._sentences = Sentences(schema, Numbers(), headers=False)
         self._states = (_States(), _States())
@@ -165,7 +165,6 @@ class Ladder:
         self.scales: list[int | None] = [None, None]
         self._offered: list[int | None] = [None, None]
         self.mss: list[int | None] = [None, None]
-        self._heard = [0, 0]
         self._deaf = False
         self.told_all = [False, False]
         self.told_less = [False, False]
@@ -289,8 +288,7 @@ class Ladder:
         elif seen.kind == "ack" and not self.told_all[seen.end]:
             self.told_less[seen.end] = True
         if not seen.outgoing:
-            self._heard[seen.end] = max(self._heard[seen.end],
-                                        HEARD_BY.get(seen.kind, 0))
+            self.gaps.hear(event, seen.end)
             self._states[seen.end].see_arrival(seen.flags)
         rung, is_new = self._segments.see(seen)
         if rung is None:
@@ -378,7 +376,7 @@ class Ladder:
 
     def finish(self, end_ns: int | None) -> None:
         """Nothing more comes."""
-        self._segments.finish(self._heard, max(end_ns or 0, self.gaps.last_ns))
+        self._segments.finish(max(end_ns or 0, self.gaps.last_ns))
 
     # ---- what came of it
 

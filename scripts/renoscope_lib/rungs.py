@@ -21,7 +21,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
+from .hearing import Hearing
 from .schema import Event, Schema
 from .segments import OUTGOING, has_segment, has_socket, sack_blocks
 from .sequence import (ACK, FIN, MODULUS, RST, SYN, following, is_after,
@@ -35,11 +37,6 @@ SAME_NS = 500_000_000
 
 # Nothing that is on its way for longer will arrive.
 ON_ITS_WAY_NS = 60_000_000_000
-
-# What an end tells of arrivals: nothing, those that met a socket, or all.  A RST
-# is often alone: its socket is gone.
-MOST_SEGMENTS, EVERY_SEGMENT = 1, 2
-HEARD_BY = {"ack": MOST_SEGMENTS, "segment": EVERY_SEGMENT}
 
 # How far back is searched: segments of one end and way, and in flight.
 RECENT = 64
@@ -280,14 +277,6 @@ def _common(first: int, length: int, second: int, other: int) -> int:
     return min(other - behind, length) if behind < other else 0
 
 
-def _is_syn_again(rung: Rung) -> bool:
-    """A listener that has answered it tells of more only when it answers these, too.
-
-    It does so at most twice a second: tcp_minisocks.c, tcp_check_req().
-    """
-    return bool(rung.flags & SYN) and rung.ack is None and rung.again
-
-
 @dataclass(slots=True)
 class _Told:
     """A segment at one end, and the kinds of event that have told of it."""
@@ -300,14 +289,16 @@ class _Told:
 class Segments:
     """Give it every word of a segment in order; it makes the rungs."""
 
-    def __init__(self) -> None:
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
         self._recent: dict[tuple[int, bool], deque[_Told]] = {
             (end, outgoing): deque(maxlen=RECENT)
             for end in (0, 1) for outgoing in (False, True)}
         self._in_flight: tuple[dict[int, Rung], dict[int, Rung]] = ({}, {})
         self._by_seq: tuple[dict[int, list[Rung]], dict[int, list[Rung]]] = (
             {}, {})
-        self._latest_arrival: list[int] = [0, 0]
+        self._arrived_sent_ns = [0, 0]
+        self._longest_ns = [0, 0]
         self.count = 0
         self.lost = 0
 
@@ -361,6 +352,7 @@ class Segments:
             if rung is not None and rung.sent_ns is None \
                     and _same_there(rung, seen):
                 rung.sent_ns = seen.time_ns
+                self._see_delay(rung)
                 return rung, False
         rung = self._new(seen)
         rung.sent_ns = seen.time_ns
@@ -386,7 +378,6 @@ class Segments:
 
     def _arrived(self, seen: Seen) -> tuple[Rung | None, bool]:
         self._give_up(seen)
-        self._latest_arrival[seen.way] = seen.time_ns
         same = [rung for rung in self._by_seq[seen.way].get(seen.seq, ())
                 if _same_there(rung, seen) and not rung.pieces]
         if same:
@@ -398,6 +389,7 @@ class Segments:
                 rung.window, rung.flags, rung.ack = (seen.window, seen.flags,
                                                      seen.ack)
             self._settle(rung)
+            self._see_delay(rung)
             return rung, False
         if seen.length and self._arrived_in_parts(seen):
             return None, False
@@ -409,21 +401,32 @@ class Segments:
         """Count what arrives off against what was sent, the latest first."""
         left = seen.length
         flying = self._in_flight[seen.way]
-        numbers = list(flying)[-RECENT_IN_FLIGHT:]
-        for number in reversed(numbers):
-            rung = flying[number]
+        for rung in list(islice(reversed(flying.values()), RECENT_IN_FLIGHT)):
             common = _common(rung.seq, rung.length, seen.seq, seen.length)
             if not common:
                 continue
             rung.arrived = min(rung.arrived + common, rung.length)
             rung.pieces += 1
             rung.received_ns = seen.time_ns
+            self._see_delay(rung)
             if rung.arrived >= rung.length:
                 self._settle(rung)
             left -= common
             if left <= 0:
                 break
         return left < seen.length
+
+    def _see_delay(self, rung: Rung) -> None:
+        """One has come: what was sent before it should have, too.
+
+        What was sent again may be the first that came, sent long before.
+        """
+        sent_ns, received_ns = rung.sent_ns or 0, rung.received_ns or 0
+        self._longest_ns[rung.way] = max(self._longest_ns[rung.way],
+                                         received_ns - sent_ns)
+        if not rung.again:
+            self._arrived_sent_ns[rung.way] = max(
+                self._arrived_sent_ns[rung.way], sent_ns)
 
     def _give_up(self, seen: Seen) -> None:
         flying = self._in_flight[seen.way]
@@ -432,7 +435,7 @@ class Segments:
             if seen.time_ns - (first.sent_ns or 0) < ON_ITS_WAY_NS:
                 break
             self._settle(first)
-            self._judge(first, MOST_SEGMENTS, seen.time_ns)
+            self._judge(first, seen.time_ns)
 
     # ---- what did not arrive
 
@@ -442,26 +445,27 @@ class Segments:
             for rung in flying.values():
                 rung.unsure = True
 
-    def _judge(self, rung: Rung, heard: int, end_ns: int) -> None:
-        if heard < (EVERY_SEGMENT if rung.flags & RST else MOST_SEGMENTS):
+    def _judge(self, rung: Rung, end_ns: int) -> None:
+        end = 1 - rung.way
+        if not self._hearing.hears(end, rung.flags):
             return
-        if rung.unsure or _is_syn_again(rung) and heard < EVERY_SEGMENT:
+        if rung.unsure or not self._hearing.would_tell(end, rung.flags, rung.again):
             rung.fate = NOT_SEEN
         elif rung.pieces:
             rung.fate = PARTLY_LOST
-        elif rung.first_ns < self._latest_arrival[rung.way] \
-                or end_ns - rung.first_ns > 2 * SAME_NS:
+        elif rung.at_ns < self._arrived_sent_ns[rung.way] \
+                or end_ns - rung.at_ns > max(2 * SAME_NS, self._longest_ns[rung.way]):
             rung.fate = LOST
             self.lost += 1
         else:
             rung.fate = IN_FLIGHT
 
-    def finish(self, heard: list[int], end_ns: int) -> None:
-        """Nothing more comes; heard: what each end told of arrivals."""
-        for way, flying in enumerate(self._in_flight):
+    def finish(self, end_ns: int) -> None:
+        """Nothing more comes."""
+        for flying in self._in_flight:
             for rung in list(flying.values()):
                 self._settle(rung)
-                self._judge(rung, heard[1 - way], end_ns)
+                self._judge(rung, end_ns)
 
 
 def is_before(number: int, other: int) -> bool:

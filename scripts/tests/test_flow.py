@@ -19,8 +19,8 @@ from renoscope_lib.conversations import Conversations
 from renoscope_lib.ladder import Fact, Ladder, Part, Step
 from renoscope_lib.rungs import IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, Rung
 from renoscope_lib.schema import Event
-from tests.support import (ACK, CLIENT, ESTABLISHED, FIN, ISN_A, ISN_B, MS, PSH,
-                           RST, SERVER, SYN, SYN_SENT, CLOSED, Scene, feed,
+from tests.support import (ACK, CLIENT, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B,
+                           LISTEN, MS, PSH, RST, SERVER, SYN, SYN_SENT, Scene, feed,
                            number_of, recording, schema)
 
 A, B = "client", "server"  # whose ISNs are ISN_A and ISN_B
@@ -301,6 +301,99 @@ class BothEnds(Stage):
         self.put("retransmit", A, 300, retransmit_cause=1,
                  **self.header(A, 101, 1, 100, ACK, 0))
         self.assertEqual(self.rungs(self.ladder())[1].fate, NOT_SEEN)
+
+    def test_what_is_sent_while_an_earlier_one_arrives_is_on_its_way(self) -> None:
+        for number in range(20):
+            self.sent(A, 10 * number, 1 + 100 * number, 1, 100)
+        for number in range(10):
+            self.came(A, 10 * number + 100, 1 + 100 * number, 1, 100)
+        ladder = self.ladder(end_ms=196)
+        self.assertEqual([rung.fate for rung in self.rungs(ladder)],
+                         [""] * 10 + [IN_FLIGHT] * 10)
+        self.assertEqual(ladder.lost, 0)
+
+    def test_for_as_long_as_others_were(self) -> None:
+        self.over(A, 0, 1, 1, 100, delay=3000)
+        self.sent(A, 3100, 101, 1, 100)
+        self.assertEqual(self.rungs(self.ladder(end_ms=6000))[1].fate, IN_FLIGHT)
+        self.assertEqual(self.rungs(self.ladder(end_ms=6200))[1].fate, LOST)
+
+    def test_what_is_sent_again_tells_nothing_of_those_between(self) -> None:
+        """What arrives may be the first one, sent before them."""
+        self.sent(A, 0, 1, 1, 100)
+        self.sent(A, 1, 101, 1, 100)
+        self.sent(A, 200, 1, 1, 100)
+        self.came(A, 250, 1, 1, 100)
+        self.assertEqual(self.rungs(self.ladder(end_ms=252))[1].fate, IN_FLIGHT)
+
+    def test_in_parts_too(self) -> None:
+        self.sent(A, 0, 1, 1, 100)
+        self.sent(A, 10, 101, 1, 200)
+        self.sent(A, 20, 301, 1, 100)
+        self.came(A, 50, 101, 1, 100)
+        self.came(A, 51, 201, 1, 100)
+        self.assertEqual([rung.fate for rung in self.rungs(self.ladder(end_ms=60))],
+                         [LOST, "", IN_FLIGHT])
+
+    def fates(self, **parameters: str) -> list[str]:
+        ladder = Ladder(schema(), 1)
+        ladder.gaps.begin(parameters, self.scene.start_ns)
+        feed(ladder, *self.sorted_events())
+        ladder.finish(self.scene.start_ns + 60_000 * MS)
+        return [rung.fate for rung in self.rungs(ladder)]
+
+    def test_an_end_that_another_filter_leaves_out_tells_nothing(self) -> None:
+        self.over(A, 0, 1, 1, 100)
+        self.lossy(self.scene.event(
+            "mark", 500 * MS, kinds_on=WRAP - 1, cookie=0, netns=0,
+            mark_cause=number_of("mark_cause", "filter")))
+        self.sent(A, 1000, 101, 1, 100)
+        self.assertEqual(self.fates(), ["", ""])
+        self.over(A, 1010, 201, 1, 100)
+        self.assertEqual(self.fates(), ["", LOST, ""])
+
+    def keepalive(self) -> None:
+        self.came(A, 0, 1, 1, 100, kinds=("ack",))
+        self.put("probe", A, 10_000, probe_cause=1, snd_una=ISN_A + 101)
+        self.came(A, 20_000, 101, 1, 100, kinds=("ack",))
+
+    def test_one_ack_in_so_many_tells_nothing_of_the_others(self) -> None:
+        self.keepalive()
+        self.assertEqual(self.fates(ack_sample="1"), ["", LOST, ""])
+        self.assertEqual(self.fates(ack_sample="16"), ["", "", ""])
+        self.assertEqual(self.fates(filter="state=ESTABLISHED"), ["", "", ""])
+
+    def test_nor_after_a_change_that_may_be_of_that(self) -> None:
+        self.lossy(self.scene.event(
+            "mark", -MS, kinds_on=WRAP - 1, cookie=0, netns=0,
+            mark_cause=number_of("mark_cause", "filter")))
+        self.keepalive()
+        self.assertEqual(self.fates(ack_sample="1"), ["", LOST, ""])
+        self.events[0] = self.scene.event(
+            "mark", MS, kinds_on=WRAP - 1, cookie=0, netns=0,
+            mark_cause=number_of("mark_cause", "filter"))
+        self.assertEqual(self.fates(ack_sample="1"), ["", "", ""])
+
+    def test_what_reaches_a_listener_is_not_of_the_connections_end(self) -> None:
+        """flow_sample keeps what has no id; the end itself may be left out."""
+        for cookie in (0, 0xc):
+            self.events.clear()
+            self.sent(A, 0, 0, flags=SYN, window=64240)
+            self.came(A, 20, 0, flags=SYN, window=64240, kinds=("segment",),
+                      cookie=cookie, state=LISTEN)
+            self.sent(A, 60, 1, 1, 100)
+            self.assertEqual(self.fates(), ["", LOST])
+            self.assertEqual(self.fates(flow_sample="10"), ["", ""])
+            self.assertEqual(self.fates(filter="port=22"), ["", ""])
+
+    def test_a_syn_is_lost_if_it_would_have_been_told(self) -> None:
+        self.sent(A, 0, 0, flags=SYN, window=64240)
+        self.came(A, 60, 1, 1, 100, kinds=("ack",))
+        self.assertEqual(self.fates(), [LOST, ""])
+        self.assertEqual(self.fates(events="segment,ack"), [NOT_SEEN, ""])
+        self.came(A, 90, 101, 1, 100)
+        self.assertEqual(self.fates(events="segment,ack"), [LOST, "", ""])
+        self.assertEqual(self.fates(filter="cookie=10,11"), [NOT_SEEN, "", ""])
 
     def test_sent_again_with_its_cause(self) -> None:
         self.sent(A, 0, 1, 1, 100)
