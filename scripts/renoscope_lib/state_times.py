@@ -40,14 +40,15 @@ class StateTimes(States):
         """The next event."""
         cookie = event.values.get("cookie", 0)
         before = self.kept.get(cookie) if cookie else None
-        stays_before = len(before.stays) if before is not None else 0
+        stays_before = len(before.stays) if before is not None else None
         super().feed(event)
         life = self.kept.get(cookie) if cookie else None
         if life is None:
             return
-        left = life.stays[stays_before - 1]
-        if len(life.stays) == stays_before + 1 and left.state in SETTLED_ONCE_LEFT:
-            self._count(life, left)
+        if life is before and len(life.stays) - 1 == stays_before:
+            left = life.stays[-2]
+            if left.state in SETTLED_ONCE_LEFT:
+                self._count(life, left)
         if life.is_over:
             for stay in life.stays:
                 if stay.state not in SETTLED_ONCE_LEFT:

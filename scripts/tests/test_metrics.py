@@ -287,6 +287,15 @@ class Times(Stage):
                 "SYN-SENT": (1, 0.04), "ESTABLISHED": (1, 0.06),
                 "FIN-WAIT-1": (1, 0.05), "TIME-WAIT": (1, 60.0)})
 
+    def test_a_socket_that_connects_again_after_a_loss(self) -> None:
+        """Its CLOSED was lost: when it left ESTABLISHED is not known."""
+        self.assertEqual(self.seconds(
+            *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", step_ms=40),
+            support.Scene().event("lost", 1_000_000_000, lost_events=3),
+            *self.path(2000, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT",
+                       step_ms=100)),
+            {"SYN-SENT": (2, 0.14), "ESTABLISHED": (1, 0.1)})
+
     def test_what_was_not_seen_is_not_counted(self) -> None:
         self.assertEqual(self.seconds(
             self.change(0, "CLOSE-WAIT", "LAST-ACK"),
