@@ -114,6 +114,9 @@ def _thresholds(series: Series) -> list[Step]:
 
 def _charts(series: Series, scale: Scale, paper: Paper,
             phases: Sequence[str]) -> Iterator[str]:
+    if not series.cwnd:
+        yield _line("cwnd", "not known", "")
+        return
     thresholds = _thresholds(series)
     highest = max(step.value or 1 for step in series.cwnd)
     colours = [PHASE_COLOURS.get(phase, "") for phase in phases]

@@ -537,6 +537,19 @@ class Words(unittest.TestCase):
         self.assertTrue(all(in_chart == named for in_chart, named in both), both)
         self.assertEqual([colour for colour in losses if colour], [MARK_COLOURS["R"]])
 
+    def test_where_no_value_is_known(self) -> None:
+        """Of a connection whose events but the last were lost, or not recorded."""
+        scene = Scene()
+        ends = {"snd_isn": 1000, "cwnd": 10, "ssthresh": 7}
+        view = watch(
+            scene.event("state", 0, old_state=STATE["SYN-SENT"], snd_una=1001,
+                        snd_nxt=1001, state=STATE["ESTABLISHED"], **ends),
+            scene.event("lost", SECOND, lost_events=9),
+            scene.event("state", 5 * SECOND, old_state=STATE["ESTABLISHED"],
+                        state=STATE["CLOSED"], snd_una=9001, snd_nxt=9001, **ends))
+        text = "\n".join(as_text(view, Filter()))
+        self.assertRegex(text, r"(?m)^  cwnd +not known$")
+
     def test_no_line_is_wider_than_the_paper(self) -> None:
         for width in (44, 80, 133):
             text = list(as_text(self.view, Filter(), paper=Paper(width, True)))
