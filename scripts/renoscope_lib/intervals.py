@@ -107,7 +107,7 @@ class Intervals:
         schema = self._source.schema
         for head, at in zip(schema.heads(records),
                             range(0, len(records), schema.record_bytes)):
-            if schema.kinds[head.kind] not in ("lost", "mark"):
+            if schema.kinds.get(head.kind) not in ("lost", "mark"):
                 first_ns = schema.time_of(records[at:at + schema.record_bytes])
                 self._boundary_ns = first_ns + (self._every_ns or 0)
                 return

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+from renoscope_lib.errors import Problem
 from renoscope_lib.intervals import Intervals, StreamClock
 from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 from renoscope_lib.top import UNSURE_NS, Frame, Top
@@ -491,6 +492,13 @@ class Time(Stage):
         return [((frame.from_ns - self.scene.start_ns) / MS,
                  (frame.until_ns - self.scene.start_ns) / MS, frame.events)
                 for frame in frames]
+
+    def test_a_record_of_an_unknown_kind_is_damage(self) -> None:
+        ack = bytearray(self.acks(0))
+        ack[support.schema().field_named("kind").offset] = 255
+        with self.assertRaisesRegex(Problem, "kind 255 is not in its schema"):
+            self.frames(Source((0, bytes(ack)), end_ns=self.ns(1), follows=False),
+                        1000, 0)
 
     def test_a_file_is_cut_at_the_record(self) -> None:
         source = Source((0, self.acks(0, 500, 999, 1000, 1001, 2500)),
