@@ -7,7 +7,7 @@ were ECN's and which a full queue of this host's, Pace has counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import explain_pace
@@ -259,15 +259,15 @@ def _causes(flow: Flow, pace: explain_pace.Flow | None) -> Causes:
 def _collapsed(flow: Flow, causes: Causes, subject: Subject,
                clock: Clock) -> Iterator[Finding]:
     """The deepest fall from a window to what one or more reductions left."""
-    falls = list(_falls(flow.episodes))
+    cuts = [e for e in flow.episodes if e.what in CUTS and not e.undone]
+    falls = list(_falls(cuts))
     if not falls:
         return
-    peak, low, first, last = max(falls, key=lambda fall: fall[0] / max(fall[1], 1))
+    peak, low, places = max(falls, key=lambda fall: fall[0] / max(fall[1], 1))
     if peak < WAS_A_WINDOW or low * DEEP_FALL > peak:
         return
-    between = [e for e in flow.episodes
-               if first.began_ns <= e.began_ns <= last.began_ns
-               and e.what in CUTS and not e.undone]
+    between = cuts[places]
+    first, last = between[0], between[-1]
     whys = list(dict.fromkeys(_why(e, causes) for e in between))
     count = len(between)
     steps = "" if count == 1 else f" in {count} steps"
@@ -291,19 +291,18 @@ def _why(episode: Episode, causes: Causes) -> str:
     return WHY[episode.what]
 
 
-def _falls(episodes: Iterable[Episode]
-           ) -> Iterator[tuple[int, int, Episode, Episode]]:
-    """(from, to, its first episode, its last); a higher window begins anew."""
+def _falls(cuts: list[Episode]) -> Iterator[tuple[int, int, slice]]:
+    """(from, to, its episodes' places); a higher window begins anew."""
     peak, first = 0, None
-    for episode in episodes:
-        if episode.what not in CUTS or episode.undone or episode.before is None:
+    for place, episode in enumerate(cuts):
+        if episode.before is None:
             continue
         if first is None or episode.before.cwnd >= peak:
-            peak, first = episode.before.cwnd, episode
+            peak, first = episode.before.cwnd, place
         lows = [s.cwnd for s in (episode.within, episode.after)
                 if s is not None]
         if lows:
-            yield peak, min(lows), first, episode
+            yield peak, min(lows), slice(first, place + 1)
 
 
 def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:

@@ -153,6 +153,12 @@ class Losses(Case):
         found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 40))
         self.assertNotIn("cwnd-collapsed", found)
 
+    def test_collapsed_where_time_goes_backwards(self) -> None:
+        found = self.sender(*self.recovery(3, 1, 40), *self.recovery(2, 1, 20),
+                            *self.recovery(1, 1, 10))
+        self.assertEqual(found["cwnd-collapsed"].sentence,
+                         "cwnd fell from 40 to 5 in 3 steps: loss")
+
     def test_path_mtu(self) -> None:
         life = self.life
         events = [*life.opens(), life.acked(0.5),
