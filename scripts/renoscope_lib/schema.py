@@ -120,7 +120,11 @@ class Event:
     listener: int | None = None
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        try:
+            return self.values[name]
+        except KeyError:
+            raise SchemaError(f"broken: kind {self.kind} has no field {name}"
+                              ) from None
 
 
 class Head(NamedTuple):

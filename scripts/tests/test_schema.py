@@ -55,6 +55,18 @@ class Parsing(unittest.TestCase):
                                         "seg_seq", "cwnd", "srtt_us")],
             [16, 28, 32, 64, 68, 72, 92, 112, 128])
 
+    def test_a_field_that_a_kind_lacks_is_a_fault_of_the_input(self) -> None:
+        """A flipped bit makes it another one, which only who asks for it can know."""
+        schema = parse_schema(self.changed(
+            "field synack_timeout_us u32 164 4 us completed",
+            "field syoack_timeout_us u32 164 4 us completed"))
+        event = schema.decode(Scene().pack("completed"))
+        with self.assertRaises(SchemaError) as caught:
+            event["synack_timeout_us"]  # pylint: disable=pointless-statement
+        self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+        self.assertIn("kind completed has no field synack_timeout_us",
+                      str(caught.exception))
+
     def test_unsupported_version(self) -> None:
         self.refused(self.changed("version 1\n", "version 2\n"),
                      "version 2", "not supported")
