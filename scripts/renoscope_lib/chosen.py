@@ -45,5 +45,10 @@ class Chosen:
         for name, what in (("flow_sample", "connections"),
                            ("ack_sample", "plain acks")):
             if self._text(name) not in NO_SAMPLE:
-                words.append(f"1 in {self._text(name)} {what}")
+                words.append(f"1 in {_number(self._text(name))} {what}")
         return words
+
+
+def _number(text: str) -> str:
+    """A number as it is; anything else is quoted, it may come from elsewhere."""
+    return text if text.isascii() and text.isdigit() else repr(text)

@@ -127,6 +127,8 @@ def parse_stats(text: str) -> Stats:
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         try:
+            if not line.isprintable():  # what it says ends up on terminals
+                raise ValueError
             if word == "version":
                 version = rest
             elif word == "records_per_cpu":
