@@ -172,8 +172,9 @@ class Pace:
         flow.last_rcv = self._received(event)
         flow.all_acked = not event["packets_out"] or (
             event.kind == "ack" and event["seg_ack"] == event["snd_nxt"])
-        if event["min_rtt_us"]:
-            flow.min_rtt_us = event["min_rtt_us"]
+        if event["min_rtt_us"]:  # of the last minutes: it may rise
+            flow.min_rtt_us = min(flow.min_rtt_us or event["min_rtt_us"],
+                                  event["min_rtt_us"])
         if event["snd_isn"]:
             flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
         flow.mss = event["mss"]

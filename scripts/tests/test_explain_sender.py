@@ -395,8 +395,16 @@ class Pace(Case):
 
     def test_long_path(self) -> None:
         life = self.life
-        found = self.found(*life.opens(), life.acked(1, min_rtt_us=620_000))
+        far = life.change(0.62, "SYN-SENT", "ESTABLISHED", min_rtt_us=620_000)
+        found = self.found(life.connects(), far, life.acked(1, min_rtt_us=620_000))
         self.assertIn("shorter than 620 ms", found["long-path"].sentence)
         self.assert_healthy(*life.opens(), life.acked(1, min_rtt_us=200_000))
+
+    def test_the_kernels_shortest_round_trip_may_rise(self) -> None:
+        """It forgets what is older than net.ipv4.tcp_min_rtt_wlen."""
+        life = self.life
+        self.assertNotIn("long-path", self.found(
+            *life.opens(), life.acked(1, min_rtt_us=1_000),
+            life.acked(400, min_rtt_us=400_000)))
 
 
