@@ -296,4 +296,4 @@ def draw(series: Series, path: str, palette: Palette = LIGHT) -> None:
     """Write one connection's picture to a file; its name says the format."""
     form = pictures.format_of(path, "cwnd")
     with pictures.style("cwnd", **_style(palette, palette.paper)):
-        pictures.save(_Picture(series, palette).draw(), path, form, "cwnd")
+        pictures.save(_Picture(series, palette).draw(), path, form)

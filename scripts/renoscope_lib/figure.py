@@ -259,4 +259,4 @@ def draw(flow: Flow, path: str) -> None:
     with pictures.style("rounds"):
         figure = pictures.empty(width, HEIGHT_INCHES)
         RoundsCurve(figure.subplots(), flow).draw()
-        pictures.save(figure, path, form, "rounds")
+        pictures.save(figure, path, form)

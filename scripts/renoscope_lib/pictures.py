@@ -8,13 +8,15 @@ are plain text: those of a schema from elsewhere are no formulas.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from .errors import BAD_INPUT, NOT_THERE, Problem
 from .place import COMMAND
+from .whole_file import WholeFile
 
 FORMATS = (".png", ".svg")
 DOTS_PER_INCH = 150
@@ -52,11 +54,10 @@ def empty(width_inches: float, height_inches: float, **more: Any) -> Any:
     return figure
 
 
-def save(figure: Any, path: str, form: str, command: str) -> None:
+def save(figure: Any, path: str, form: str) -> None:
     """Write a figure to a file."""
-    try:
-        figure.savefig(path, dpi=DOTS_PER_INCH, bbox_inches="tight", format=form,
-                       metadata={"Date": None} if form == "svg" else None)
-    except OSError as error:
-        raise Problem(f"{command}: cannot write {path}: {error.strerror}",
-                      NOT_SO) from None
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=DOTS_PER_INCH, bbox_inches="tight", format=form,
+                   metadata={"Date": None} if form == "svg" else None)
+    with WholeFile(path) as file:
+        file.write(picture.getvalue())

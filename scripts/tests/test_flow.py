@@ -934,7 +934,7 @@ class Command(Stage):
             self.assertEqual(len(json.loads(out)["rungs"]), 1)
             ET.fromstring(path.read_text())
             code, _, err = self.run_flow("sk:a", "--svg", folder)
-            self.assertEqual(code, 2)
+            self.assertEqual(code, 1)
             self.assertIn("cannot write", err)
 
     def test_from_a_pipe(self) -> None:

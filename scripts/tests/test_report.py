@@ -582,7 +582,7 @@ class Command(unittest.TestCase):
     def test_what_cannot_be_written(self) -> None:
         result = run("report", str(self.file), "-o", "/nix/x.html")
         self.assertEqual(result.returncode, 1)
-        self.assertEqual(result.stderr, b"renoscope: report: cannot write "
+        self.assertEqual(result.stderr, b"renoscope: cannot write "
                          b"/nix/x.html: No such file or directory\n")
         self.assertEqual(run("report", str(self.file)).returncode, 2)
 

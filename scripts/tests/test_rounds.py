@@ -403,5 +403,5 @@ class Drawing(Stage):
         done = self.draw(python, "nowhere/a.png", self.rounds(1, 2))
         self.assertEqual(done.returncode, 1)
         self.assertEqual(
-            done.stderr.decode(), f"renoscope: rounds: cannot write {self.folder}"
+            done.stderr.decode(), f"renoscope: cannot write {self.folder}"
             "/nowhere/a.png: No such file or directory\n")

@@ -18,6 +18,7 @@ from ..phases import PALETTES
 from ..pictures import format_of
 from ..show import Filter
 from ..telling import coloured, open_input, tell
+from ..whole_file import check_is_another
 
 
 def _paper() -> cwnd_text.Paper:
@@ -39,6 +40,7 @@ def _only_one(view: Cwnd, wanted: Filter) -> Series:
 def _cwnd(options: argparse.Namespace) -> int:
     for path in options.draw:
         format_of(path, "cwnd")
+    check_is_another("cwnd", options.file, *options.draw)
     source = open_input(options.file, follows=False)
     view = Cwnd(source.schema)
     wanted = chosen(options)

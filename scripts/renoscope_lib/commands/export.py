@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from .. import columns, npz_file
 from ..capture_file import CaptureFile
@@ -19,11 +18,11 @@ from ..inputs import Input
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
-from ..output_file import OutputFile
 from ..schema import LOST
 from ..show import Filter
 from ..telling import finish, joined, open_input
 from ..trace_file import TraceFile
+from ..whole_file import WholeFile, check_is_another
 from ..words import plural
 
 BINARY = ("pcapng", "npz")
@@ -34,11 +33,26 @@ SEGMENTS_ON = set_command("+segment", "events")
 
 
 class _Output:
-    """Where to; in pieces that are worth a system call."""
+    """Where to; in pieces that are worth a system call.
 
-    def __init__(self, name: str | None) -> None:
-        self._file = OutputFile(name) if name is not None else None
+    Of a damaged recording it holds what there is.
+    """
+
+    def __init__(self, name: str | None, follows: bool = False) -> None:
+        """What follows is read while it is written."""
+        self._file = (None if name is None
+                      else WholeFile(name, at_once=not follows))
         self._buffer = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        if error is None or (isinstance(error, Problem)
+                             and error.exit_code == BAD_INPUT):
+            self._close()
+        else:
+            self.drop()
 
     def write(self, data: bytes) -> None:
         """Soon."""
@@ -55,9 +69,18 @@ class _Output:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
-    def close(self) -> None:
-        """All of it."""
-        self.flush()
+    def drop(self) -> None:
+        """There is nothing in it that anybody wants."""
+        self._buffer.clear()
+        if self._file is not None:
+            self._file.drop()
+
+    def _close(self) -> None:
+        try:
+            self.flush()
+        except BaseException:
+            self.drop()
+            raise
         if self._file is not None:
             self._file.close()
 
@@ -93,6 +116,8 @@ def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
             file.feed(event)
     finally:  # also of a damaged recording: what there is
         file.finish()
+        if not file.segments:
+            output.drop()
     if not file.segments:
         raise Problem("export: no segment event is in it, and a capture is made of "
                       "these; before recording, switch them on with: "
@@ -139,11 +164,8 @@ def _npz(options: argparse.Namespace) -> int:
     check_kinds("export", options.kind, recorded.schema)
     wanted = [kind for kind in counts if options.kind is None
               or kind in options.kind or kind == LOST]
-    output = _Output(options.output)
-    try:
+    with _Output(options.output) as output:
         npz_file.write(recorded, wanted, output.write)
-    finally:
-        output.close()
     if LOST in counts:
         lost = int(recorded.of(LOST)["lost_events"].sum())
         complain(LOST_WORDS.format(plural(lost, "event"), "the arrays of kind lost say where"))
@@ -169,19 +191,9 @@ def _check(options: argparse.Namespace) -> None:
         wrong = f"{options.format} cannot be followed: it is whole only at the end"
     elif options.follow and options.file is not None:
         wrong = "--follow is for the ring; a pipe is followed anyway"
-    elif _is_same(options.file, options.output):
-        wrong = f"{options.output} is the recording itself"
     if wrong:
         raise Problem(f"export: {wrong}", BAD_INPUT)
-
-
-def _is_same(one: str | None, two: str | None) -> bool:
-    """Whether both are the same regular file, which would be empty before it is read."""
-    try:
-        return (one is not None and two is not None and os.path.isfile(one)
-                and os.path.samefile(one, two))
-    except OSError:
-        return False
+    check_is_another("export", options.file, options.output)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -192,11 +204,8 @@ def _export(options: argparse.Namespace) -> int:
                         prints_meanwhile=options.output is None)
     check_kinds("export", options.kind, source.schema)
     wanted = Filter(options.kind, options.port, options.connection)
-    output = _Output(options.output)
-    try:
+    with _Output(options.output, source.follows) as output:
         FORMATS[options.format](options, source, wanted, output)
-    finally:
-        output.close()
     return finish(source)
 
 

@@ -23,6 +23,7 @@ from ..options import add_choice, add_command, add_input, limit
 from ..replay import Replay
 from ..tables import aligned, none_chosen, seconds
 from ..telling import coloured, finish, print_view
+from ..whole_file import WholeFile, check_is_another
 from ..words import connection, duration
 
 # Rungs on a terminal, and connections in the table, unless asked for more.
@@ -145,13 +146,9 @@ def _build(replay: Replay, number: int, part: Part) -> Ladder:
 
 def _write_svg(path: str, ladder: Ladder, flag_words: dict[int, str],
                left: int) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            for line in ladder_svg.lines(ladder, flag_words, left):
-                file.write(line + "\n")
-    except OSError as error:
-        raise Problem(f"cannot write {path}: {error.strerror}",
-                      BAD_INPUT) from None
+    with WholeFile(path) as file:
+        for line in ladder_svg.lines(ladder, flag_words, left):
+            file.write(f"{line}\n".encode())
 
 
 def _tell(options: argparse.Namespace, replay: Replay,
@@ -176,6 +173,7 @@ def _tell(options: argparse.Namespace, replay: Replay,
 def _flow(options: argparse.Namespace) -> int:
     _sort_positionals(options)
     _check(options.which)
+    check_is_another("flow", options.file, options.svg)
     replay = Replay(options.file)
     conversations = Conversations(replay.source.schema)
     first_ns = None

@@ -8,16 +8,17 @@ import shlex
 import sys
 from typing import Any
 
-from ..errors import NOT_SO, Problem
 from ..options import add_command, limit
 from ..report import page
 from ..report.parts import ROWS
 from ..report.told import Told
 from ..report.watch import Watch
 from ..telling import finish, joined, open_input
+from ..whole_file import WholeFile, check_is_another
 
 
 def _report(options: argparse.Namespace) -> int:
+    check_is_another("report", options.file, options.output)
     source = open_input(options.file, follows=False)
     watch = Watch(source.schema)
     watch.begin(source)
@@ -44,12 +45,8 @@ def _write(html: str, path: str) -> None:
     if path == "-":
         sys.stdout.write(html)
         return
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(html)
-    except OSError as error:
-        raise Problem(f"report: cannot write {path}: {error.strerror}",
-                      NOT_SO) from None
+    with WholeFile(path) as file:
+        file.write(html.encode())
     print(f"{path}: {max(len(html) // 1000, 1)} kB, opens in any browser")
 
 

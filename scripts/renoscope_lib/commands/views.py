@@ -16,6 +16,7 @@ from ..options import (add_choice, add_command, add_input, chosen, limit,
                        port)
 from ..synflood import FloodWatch
 from ..telling import open_input, tell
+from ..whole_file import check_is_another
 
 
 def _handshakes(options: argparse.Namespace) -> int:
@@ -93,6 +94,7 @@ def _add_losses(commands: Any) -> None:
 
 
 def _rounds(options: argparse.Namespace) -> int:
+    check_is_another("rounds", options.file, *options.draw)
     source = open_input(options.file, follows=False)
     view = rounds.Rounds(source.schema)
     wanted = chosen(options)
