@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from . import explain_pace
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
-                              Subject, brief, look, often)
+                              Subject, brief, look, often, spelled)
 from .states import (CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                      RESET_REASONS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
                      TIME_WAIT_ENDINGS, Ending, Life, States, Stay)
@@ -54,7 +54,7 @@ def findings(states: States, life: Life, pace: explain_pace.Flow | None,
             or life.closed_from not in (SYN_SENT, SYN_RECEIVED):
         ending = states.ending(life)
         if ending is not None:
-            yield from _ending(life, ending, subject, clock)
+            yield from _ending(states, life, ending, pace, subject, clock)
     yield from _hanging(states, life, subject, clock)
     yield from _fin(states, life, pace, subject, clock)
     if life.no_room:
@@ -67,20 +67,15 @@ def findings(states: States, life: Life, pace: explain_pace.Flow | None,
 
 # ---- the ending
 
-def _ending(life: Life, ending: Ending, subject: Subject,
+def _ending(states: States, life: Life, ending: Ending,
+            pace: explain_pace.Flow | None, subject: Subject,
             clock: Clock) -> Iterator[Finding]:
     reason = ending.reason + (" (implied)" if ending.implied else "")
     at_ns = life.now.began_ns if life.is_over else None
     if ending.how == "reset":
         yield from _reset(life, ending, reason, subject, clock)
     elif ending.how == "given up":
-        is_orphan = life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
-        yield Finding(
-            "orphan-given-up" if is_orphan else "timed-out", TROUBLE, subject,
-            _given_up_words(life, reason, is_orphan),
-            "no answer any more", _where(life, clock),
-            "is the peer still there? ping it; a firewall that forgets idle "
-            f"connections?\n{look('losses', subject, '-v')}", at_ns)
+        yield _given_up(states, life, pace, reason, subject, clock)
     elif ending.how == "failed":
         yield Finding(
             "failed", TROUBLE, subject,
@@ -89,12 +84,65 @@ def _ending(life: Life, ending: Ending, subject: Subject,
             look("show", subject), at_ns)
 
 
-def _given_up_words(life: Life, reason: str, is_orphan: bool) -> str:
+def _given_up(states: States, life: Life, pace: explain_pace.Flow | None,
+              reason: str, subject: Subject, clock: Clock) -> Finding:
+    """An error is reported to nobody if there is no socket any more.
+
+    So one that is told in FIN-WAIT-1 is of a shutdown(), not of a close()
+    (tcp_done_with_error()).
+    """
+    at_ns = life.now.began_ns
+    if pace is not None and pace.peer_closed and life.error:
+        return _given_up_at_zero(life, pace, subject, clock)
+    is_orphan = (life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
+                 and not life.error and not states.gaps.not_recorded("error"))
+    is_heard = (pace is not None and pace.heard_ns and at_ns is not None
+                and at_ns - pace.heard_ns < pace.rto_us * 1000)
+    return Finding(
+        "orphan-given-up" if is_orphan else "timed-out", TROUBLE, subject,
+        _given_up_words(life, reason, is_orphan, bool(is_heard)),
+        "never acknowledged, though the peer was heard" if is_heard
+        else "no answer any more", _where(life, clock),
+        "is the peer still there? ping it; a firewall that forgets idle "
+        f"connections?\n{look('losses', subject, '-v')}", at_ns)
+
+
+def _given_up_words(life: Life, reason: str, is_orphan: bool,
+                    is_heard: bool) -> str:
     if is_orphan:
         return (f"given up in {life.closed_from}, after our close(): {reason}; what "
                 "was not acknowledged by then is lost (net.ipv4.tcp_orphan_retries)")
+    if is_heard:
+        reason = "the peer was still heard"
     return (f"the kernel gave it up in {life.closed_from}: {reason}; what was sent "
-            "last was never acknowledged (net.ipv4.tcp_retries2)")
+            "last was never acknowledged (net.ipv4.tcp_retries2, or our program's "
+            "TCP_USER_TIMEOUT)")
+
+
+def _given_up_at_zero(life: Life, pace: explain_pace.Flow, subject: Subject,
+                      clock: Clock) -> Finding:
+    """A peer that answers its probes is waited for, unless TCP_USER_TIMEOUT is set.
+
+    (tcp_probe_timer().)
+    """
+    where = f"the kernel gave it up in {life.closed_from} (ETIMEDOUT)"
+    if pace.answers_probes:
+        return Finding(
+            "timed-out", TROUBLE, subject,
+            f"{where}, though the peer answered: its window stayed zero longer than "
+            "our program's TCP_USER_TIMEOUT allows",
+            "a zero window outlasted TCP_USER_TIMEOUT", _where(life, clock),
+            "on the peer: what keeps its program from reading? ss -tm shows its "
+            f"Recv-Q; or a longer TCP_USER_TIMEOUT\n{look('windows', subject)}",
+            life.now.began_ns)
+    asked = f" to {spelled(pace.unanswered, 'probe')}" if pace.unanswered else ""
+    return Finding(
+        "timed-out", TROUBLE, subject,
+        f"{where}: the peer's window was zero, and no answer{asked} was seen "
+        "(net.ipv4.tcp_retries2, or our program's TCP_USER_TIMEOUT)",
+        "no answer to probes of a zero window", _where(life, clock),
+        f"is the peer still there? ping it\n{look('windows', subject)}",
+        life.now.began_ns)
 
 
 def _where(life: Life, clock: Clock) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ RULES = {
     # explain_ends.py
     "reset-by-peer": Rule("reset by the peer", ("state", "reset_received")),
     "reset-by-us": Rule("reset by us", ("state", "reset_sent")),
-    "timed-out": Rule("given up: no answer any more", ("state", "error")),
+    "timed-out": Rule("given up by the kernel", ("state", "error")),
     "keepalive-timeout": Rule("given up: no answer to keepalives", (
         "state", "error")),
     "failed": Rule("ended by an error", ("state", "error")),

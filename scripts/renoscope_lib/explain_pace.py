@@ -107,6 +107,17 @@ class Flow(Packable):
     rests: Restart | None = None
     ece_at_ns: int = 0
     duplicates: int = 0
+    peer_closed: bool = False
+    own_closed: bool = False
+    probes: int = 0
+    unanswered: int = 0
+    heard_ns: int = 0
+    rto_us: int = 0
+
+    @property
+    def answers_probes(self) -> bool:
+        """Whether the last probe of a zero window got its ACK."""
+        return self.probes > 0 and not self.unanswered
 
     @property
     def known_ns(self) -> int:
@@ -178,6 +189,33 @@ class Pace:
         if event["snd_isn"]:
             flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
         flow.mss = event["mss"]
+        flow.rto_us = event["rto_us"]
+        self._see_windows(flow, event)
+
+    def _see_windows(self, flow: Flow, event: Event) -> None:
+        """How they stand now; an ACK shows the peer's as it was before it."""
+        if event.kind == "zero_window":
+            is_closed = self._word(event, "window_change") == "closed"
+            if self._word(event, "window_side") == "own":
+                flow.own_closed = is_closed
+            else:
+                flow.peer_closed = is_closed
+        else:
+            flow.peer_closed = not event["snd_wnd"]
+        if not flow.peer_closed:
+            flow.probes = flow.unanswered = 0
+        elif event.kind == "probe":
+            flow.probes += 1
+            flow.unanswered = event["probes_out"] + 1
+        elif event.kind == "retransmit":
+            flow.probes += 1
+            flow.unanswered += 1
+        if event.kind == "ack":
+            flow.heard_ns = event["time_ns"]
+            flow.unanswered = 0
+
+    def _word(self, event: Event, name: str) -> str:
+        return self._schema.name_of(name, event[name])
 
     @staticmethod
     def _received(event: Event) -> int:

@@ -101,6 +101,54 @@ class Ends(Case):
         self.assertIn("after our close(): after 7 timeouts in a row",
                       found["orphan-given-up"].sentence)
 
+    def test_an_orphan_has_no_error(self) -> None:
+        """It has no socket: what reports one was shut down, and not closed."""
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+                        life.change(900, "FIN-WAIT-1", "CLOSED", retransmits=15),
+                        self.error(900, errno.ETIMEDOUT))
+        self.assertNotIn("orphan-given-up", found)
+        self.assertIn("the kernel gave it up in FIN-WAIT-1: no answer any more",
+                      found["timed-out"].sentence)
+        self.assertIn("net.ipv4.tcp_retries2", found["timed-out"].sentence)
+
+    def at_zero(self, answered: bool) -> Finding:
+        self.setUp()
+        life = self.life
+        events = [*life.opens(), life.window(1, "closed")]
+        for n, at_s in enumerate((1.3, 1.8, 2.8, 4.8, 8.8)):
+            events.append(life.event(
+                "probe", at_s, snd_wnd=0, probes_out=0 if answered else n,
+                probe_cause=number_of("probe_cause", "zero_window")))
+            if answered:
+                events.append(life.event("ack", at_s + 0.04, seg_flags=ACK, snd_wnd=0,
+                                         seg_seq=life.rcv_nxt, seg_ack=life.snd_nxt))
+        return self.found(
+            *events, life.change(10, "ESTABLISHED", "CLOSED", snd_wnd=0),
+            self.error(10, errno.ETIMEDOUT))["timed-out"]
+
+    def test_user_timeout_at_a_zero_window(self) -> None:
+        """The kernel waits for ever for a peer that answers, unless told not to."""
+        finding = self.at_zero(answered=True)
+        self.assertEqual(finding.sentence, (
+            "the kernel gave it up in ESTABLISHED (ETIMEDOUT), though the peer "
+            "answered: its window stayed zero longer than our program's "
+            "TCP_USER_TIMEOUT allows"))
+        self.assertNotIn("no answer", finding.gist)
+        finding = self.at_zero(answered=False)
+        self.assertIn("no answer to five probes was seen", finding.sentence)
+        self.assertIn("tcp_retries2, or", finding.sentence)
+
+    def test_given_up_though_the_peer_was_heard(self) -> None:
+        for heard_s, told in ((8, "the peer was still heard"), (3, "no answer any more")):
+            self.setUp()
+            life = self.life
+            heard = life.event("ack", heard_s, seg_flags=ACK, seg_seq=life.rcv_nxt,
+                               seg_ack=life.snd_una, rto_us=4_000_000)
+            found = self.of(heard, life.change(9, "ESTABLISHED", "CLOSED"),
+                            self.error(9, errno.ETIMEDOUT))
+            self.assertIn(told, found["timed-out"].sentence)
+
     def test_error(self) -> None:
         life = self.life
         found = self.of(self.error(1, errno.EHOSTUNREACH, "ESTABLISHED"),
