@@ -876,7 +876,7 @@ class Command(Stage):
         self.assertRegex(out, r"(?m)^sk:a .*10.77.0.1:63164 - 10.77.0.2:22$")
         self.assertRegex(out, r"(?m)^sk:c .*10.77.0.1:7777 - 10.77.0.2:22$")
         self.assertRegex(err, "^renoscope: flow: 2 connections: say which one, "
-                         r"as in: renoscope flow \S+ sk:a\n$")
+                         r"as in: (\S+/)?renoscope flow \S+ sk:a\n$")
 
     def test_as_data_too(self) -> None:
         self.two()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from ..errors import BAD_INPUT, Problem
 from ..json_pieces import json_pieces
 from ..ladder import Ladder, Part
 from ..options import add_choice, add_command, add_input, limit
+from ..place import COMMAND
 from ..replay import Replay
 from ..tables import aligned, none_chosen, seconds
 from ..telling import coloured, finish, print_view
@@ -194,9 +196,9 @@ def _flow(options: argparse.Namespace) -> int:
             print_view(conversations.left_out(), [])
             _list(found, first_ns, words,
                   ROWS if options.limit is None else options.limit)
-        file = f"{options.file} " if options.file else ""
+        file = f"{shlex.quote(options.file)} " if options.file else ""
         raise Problem(f"flow: {len(found)} connections: say which one, as in: "
-                      f"renoscope flow {file}{words[0]}", BAD_INPUT)
+                      f"{COMMAND} flow {file}{words[0]}", BAD_INPUT)
     if options.json:
         _list_as_json([], [])
     else:
