@@ -741,11 +741,12 @@ class States:
             if life.closed_from == FIN_WAIT_2:
                 return "the peer's FIN did not come in time"
             return "killed, or too many orphans"
-        if life.left_behind and not self.gaps.not_recorded("accepted"):
+        if life.left_behind and not self.gaps.may_lack(
+                "accepted", since_ns=life.stays[0].began_ns):
             return "its listener was closed while it waited in the accept queue"
         if disconnect or error == "ECONNRESET":
             return "SO_LINGER 0, or disconnected by its program"
-        if "error" not in self._schema.kind_meanings:
+        if self.gaps.may_lack("error", since_ns=sent.time_ns):
             return "closed with unread data, or SO_LINGER 0"
         return "closed with unread data"
 

@@ -451,6 +451,9 @@ class Resets(Stage):
 
         for make, words in (
                 (lambda: [self.closed(8), sent()], "closed with unread data"),
+                (lambda: [self.closed(8), sent(),
+                          self.scene.event("lost", lost_events=1)],
+                 "closed with unread data, or SO_LINGER 0"),
                 (lambda: [self.closed(8), sent(), error(errno.ECONNRESET)],
                  "SO_LINGER 0, or disconnected by its program"),
                 (lambda: [sent("ESTABLISHED"), error(errno.ETIMEDOUT),
@@ -485,6 +488,20 @@ class Resets(Stage):
                 ending = states.ending(next(states.lives()))
                 self.assertEqual(ending.words(),
                                  f"we sent a RST: {words} (implied)")
+
+    def test_left_behind_only_where_an_accept_would_be_known(self) -> None:
+        """A CPU that is overwritten may have had its accept()."""
+        opening = [self.event("completed", 1, "SYN-RECEIVED", listener=LISTENER),
+                   *self.path(2, "SYN-RECEIVED", "ESTABLISHED"),
+                   self.change(8, "LISTEN", "CLOSED", cookie=LISTENER),
+                   self.closed(9), self.event("reset_sent", 9, "CLOSED"),
+                   self.event("error", 9, "CLOSED", sk_error=errno.ECONNRESET)]
+        lost = self.scene.event("lost", cpu=1, lost_events=9)
+        for before, told in (([], "its listener was closed"), ([lost], "SO_LINGER 0")):
+            states = watch(*before, *opening)
+            ending = states.ending(next(states.lives()))
+            assert ending is not None
+            self.assertIn(told, ending.reason)
 
     def test_what_the_kernel_says(self) -> None:
         """From 6.10 on; its word goes before what could be worked out."""
