@@ -91,7 +91,7 @@ class OpeningRow:
 
 
 class Told(NamedTuple):
-    """An opening, its line of the table, what the listener saw of it, and what is lacking.
+    """An opening, its line of the table, what the listener saw, and what is lacking.
 
     synacks_lost is how many SYN-ACKs did not come; None unless both ends tell.
     """

@@ -84,7 +84,8 @@ class Connect(Case):
                   life.change(3, "SYN-SENT", "CLOSED")]
         lost = self.scene.event("lost", 3 * SECOND, lost_events=1)
         for told, why in (
-                (self.found(*events, events=without("error")), "error was not recorded"),
+                (self.found(*events, events=without("error")),
+                 "error was not recorded"),
                 (self.found(*events, lost), "events may be missing")):
             finding = told["connect-failed"]
             self.assertEqual((finding.severity, finding.gist, finding.next_step), (
