@@ -237,6 +237,7 @@ class Joiner:
         return held.event
 
     def _forget(self, held: _Held) -> None:
-        for waiting in (self._connecting, self._newborn):
-            for key in [k for k, h in waiting.items() if h is held]:
+        for waiting, key in ((self._connecting, held.event["cookie"]),
+                             (self._newborn, held.event["cpu"])):
+            if waiting.get(key) is held:
                 del waiting[key]

@@ -63,6 +63,23 @@ class Connecting(unittest.TestCase):
         late = self.scene.event("retransmit", SECOND, snd_isn=ISN_A)
         self.assertEqual(list(joiner.feed(late)), [late])
 
+    def test_ending_to_hold_one_asks_nothing_of_the_others(self) -> None:
+        """There may be as many as a scan of a network leaves unanswered."""
+        class Unsearched(dict[int, object]):
+            def items(self):
+                raise AssertionError("searched")
+            values = keys = __iter__ = items
+
+        joiner = Joiner(support.schema(), hold_ns=200 * MS)
+        joiner._connecting = Unsearched()  # type: ignore[assignment]
+        for number in range(100):
+            list(joiner.feed(self.scene.event(
+                "state", number * MS, cookie=100 + number, old_state=CLOSED,
+                state=SYN_SENT, local_addr=ANY, local_port=0)))
+        self.assertEqual(len(list(joiner.feed(self.scene.event(
+            "state", SECOND, cookie=7, old_state=CLOSED, state=SYN_SENT)))), 100)
+        self.assertEqual(len(joiner._connecting), 1)
+
     def test_what_the_later_event_does_not_know_is_not_taken(self) -> None:
         """A refused connection's port is gone again when it is CLOSED."""
         early = self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT,
