@@ -38,7 +38,7 @@ SAME_NS = 500_000_000
 # Nothing that is on its way for longer will arrive.
 ON_ITS_WAY_NS = 60_000_000_000
 
-# How far back is searched: segments of one end and way, and in flight.
+# How far is searched: segments of one end and way, and in flight.
 RECENT = 64
 RECENT_IN_FLIGHT = 256
 MOST_IN_FLIGHT = 10_000
@@ -277,6 +277,11 @@ def _common(first: int, length: int, second: int, other: int) -> int:
     return min(other - behind, length) if behind < other else 0
 
 
+def _key(ack: int | None, window: int | None) -> tuple[int | None, int | None]:
+    """By what segments of one sequence number are told apart."""
+    return (None, None) if window is None else (ack, window)
+
+
 @dataclass(slots=True)
 class _Told:
     """A segment at one end, and the kinds of event that have told of it."""
@@ -284,6 +289,10 @@ class _Told:
     seen: Seen
     kinds: set[str]
     rung: Rung | None
+
+
+# Of each sequence number the rungs in flight, by the rest of their header and number.
+_BySeq = dict[int, dict[tuple[int | None, int | None], dict[int, Rung]]]
 
 
 class Segments:
@@ -295,8 +304,7 @@ class Segments:
             (end, outgoing): deque(maxlen=RECENT)
             for end in (0, 1) for outgoing in (False, True)}
         self._in_flight: tuple[dict[int, Rung], dict[int, Rung]] = ({}, {})
-        self._by_seq: tuple[dict[int, list[Rung]], dict[int, list[Rung]]] = (
-            {}, {})
+        self._by_seq: tuple[_BySeq, _BySeq] = ({}, {})
         self._arrived_sent_ns = [0, 0]
         self._longest_ns = [0, 0]
         self.count = 0
@@ -329,12 +337,13 @@ class Segments:
         told.seen = seen
         if rung is None or rung.way != seen.way:
             return
-        if rung.seq != seen.seq and rung.number in self._in_flight[rung.way]:
+        is_in_flight = rung.number in self._in_flight[rung.way]
+        if is_in_flight:
             self._settle(rung)
-            rung.seq = seen.seq
-            self._await(rung)
         rung.seq, rung.ack, rung.flags = seen.seq, seen.ack, seen.flags
         rung.window = seen.window
+        if is_in_flight:
+            self._await(rung)
         rung.options = seen.options or rung.options
         if seen.outgoing and rung.received_ns is None:
             rung.sent_ns = seen.time_ns
@@ -364,31 +373,50 @@ class Segments:
     def _await(self, rung: Rung) -> None:
         flying = self._in_flight[rung.way]
         flying[rung.number] = rung
-        self._by_seq[rung.way].setdefault(rung.seq, []).append(rung)
+        self._by_seq[rung.way].setdefault(rung.seq, {}).setdefault(
+            _key(rung.ack, rung.window), {})[rung.number] = rung
         if len(flying) > MOST_IN_FLIGHT:
             self._settle(next(iter(flying.values())))
 
     def _settle(self, rung: Rung) -> None:
         """It is not awaited any more."""
         del self._in_flight[rung.way][rung.number]
-        same = self._by_seq[rung.way][rung.seq]
-        same.remove(rung)
-        if not same:
+        of_seq = self._by_seq[rung.way][rung.seq]
+        key = _key(rung.ack, rung.window)
+        del of_seq[key][rung.number]
+        if not of_seq[key]:
+            del of_seq[key]
+        if not of_seq:
             del self._by_seq[rung.way][rung.seq]
+
+    def _alike(self, seen: Seen) -> list[Rung]:
+        """What is in flight and may be what arrives, in order: the first and the last.
+
+        A receiver's ACKs all have one sequence number, and there may be thousands
+        under way; the socket's own view of what it sends fits any header.
+        """
+        of_seq = self._by_seq[seen.way].get(seen.seq, {})
+        keys = (islice(of_seq, RECENT) if seen.window is None
+                else ((None, None), (seen.ack, seen.window)))
+        found: dict[int, Rung] = {}
+        for rungs in (of_seq.get(key, {}) for key in keys):
+            found.update(islice(rungs.items(), RECENT))
+            found.update(islice(reversed(rungs.items()), RECENT))
+        return [rung for _, rung in sorted(found.items())]
 
     def _arrived(self, seen: Seen) -> tuple[Rung | None, bool]:
         self._give_up(seen)
-        same = [rung for rung in self._by_seq[seen.way].get(seen.seq, ())
+        same = [rung for rung in self._alike(seen)
                 if _same_there(rung, seen) and not rung.pieces]
         if same:
             takes = segment_length(seen.length, seen.flags)
             rung = same[-1 if takes else 0]
+            self._settle(rung)
             rung.received_ns = seen.time_ns
             rung.options = rung.options or seen.options
             if rung.window is None:
                 rung.window, rung.flags, rung.ack = (seen.window, seen.flags,
                                                      seen.ack)
-            self._settle(rung)
             self._see_delay(rung)
             return rung, False
         if seen.length and self._arrived_in_parts(seen):

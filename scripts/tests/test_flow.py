@@ -17,7 +17,8 @@ from renoscope_lib import ladder_json, ladder_svg, ladder_text, ladder_words
 from renoscope_lib.cli import main
 from renoscope_lib.conversations import Conversations
 from renoscope_lib.ladder import Fact, Ladder, Part, Step
-from renoscope_lib.rungs import IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, Rung
+from renoscope_lib.rungs import (IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, RECENT,
+                                 Rung, _same_there)
 from renoscope_lib.schema import Event
 from tests.support import (ACK, CLIENT, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B,
                            LISTEN, MS, PSH, RST, SERVER, SYN, SYN_SENT, Scene, feed,
@@ -334,6 +335,24 @@ class BothEnds(Stage):
         self.came(A, 51, 201, 1, 100)
         self.assertEqual([rung.fate for rung in self.rungs(self.ladder(end_ms=60))],
                          [LOST, "", IN_FLIGHT])
+
+    def test_among_many_acks_on_their_way(self) -> None:
+        for number in range(300):
+            self.sent(A, number, 1, 1 + number)
+            self.came(A, number + 400, 1, 1 + number, kinds=("segment",))
+        self.assertEqual([rung.delay_us for rung in self.rungs(self.ladder())],
+                         [400_000] * 300)
+
+    def test_of_many_alike_the_first_and_the_last_are_tried(self) -> None:
+        """Their timestamps are rewritten on the way: none is the one that comes."""
+        for number in range(2000):
+            self.sent(A, number, 1, 1, segment_flags=STAMPS, tsval=number)
+            self.came(A, number + 0.5, 1, 1, kinds=("segment",),
+                      segment_flags=STAMPS, tsval=5000 + number)
+        with mock.patch("renoscope_lib.rungs._same_there",
+                        wraps=_same_there) as compared:
+            self.ladder()
+        self.assertLess(compared.call_count, 2000 * 4 * RECENT)
 
     def fates(self, **parameters: str) -> list[str]:
         ladder = Ladder(schema(), 1)
