@@ -831,6 +831,7 @@ class Pictures(Stage):
         ladder = self.ladder()
         assert ladder.conversation is not None
         ladder.conversation.names = ('<script>"', "b&\x1b")
+        ladder.gaps.begin({"filter": "\x1b[2J<script>"})
         document = "\n".join(ladder_svg.lines(ladder, self.flag_words(), 0))
         root = ET.fromstring(document)
         space = "{http://www.w3.org/2000/svg}"
