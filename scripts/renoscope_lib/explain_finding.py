@@ -73,7 +73,10 @@ RULES = {
     # explain_windows.py
     "stood-still": Rule("stood still on the peer's zero window", (
         "zero_window", "probe")),
-    "made-peer-wait": Rule("our zero window held the peer", ("zero_window",)),
+    "made-peer-wait": Rule("our zero window held the peer", (
+        "zero_window", "ack")),
+    "peer-window-zero": Rule("the peer's window was zero", ("zero_window",)),
+    "own-window-zero": Rule("our window was zero", ("zero_window",)),
     # explain_pace.py
     "receiver-limited": Rule("held back by the peer's window", ("ack",)),
     "cwnd-limited": Rule("held back by cwnd", ("ack",)),

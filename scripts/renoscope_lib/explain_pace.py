@@ -8,7 +8,8 @@ before is laid to what held the sender back meanwhile:
  - cwnd: as many segments were on their way as cwnd permits;
  - receiver: the peer's window had no room for a whole segment;
  - stopped: it was zero;
- - silent: nothing was on its way, the peer's window was not closed, and nothing
+ - own: ours was zero, and the peer may have waited for it;
+ - silent: nothing was on its way, no window was closed, and nothing
    came from the peer either, for longer than an RTO;
  - unknown: something was on its way and no window was full.  Nagle, pacing, the
    send buffer, offloading or the program: nobody can tell these apart here.
@@ -38,6 +39,7 @@ from .sequence import FIN, following, relative
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
+OWN_CLOSED = "own"
 
 # Kinds that show a living connection's own numbers.
 SHOWING_KINDS = frozenset((
@@ -175,6 +177,7 @@ class Pace:
             self._account(flow, event)
         else:
             flow.gaps_before = self._gaps.number
+            flow.own_closed = not event["rcv_wnd"]
         if flow.rests is not None:
             self._restarted(flow, event)
         self._see_kind(flow, event)
@@ -245,8 +248,11 @@ class Pace:
     @staticmethod
     def _silent(flow: Flow, event: Event, silent_ns: int) -> None:
         """A zero window is no silence: there may be something to send."""
-        if not event["snd_wnd"]:
+        if flow.peer_closed or not event["snd_wnd"]:
             flow.held_ns[STOPPED] += silent_ns
+            return
+        if flow.own_closed:
+            flow.held_ns[OWN_CLOSED] += silent_ns
             return
         flow.held_ns[SILENT] += silent_ns
         if silent_ns > flow.silence_ns:
@@ -375,6 +381,7 @@ def _shares(flow: Flow) -> tuple[str, ...]:
     """How the time divides, as far as it is known."""
     names = {CWND: "cwnd was full", RECEIVER: "the peer's window was full",
              STOPPED: "the peer's window was zero",
+             OWN_CLOSED: "our window was zero",
              SILENT: "silence: nothing on its way, nothing came",
              RECOVERING: "repairing losses",
              UNKNOWN: "both windows had room, or pauses were short"}

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rules on flow control: who stood still because somebody did not read."""
+"""Rules on flow control: who stood still because somebody did not read.
+
+A zero window holds up only who has something to send.  Then the persist timer
+probes it, or what is on its way goes again; where neither was seen, nothing shows
+that anybody stood still.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +29,14 @@ def findings(windows: Windows, flow: Flow, subject: Subject,
 
 def _standstill(windows: Windows, flow: Flow, side: str, subject: Subject,
                 clock: Clock) -> Finding:
+    if not (flow.probes_of_zero or flow.again_at_zero if side == PEER
+            else flow.asked_for_ours):
+        return _only_zero(windows, flow, side, subject, clock)
     stood_us = windows.stalled_us(flow, side, clock.end_ns)
     episodes = [e for e in flow.episodes if e.side == side]
-    count = flow.episodes_seen[side]
-    unseen = sum(e.took_us is None and e is not flow.open.get(side)
-                 for e in episodes)
-    long = ("" if unseen == count else
-            f"{'at least ' if unseen else ''}{brief(stood_us)}")
     words = _peer_words if side == PEER else _own_words
-    sentence, gist, next_step = words(long, subject)
-    sentence += f"; the window was zero {often(count)}"
+    sentence, gist, next_step = words(_how_long(windows, flow, side, clock), subject)
+    sentence += f"; the window was zero {often(flow.episodes_seen[side])}"
     if side == PEER and flow.probes_of_zero:
         sentence += f", {spelled(flow.probes_of_zero, 'probe')} asked for it"
     return Finding(
@@ -42,6 +45,33 @@ def _standstill(windows: Windows, flow: Flow, side: str, subject: Subject,
         sentence + _how_it_stands(windows, flow, side), gist,
         capped(line for e in episodes for line in _lines(e, clock)),
         next_step, next((e.began_ns for e in episodes), None), stood_us)
+
+
+def _only_zero(windows: Windows, flow: Flow, side: str, subject: Subject,
+               clock: Clock) -> Finding:
+    kind, whose = ("probe", "the peer's") if side == PEER else ("ack", "our")
+    long = _how_long(windows, flow, side, clock)
+    shows = (f"whether anything waited to be sent is not known ({kind} was not "
+             "recorded)" if windows.gaps.not_recorded(kind)
+             else "nothing shows that anything waited to be sent")
+    episodes = [e for e in flow.episodes if e.side == side]
+    return Finding(
+        "peer-window-zero" if side == PEER else "own-window-zero",
+        NOTEWORTHY, subject,
+        f"{whose} window was zero {often(flow.episodes_seen[side])}"
+        f"{long and f', for {long}'}; {shows}{_how_it_stands(windows, flow, side)}",
+        "", capped(line for e in episodes for line in _lines(e, clock)),
+        look("windows", subject), next((e.began_ns for e in episodes), None))
+
+
+def _how_long(windows: Windows, flow: Flow, side: str, clock: Clock) -> str:
+    """The time of its episodes together; nothing if that is not known of any."""
+    unseen = sum(e.took_us is None and e is not flow.open.get(side)
+                 for e in flow.episodes if e.side == side)
+    if unseen == flow.episodes_seen[side]:
+        return ""
+    stood_us = windows.stalled_us(flow, side, clock.end_ns)
+    return f"{'at least ' if unseen else ''}{brief(stood_us)}"
 
 
 def _peer_words(long: str, subject: Subject) -> tuple[str, str, str]:

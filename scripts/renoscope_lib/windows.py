@@ -27,7 +27,7 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
 from .segments import has_segment
-from .sequence import RST, SYN, relative
+from .sequence import MODULUS, RST, SYN, relative
 from .show import Filter
 from .tables import (aligned, aligned_twice, none_chosen, note,
                      seconds)
@@ -148,6 +148,8 @@ class Flow(Packable):
     persist_probes: int = 0
     probes_of_zero: int = 0
     keepalive_probes: int = 0
+    again_at_zero: int = 0
+    asked_for_ours: int = 0
     ended: bool = False
     gaps_before: int = 0
     partly: list[str] = field(default_factory=list)
@@ -188,6 +190,11 @@ class Windows:
             self._see_zero_window(flow, event)
         elif event.kind == "probe":
             self._see_probe(flow, event)
+        elif event.kind == "retransmit":
+            flow.again_at_zero += self._schema.name_of(
+                "retransmit_cause", event["retransmit_cause"]) == "zero_window"
+        elif event.kind == "ack":
+            flow.asked_for_ours += self._asks_for_ours(flow, event)
         self._see_sizes(flow, event)
 
     def _flow(self, event: Event) -> Flow:
@@ -299,6 +306,14 @@ class Windows:
             next_wait_us=(None if carries else persist_wait_us(
                 event["rto_us"], event["backoff"] + 1)),
             carries_data=carries)
+
+    @staticmethod
+    def _asks_for_ours(flow: Flow, event: Event) -> bool:
+        """Whether it is a probe of our zero window: an old number, or one byte."""
+        if OWN not in flow.open:
+            return False
+        ahead = relative(event["seg_seq"], event["rcv_nxt"])
+        return ahead == MODULUS - 1 or (ahead == 0 and event["seg_len"] > 0)
 
     def _see_gap(self, flow: Flow, event: Event) -> None:
         """After a gap, a window that is open again tells so by its size."""

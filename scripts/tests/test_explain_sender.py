@@ -255,6 +255,10 @@ class Windows(Case):
         events = [*life.opens(), life.window(1, "closed", side)]
         if side == "peer":
             events += [self.probe(1.24 + n, n) for n in range(probes)]
+        else:
+            events += [life.event("ack", 1.24 + n, seg_flags=ACK, seg_ack=life.snd_nxt,
+                                  seg_seq=life.rcv_nxt - 1, rcv_wnd=0)
+                       for n in range(probes)]
         if until_s is not None:
             events.append(life.window(until_s, "opened", side))
         return events
@@ -276,8 +280,35 @@ class Windows(Case):
         self.assertNotIn("stood-still", found)
 
     def test_a_short_one_is_no_trouble(self) -> None:
-        found = self.found(*self.standing("peer", 1.1, 0))
+        found = self.found(*self.standing("peer", 1.5, 1))
         self.assertEqual(found["stood-still"].severity, NOTEWORTHY)
+
+    def test_a_zero_window_that_nobody_waited_for(self) -> None:
+        """With something to send, the persist timer would have asked."""
+        for side, rule, whose in (("peer", "peer-window-zero", "the peer's"),
+                                  ("own", "own-window-zero", "our")):
+            self.setUp()
+            found = self.found(*self.standing(side, 301, 0), *self.life.closes(302))
+            self.assertEqual(
+                {name: finding.severity for name, finding in found.items()},
+                {rule: NOTEWORTHY})
+            self.assertEqual(found[rule].sentence, (
+                f"{whose} window was zero once, for 300 s; nothing shows that "
+                "anything waited to be sent"))
+
+    def test_what_was_on_its_way_at_a_zero_window(self) -> None:
+        """Then it is not the persist timer that asks."""
+        life = self.life
+        found = self.found(*life.opens(), life.window(1, "closed"),
+                           life.again(1.3, "zero_window", snd_wnd=0),
+                           life.window(5, "opened"))
+        self.assertEqual(found["stood-still"].severity, TROUBLE)
+
+    def test_whether_anything_waited_may_not_be_known(self) -> None:
+        view = self.explained(*self.standing("peer", 301, 0),
+                              events="state zero_window ack")
+        self.assertIn("is not known (probe was not recorded)", " ".join(
+            finding.sentence for finding in view.findings()))
 
     def test_still_zero(self) -> None:
         finding = self.found(*self.standing("peer", None), end_s=9)["stood-still"]
@@ -368,7 +399,7 @@ class Pace(Case):
             life.event("ack", 9, snd_wnd=0, seg_flags=ACK,
                        seg_seq=PEER_ISN + 1, seg_ack=life.snd_nxt),
             life.window(9.1, "opened"))
-        self.assertIn("stood-still", found)
+        self.assertIn("peer-window-zero", found)
         self.assertNotIn("application-limited", found)
 
     def test_bufferbloat(self) -> None:
