@@ -122,6 +122,10 @@ class RowKind:
             "zero_window": ("window_side", -1, OWN_WINDOW),
         }.get(kind, always)
         self._numbers = itemgetter(*map(self.names.index, (*NUMBERS, way)))
+        self._time, self._cookie = map(self.names.index, ("time_ns", "cookie"))
+        self._error = self.names.index("sk_error") if kind == "error" else None
+        self._listener = (self.names.index("listener")
+                          if "listener" in self.names else None)
         self._has_zero_window = kind in HEADER_KINDS
         self._is_segment = kind == "segment"
         if self._is_segment:

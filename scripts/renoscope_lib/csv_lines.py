@@ -63,10 +63,6 @@ class _Kind(RowKind):
         self._in_order = itemgetter(*(self.names.index(name) for name in columns
                                       if name in self.names))
         self._template = ",".join(forms.values())
-        self._time, self._cookie = map(self.names.index, ("time_ns", "cookie"))
-        self._error = self.names.index("sk_error") if kind == "error" else None
-        self._listener = (self.names.index("listener")
-                          if "listener" in self.names else None)
 
     def line(self, row: Row, filled: Collection[str] = NOTHING,
              listener: int | None = None, wait: Wait | None = None) -> str:

@@ -48,13 +48,9 @@ class _Kind(RowKind):
                        if texts is not None]
         self._left_out = [place for place, field, _texts in reversed(shown)
                           if field.name in RESERVED]
-        self._listener = (self.names.index("listener")
-                          if "listener" in self.names else None)
         self._template = ",".join(
             f"{dumps(field.name).replace('%', '%%')}:{'%d' if texts is None else '%s'}"
             for place, field, texts in shown if place not in self._left_out)
-        self._time, self._cookie = map(self.names.index, ("time_ns", "cookie"))
-        self._error = self.names.index("sk_error") if kind == "error" else None
 
     def line(self, row: Row, filled: Collection[str] = NOTHING,
              listener: int | None = None, wait: Wait | None = None) -> str:

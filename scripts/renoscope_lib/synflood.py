@@ -382,12 +382,11 @@ def steepest_growth(samples: deque[tuple[int, int]]) -> float:
 def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
     """The numbers, as they stand at end_ns."""
     listener = pressure.listener
-    old = [p for p in pressure.pending.values()
-           if end_ns - p.since_ns >= ANSWER_NS]
-    waiting = [p for key, p in pressure.pending.items()     # of a cookie nothing waits
-               if isinstance(key, int) and not p.proven
-               and end_ns - p.since_ns >= ANSWER_NS]
-    unproven = [p for p in old if not p.proven]
+    old = {key: p for key, p in pressure.pending.items()
+           if end_ns - p.since_ns >= ANSWER_NS}
+    unproven = [p for p in old.values() if not p.proven]
+    # of a cookie, which goes by its ends, nothing waits
+    waiting = sum(isinstance(key, int) and not p.proven for key, p in old.items())
     seconds = max((pressure.last_syn_ns - pressure.first_syn_ns) / 1e9, 1.0)
     sources = pressure.sources
     syns = pressure.syns
@@ -395,7 +394,7 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
         syns=syns, syns_per_s=syns / seconds,
         half_open=listener.half_open.now,
         half_open_peak=listener.half_open.peak, limit=listener.limit,
-        old_half_open=len(waiting),
+        old_half_open=waiting,
         growth_per_s=steepest_growth(pressure.samples),
         answered=pressure.answered + len(old) - len(unproven),
         unanswered=pressure.unanswered + len(unproven),

@@ -17,7 +17,7 @@ from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .flows import Joiner
 from .inputs import Input
 from .metrics import Metrics
-from .recorder import Stop
+from .stopping import Stop
 from .telling import LIVE_HOLD_NS
 
 SUFFIX = ".prom"

@@ -16,7 +16,7 @@ from renoscope_lib.errors import Problem
 from renoscope_lib.exposition import (COUNTER, Family, Histogram, Sample,
                                       exposition)
 from renoscope_lib.metrics import Metrics
-from renoscope_lib.recorder import Stop
+from renoscope_lib.stopping import Stop
 from renoscope_lib.schema import Event
 from renoscope_lib.stats import parse_stats
 from renoscope_lib.textfile import TextFile, keep_true
