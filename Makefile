@@ -9,7 +9,7 @@ ifneq ($(words $(CURDIR)),1)
 $(error the kernel's build cannot take a path with a blank in it: move $(CURDIR))
 endif
 
-.PHONY: all modules modules_install clean demo test check eval help
+.PHONY: all modules modules_install clean demo test check eval stress bench help
 
 all: modules
 
@@ -41,6 +41,14 @@ check:
 eval:
 	scripts/install-deps test
 	scripts/eval/run
+
+stress:
+	scripts/install-deps test stress
+	scripts/stress/run $(if $(PART),--part $(PART)) $(SCENARIO)
+
+bench:
+	scripts/install-deps test bench
+	scripts/bench/run
 
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'

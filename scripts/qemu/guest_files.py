@@ -39,7 +39,7 @@ class GuestError(Exception):
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel as fetch-kernel and build-kunit-kernel lay it out."""
+    """A kernel as fetch-kernel and build-kernel lay it out."""
 
     directory: Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's kernel source in the cache: what the KUnit kernel is built from.
+"""Debian's kernel source in the cache: what kernels for tests are built from.
 
 checkpatch.pl and kernel-doc come from it too.  Sources of hardware that no
 guest here has are left packed: they are half of the tree's 1.6 GB, and their
@@ -17,7 +17,7 @@ import cache
 import debian_packages as debian
 from debian_packages import PackageError, say
 
-PACKAGE = "linux-source-6.12"
+SERIES = ("6.1", "6.12")
 SHELF = "sources"
 
 LEFT_PACKED = [
@@ -35,19 +35,24 @@ LEFT_PACKED = [
 ]
 
 
-def cached_sources(shelf: Path) -> list[Path]:
+def package_of(series: str) -> str:
+    """The package that holds a series' source."""
+    return f"linux-source-{series}"
+
+
+def cached_sources(package: str, shelf: Path) -> list[Path]:
     """The complete source trees in the cache, newest last."""
-    found = shelf.glob(f"{PACKAGE}_*") if shelf.is_dir() else []
+    found = shelf.glob(f"{package}_*") if shelf.is_dir() else []
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
-def fetch(version: str, final: Path) -> None:
-    """Download one version of the package and unpack its tarball."""
+def fetch(package: str, version: str, final: Path) -> None:
+    """Download one version of a package and unpack its tarball."""
     with tempfile.TemporaryDirectory(prefix="renoscope-source-") as scratch:
-        say(f"fetching {PACKAGE} {version}")
-        (package,) = debian.download([f"{PACKAGE}={version}"], Path(scratch))
-        debian.unpack(package, Path(scratch))
-        tarball = Path(scratch) / "usr" / "src" / f"{PACKAGE}.tar.xz"
+        say(f"fetching {package} {version}")
+        (file,) = debian.download([f"{package}={version}"], Path(scratch))
+        debian.unpack(file, Path(scratch))
+        tarball = Path(scratch) / "usr" / "src" / f"{package}.tar.xz"
         with cache.publish(final) as tree:
             say(f"unpacking {tarball.name}")
             command = ["tar", "-xJf", str(tarball), "-C", str(tree), "--strip-components=1"]
@@ -57,45 +62,46 @@ def fetch(version: str, final: Path) -> None:
                 raise PackageError(f"cannot unpack {tarball.name}: {done.stderr.strip()}")
 
 
-def source_tree() -> Path:
-    """The newest source tree: from the cache, or fetched into it.
+def source_tree(series: str) -> Path:
+    """The newest source tree of a series: from the cache, or fetched into it.
 
     The directory's name holds the package's version.  Where apt offers none or
     cannot be reached, the newest tree in the cache is used.
     """
+    package = package_of(series)
     shelf = cache.cache_root() / SHELF
     with cache.one_at_a_time(shelf):
         try:
             if debian.lists_are_absent():
                 debian.update_lists()
-            version = debian.version(PACKAGE)
+            version = debian.version(package)
             if not version:
                 raise PackageError(
-                    f"apt offers no {PACKAGE}: add Debian's main, updates and security suites "
+                    f"apt offers no {package}: add Debian's main, updates and security suites "
                     "to its sources, then run 'apt-get update' as root"
                 )
-            tree = shelf / f"{PACKAGE}_{version}"
+            tree = shelf / f"{package}_{version}"
             if not tree.is_dir():
-                tree = fetch_with_fresh_lists(version, shelf)
+                tree = fetch_with_fresh_lists(package, version, shelf)
         except PackageError as error:
-            have = cached_sources(shelf)
+            have = cached_sources(package, shelf)
             if not have:
                 raise
             say(f"{error}; using {have[-1].name} from the cache")
             return have[-1]
-        for old in cached_sources(shelf):
+        for old in cached_sources(package, shelf):
             if old != tree:
                 shutil.rmtree(old)
         return tree
 
 
-def fetch_with_fresh_lists(version: str, shelf: Path) -> Path:
+def fetch_with_fresh_lists(package: str, version: str, shelf: Path) -> Path:
     """Fetch a version; where apt's lists turn out to be old, renew them once."""
     try:
-        fetch(version, shelf / f"{PACKAGE}_{version}")
+        fetch(package, version, shelf / f"{package}_{version}")
     except PackageError as error:
         say(f"{error}; perhaps apt's lists are old")
         debian.update_lists()
-        version = debian.version(PACKAGE) or version
-        fetch(version, shelf / f"{PACKAGE}_{version}")
-    return shelf / f"{PACKAGE}_{version}"
+        version = debian.version(package) or version
+        fetch(package, version, shelf / f"{package}_{version}")
+    return shelf / f"{package}_{version}"

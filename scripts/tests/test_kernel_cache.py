@@ -27,6 +27,7 @@ def load_command(name: str) -> types.ModuleType:
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec
     module = importlib.util.module_from_spec(spec)
+    sys.modules[loader.name] = module       # where dataclasses look for their module
     write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         loader.exec_module(module)
@@ -36,7 +37,7 @@ def load_command(name: str) -> types.ModuleType:
 
 
 fetch_kernel = load_command("fetch-kernel")
-build_kunit_kernel = load_command("build-kunit-kernel")
+build_kernel = load_command("build-kernel")
 
 
 class Scratch(unittest.TestCase):
@@ -118,7 +119,7 @@ class Configuration(unittest.TestCase):
     CONFIG = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_NR=8\n"
 
     def lost(self, fragment: str) -> list[str]:
-        return build_kunit_kernel.lost_lines(fragment, self.CONFIG)
+        return build_kernel.lost_lines(fragment, self.CONFIG)
 
     def test_everything_survived(self) -> None:
         self.assertEqual(self.lost("# a remark\n\nCONFIG_A=y\nCONFIG_NR=8\n"), [])
@@ -129,8 +130,15 @@ class Configuration(unittest.TestCase):
         self.assertEqual(self.lost(fragment), ["CONFIG_B=y", "CONFIG_NR=4", "CONFIG_MISTYPED=y"])
         self.assertEqual(self.lost("# CONFIG_A is not set\n"), ["# CONFIG_A is not set"])
 
+    def test_later_fragment_prevails(self) -> None:
+        merged = build_kernel.merged(["CONFIG_A=y\nCONFIG_B=4\n", "# CONFIG_A is not set\n"])
+        self.assertEqual(merged, "# CONFIG_A is not set\nCONFIG_B=4\n")
+
+    def test_single_fragment_is_itself(self) -> None:
+        self.assertEqual(build_kernel.merged(["# why\nCONFIG_A=y\n"]), "# why\nCONFIG_A=y\n")
+
     def test_key_changes_with_every_ingredient(self) -> None:
-        key = build_kunit_kernel.cache_key
+        key = build_kernel.cache_key
         keys = {
             key(Path("s/linux-source-6.12_6.12.1-1"), "a", "gcc 12"),
             key(Path("s/linux-source-6.12_6.12.2-1"), "a", "gcc 12"),
