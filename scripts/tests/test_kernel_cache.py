@@ -140,10 +140,11 @@ class Configuration(unittest.TestCase):
     def test_key_changes_with_every_ingredient(self) -> None:
         key = build_kernel.cache_key
         keys = {
-            key(Path("s/linux-source-6.12_6.12.1-1"), "a", "gcc 12"),
-            key(Path("s/linux-source-6.12_6.12.2-1"), "a", "gcc 12"),
-            key(Path("s/linux-source-6.12_6.12.1-1"), "b", "gcc 12"),
-            key(Path("s/linux-source-6.12_6.12.1-1"), "a", "gcc 13"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "CONFIG_A=y\n", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.2-1"), "CONFIG_A=y\n", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "CONFIG_B=y\n", "gcc 12"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "CONFIG_A=y\n", "gcc 13"),
+            key(Path("s/linux-source-6.12_6.12.1-1"), "# why\nCONFIG_A=y\n", "gcc 12"),
         }
         self.assertEqual(len(keys), 4)
 
