@@ -36,6 +36,7 @@
 
 #include "event_capture.h"
 #include "event_recorder.h"
+#include "event_ring_writer.h"
 #include "event_schema.h"
 
 #define CLIENT_ISN	2712239078U

@@ -35,7 +35,7 @@
 #include <linux/smp.h>
 #include <linux/timekeeping.h>
 
-#include "event_ring.h"
+#include "event_ring_writer.h"
 
 #define RECORDS		RING_RECORDS_MIN
 #define PATIENCE_S	20

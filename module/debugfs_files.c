@@ -66,7 +66,7 @@ struct open_trace {
 	u64 last_ns;
 	size_t start;
 	size_t end;
-	char buffer[BUFFER_BYTES];
+	char buffer[BUFFER_BYTES] __aligned(__alignof__(struct tcp_event));
 };
 
 /* ---- filling the buffer ----------------------------------------------- */
@@ -105,32 +105,37 @@ static size_t room_wanted(const struct open_trace *trace)
 	return trace->text ? EVENT_TEXT_MAX : sizeof(struct tcp_event);
 }
 
-static void store_event(struct open_trace *trace, const struct tcp_event *event)
+static enum ring_next store_line(struct open_trace *trace)
 {
-	char *place = trace->buffer + trace->end;
+	struct tcp_event event;
+	enum ring_next next = next_event(trace, &event);
 
-	if (trace->text) {
-		trace->end += event_text_line(event, place);
-	} else {
-		memcpy(place, event, sizeof(*event));
-		trace->end += sizeof(*event);
-	}
+	if (next == RING_NEXT_RECORD)
+		trace->end += event_text_line(&event,
+					      trace->buffer + trace->end);
+	return next;
+}
+
+static enum ring_next store_record(struct open_trace *trace)
+{
+	void *place = trace->buffer + trace->end;
+	enum ring_next next = next_event(trace, place);
+
+	if (next == RING_NEXT_RECORD)
+		trace->end += sizeof(struct tcp_event);
+	return next;
 }
 
 /* Fill the empty buffer with what there is now. */
 static enum ring_next fill_buffer(struct open_trace *trace)
 {
 	enum ring_next next = RING_NEXT_RECORD;
-	struct tcp_event event;
 
 	trace->start = 0;
 	trace->end = 0;
-	while (trace->end + room_wanted(trace) <= sizeof(trace->buffer)) {
-		next = next_event(trace, &event);
-		if (next != RING_NEXT_RECORD)
-			break;
-		store_event(trace, &event);
-	}
+	while (next == RING_NEXT_RECORD &&
+	       trace->end + room_wanted(trace) <= sizeof(trace->buffer))
+		next = trace->text ? store_line(trace) : store_record(trace);
 	return next;
 }
 
@@ -175,6 +180,25 @@ static ssize_t copy_bytes(struct open_trace *trace, char __user *to,
 	return bytes;
 }
 
+/* All that there is now and that has room: a reader that saves wakes up seldom. */
+static ssize_t copy_what_there_is(struct open_trace *trace, char __user *to,
+				  size_t count)
+{
+	ssize_t bytes, copied = 0;
+
+	do {
+		bytes = copy_bytes(trace, to + copied, count - copied);
+		if (bytes < 0)
+			return copied ?: bytes;
+		copied += bytes;
+		if (trace->start != trace->end || signal_pending(current))
+			break;
+		cond_resched();
+		fill_buffer(trace);
+	} while (trace->start != trace->end);
+	return copied;
+}
+
 static ssize_t read_trace(struct file *file, char __user *to, size_t count,
 			  loff_t *unused)
 {
@@ -189,7 +213,7 @@ static ssize_t read_trace(struct file *file, char __user *to, size_t count,
 		return -ERESTARTSYS;
 	result = wait_for_bytes(trace, file->f_flags & O_NONBLOCK);
 	if (result > 0)
-		result = copy_bytes(trace, to, count);
+		result = copy_what_there_is(trace, to, count);
 	mutex_unlock(&trace->lock);
 	return result;
 }

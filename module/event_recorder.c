@@ -29,6 +29,7 @@
 
 #include "event_gate.h"
 #include "event_recorder.h"
+#include "event_ring_writer.h"
 #include "event_trace.h"
 #include "kernel_compat.h"
 

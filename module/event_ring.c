@@ -78,58 +78,18 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bits.h>
-#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
-#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
-#include <linux/percpu.h>
 #include <linux/slab.h>
-#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
-#include <linux/wait.h>
-#include <linux/workqueue.h>
-#include <asm/local.h>
 
-#include "event_ring.h"
+#include "event_ring_writer.h"
 #include "kernel_compat.h"
 
 /* Long enough to gather a batch, too short for a person to notice. */
-#define RING_WAKE_AGE	msecs_to_jiffies(10)
-#define RING_WATERMARK_MAX	1024
-
-/**
- * enum wake_state - what publishing has to do for readers
- * @WAKE_IDLE: nobody waits
- * @WAKE_FIRST: somebody waits and nothing came yet
- * @WAKE_BATCH: something came and the timer runs
- */
-enum wake_state {
-	WAKE_IDLE,
-	WAKE_FIRST,
-	WAKE_BATCH,
-};
-
-struct ring_cpu {
-	local_t head;
-	local_t unwritten;
-	struct ring_record *slots;	/* set before the CPU first runs */
-	u64 batch_start;		/* head when the timer was started */
-	struct event_ring *ring;
-	struct irq_work wake;
-};
-
-struct event_ring {
-	struct ring_cpu __percpu *cpus;
-	unsigned int records;		/* slots of each CPU, 2^n */
-	unsigned int watermark;
-	int wake_state;			/* enum wake_state */
-	u64 armed_total;		/* events written when readers armed */
-	wait_queue_head_t readers;
-	struct delayed_work wake_timer;
-	enum cpuhp_state hotplug_state;
-	struct hlist_node hotplug_node;
-};
+#define RING_WAKE_AGE	msecs_to_jiffies(50)
+#define RING_WATERMARK_MAX	4096
 
 /**
  * struct ring_cursor - where a reader stands on one CPU
@@ -150,109 +110,57 @@ struct ring_reader {
 	int only_cpu;
 	bool frozen;			/* no batch after this one */
 	u64 horizon_ns;			/* the batch ends at this time */
+	unsigned int run_cpu;		/* whose records come next ... */
+	u64 run_end_ns;			/* ... before this time; 0: not known */
 	struct ring_cursor cursors[];	/* by CPU number */
 };
 
-static struct ring_record *slot_of(const struct event_ring *ring,
-				   const struct ring_cpu *cpu, u64 serial)
-{
-	return &cpu->slots[(serial - 1) & (ring->records - 1)];
-}
-
-static u64 head_of(const struct ring_cpu *cpu)
-{
-	return local_read(&cpu->head);
-}
-
 /* ---- writing ---------------------------------------------------------- */
 
-/**
- * event_ring_claim - take the next serial on this CPU and open its slot
- * @ring: the ring
- *
- * The caller then writes the payload, all of it, and leaves serial and time
- * alone. Preemption is off until event_ring_publish().
- *
- * Context: any, NMI included; nests.
- * Return: the record to fill; NULL if the event has no slot and is counted as
- * unwritten, then preemption is as it was and there is nothing to publish.
- */
-struct ring_record *event_ring_claim(struct event_ring *ring)
-{
-	struct ring_record *record;
-	struct ring_cpu *cpu;
-	u64 serial;
-
-	preempt_disable_notrace();
-	cpu = this_cpu_ptr(ring->cpus);
-	serial = local_inc_return(&cpu->head);
-	if (unlikely(!cpu->slots))
-		goto unwritten;
-	record = slot_of(ring, cpu, serial);
-	if (unlikely(READ_ONCE(record->serial) & RING_OPEN))
-		goto unwritten;
-
-	WRITE_ONCE(record->serial, serial | RING_OPEN);
-	/* OPEN before any new byte; pairs with the readers' smp_rmb(). */
-	smp_wmb();
-	record->time_ns = ktime_get_mono_fast_ns();
-	return record;
-
-unwritten:
-	local_inc(&cpu->unwritten);
-	preempt_enable_notrace();
-	return NULL;
-}
-EXPORT_SYMBOL_IF_KUNIT(event_ring_claim);
-
 /*
- * Nested writers went round the whole ring while this record was open. Those
+ * Did nested writers go round the whole ring while this record was open? Those
  * that met it open left no trace, so name the newest of them, unless a later
  * one has taken the slot since it was published.
  */
-static noinline void bury(const struct event_ring *ring,
-			  const struct ring_cpu *cpu,
-			  struct ring_record *record, u64 serial)
+static void bury(const struct event_ring *ring, const struct ring_cpu *cpu,
+		 struct ring_record *record, u64 serial)
 {
-	u64 rounds = (head_of(cpu) - serial) / ring->records;
+	u64 rounds = (ring_head(cpu) - serial) / ring->records;
 	u64 newest = serial + rounds * ring->records;
 
-	cmpxchg_local(&record->serial, serial, newest | RING_TOMB);
+	if (rounds)
+		cmpxchg_local(&record->serial, serial, newest | RING_TOMB);
 }
 
-static noinline void note_for_readers(struct event_ring *ring,
-				      struct ring_cpu *cpu, u64 serial,
-				      int wake_state)
+static void tell_readers(const struct event_ring *ring, struct ring_cpu *cpu,
+			 u64 serial)
 {
 	u64 since_batch = serial - READ_ONCE(cpu->batch_start);
+	int wake_state = READ_ONCE(ring->wake_state);
 
-	if (wake_state == WAKE_FIRST || since_batch >= ring->watermark)
+	if (wake_state == RING_WAKE_FIRST ||
+	    (wake_state == RING_WAKE_BATCH && since_batch >= ring->watermark))
 		irq_work_queue(&cpu->wake);
 }
 
 /**
- * event_ring_publish - let readers see a record
+ * event_ring_published - what remains to be done behind a few of the records
  * @ring: the ring
- * @record: what event_ring_claim() returned, filled
+ * @cpu: this CPU's part
+ * @record: the record, which readers can see by now
+ * @serial: its serial
  *
- * Context: that of the claim. Enables preemption again.
+ * Where there were nested writers, or somebody waits for events.
+ *
+ * Context: that of event_ring_publish(), which is what to call.
  */
-void event_ring_publish(struct event_ring *ring, struct ring_record *record)
+void event_ring_published(struct event_ring *ring, struct ring_cpu *cpu,
+			  struct ring_record *record, u64 serial)
 {
-	struct ring_cpu *cpu = this_cpu_ptr(ring->cpus);
-	u64 serial = record->serial & ~RING_OPEN;
-	int wake_state;
-
-	/* The serial after every byte; pairs with the readers' acquire. */
-	smp_store_release(&record->serial, serial);
-	if (unlikely(head_of(cpu) - serial >= ring->records))
-		bury(ring, cpu, record, serial);
-	wake_state = READ_ONCE(ring->wake_state);
-	if (unlikely(wake_state != WAKE_IDLE))
-		note_for_readers(ring, cpu, serial, wake_state);
-	preempt_enable_notrace();
+	bury(ring, cpu, record, serial);
+	tell_readers(ring, cpu, serial);
 }
-EXPORT_SYMBOL_IF_KUNIT(event_ring_publish);
+EXPORT_SYMBOL_IF_KUNIT(event_ring_published);
 
 /* ---- waking ----------------------------------------------------------- */
 
@@ -262,13 +170,13 @@ static u64 written_total(struct event_ring *ring)
 	u64 total = 0;
 
 	for_each_possible_cpu(cpu)
-		total += head_of(per_cpu_ptr(ring->cpus, cpu));
+		total += ring_head(per_cpu_ptr(ring->cpus, cpu));
 	return total;
 }
 
 static void wake_readers(struct event_ring *ring)
 {
-	WRITE_ONCE(ring->wake_state, WAKE_IDLE);
+	WRITE_ONCE(ring->wake_state, RING_WAKE_IDLE);
 	wake_up_interruptible_all(&ring->readers);
 }
 
@@ -279,7 +187,7 @@ static void start_batch(struct event_ring *ring)
 	for_each_possible_cpu(cpu) {
 		struct ring_cpu *part = per_cpu_ptr(ring->cpus, cpu);
 
-		WRITE_ONCE(part->batch_start, head_of(part));
+		WRITE_ONCE(part->batch_start, ring_head(part));
 	}
 	mod_delayed_work(system_wq, &ring->wake_timer, RING_WAKE_AGE);
 }
@@ -289,9 +197,9 @@ static void wake_work(struct irq_work *work)
 	struct ring_cpu *cpu = container_of(work, struct ring_cpu, wake);
 	struct event_ring *ring = cpu->ring;
 
-	if (cmpxchg(&ring->wake_state, WAKE_FIRST, WAKE_BATCH) == WAKE_FIRST)
+	if (cmpxchg(&ring->wake_state, RING_WAKE_FIRST, RING_WAKE_BATCH) == RING_WAKE_FIRST)
 		start_batch(ring);
-	else if (head_of(cpu) - READ_ONCE(cpu->batch_start) >= ring->watermark)
+	else if (ring_head(cpu) - READ_ONCE(cpu->batch_start) >= ring->watermark)
 		wake_readers(ring);
 }
 
@@ -300,7 +208,7 @@ static void wake_timer_ended(struct work_struct *work)
 	struct event_ring *ring = container_of(to_delayed_work(work),
 					       struct event_ring, wake_timer);
 
-	if (READ_ONCE(ring->wake_state) == WAKE_BATCH ||
+	if (READ_ONCE(ring->wake_state) == RING_WAKE_BATCH ||
 	    written_total(ring) != READ_ONCE(ring->armed_total))
 		wake_readers(ring);
 }
@@ -310,7 +218,7 @@ static void arm_wake(struct event_ring *ring)
 {
 	u64 total = written_total(ring);
 
-	if (cmpxchg(&ring->wake_state, WAKE_IDLE, WAKE_FIRST) != WAKE_IDLE)
+	if (cmpxchg(&ring->wake_state, RING_WAKE_IDLE, RING_WAKE_FIRST) != RING_WAKE_IDLE)
 		return;
 	WRITE_ONCE(ring->armed_total, total);
 	mod_delayed_work(system_wq, &ring->wake_timer, RING_WAKE_AGE);
@@ -394,6 +302,7 @@ struct event_ring *event_ring_create(unsigned int records)
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 	ring->records = records;
+	ring->mask = records - 1;
 	ring->watermark = min(records / 4, RING_WATERMARK_MAX);
 	init_waitqueue_head(&ring->readers);
 	INIT_DELAYED_WORK(&ring->wake_timer, wake_timer_ended);
@@ -490,7 +399,7 @@ bool event_ring_cpu_stats(struct event_ring *ring, unsigned int cpu,
 {
 	const struct ring_cpu *part = per_cpu_ptr(ring->cpus, cpu);
 
-	stats->written = head_of(part);
+	stats->written = ring_head(part);
 	stats->oldest = oldest_serial(ring, part, stats->written);
 	stats->unwritten = local_read(&part->unwritten);
 	return part->slots || stats->written;
@@ -556,7 +465,7 @@ void ring_reader_start(struct ring_reader *reader, enum ring_start start)
 	for_each_possible_cpu(cpu) {
 		const struct ring_cpu *part = per_cpu_ptr(reader->ring->cpus,
 							  cpu);
-		u64 next = start == RING_START_NOW ? head_of(part) + 1 : 1;
+		u64 next = start == RING_START_NOW ? ring_head(part) + 1 : 1;
 
 		reader->cursors[cpu] = (struct ring_cursor){
 			.next = next,
@@ -565,6 +474,7 @@ void ring_reader_start(struct ring_reader *reader, enum ring_start start)
 	}
 	reader->frozen = false;
 	reader->horizon_ns = 0;
+	reader->run_end_ns = 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_start);
 
@@ -573,12 +483,13 @@ static void begin_batch(struct ring_reader *reader)
 {
 	unsigned int cpu;
 
+	reader->run_end_ns = 0;
 	reader->horizon_ns = ktime_get_mono_fast_ns();
 	/* The heads after the time; see "Order". */
 	smp_mb();
 	for_each_possible_cpu(cpu)
 		reader->cursors[cpu].end =
-			head_of(per_cpu_ptr(reader->ring->cpus, cpu));
+			ring_head(per_cpu_ptr(reader->ring->cpus, cpu));
 }
 
 /**
@@ -603,7 +514,7 @@ static bool skip_lost(const struct ring_reader *reader,
 		      const struct ring_cpu *cpu, struct ring_cursor *cursor,
 		      struct ring_lost *lost)
 {
-	u64 oldest = min(oldest_serial(reader->ring, cpu, head_of(cpu)),
+	u64 oldest = min(oldest_serial(reader->ring, cpu, ring_head(cpu)),
 			 cursor->end + 1);
 
 	if (cursor->next >= oldest)
@@ -650,7 +561,7 @@ static enum ring_next peek(const struct ring_reader *reader,
 	if (skip_lost(reader, cpu, cursor, lost))
 		return RING_NEXT_LOST;
 
-	slot = slot_of(reader->ring, cpu, cursor->next);
+	slot = ring_slot(reader->ring, cpu, cursor->next);
 	/* Pairs with the release in event_ring_publish(). */
 	verdict = judge(smp_load_acquire(&slot->serial), cursor->next);
 	if (verdict == RING_NEXT_RECORD) {
@@ -673,7 +584,7 @@ static bool copy_record(const struct ring_reader *reader,
 			const struct ring_cpu *cpu, struct ring_cursor *cursor,
 			struct ring_record *record)
 {
-	const struct ring_record *slot = slot_of(reader->ring, cpu,
+	const struct ring_record *slot = ring_slot(reader->ring, cpu,
 						 cursor->next);
 
 	cursor->peeked = false;
@@ -690,15 +601,23 @@ static bool copy_record(const struct ring_reader *reader,
 	return true;
 }
 
+/* Behind the batch? Its last moment belongs to it. */
+static bool in_batch(const struct ring_reader *reader, u64 time_ns)
+{
+	return time_ns <= reader->horizon_ns;
+}
+
 /*
- * Find the CPU whose next record is the oldest within the batch. @chosen is
- * that CPU, or the one that events were lost on, or that is being written.
+ * Find the CPU whose next record is the oldest within the batch, and until when
+ * it will be: no other CPU's next record can become older than it is now, so a
+ * run of records can be had without looking at all CPUs for each. @chosen is that
+ * CPU, or the one that events were lost on, or that is being written.
  */
 static enum ring_next choose_cpu(struct ring_reader *reader,
 				 unsigned int *chosen, struct ring_lost *lost)
 {
+	u64 earliest_ns = U64_MAX, second_ns = U64_MAX;
 	enum ring_next result = RING_NEXT_NONE;
-	u64 earliest_ns = U64_MAX;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -711,36 +630,68 @@ static enum ring_next choose_cpu(struct ring_reader *reader,
 			    cursor, lost);
 		if (next == RING_NEXT_NONE)
 			continue;
-		if (next != RING_NEXT_RECORD) {
-			*chosen = cpu;
+		*chosen = cpu;
+		if (next != RING_NEXT_RECORD)
 			return next;
-		}
-		if (cursor->time_ns <= reader->horizon_ns &&
-		    cursor->time_ns < earliest_ns) {
+		if (!in_batch(reader, cursor->time_ns))
+			continue;
+		if (cursor->time_ns < earliest_ns) {
+			second_ns = earliest_ns;
 			earliest_ns = cursor->time_ns;
-			*chosen = cpu;
+			reader->run_cpu = cpu;
 			result = RING_NEXT_RECORD;
+		} else {
+			second_ns = min(second_ns, cursor->time_ns);
 		}
 	}
+	/* The first one in any case, also where two have the same time. */
+	if (result == RING_NEXT_RECORD)
+		reader->run_end_ns = max(second_ns, earliest_ns + 1);
 	return result;
+}
+
+/* The run's next record; RING_NEXT_NONE where all CPUs must be looked at again. */
+static enum ring_next next_of_run(struct ring_reader *reader,
+				  struct ring_record *record,
+				  struct ring_lost *lost)
+{
+	struct ring_cpu *cpu = per_cpu_ptr(reader->ring->cpus,
+					   reader->run_cpu);
+	struct ring_cursor *cursor = &reader->cursors[reader->run_cpu];
+	enum ring_next next = peek(reader, cpu, cursor, lost);
+
+	if (next != RING_NEXT_RECORD)
+		return next;
+	if (cursor->time_ns >= reader->run_end_ns ||
+	    !in_batch(reader, cursor->time_ns) ||
+	    !copy_record(reader, cpu, cursor, record))
+		return RING_NEXT_NONE;
+	return RING_NEXT_RECORD;
 }
 
 static enum ring_next next_in_batch(struct ring_reader *reader,
 				    struct ring_record *record,
 				    struct ring_lost *lost)
 {
-	unsigned int cpu;
+	unsigned int cpu = reader->run_cpu;
+	enum ring_next next;
 
 	for (;;) {
-		enum ring_next next = choose_cpu(reader, &cpu, lost);
-
+		if (reader->run_end_ns) {
+			next = next_of_run(reader, record, lost);
+			cpu = reader->run_cpu;
+			if (next == RING_NEXT_RECORD)
+				return next;
+			reader->run_end_ns = 0;
+		} else {
+			next = choose_cpu(reader, &cpu, lost);
+			if (next == RING_NEXT_NONE)
+				return next;
+		}
 		if (next == RING_NEXT_LOST)
 			lost->cpu = cpu;
-		if (next != RING_NEXT_RECORD)
+		if (next == RING_NEXT_LOST || next == RING_NEXT_BUSY)
 			return next;
-		if (copy_record(reader, per_cpu_ptr(reader->ring->cpus, cpu),
-				&reader->cursors[cpu], record))
-			return RING_NEXT_RECORD;
 	}
 }
 
@@ -758,7 +709,7 @@ bool ring_reader_ready(struct ring_reader *reader)
 	for_each_possible_cpu(cpu) {
 		const struct ring_cursor *cursor = &reader->cursors[cpu];
 		u64 last = reader->frozen ? cursor->end :
-			   head_of(per_cpu_ptr(reader->ring->cpus, cpu));
+			   ring_head(per_cpu_ptr(reader->ring->cpus, cpu));
 
 		/* Polling races with a read of the same file; either is true. */
 		if (reads_cpu(reader, cpu) && data_race(cursor->next) <= last)

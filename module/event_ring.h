@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A flight-recorder ring: per CPU, fixed memory, always overwriting the oldest,
- * any number of independent readers. It knows records, not TCP.
+ * any number of independent readers. It knows records, not TCP. Writers include
+ * event_ring_writer.h.
  */
 #ifndef RENOSCOPE_EVENT_RING_H
 #define RENOSCOPE_EVENT_RING_H
@@ -90,8 +91,6 @@ enum ring_start {
 struct event_ring *event_ring_create(unsigned int records);
 void event_ring_destroy(struct event_ring *ring);
 unsigned int event_ring_records(const struct event_ring *ring);
-struct ring_record *event_ring_claim(struct event_ring *ring);
-void event_ring_publish(struct event_ring *ring, struct ring_record *record);
 bool event_ring_cpu_stats(struct event_ring *ring, unsigned int cpu,
 			  struct ring_cpu_stats *stats);
 
