@@ -49,33 +49,23 @@
 #include <net/tcp.h>
 
 #include "event_capture.h"
+#include "event_capture_sock.h"
 #include "kernel_compat.h"
 #include "synack_backoff.h"
 
-static u16 at_most_u16(u32 number)
-{
-	return min_t(u32, number, U16_MAX);
-}
-
 /* ---- who -------------------------------------------------------------- */
 
-static void set_ipv4(struct in6_addr *address, __be32 ipv4)
-{
-	ipv6_addr_set_v4mapped(ipv4, address);
-}
-
-/*
- * A connection's id is its socket cookie. A request passes its cookie on to
- * its child and a socket to its TIME-WAIT remains, so asking for it early is
- * what joins a connection's events. The function makes one if there is none.
+/**
+ * capture_new_cookie - give a socket its id
+ * @sk: a TCP socket that has none yet
+ *
+ * Context: any in which @sk cannot be freed.
+ * Return: its cookie.
  */
-static u64 cookie_of(const struct sock *sk)
+u64 capture_new_cookie(const struct sock *sk)
 {
-	u64 cookie = atomic64_read(&sk->sk_cookie);
 	u32 halves[2];
 
-	if (likely(cookie))
-		return cookie;
 	sock_diag_save_cookie((struct sock *)sk, halves);
 	return (u64)halves[1] << 32 | halves[0];
 }
@@ -89,121 +79,38 @@ static u64 cookie_of(const struct sock *sk)
  */
 u64 event_capture_cookie(const struct sock *sk)
 {
-	return cookie_of(sk);
-}
-
-/* What every kind of sock has in its struct sock_common. */
-static void capture_common(struct tcp_event *event, const struct sock *sk)
-{
-	event->netns = sock_net(sk)->ns.inum;
-	event->state = sk->sk_state;
-	event->remote_port = ntohs(sk->sk_dport);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		event->local_addr = sk->sk_v6_rcv_saddr;
-		event->remote_addr = sk->sk_v6_daddr;
-		event->family = ipv6_addr_v4mapped(&sk->sk_v6_daddr) ? 4 : 6;
-		return;
-	}
-#endif
-	event->family = 4;
-	set_ipv4(&event->local_addr, sk->sk_rcv_saddr);
-	set_ipv4(&event->remote_addr, sk->sk_daddr);
+	return capture_cookie(sk);
 }
 
 /* ---- a full socket ---------------------------------------------------- */
 
-static bool send_side_begun(const struct tcp_sock *tp)
-{
-	return tp->snd_una || tp->bytes_acked;
-}
-
-static bool receive_side_begun(const struct tcp_sock *tp)
-{
-	return tp->rcv_nxt || tp->bytes_received;
-}
-
-static u8 sock_flags_of(const struct sock *sk, const struct tcp_sock *tp)
-{
-	u8 flags = 0;
-
-	if (sk->sk_max_ack_backlog && send_side_begun(tp) &&
-	    sk->sk_state != TCP_SYN_SENT)
-		flags |= EVENT_SOCK_passive;
-	if (tp->rx_opt.sack_ok)
-		flags |= EVENT_SOCK_sack;
-	if (tp->rx_opt.tstamp_ok)
-		flags |= EVENT_SOCK_timestamps;
-	if (tp->rx_opt.wscale_ok)
-		flags |= EVENT_SOCK_wscale;
-	if (tp->ecn_flags & TCP_ECN_OK)
-		flags |= EVENT_SOCK_ecn;
-	if (tp->is_cwnd_limited)
-		flags |= EVENT_SOCK_cwnd_limited;
-	if (tp->syn_fastopen || tp->syn_data_acked)
-		flags |= EVENT_SOCK_fastopen;
-	return flags;
-}
-
 /* Nothing else forgets the peer's port of a socket that had one. */
-static bool was_disconnected(const struct sock *sk)
+static bool was_disconnected(const struct sock *sk, u8 state)
 {
-	return sk->sk_state == TCP_CLOSE && !sk->sk_dport;
+	return state == TCP_CLOSE && !sk->sk_dport;
 }
 
-static void capture_numbers(struct tcp_event *event, const struct sock *sk)
+/**
+ * capture_some_numbers - the sequence numbers of a socket that lacks some
+ * @event: the record
+ * @sk: the full socket
+ * @state: its state
+ * @passive: it was opened by the peer
+ *
+ * Context: as capture_full_sock().
+ */
+void capture_some_numbers(struct tcp_event *event, const struct sock *sk,
+			  u8 state, bool passive)
 {
-	bool passive = event->sock_flags & EVENT_SOCK_passive;
 	const struct tcp_sock *tp = tcp_sk(sk);
 
-	if (was_disconnected(sk))
+	event_capture_without_numbers(event);
+	if (was_disconnected(sk, state))
 		return;
-	if (send_side_begun(tp)) {
-		event->snd_una = tp->snd_una;
-		event->snd_nxt = tp->snd_nxt;
-		event->snd_isn = tp->snd_una - (u32)tp->bytes_acked - passive;
-	}
-	if (receive_side_begun(tp)) {
-		event->rcv_nxt = tp->rcv_nxt;
-		event->rcv_isn = tp->rcv_nxt - (u32)tp->bytes_received - 1;
-	}
-}
-
-static void capture_congestion(struct tcp_event *event, const struct sock *sk,
-			       const struct tcp_sock *tp)
-{
-	const struct inet_connection_sock *icsk = inet_csk(sk);
-	u32 min_rtt_us = tcp_min_rtt(tp);
-
-	event->ca_state = icsk->icsk_ca_state;
-	event->backoff = icsk->icsk_backoff;
-	event->retransmits = icsk->icsk_retransmits;
-	event->rto_us = jiffies_to_usecs(icsk->icsk_rto);
-	event->cwnd = tcp_snd_cwnd(tp);
-	event->ssthresh = tp->snd_ssthresh;
-	event->srtt_us = tp->srtt_us >> 3;
-	event->rttvar_us = tp->mdev_us >> 2;
-	event->min_rtt_us = min_rtt_us == U32_MAX ? 0 : min_rtt_us;
-	event->packets_out = at_most_u16(tp->packets_out);
-	event->lost_out = at_most_u16(tp->lost_out);
-	event->retrans_out = at_most_u16(tp->retrans_out);
-	event->sacked_out = at_most_u16(tp->sacked_out);
-}
-
-static void capture_full_sock(struct tcp_event *event, const struct sock *sk)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-
-	/* Not sk_num: it goes when the port does, before the last events. */
-	event->local_port = ntohs(inet_sk(sk)->inet_sport);
-	event->sock_flags = sock_flags_of(sk, tp);
-	event->mss = at_most_u16(tp->mss_cache);
-	event->snd_wscale = tp->rx_opt.snd_wscale;
-	event->rcv_wscale = tp->rx_opt.rcv_wscale;
-	event->snd_wnd = tp->snd_wnd;
-	event->rcv_wnd = tp->rcv_wnd;
-	capture_numbers(event, sk);
-	capture_congestion(event, sk, tp);
+	if (tp->snd_una || tp->bytes_acked)
+		capture_sent_numbers(event, tp, tp->snd_una, passive);
+	if (tp->rcv_nxt || tp->bytes_received)
+		capture_received_numbers(event, tp, tp->rcv_nxt);
 }
 
 /* ---- the small socks -------------------------------------------------- */
@@ -254,10 +161,12 @@ static void capture_half_open(struct tcp_event *event,
 static void capture_without_cookie(struct tcp_event *event,
 				   const struct sock *sk)
 {
-	capture_common(event, sk);
+	u8 state = sk->sk_state;
+
+	capture_common(event, sk, state);
 	if (likely(sk_fullsock(sk)))
-		capture_full_sock(event, sk);
-	else if (sk->sk_state == TCP_TIME_WAIT)
+		capture_full_sock(event, sk, state);
+	else if (state == TCP_TIME_WAIT)
 		capture_timewait(event, sk);
 	else
 		capture_half_open(event, inet_reqsk(sk));
@@ -272,7 +181,7 @@ static void capture_without_cookie(struct tcp_event *event,
  */
 void event_capture_sock(struct tcp_event *event, const struct sock *sk)
 {
-	event->cookie = cookie_of(sk);
+	event->cookie = capture_cookie(sk);
 	capture_without_cookie(event, sk);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_capture_sock);
@@ -367,7 +276,7 @@ void event_capture_listener(struct tcp_event *event, const struct sock *listener
 	event->max_retries = max_synack_retries(listener);
 	if (listener->sk_state != TCP_LISTEN)
 		return;
-	event->listener = cookie_of(listener);
+	event->listener = capture_cookie(listener);
 	event->half_open = inet_csk_reqsk_queue_len(listener);
 	event->accept_queue = READ_ONCE(listener->sk_ack_backlog);
 	event->accept_limit = READ_ONCE(listener->sk_max_ack_backlog);
@@ -467,7 +376,7 @@ void event_capture_synack_retransmit(struct tcp_event *event,
 
 	event_capture_request(event, listener, req);
 	if (listener->sk_state != TCP_LISTEN)	/* Fast Open's child */
-		event->cookie = cookie_of(listener);
+		event->cookie = capture_cookie(listener);
 	event_capture_synack(event);
 	event->rto_us = synack_wait_after_retransmit_us(first_wait_us,
 							req->num_timeout,
@@ -488,13 +397,7 @@ EXPORT_SYMBOL_IF_KUNIT(event_capture_synack_retransmit);
  */
 void event_capture_received(struct tcp_event *event, const struct sk_buff *skb)
 {
-	const struct tcphdr *th = tcp_hdr(skb);
-
-	event->seg_seq = ntohl(th->seq);
-	event->seg_ack = ntohl(th->ack_seq);
-	event->seg_len = skb->len - __tcp_hdrlen(th);
-	event->seg_window = ntohs(th->window);
-	event->seg_flags = tcp_flag_byte(th);
+	capture_received(event, skb, tcp_hdr(skb));
 }
 EXPORT_SYMBOL_IF_KUNIT(event_capture_received);
 

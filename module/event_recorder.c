@@ -29,8 +29,7 @@
 
 #include "event_gate.h"
 #include "event_recorder.h"
-#include "event_ring_writer.h"
-#include "event_trace.h"
+#include "event_recorder_inline.h"
 #include "kernel_compat.h"
 
 static_assert(sizeof(struct tcp_event) == sizeof(struct ring_record));
@@ -39,10 +38,7 @@ static_assert(offsetof(struct tcp_event, serial) ==
 static_assert(offsetof(struct tcp_event, time_ns) ==
 	      offsetof(struct ring_record, time_ns));
 
-static struct event_ring *recorder_ring;
-
-/* The kinds being recorded; the bit of a kind is its number. */
-static u64 kept_kinds;
+struct event_recorder event_recorder __read_mostly;
 
 /* One change, freeze or thaw at a time, until it is marked. Guards the next. */
 static DEFINE_MUTEX(marks_lock);
@@ -95,7 +91,7 @@ int event_recorder_init(void)
 		       ": no memory; load with a smaller ring_records" : "");
 		return PTR_ERR(ring);
 	}
-	recorder_ring = ring;
+	event_recorder.ring = ring;
 	return 0;
 }
 
@@ -106,8 +102,8 @@ int event_recorder_init(void)
  */
 void event_recorder_exit(void)
 {
-	event_ring_destroy(recorder_ring);
-	recorder_ring = NULL;
+	event_ring_destroy(event_recorder.ring);
+	event_recorder.ring = NULL;
 }
 
 /**
@@ -118,7 +114,7 @@ void event_recorder_exit(void)
  */
 struct event_ring *event_recorder_ring(void)
 {
-	return recorder_ring;
+	return event_recorder.ring;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_ring);
 
@@ -242,7 +238,7 @@ void event_recorder_keep_kinds(u64 kinds)
 		return;
 	if (before & ~kinds)
 		mark_kinds(kinds);
-	WRITE_ONCE(kept_kinds, kinds);
+	WRITE_ONCE(event_recorder.kinds, kinds);
 	if (!(before & ~kinds))
 		mark_kinds(kinds);
 }
@@ -256,16 +252,49 @@ EXPORT_SYMBOL_IF_KUNIT(event_recorder_keep_kinds);
  */
 u64 event_recorder_kinds(void)
 {
-	return READ_ONCE(kept_kinds);
+	return READ_ONCE(event_recorder.kinds);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_recorder_kinds);
 
-/* Apart, so that its stack is not paid for where nothing is asked. */
-static noinline struct tcp_event *begin_if_admitted(enum event_kind kind,
-						    const struct sock *sk)
+/**
+ * event_begin - begin an event on this CPU
+ * @kind: what happened
+ *
+ * Context: any, NMI included. Preemption is off until event_end().
+ * Return: the record to fill, all zero but for serial, time, kind and CPU; NULL
+ * if it cannot be stored, which the ring has counted; then there is nothing to
+ * end.
+ */
+struct tcp_event *event_begin(enum event_kind kind)
+{
+	struct tcp_event *event;
+
+	event = (struct tcp_event *)event_ring_claim(event_recorder.ring);
+	if (unlikely(!event))
+		return NULL;
+	memset_startat(event, 0, cookie);
+	event->kind = kind;
+	event->cpu = smp_processor_id();
+	return event;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_begin);
+
+/**
+ * event_begin_if_admitted - begin an event of a socket, if the gate lets it in
+ * @kind: what happened, wanted
+ * @sk: the socket, of any sort; NULL if there is none
+ *
+ * Apart, so that its stack is not paid for where nothing is asked.
+ *
+ * Context: as event_begin().
+ * Return: as event_begin(); NULL too where the socket is not wanted.
+ */
+struct tcp_event *event_begin_if_admitted(enum event_kind kind,
+					  const struct sock *sk)
 {
 	return event_gate_asks_sock(kind, sk) ? event_begin(kind) : NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(event_begin_if_admitted);
 
 /**
  * event_begin_sock - begin an event of a socket, if it is wanted
@@ -277,10 +306,10 @@ static noinline struct tcp_event *begin_if_admitted(enum event_kind kind,
  */
 struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
 {
-	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+	if (!event_kind_is_wanted(kind))
 		return NULL;
 	if (static_branch_unlikely(&event_gate_guarded))
-		return begin_if_admitted(kind, sk);
+		return event_begin_if_admitted(kind, sk);
 	return event_begin(kind);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin_sock);
@@ -298,7 +327,7 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 {
 	struct tcp_event *event;
 
-	if (!(event_recorder_kinds() & BIT_ULL(kind)))
+	if (!event_kind_is_wanted(kind))
 		return NULL;
 	if (static_branch_unlikely(&event_gate_guarded) &&
 	    !event_gate_asks_event(kind, seen))
@@ -322,37 +351,14 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin_like);
 
-/**
- * event_begin - begin an event on this CPU
- * @kind: what happened
- *
- * Context: any, NMI included. Preemption is off until event_end().
- * Return: the record to fill, all zero but for serial, time, kind and CPU; NULL
- * if it cannot be stored, which the ring has counted; then there is nothing to
- * end.
- */
-struct tcp_event *event_begin(enum event_kind kind)
-{
-	struct tcp_event *event;
-
-	event = (struct tcp_event *)event_ring_claim(recorder_ring);
-	if (unlikely(!event))
-		return NULL;
-	memset_startat(event, 0, cookie);
-	event->kind = kind;
-	event->cpu = smp_processor_id();
-	return event;
-}
-EXPORT_SYMBOL_IF_KUNIT(event_begin);
-
 static void publish(struct tcp_event *event)
 {
 	event_trace(event);	/* before others can overwrite it */
-	event_ring_publish(recorder_ring, (struct ring_record *)event);
+	event_ring_publish(event_recorder.ring, (struct ring_record *)event);
 }
 
 /* Recording may stop behind this event; then it is said at once. */
-static noinline void publish_and_look_back(struct tcp_event *event)
+static void publish_and_look_back(struct tcp_event *event)
 {
 	bool freezes;
 
@@ -366,6 +372,21 @@ static noinline void publish_and_look_back(struct tcp_event *event)
 }
 
 /**
+ * event_end_observed - end an event that the gate or a tracer wants to see
+ * @event: what event_begin() returned
+ *
+ * Context: that of event_begin().
+ */
+void event_end_observed(struct tcp_event *event)
+{
+	if (static_branch_unlikely(&event_gate_guarded))
+		publish_and_look_back(event);
+	else
+		publish(event);
+}
+EXPORT_SYMBOL_IF_KUNIT(event_end_observed);
+
+/**
  * event_end - end an event: readers see it from now on
  * @event: what event_begin() returned
  *
@@ -373,9 +394,6 @@ static noinline void publish_and_look_back(struct tcp_event *event)
  */
 void event_end(struct tcp_event *event)
 {
-	if (static_branch_unlikely(&event_gate_guarded))
-		publish_and_look_back(event);
-	else
-		publish(event);
+	event_end_inline(event);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_end);

@@ -7,11 +7,8 @@
  * An event's kind is known at run time only, where it ends. To ask each of the
  * tracepoints, or to find the right one by a switch, would cost every event
  * something that nearly always serves nobody. So one static key stands before
- * them all. While no tracer is attached it is a no-op in event_end(), which has
- * four instructions more than without tracepoints, the no-op and three that keep
- * the pointer for after the call (objdump on 6.12; an ack event then costs 377
- * instructions instead of 372, scripts/bench/ack_cost.py). While one is, the
- * switch picks the tracepoint, whose own key decides. The other way would be the
+ * them all. While no tracer is attached it is a no-op at each event's end. While
+ * one is, the switch picks the tracepoint, whose own key decides. The other way would be the
  * kind as a constant at each event_end(), so that the tracepoints' own keys do:
  * as cheap, but every probe would name its kind twice and could have it wrong.
  *

@@ -4,7 +4,7 @@
  *
  * An event travels upwards through these files:
  *
- *	kernel TCP -> tracepoint_probes, gap_probes, segment_hooks
+ *	kernel TCP -> tracepoint_probes (arrivals), gap_probes, segment_hooks
  *	our own congestion control -> congestion_probes
  *	-> event_capture -> event_recorder -> event_ring -> debugfs_files
  *	-> scripts/renoscope

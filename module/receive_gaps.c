@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What segments that reach a socket make us record: arrivals, the peer's window,
- * resets.
+ * What segments that reach a socket make us record where no tracepoint tells:
+ * arrivals outside ESTABLISHED, resets.
  *
  *  ack			tcp_rcv_state_process(), on entry: every segment for a
  *			connection that is not in ESTABLISHED. Those in
  *			ESTABLISHED pass tcp:tcp_probe (tracepoint_probes.c).
- *  zero_window, peer	at both of these places
  *  reset_received	tcp:tcp_receive_reset tells that, tcp_reset() shows the
  *			segment
  *  reset_sent		before 6.10 the tracepoint is silent where there is no
@@ -24,106 +23,13 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "arrivals.h"
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "kernel_compat.h"
 #include "receive_gaps.h"
 
 /* ---- arrivals --------------------------------------------------------- */
-
-/*
- * Is this segment one that the kernel will look at? As tcp_sequence() and tcp_ack()
- * in net/ipv4/tcp_input.c decide: a stranger who only knows the ports must not
- * close a window here. (Timestamps that are too old are not looked for.)
- */
-static bool segment_is_acceptable(const struct tcp_sock *tp, u32 seq, u32 ack,
-				  u32 end_seq)
-{
-	return !before(ack, tp->snd_una) && !after(ack, tp->snd_nxt) &&
-	       !before(end_seq, tp->rcv_wup) &&
-	       !after(seq, tp->rcv_nxt + tcp_receive_window(tp));
-}
-
-/*
- * Will the kernel take the window of this segment for the peer's? As
- * tcp_may_update_window() in net/ipv4/tcp_input.c decides.
- */
-static bool window_counts(const struct tcp_sock *tp, const struct sk_buff *skb,
-			  u32 window)
-{
-	const struct tcphdr *th = tcp_hdr(skb);
-	u32 seq = ntohl(th->seq);
-	u32 ack = ntohl(th->ack_seq);
-	u32 end_seq = seq + th->fin + skb->len - __tcp_hdrlen(th);
-
-	if (!segment_is_acceptable(tp, seq, ack, end_seq))
-		return false;
-	if (after(ack, tp->snd_una) || after(seq, tp->snd_wl1))
-		return true;
-	return seq == tp->snd_wl1 &&
-	       (window > tp->snd_wnd || (COMPAT_ZERO_WINDOW_COUNTS && !window));
-}
-
-/*
- * Does the peer's window close or open with this segment? A handshake ends with
- * the first window that counts, and the listener's child was made with it already.
- */
-static bool window_changes(const struct sock *sk, u32 window)
-{
-	if (sk->sk_state == TCP_SYN_SENT)
-		return false;
-	if (sk->sk_state == TCP_SYN_RECV)
-		return !window;
-	return !window != !tcp_sk(sk)->snd_wnd;
-}
-
-static void record_peer_window(const struct sock *sk, const struct sk_buff *skb)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-	const struct tcphdr *th = tcp_hdr(skb);
-	u32 window = (u32)ntohs(th->window) << tp->rx_opt.snd_wscale;
-	struct tcp_event *event;
-
-	if (likely(window && tp->snd_wnd))
-		return;
-	if (!th->ack || th->rst || th->syn || !window_changes(sk, window) ||
-	    !window_counts(tp, skb, window))
-		return;
-	event = event_begin_sock(EVENT_KIND_zero_window, sk);
-	if (!event)
-		return;
-	event_capture_sock(event, sk);
-	event_capture_received(event, skb);
-	event->window_side = EVENT_window_side_peer;
-	event->window_change = window ? EVENT_window_change_opened :
-					EVENT_window_change_closed;
-	event_end(event);
-}
-
-/**
- * record_received - a segment reached a connection
- * @sk: the connection's full socket
- * @skb: the segment, its data beginning with the TCP header
- *
- * Context: under the socket's lock, before anything of @skb is processed.
- */
-void record_received(const struct sock *sk, const struct sk_buff *skb)
-{
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_ack, sk);
-
-	if (event) {
-		event_capture_sock(event, sk);
-		event_capture_received(event, skb);
-		/* The peer's ISN is in the segment before it is in the socket. */
-		if (event->state == TCP_SYN_SENT &&
-		    event->seg_flags & TCPHDR_SYN) {
-			event->rcv_isn = event->seg_seq;
-			event->rcv_nxt = event->seg_seq;
-		}
-		event_end(event);
-	}
-	record_peer_window(sk, skb);
-}
 
 static int enter_rcv_state_process(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -132,7 +38,7 @@ static int enter_rcv_state_process(struct kprobe *probe, struct pt_regs *regs)
 
 	if (sk->sk_protocol == IPPROTO_TCP && sk->sk_state != TCP_LISTEN &&
 	    sk->sk_state != TCP_CLOSE)
-		record_received(sk, skb);
+		record_arrival(sk, skb);
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What segments that reach a socket make us record: arrivals, the peer's window,
- * resets.
+ * What segments that reach a socket make us record where no tracepoint tells.
  */
 #ifndef RENOSCOPE_RECEIVE_GAPS_H
 #define RENOSCOPE_RECEIVE_GAPS_H
@@ -14,7 +13,6 @@ struct sock;
 
 extern const struct gap_group receive_gaps;
 
-void record_received(const struct sock *sk, const struct sk_buff *skb);
 void record_reset_sent(const struct sock *sk, const struct sk_buff *skb,
 		       u32 reason);
 void capture_reset_segment(struct tcp_event *event, const struct sock *sk);

@@ -44,6 +44,7 @@
 #include <trace/events/sock.h>
 #include <trace/events/tcp.h>
 
+#include "arrivals.h"
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "kernel_compat.h"
@@ -77,11 +78,6 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 	event->state = state_for_people(new_state);
 	event->old_state = state_for_people(old_state);
 	event_end(event);
-}
-
-static void probe_ack(void *data, struct sock *sk, struct sk_buff *skb)
-{
-	record_received(sk, skb);
 }
 
 static void probe_retransmit(void *data, const struct sock *sk,
@@ -216,19 +212,19 @@ struct source {
 };
 
 #define SOURCE(system_, name_, kind_)					\
-	SOURCE_OF(system_, name_, kind_, #kind_,			\
+	SOURCE_OF(system_, name_, probe_##kind_, #kind_,		\
 		  BIT_ULL(EVENT_KIND_##kind_))
-#define SOURCE_OF(system_, name_, kind_, words_, kinds_) {		\
+#define SOURCE_OF(system_, name_, probe_, words_, kinds_) {		\
 	.words = words_,						\
 	.kinds = kinds_,						\
 	.system = system_,						\
 	.name = name_,							\
-	.probe = (void *)probe_##kind_,					\
+	.probe = (void *)probe_,					\
 }
 
 static struct source sources[] = {
 	SOURCE("sock", "inet_sock_set_state", state),
-	SOURCE_OF("tcp", "tcp_probe", ack, "ack,zero_window",
+	SOURCE_OF("tcp", "tcp_probe", probe_ack, "ack,zero_window",
 		  BIT_ULL(EVENT_KIND_ack) | BIT_ULL(EVENT_KIND_zero_window)),
 	SOURCE("tcp", "tcp_retransmit_skb", retransmit),
 	SOURCE("tcp", "tcp_retransmit_synack", synack_retransmit),
