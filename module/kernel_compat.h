@@ -22,6 +22,7 @@
  * kernels without KUnit, nothing is exported.
  */
 #if IS_ENABLED(CONFIG_KUNIT) && defined(COMPAT_HAS_KUNIT_VISIBILITY)
+#include <linux/export.h>	/* 6.1's backport of the next uses it unasked */
 #include <kunit/visibility.h>
 #else
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)
