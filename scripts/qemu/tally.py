@@ -22,6 +22,8 @@ import ktap
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOT = ROOT / "scripts" / "qemu" / "boot"
+BOOT_OK = 0
+BOOT_LOG_NOT_CLEAN = 3
 BOOT_CANNOT_RUN = 4
 GUEST_TIMEOUT_S = 1200
 
@@ -64,13 +66,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest that prints KTAP; its log and its output are kept in a folder."""
+    """A guest that prints KTAP; its log and its output are kept in a folder.
+
+    Where faults are planted, the code expected of scripts/qemu/boot is another than 0.
+    """
 
     name: str
     kernel: str
     folder: Path
     arguments: Sequence[str | Path]
     timeout_s: int = GUEST_TIMEOUT_S
+    expected_code: int = BOOT_OK
 
     @property
     def log(self) -> Path:
@@ -104,8 +110,9 @@ def count_guest(tally: Tally, guest: Guest, code: int, output: str) -> None:
         tally.add(f"{name}: {test_name}", test.status, test.reason)
     for problem in report.problems:
         tally.fail(f"{name}: {problem}")
-    if code and not report.failures():
-        tally.fail(f"{name}: the guest ended with code {code}, see {log}")
+    if code != guest.expected_code and not report.failures():
+        expected = f" and not {guest.expected_code}" if guest.expected_code else ""
+        tally.fail(f"{name}: the guest ended with code {code}{expected}, see {log}")
 
 
 def run_quietly(guest: Guest) -> tuple[int, str, float]:
