@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import kcsan_report
+
 # What each kind of trouble looks like.  Case matters: KASAN announces itself
 # at boot as "kasan:", and shouts only when it finds something.
 TROUBLE = (
@@ -69,13 +71,17 @@ def kind_of(line: str) -> str | None:
 
 
 def scan(text: str) -> list[Finding]:
-    """All trouble in a log; lines within one report's context are not repeated."""
+    """All trouble in a log; lines within one report's context are not repeated.
+
+    Data races between the kernel and itself are no trouble of a test's.
+    """
     lines = clean_lines(text)
     findings: list[Finding] = []
+    not_ours = kcsan_report.of_the_kernel(lines)
     covered = 0
     for index, line in enumerate(lines):
         kind = kind_of(line)
-        if kind is None or index < covered:
+        if kind is None or index < covered or index in not_ours:
             continue
         covered = index + CONTEXT_AFTER + 1
         context = tuple(lines[max(0, index - CONTEXT_BEFORE) : covered])
