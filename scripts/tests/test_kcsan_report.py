@@ -62,6 +62,11 @@ BESIDE_A_MODULE = report(
     ],
     ["enqueue_timer+0x33/0x70", "kthread+0x5/0x8"],
 )
+MEANT = report(
+    "ktime_get_mono_fast_ns / timekeeping_update",
+    ["timekeeping_update+0x1ad/0x490", "timekeeping_advance+0x6b6/0xb30"],
+    ["ktime_get_mono_fast_ns+0x90/0x110", "event_ring_claim+0x99/0x160 [tcp_renoscope]"],
+)
 
 
 class Reports(unittest.TestCase):
@@ -80,6 +85,9 @@ class Reports(unittest.TestCase):
 
     def test_an_interrupt_that_found_a_module_running_is_not_its_own(self) -> None:
         self.assertEqual(self.kinds(BESIDE_A_MODULE), [])
+
+    def test_the_clock_that_is_read_while_it_is_set_is_meant_so(self) -> None:
+        self.assertEqual(self.kinds(MEANT), [])
 
     def test_other_trouble_is_found_behind_the_kernel_s_own_races(self) -> None:
         text = OF_THE_KERNEL + "WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\r\n"
