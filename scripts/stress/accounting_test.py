@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The law of the ring, by the module's own files and with TCP's own events.
+
+A known number of connections is made on each processor, through a ring of 16
+records, while readers are at work. How many events there were is told by another
+witness: the kernel's own tracing, on the tracepoint that the kind `state` comes
+from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import socket
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import recorder
+from ktap_output import comment
+from measure import part
+from recorder import FOLDER, Recorder
+
+RING_RECORDS = 16
+CONNECTIONS = 200
+# Of both ends, from CLOSE to CLOSE or TIME-WAIT.
+STATES_AT_LEAST = 10
+CHUNK = 64
+SLOW_RECORDS = 2
+SLOW_S = 0.2
+LOOK_MS = 200
+
+TRACING = Path("/sys/kernel/tracing")
+WITNESS = TRACING / "events" / "sock" / "inet_sock_set_state" / "enable"
+LINE = re.compile(rb" cpu=(\d+) (?:lost (\d+) events)?")
+
+
+# ---- readers, each a process of its own -----------------------------------------
+
+
+@dataclass
+class Account:
+    """What a reader is told, and whether it could be so."""
+
+    read: Counter[int]
+    lost: Counter[int]
+    next_serial: Counter[int]
+    misplaced: int = 0
+
+    def enter(self, cpu: int, serial: int, lost: int) -> None:
+        """A record, or so many lost events from a serial on."""
+        self.misplaced += serial != self.next_serial[cpu] + 1
+        self.next_serial[cpu] = serial + (lost or 1) - 1
+        self.count(cpu, lost)
+
+    def count(self, cpu: int, lost: int) -> None:
+        """A record, or so many lost events."""
+        if lost:
+            self.lost[cpu] += lost
+        else:
+            self.read[cpu] += 1
+
+
+def _records(it: Recorder, data: bytes, account: Account) -> bytes:
+    size = it.schema.record_bytes
+    for place in range(0, len(data), size):
+        event = it.schema.decode(data[place:place + size])
+        lost = event["lost_events"] if event.kind == "lost" else 0
+        account.enter(event["cpu"], event["serial"], lost)
+    return b""
+
+
+def _lines(_it: Recorder, data: bytes, account: Account) -> bytes:
+    """Whole lines are counted, what is behind them is returned."""
+    *lines, rest = data.split(b"\n")
+    for line in lines:
+        found = LINE.search(line)
+        assert found, line
+        account.count(int(found[1]), int(found[2] or 0))
+    return rest
+
+
+def _read_until(it: Recorder, file: str, slow: bool, stop: int) -> Account:
+    """Read a file from its first event until stop is closed, and then the rest."""
+    account = Account(Counter(), Counter(), Counter())
+    take = _lines if file.endswith("pipe") else _records
+    size = (SLOW_RECORDS if slow else CHUNK) * it.schema.record_bytes
+    fd = os.open(FOLDER / file, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.register(stop, select.POLLHUP)
+    stopped = False
+    rest = b""
+    while True:
+        try:
+            rest = take(it, rest + os.read(fd, size), account)
+        except BlockingIOError:
+            if stopped:
+                assert not rest, rest
+                return account
+            stopped = any(ready == stop for ready, _ in poll.poll(LOOK_MS))
+            continue
+        if slow and not stopped:
+            time.sleep(SLOW_S)
+            stopped = bool(select.select([stop], [], [], 0)[0])
+
+
+class Reader:
+    """A process that reads one of the module's files, fast or slow.
+
+    It ends when the stopper is closed, the writing end of a pipe that all share.
+    """
+
+    def __init__(self, it: Recorder, file: str, slow: bool, stop: int, stopper: int) -> None:
+        self.file = file
+        self.name = f"{file}, {'slow' if slow else 'fast'}"
+        self.results, tell = os.pipe()
+        ready, say_ready = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(stopper)
+            _in_child(lambda: _read_until(it, file, slow, stop), say_ready, tell)
+        os.close(tell)
+        os.close(say_ready)
+        os.read(ready, 1)
+        os.close(ready)
+
+    def finish(self) -> Account:
+        """What it was told; the stopper is closed."""
+        with os.fdopen(self.results) as results:
+            text = results.read()
+        _, status = os.waitpid(self.pid, 0)
+        assert status == 0 and text, f"{self.name}: ended with {status}"
+        read, lost, misplaced = json.loads(text)
+        return Account(Counter({int(cpu): n for cpu, n in read.items()}),
+                       Counter({int(cpu): n for cpu, n in lost.items()}), Counter(), misplaced)
+
+
+def _in_child(work: Callable[[], Account], say_ready: int, tell: int) -> None:
+    """Say that it runs, work, tell, and end: a fork must not go on as its parent."""
+    code = 1
+    try:
+        os.write(say_ready, b"!")
+        account = work()
+        os.write(tell, json.dumps((account.read, account.lost, account.misplaced)).encode())
+        code = 0
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+# ---- writers, and the witness ----------------------------------------------------
+
+
+def _connect_on(cpu: int, connections: int) -> None:
+    """Loopback traffic stays on the CPU of whoever sends it."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            for _ in range(connections):
+                with socket.create_connection(listener.getsockname()) as client:
+                    listener.accept()[0].close()
+                    client.recv(1)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+@contextlib.contextmanager
+def _witness() -> Iterator[Callable[[], dict[int, int]]]:
+    """The kernel's tracing of every change of state; its counts, by CPU."""
+    (TRACING / "buffer_size_kb").write_text("8192")
+    (TRACING / "trace").write_text("")
+    WITNESS.write_text("1")
+    try:
+        yield _traced
+    finally:
+        WITNESS.write_text("0")
+
+
+def _traced() -> dict[int, int]:
+    counts = {}
+    for folder in (TRACING / "per_cpu").glob("cpu*"):
+        lines = (folder / "stats").read_text().splitlines()
+        stats = dict(line.split(": ", 1) for line in lines if ": " in line)
+        counts[int(folder.name.removeprefix("cpu"))] = (
+            int(stats["entries"]) + int(stats["overrun"]) + int(stats["dropped events"]))
+    return counts
+
+
+# ---- the tests --------------------------------------------------------------------
+
+
+def _written() -> dict[int, int]:
+    return {cpu: counts["written"] for cpu, counts in recorder.stats().items()}
+
+
+def _check(name: str, account: Account, written: dict[int, int], cpus: set[int]) -> None:
+    assert not account.misplaced, (name, account)
+    for cpu in cpus:
+        assert account.read[cpu] + account.lost[cpu] == written[cpu], (
+            name, cpu, account, written)
+    assert set(account.read) | set(account.lost) <= cpus, (name, account)
+
+
+def _readers(it: Recorder, count: int, slow: bool, cpus: list[int],
+             stop: int, stopper: int) -> list[Reader]:
+    """So many readers, on the module's files in turn."""
+    files = ["trace_raw", "trace_pipe", *(f"per_cpu/cpu{cpu}/trace_raw" for cpu in cpus)]
+    return [Reader(it, files[number % len(files)], slow, stop, stopper)
+            for number in range(count)]
+
+
+def _account_for(count: int, slow: bool) -> None:
+    """Connections on each CPU, and so many readers beside."""
+    cpus = sorted(os.sched_getaffinity(0))
+    stop, stopper = os.pipe()
+    with Recorder(f"ring_records={RING_RECORDS}", "events=state") as it:
+        before = _written()
+        with _witness() as traced:
+            readers = _readers(it, count, slow, cpus, stop, stopper)
+            for cpu in cpus:
+                _connect_on(cpu, part(CONNECTIONS))
+            os.close(stopper)
+            accounts = [reader.finish() for reader in readers]
+            witnessed = traced()
+        written = _written()
+    os.close(stop)
+    comment(f"written {written}, of these before {before}; the kernel traced {witnessed}")
+    for cpu in cpus:
+        assert written[cpu] - before[cpu] == witnessed[cpu], (cpu, written, before, witnessed)
+        assert witnessed[cpu] >= STATES_AT_LEAST * part(CONNECTIONS), (cpu, witnessed)
+    for reader, account in zip(readers, accounts, strict=True):
+        only = re.match(r"per_cpu/cpu(\d+)/", reader.file)
+        _check(reader.name, account, written, {int(only[1])} if only else set(cpus))
+        comment(f"{reader.name}: {account.read.total()} read, {account.lost.total()} lost")
+        assert account.read.total(), reader.name
+        assert not slow or account.lost.total(), reader.name
+
+
+def test_one_fast() -> None:
+    """One fast reader of trace_raw: read + lost = written = what the kernel traced"""
+    _account_for(1, slow=False)
+
+
+def test_one_slow() -> None:
+    """One slow reader"""
+    _account_for(1, slow=True)
+
+
+def test_two_fast() -> None:
+    """Two fast readers, of trace_raw and trace_pipe"""
+    _account_for(2, slow=False)
+
+
+def test_two_slow() -> None:
+    """Two slow readers"""
+    _account_for(2, slow=True)
+
+
+def test_eight_fast() -> None:
+    """Eight fast readers, of trace_raw, trace_pipe and each CPU's own file"""
+    _account_for(8, slow=False)
+
+
+def test_eight_slow() -> None:
+    """Eight slow readers"""
+    _account_for(8, slow=True)
