@@ -28,6 +28,7 @@
 #include <asm/apic.h>
 #include <asm/nmi.h>
 
+#include "event_ring_writer.h"
 #include "storm.h"
 
 #define HALFWAY			(STORM_WORD_SUM / 2)
