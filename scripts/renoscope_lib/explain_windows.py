@@ -29,8 +29,7 @@ def findings(windows: Windows, flow: Flow, subject: Subject,
 
 def _standstill(windows: Windows, flow: Flow, side: str, subject: Subject,
                 clock: Clock) -> Finding:
-    if not (flow.probes_of_zero or flow.again_at_zero if side == PEER
-            else flow.asked_for_ours):
+    if not flow.somebody_waited(side):
         return _only_zero(windows, flow, side, subject, clock)
     stood_us = windows.stalled_us(flow, side, clock.end_ns)
     episodes = [e for e in flow.episodes if e.side == side]

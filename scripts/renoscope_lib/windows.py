@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Windows that closed: who stood still, for how long, and what ended it.
+"""Windows that closed: whose, for how long, and what ended it.
 
 A receiver whose buffer is full advertises a window of zero, and the sender stops.
 The update that opens the window again is a bare ACK, which nobody retransmits: if
@@ -8,7 +8,8 @@ each after twice the wait of the one before.
 
 An episode begins when a window closes and ends when it opens, or with the
 connection.  A window of the peer's holds us back; one of ours holds the peer back,
-and then the probes come from there and are not seen here.
+and then the probes come from there and are not seen here.  Whether anybody stood
+still is another question: only who has something to send does.
 
 The wait that begins with a probe is what tcp_send_probe0() and tcp_probe0_when()
 set: the RTO, at least 200 ms, doubled once more with each probe that was sent, at
@@ -158,6 +159,16 @@ class Flow(Packable):
         """Something that was not seen."""
         if what not in self.partly:
             self.partly.append(what)
+
+    def somebody_waited(self, side: str) -> bool:
+        """Whether anything shows that there was something to send.
+
+        A closed window holds up only who has. Then the persist timer asks, or what
+        is on its way goes again.
+        """
+        if side == PEER:
+            return bool(self.probes_of_zero or self.again_at_zero)
+        return bool(self.asked_for_ours)
 
     @property
     def left_out(self) -> int:
@@ -423,7 +434,8 @@ HOW_TO_READ_SIZES = (
     "Windows as `field in the header x scale = bytes`. A peer's window limits what "
     "we send, our own what the peer sends.")
 HOW_TO_READ_ZERO = (
-    "`zero` counts the times a window closed, `stood still` is their time together. "
+    "`zero` counts the times a window closed, `zero for` is their time together. A sender "
+    "stands still only if it has something to send: then it probes. "
     "Probes are the persist timer's, keepalives not among them; `now` is how the window "
     "stood at the end, or that the connection has ended.")
 HOW_TO_READ_EPISODES = (
@@ -434,8 +446,8 @@ HOW_TO_READ_EPISODES = (
     "for these, never for a window that stays zero.")
 
 WHOSE = {PEER: "peer's", OWN: "ours"}
-HOLDS = {PEER: "the peer's window closed: we stood still",
-         OWN: "our window closed: the peer stood still"}
+CLOSED = {PEER: "the peer's window closed", OWN: "our window closed"}
+STOOD_STILL = {PEER: "we stood still", OWN: "the peer stood still"}
 
 
 def _size_rows(flows: Iterable[Flow]) -> Iterator[tuple[str, ...]]:
@@ -451,7 +463,7 @@ def _size_rows(flows: Iterable[Flow]) -> Iterator[tuple[str, ...]]:
 
 def _stall_rows(windows: Windows, flows: Iterable[Flow],
                 end_ns: int) -> Iterator[tuple[str, ...]]:
-    yield ("connection", "whose", "zero", "stood still", "longest", "probes",
+    yield ("connection", "whose", "zero", "zero for", "longest", "probes",
            "now", "local - peer")
     for flow in flows:
         for side in (PEER, OWN):
@@ -471,6 +483,13 @@ def _stall_row(windows: Windows, flow: Flow, side: str,
             duration(longest),
             str(flow.probes_of_zero) if side == PEER else "-", now,
             f"{flow.local} - {flow.remote}")
+
+
+def _what_closed(flow: Flow, side: str) -> str:
+    """As much as is known of what it did."""
+    if flow.somebody_waited(side):
+        return f"{CLOSED[side]}: {STOOD_STILL[side]}"
+    return CLOSED[side]
 
 
 def _lasting_us(flow: Flow, side: str, end_ns: int) -> int:
@@ -520,7 +539,7 @@ def _episode_text(windows: Windows, flow: Flow, episode: Episode,
     first_ns = windows.gaps.first_ns
     ending = _ending_words(windows, flow, episode, end_ns)
     lines = [f"  at {seconds(episode.began_ns, first_ns)} s "
-             f"{HOLDS[episode.side]}",
+             f"{_what_closed(flow, episode.side)}",
              f"     {ending}"]
     if episode.probes:
         lines += aligned(_probe_rows(episode, first_ns), right=range(6),

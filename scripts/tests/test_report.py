@@ -201,17 +201,30 @@ class Content(Stage):
         self.assertIn("4 segments went out again and the retransmission timer fired "
                       "1 time.", made.text)
 
-    def test_zero_windows(self) -> None:
+    def zero_window(self, *meanwhile: Event) -> Page:
+        """The peer's window is zero for 3.94 s, and meanwhile something happens."""
         turn = {"window_side": number_of("window_side", "peer"), "seg_flags": ACK}
-        made = page(
+        return page(
             *self.connect(0),
             self.event("zero_window", 100, window_change=number_of(
                 "window_change", "closed"), **turn),
+            *meanwhile,
             self.event("zero_window", 4039, seg_window=9, window_change=number_of(
                 "window_change", "opened"), **turn))
+
+    def test_zero_windows(self) -> None:
+        made = self.zero_window(self.event("probe", 400, probe_cause=number_of(
+            "probe_cause", "zero_window")))
         row = made.row("Connections whose window was zero", "sk:5")
-        self.assertEqual((row["stood still"], row["at the end"]), ("3.94 s", "open"))
+        self.assertEqual((row["zero for"], row["stood still"], row["at the end"]),
+                         ("3.94 s", "we did", "open"))
         self.assertIn("enders stood still for 3.94 s", made.text)
+
+    def test_a_zero_window_that_nobody_waited_for(self) -> None:
+        made = self.zero_window()
+        row = made.row("Connections whose window was zero", "sk:5")
+        self.assertEqual((row["zero for"], row.get("stood still")), ("3.94 s", None))
+        self.assertNotIn("stood still for", made.text)
 
     def test_resets_by_reason(self) -> None:
         made = page(*self.connect(0), self.event("reset_received", 50, seg_flags=RST),

@@ -92,6 +92,14 @@ class Episodes(Stage):
         self.assertEqual((flow.probes_of_zero, flow.episodes_seen, flow.left_out),
                          (3, {"peer": 1, "own": 0}, 0))
 
+    def test_who_stood_still_is_said_where_somebody_asked(self) -> None:
+        closed, opened = self.turns(0, "closed"), self.turns(2000, "opened")
+        asked = "\n".join(as_text(watch(closed, self.probe(240, 0), opened), None))
+        self.assertIn("the peer's window closed: we stood still\n", asked)
+        unasked = "\n".join(as_text(watch(closed, opened), None))
+        self.assertIn("the peer's window closed\n", unasked)
+        self.assertNotIn("we stood still", unasked)
+
     def test_the_longest_of_several(self) -> None:
         flow = self.one(*(
             turn for n, took in enumerate((5, 70, 20)) for turn in

@@ -57,7 +57,7 @@ def _line(told: Told, life: Life) -> Line:
     if losses is not None:
         line.sent_again, line.timeouts = losses.sent_again, losses.timeouts
     windows = watch.windows.kept.get(life.cookie)
-    if windows is not None:
+    if windows is not None and windows.somebody_waited("peer"):
         line.stood_still_us = watch.windows.stalled_us(windows, "peer", told.end_ns)
     talk = watch.talkers.kept.get(life.cookie)
     if talk is not None:

@@ -55,7 +55,7 @@ class Watch(Explained):
 
     @property
     def windows(self) -> Windows:
-        """What stood still."""
+        """Windows that closed."""
         return self._windows
 
     def all_gaps(self) -> tuple[Gaps, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Windows that closed: who stood still, and how long."""
+"""Windows that closed: whose, how long, and whether somebody stood still."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .parts import Cell, Column, Section, and_more, most, number, quiet, section
 from .told import Told
 from .values import code, count, ends, some, span
 
-WHOSE = {PEER: "the peer's: we stood still", OWN: "ours: the peer stood still"}
+WHOSE = {PEER: "the peer's", OWN: "ours"}
+STOOD_STILL = {PEER: "we did", OWN: "the peer did"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def _stalls(windows: Windows, end_ns: int) -> Iterator[Stall]:
 def total_us(told: Told) -> int:
     """How long connections of this side stood still, all together."""
     return sum(stall.us for stall in _stalls(told.watch.windows, told.end_ns)
-               if stall.side == PEER)
+               if stall.side == PEER and stall.flow.somebody_waited(PEER))
 
 
 def _row(stall: Stall) -> tuple[Child | Cell, ...]:
@@ -50,7 +51,9 @@ def _row(stall: Stall) -> tuple[Child | Cell, ...]:
             WHOSE[stall.side], count(flow.episodes_seen[stall.side]),
             Cell(span(stall.us), stall.us),
             Cell(span(longest_us or None), longest_us),
-            some(flow.probes_of_zero) if stall.side == PEER else "", stall.now)
+            some(flow.probes_of_zero) if stall.side == PEER else "",
+            STOOD_STILL[stall.side] if flow.somebody_waited(stall.side) else "",
+            stall.now)
 
 
 def show(told: Told) -> Section:
@@ -67,11 +70,12 @@ def show(told: Told) -> Section:
     return section(
         "windows", title,
         tag("p", "A receiver whose program does not read fast enough closes its "
-            "window, and the sender has to wait."),
+            "window. A sender that has something to send stands still then."),
         table("Connections whose window was zero",
               (Column("connection"), Column("local – peer"), Column("whose window"),
-               number("times"), number("stood still"), number("longest"),
+               number("times"), number("zero for"), number("longest"),
                number("probes", "zero-window probes of the persist timer"),
+               Column("stood still", meaning="where something shows that there was something to send"),
                Column("at the end")),
               map(_row, shown), None,
               and_more(left_out, told.other("windows"), "window")))
