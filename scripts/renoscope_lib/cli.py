@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import struct
 import sys
 from collections.abc import Sequence
 
 from . import VERSION, progress
 from .commands import IN_ORDER
-from .errors import (BAD_INPUT, EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK,
-                     Problem)
+from .errors import EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK, Problem
 from .options import Parser, complain
 from .place import COMMAND
 
@@ -70,7 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")
-    options: argparse.Namespace | None = None
     try:
         options, unknown = build_parser().parse_known_args(arguments)
         if unknown:  # the subcommand's own --help knows better
@@ -90,9 +87,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_stdout()
         complain(error.strerror or error)
         return NOT_SO
-    except (RecursionError, OverflowError, struct.error) as error:
-        # Numbers that no recorder writes come from recordings, which are anybody's;
-        # where none is read it is a bug of ours, to be seen as one.
-        if getattr(options, "file", None) is None:
-            raise
-        return _failed(Problem(f"damaged input: {error}", BAD_INPUT))

@@ -8,9 +8,10 @@ second and what is asked for:
 	acks = columns.of("ack")
 	acks["cwnd"].max(), acks["time_ns"][0], len(acks)
 
-The records stay in the file, which is mapped.  What is kept of each is where it
-stands and its kind (9 bytes of 192), and a column is gathered when it is asked for.
-So keep a column that is needed twice, and ask for no more than is needed.  Columns
+The records are copied into a file without a name, which is mapped: one that others can
+shorten would end whoever reads its map.  In memory is only the kind of each record (a
+byte of 192), and a column is gathered when it is asked for.  So keep a column that is
+needed twice, and ask for no more than is needed.  Columns
 hold numbers as they were recorded; `schema` has the words for them.  An address
 is 16 bytes (dtype V16), for words.address().
 
@@ -24,19 +25,19 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
-import stat
 import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from .errors import BAD_INPUT, NOT_THERE, Problem
+from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .place import COMMAND
 from .recording import RecordingParser
 from .schema import SCOPE_ALL, Field, Schema
 
 NUMPY_TYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "addr": "V16"}
 NUMPY_ORDERS = {"little": "<", "big": ">"}
+
+READ_BYTES = 1 << 20
 
 
 def _numpy() -> Any:
@@ -52,7 +53,7 @@ def _numpy() -> Any:
 class Rows:
     """The records of some kinds; rows["cwnd"] is a column of them."""
 
-    def __init__(self, numpy: Any, file: mmap.mmap, schema: Schema,
+    def __init__(self, numpy: Any, file: mmap.mmap | bytes, schema: Schema,
                  fields: dict[str, Field], places: Any) -> None:
         self._numpy = numpy
         self._file = file
@@ -88,8 +89,7 @@ class Rows:
 class Columns:
     """A whole recording; read() makes it."""
 
-    def __init__(self, numpy: Any, file: mmap.mmap, parser: RecordingParser,
-                 spans: list[tuple[int, int]]) -> None:
+    def __init__(self, numpy: Any, file: mmap.mmap | bytes, parser: RecordingParser) -> None:
         assert parser.schema is not None, "the parser would have raised"
         self._numpy = numpy
         self._file = file
@@ -97,27 +97,11 @@ class Columns:
         self.meta: dict[str, Any] = parser.meta
         self.done: dict[str, Any] | None = parser.done
         self.stats: list[str] = parser.stats
-        self.cut_off: str | None = parser.cut_off
-        self.count = parser.records_seen
-        self._places = self._places_of(spans)
+        self.complaint: str | None = parser.complaint
+        self.count = len(file) // self.schema.record_bytes
+        self._places = numpy.arange(self.count) * self.schema.record_bytes
         self._kinds = self._rows([], self._places)["kind"]
         self._counts = numpy.bincount(self._kinds, minlength=256)
-        self._check_kinds()
-
-    def _places_of(self, spans: list[tuple[int, int]]) -> Any:
-        """Where each record begins in the file."""
-        starts, counts = self._numpy.array(
-            spans, dtype="i8").reshape(len(spans), 2).T
-        before = self._numpy.cumsum(counts) - counts
-        size = self.schema.record_bytes
-        return (self._numpy.repeat(starts - before * size, counts)
-                + self._numpy.arange(self.count) * size)
-
-    def _check_kinds(self) -> None:
-        for number in self._numpy.flatnonzero(self._counts):
-            if int(number) not in self.schema.kinds:
-                raise Problem(f"damaged record: kind {number} is not in its "
-                              "schema", BAD_INPUT)
 
     def counts(self) -> dict[str, int]:
         """How many records there are of each kind that there is."""
@@ -150,58 +134,62 @@ class Columns:
                    for mine in self.schema.fields_of(kind))
 
 
-def _regular(name: str) -> IO[bytes]:
-    """The recording as a file that can be mapped; a pipe is read to its end."""
-    source = open(0 if name == "-" else name, "rb", closefd=name != "-")
-    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-        return source
-    with source:
-        spool = tempfile.TemporaryFile()
-        shutil.copyfileobj(source, spool, 1 << 20)
-        spool.flush()
-        return spool
+class _Copy:
+    """The records in a file without a name; what goes wrong with it is told as such."""
 
+    def __init__(self) -> None:
+        try:
+            self._file = tempfile.TemporaryFile()
+        except OSError as error:
+            raise self._failed(error) from None
 
-def _spans(parser: RecordingParser, file: mmap.mmap | bytes) -> list[tuple[int, int]]:
-    """(file offset, count) of each run of records; feeds all else to the parser."""
-    spans = []
-    at = 0
-    while at < len(file):
-        if parser.due():
-            assert parser.schema is not None
-            size = parser.schema.record_bytes
-            count = min(parser.due(), len(file) - at) // size
-            if count:
-                spans.append((at, count))
-                parser.pass_over(count)
-                at += count * size
-                continue
-        piece = file[at:at + (parser.due() or parser.wants())]
-        at += len(piece)
-        for _records in parser.feed(piece):
-            raise AssertionError("whole records were passed over")
-    parser.close()
-    return spans
+    @staticmethod
+    def _failed(error: OSError) -> Problem:
+        return Problem(f"cannot keep the records in {tempfile.gettempdir()}: "
+                       f"{error.strerror}; TMPDIR names another folder", NOT_SO)
+
+    def write(self, records: bytes) -> None:
+        """Behind the others."""
+        try:
+            self._file.write(records)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def mapped(self) -> mmap.mmap | bytes:
+        """What was written, for good; an empty file cannot be mapped."""
+        try:
+            with self._file as file:
+                file.flush()
+                if not os.fstat(file.fileno()).st_size:
+                    return b""
+                return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        except OSError as error:
+            raise self._failed(error) from None
 
 
 def read(path: str | Path) -> Columns:
     """A recording's columns; - is standard input.
 
-    Problem if it is damaged, in RecordingParser's words; one that was cut off is
-    given with what there is, and `cut_off` tells.
+    Problem if nothing can be read of it.  One that is damaged or was cut off is given
+    with what there is, and `complaint` tells.
     """
     numpy = _numpy()
-    named = "standard input" if str(path) == "-" else str(path)
+    is_stdin = str(path) == "-"
+    named = "standard input" if is_stdin else str(path)
+    parser = RecordingParser()
+    copy = _Copy()
     try:
-        with _regular(str(path)) as source:
-            size = os.fstat(source.fileno()).st_size
-            file = (mmap.mmap(source.fileno(), size, prot=mmap.PROT_READ)
-                    if size else b"")
-        parser = RecordingParser()
-        spans = _spans(parser, file)
-        return Columns(numpy, file, parser, spans)
+        with open(0 if is_stdin else path, "rb", buffering=0,
+                  closefd=not is_stdin) as source:
+            while not parser.ended and (data := source.read(READ_BYTES)):
+                for records in parser.feed(data):
+                    copy.write(records)
+        for records in parser.rest():
+            copy.write(records)
+        parser.close()
     except Problem as problem:
         raise Problem(f"{named}: {problem}", problem.exit_code) from None
     except OSError as error:
         raise Problem(f"cannot read {named}: {error.strerror}",
                       BAD_INPUT) from None
+    return Columns(numpy, copy.mapped(), parser)

@@ -26,6 +26,12 @@ from .stream import LiveRing
 
 READ_BYTES = 1 << 16
 
+# Where ktime_t ends, in the year 2262.
+MOST_NS = 1 << 63
+
+# What tells of a loss by damage has no record: its count is worked out.
+DAMAGED = frozenset(("lost_events",))
+
 # Nothing came for so long: show what is held back.  No person notices.
 PAUSE_S = 0.2
 
@@ -65,6 +71,11 @@ class Input(Protocol):
 
     def complaint(self) -> str | None:
         """What was wrong with it, after the last batch."""
+
+
+def _nanoseconds(value: object) -> int | None:
+    """What a kernel's clock may say; None if none does."""
+    return value if isinstance(value, int) and 0 <= value < MOST_NS else None
 
 
 def decode(schema: Schema, records: bytes) -> list[Event]:
@@ -111,12 +122,13 @@ class RecordingInput:
                     yield b""
                     continue
                 data = os.read(self._fd, READ_BYTES)
-                if not data:
-                    self._parser.close()
-                    return
                 if self._progress is not None:
                     self._progress.advance(len(data))
                 yield from self._parser.feed(data)
+                if not data or self._parser.ended:
+                    yield from self._parser.rest()
+                    self._parser.close()
+                    return
         except Problem as problem:
             raise Problem(f"{self._name}: {problem}",
                           problem.exit_code) from None
@@ -132,7 +144,12 @@ class RecordingInput:
 
     def batches(self) -> Iterator[list[Event]]:
         """Its events in order."""
-        return (decode(self.schema, records) for records in self.records())
+        for records in self.records():
+            events = decode(self.schema, records)
+            if self._parser.tells_damage:
+                for event in events:
+                    event.filled = DAMAGED
+            yield events
 
     def records(self) -> Iterator[bytes]:
         """Its records in order."""
@@ -149,20 +166,21 @@ class RecordingInput:
 
     def wall_offset_ns(self) -> int | None:
         """From the two clocks that were noted when recording began."""
-        clocks = self._parser.meta.get("clocks")
-        if not isinstance(clocks, dict):
-            return None
-        realtime_ns, monotonic_ns = (clocks.get(name) for name in
-                                     ("realtime_ns", "monotonic_ns"))
-        if not isinstance(realtime_ns, int) or not isinstance(monotonic_ns, int):
+        realtime_ns, monotonic_ns = self._clock("realtime_ns"), self._clock("monotonic_ns")
+        if realtime_ns is None or monotonic_ns is None:
             return None
         return realtime_ns - monotonic_ns
+
+    def _clock(self, name: str) -> int | None:
+        """A clock as it was when recording began."""
+        clocks = self._parser.meta.get("clocks")
+        return _nanoseconds(clocks.get(name)) if isinstance(clocks, dict) else None
 
     def end_ns(self) -> int | None:
         """When recording ended; the last event's time if it was cut off."""
         done = self._parser.done or {}
-        ended = done.get("ended_monotonic_ns")
-        return ended if isinstance(ended, int) else self._last_ns
+        ended_ns = _nanoseconds(done.get("ended_monotonic_ns"))
+        return self._last_ns if ended_ns is None else ended_ns
 
     def parameters(self) -> dict[str, str]:
         """As they were when recording began."""
@@ -172,10 +190,7 @@ class RecordingInput:
 
     def parameters_read(self) -> tuple[int, str]:
         """`record --all` holds events from before it."""
-        clocks = self._parser.meta.get("clocks")
-        read_ns = clocks.get("monotonic_ns") if isinstance(clocks, dict) else 0
-        return (read_ns if isinstance(read_ns, int) else 0,
-                "set when recording began")
+        return self._clock("monotonic_ns") or 0, "set when recording began"
 
     def about(self) -> dict[str, Any]:
         """That it was recorded on."""
@@ -190,9 +205,9 @@ class RecordingInput:
         return self._parser.done or {}
 
     def complaint(self) -> str | None:
-        """Whether it was cut off, and where."""
-        cut_off = self._parser.cut_off
-        return f"{self._name}: {cut_off}" if cut_off else None
+        """Whether it is damaged or was cut off, and where."""
+        complaint = self._parser.complaint
+        return f"{self._name}: {complaint}" if complaint else None
 
 
 class LiveInput:

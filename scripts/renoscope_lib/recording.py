@@ -12,18 +12,22 @@
 
 It is written in one pass and can be read while it grows, through a pipe too.
 A recording that ends before DONE was cut off; every whole record in it is
-still good.
+still good.  So are those before and behind a damaged part, which is passed over:
+what is gone with it is told as a loss, by continuity.py.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .continuity import Continuity
 from .errors import BAD_INPUT, Problem
 from .schema import Schema, parse_schema
+from .stats import parse_stats
 from .words import plural
 
 MAGIC = b"RENOSCP1"
@@ -37,6 +41,15 @@ DONE = b"DONE"
 
 # Far above what the writer makes; a larger length can only be damage.
 MAX_CHUNK_BYTES = 1 << 24
+MAX_TEXT_BYTES = 1 << 20
+TEXTS = (META, SCHEMA, STATS, DONE)
+A_TYPE = re.compile(b"|".join((*TEXTS, RECORDS)))
+
+# Behind damage the next chunk is looked for as far as this: a file may be all holes.
+SEARCHED_BYTES = 1 << 26
+
+# Damages that are told one by one; the others are counted.
+TOLD_DAMAGES = 2
 
 
 class RecordingWriter:
@@ -73,24 +86,24 @@ def _damaged(what: str) -> Problem:
     return Problem(f"damaged recording: {what}", BAD_INPUT)
 
 
-def _parse_json(name: bytes, payload: bytes) -> dict[str, Any]:
+def _parse_json(payload: bytes) -> dict[str, Any]:
+    """ValueError says what is wrong with it."""
     try:
         content = json.loads(payload)
     except ValueError:
-        raise _damaged(f"its {name.decode()} chunk is no JSON") from None
+        raise ValueError("is no JSON") from None
     except RecursionError:
-        raise _damaged(f"its {name.decode()} chunk is nested too deep") from None
+        raise ValueError("is nested too deep") from None
     if not isinstance(content, dict):
-        raise _damaged(f"its {name.decode()} chunk is no JSON object")
+        raise ValueError("is no JSON object")
     return content
 
 
 class RecordingParser:
     """Takes the bytes of a recording as they come and gives its records.
 
-    feed() whatever was read, in pieces of any size; close() at the end.  Then
-    `cut_off` tells what is missing, None for a whole recording.  Who has the file
-    at hand feeds what it `wants()` and passes over the records that are `due()`.
+    feed() whatever was read, in pieces of any size, until `ended`; rest() and close() at
+    the end.  Then `complaint` tells what is damaged or missing, None for a whole recording.
     """
 
     def __init__(self) -> None:
@@ -100,88 +113,181 @@ class RecordingParser:
         self.done: dict[str, Any] | None = None
         self.records_seen = 0
         self.cut_off: str | None = None
+        self.ended = False
+        self.tells_damage = False   # of the block that was just given
+        self._damages: list[str] = []
+        self._damage_count = 0
         self._buffer = bytearray()
+        self._taken = 0             # bytes before the buffer
         self._magic_seen = False
         self._records_left = 0
+        self._searched = 0
+        self._continuity: Continuity | None = None
+
+    @property
+    def complaint(self) -> str | None:
+        """What is wrong with it as far as it was read; None if nothing is."""
+        said = []
+        if self._damages:
+            said.append(f"damaged recording: {'; '.join(self._damages)}")
+        if self._damage_count > len(self._damages):
+            said.append(f"{self._damage_count - len(self._damages)} more such places")
+        if self.cut_off:
+            said.append(self.cut_off)
+        return "; ".join(said) or None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield whole records; raise Problem behind the last good one."""
+        """Yield whole records; raise Problem if nothing can be read from it."""
         self._buffer += data
-        while True:
-            records = self._take_records()
-            if records:
-                yield records
+        while not self.ended:
+            yield from self._take_records()
             if self._records_left or not self._take_chunk():
                 return
 
+    def rest(self) -> Iterator[bytes]:
+        """The source has ended: what there is in a chunk that says it is longer."""
+        while not self.ended and not self._records_left and self.done is None:
+            at = self._next_chunk()
+            if at is None:
+                return
+            type_, length = CHUNK_HEADER.unpack_from(self._buffer)
+            self._note(f"a {type_.decode()} chunk of {length} bytes at byte {self._taken}")
+            self._drop(at)
+            yield from self.feed(b"")
+
+    def _next_chunk(self) -> int | None:
+        """Where in the buffer another chunk begins than the one at its beginning."""
+        if len(self._buffer) < CHUNK_HEADER.size or not self._magic_seen:
+            return None
+        for found in A_TYPE.finditer(self._buffer, 1):
+            header = self._buffer[found.start():found.start() + CHUNK_HEADER.size]
+            if len(header) == CHUNK_HEADER.size and not self._fault_of(
+                    *CHUNK_HEADER.unpack(header)):
+                return found.start()
+        return None
+
     def close(self) -> None:
-        """The source has ended."""
-        if self.done is not None:
-            return
+        """The source has ended, and rest() gave what it could."""
         if not self._buffer and not self._magic_seen:
             raise Problem("not a recording: it is empty", BAD_INPUT)
         if self.schema is None:
-            raise Problem("recording cut off before its schema: nothing can "
-                          "be read from it", BAD_INPUT)
+            raise Problem(self.complaint or "recording cut off before its schema: "
+                          "nothing can be read from it", BAD_INPUT)
+        if self.done is not None or self.ended:
+            return
         self.cut_off = ("recording cut off after "
                         f"{plural(self.records_seen, 'whole record')}")
-        if self._buffer:
-            self.cut_off += f", {plural(len(self._buffer), 'byte')} left over"
+        if left_over := len(self._buffer) + self._searched:
+            self.cut_off += f", {plural(left_over, 'byte')} left over"
 
-    # ---- for who has the whole file at hand: records may stay where they are
+    def _drop(self, count: int) -> bytes:
+        """The buffer's first bytes, which it holds no more."""
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._taken += len(taken)
+        return taken
 
-    def due(self) -> int:
-        """Bytes of records that stand next; 0 if something else does."""
-        return self._records_left - len(self._buffer) if self._records_left else 0
+    def _note(self, damage: str) -> None:
+        """A part is damaged: go on behind it."""
+        self._damage_count += 1
+        if len(self._damages) < TOLD_DAMAGES:
+            self._damages.append(damage)
+        if self._continuity is not None:
+            self._continuity.interrupted()
 
-    def wants(self) -> int:
-        """How many bytes on something else than records would come to an end."""
-        if not self._magic_seen:
-            return len(MAGIC) - len(self._buffer)
-        if len(self._buffer) < CHUNK_HEADER.size:
-            return CHUNK_HEADER.size - len(self._buffer)
-        _type, length = CHUNK_HEADER.unpack_from(self._buffer)
-        return CHUNK_HEADER.size + length - len(self._buffer)
+    # ---- records
 
-    def pass_over(self, count: int) -> None:
-        """So many whole records that are due were taken without feed()."""
-        assert self.schema is not None, "records are due only behind a schema"
-        self._records_left -= count * self.schema.record_bytes
-        self.records_seen += count
-
-    # ---- what feed() does
-
-    def _take_records(self) -> bytes:
-        if not self._records_left or self.schema is None:
-            return b""
+    def _take_records(self) -> Iterator[bytes]:
+        """Whole ones, as many as there are of this chunk."""
+        if self.schema is None:
+            return
         size = self.schema.record_bytes
         count = min(len(self._buffer), self._records_left) // size
-        records = bytes(self._buffer[:count * size])
-        del self._buffer[:count * size]
-        self._records_left -= count * size
-        self.records_seen += count
-        return records
+        records = self._drop(count * size) if count else b""
+        self._records_left -= len(records)
+        if self.schema.knows_kinds_of(records):
+            yield from self._good(records)
+            return
+        at = 0
+        while at < len(records):
+            end = at
+            while end < len(records) and self.schema.knows_kinds_of(records[end:end + size]):
+                end += size
+            yield from self._good(records[at:end])
+            if end < len(records) and self._chunk_begins(records[end:]):
+                self._put_back(records[end:])
+                return
+            if end < len(records):
+                self._note(f"record {self.records_seen + 1} is of no kind that its "
+                           "schema has")
+                self.records_seen += 1
+            at = end + size
+
+    def _good(self, records: bytes) -> Iterator[bytes]:
+        assert self.schema is not None and self._continuity is not None
+        if not records:
+            return
+        self.records_seen += len(records) // self.schema.record_bytes
+        lost = self._continuity.missing_before(records)
+        if lost:
+            self.tells_damage = True
+            yield lost
+            self.tells_damage = False
+        yield records
+
+    def _chunk_begins(self, data: bytes) -> bool:
+        """Whether a chunk stands where a record should: its own says it is longer."""
+        return len(data) >= CHUNK_HEADER.size and not self._fault_of(
+            *CHUNK_HEADER.unpack_from(data), only_known=True)
+
+    def _put_back(self, records: bytes) -> None:
+        self._buffer[:0] = records
+        self._taken -= len(records)
+        self._records_left = 0
+        self._note(f"the records before byte {self._taken} are fewer than it says")
+
+    # ---- chunks
 
     def _take_chunk(self) -> bool:
         """Whether the buffer's beginning was of use; false asks for more."""
         if not self._magic_seen:
             return self._take_magic()
         if self.done is not None and self._buffer:
-            raise _damaged("there is something behind its end")
+            return self._take_other()
+        if self._searched:
+            return self._search()
         if len(self._buffer) < CHUNK_HEADER.size:
             return False
         type_, length = CHUNK_HEADER.unpack_from(self._buffer)
-        self._check_header(type_, length)
+        if fault := self._fault_of(type_, length):
+            return self._go_on_behind(fault, type_)
         if type_ == RECORDS:
-            del self._buffer[:CHUNK_HEADER.size]
+            self._drop(CHUNK_HEADER.size)
             self._records_left = length
+            assert self._continuity is not None
+            self._continuity.interrupted()
             return True
-        end = CHUNK_HEADER.size + length
-        if len(self._buffer) < end:
+        if len(self._buffer) < CHUNK_HEADER.size + length:
             return False
-        payload = bytes(self._buffer[CHUNK_HEADER.size:end])
-        del self._buffer[:end]
-        self._chunk(type_, payload)
+        self._drop(CHUNK_HEADER.size)
+        self._chunk(type_, self._drop(length))
+        return True
+
+    def _go_on_behind(self, fault: str, type_: bytes) -> bool:
+        """With records, if some stand here; otherwise with the next chunk."""
+        size = self.schema.record_bytes if self.schema is not None else 0
+        if self._continuity is not None:
+            if type_ != RECORDS and len(self._buffer) < size:
+                return False
+            header = CHUNK_HEADER.size if type_ == RECORDS else 0
+            if header or self._continuity.expects(bytes(self._buffer[:size])):
+                self._note(f"{fault} behind record {self.records_seen}, at byte "
+                           f"{self._taken}")
+                self._drop(header)
+                self._records_left = MAX_CHUNK_BYTES // size * size
+                return True
+        self._note(f"{fault} behind record {self.records_seen}, at byte {self._taken}")
+        self._searched = len(self._drop(1))
         return True
 
     def _take_magic(self) -> bool:
@@ -196,41 +302,102 @@ class RecordingParser:
         if len(start) < len(MAGIC):
             return False
         self._magic_seen = True
-        del self._buffer[:len(MAGIC)]
+        self._drop(len(MAGIC))
         return True
 
-    def _check_header(self, type_: bytes, length: int) -> None:
-        if not (type_.isalpha() and type_.isupper()):
-            raise _damaged(f"no chunk begins behind record {self.records_seen}")
-        if length > MAX_CHUNK_BYTES:
-            raise _damaged(f"a {type_.decode()} chunk of {length} bytes")
+    def _take_other(self) -> bool:
+        """What is behind the end is of another recording, or of none."""
+        if len(self._buffer) < len(MAGIC) and MAGIC.startswith(self._buffer):
+            return False
+        self.ended = True
+        if self._buffer.startswith(MAGIC):
+            self._note(f"another recording begins behind its end: tail -c +{self._taken + 1} "
+                       "gives that one")
+        else:
+            self._note(f"there is something behind its end, at byte {self._taken}")
+        return True
+
+    def _search(self) -> bool:
+        """Go to where the next chunk begins."""
+        found = A_TYPE.search(self._buffer)
+        # At the buffer's end a part of a type may stand.
+        at = found.start() if found else max(len(self._buffer) - len(RECORDS) + 1, 0)
+        del found   # it would keep the buffer as it is
+        self._searched += len(self._drop(at))
+        if self._searched > SEARCHED_BYTES:
+            self._note(f"no chunk in the {SEARCHED_BYTES >> 20} MiB behind that: given up")
+            self.ended = True
+            return True
+        if len(self._buffer) < CHUNK_HEADER.size:
+            return False
+        if self._fault_of(*CHUNK_HEADER.unpack_from(self._buffer), only_known=True):
+            self._searched += len(self._drop(1))
+        else:
+            self._searched = 0
+        return True
+
+    def _fault_of(self, type_: bytes, length: int, only_known: bool = False) -> str:
+        """Why no chunk can begin like this; empty if one can."""
+        if not (type_.isalpha() and type_.isupper()) \
+                or only_known and type_ not in (*TEXTS, RECORDS):
+            return "no chunk begins"
+        if length > (MAX_TEXT_BYTES if type_ in TEXTS else MAX_CHUNK_BYTES):
+            return f"a {type_.decode()} chunk of {length} bytes"
         if type_ != RECORDS:
-            return
+            return ""
         if self.schema is None:
-            raise _damaged("records before their schema")
+            return "records before their schema"
         if length == 0 or length % self.schema.record_bytes:
-            raise _damaged(f"{length} bytes of records of "
-                           f"{self.schema.record_bytes} bytes")
+            return (f"{length} bytes of records of {self.schema.record_bytes} bytes")
+        return ""
 
     def _chunk(self, type_: bytes, payload: bytes) -> None:
         """One whole chunk; a type added later is passed over."""
-        if type_ == META:
-            self.meta = _parse_json(type_, payload)
-        elif type_ == SCHEMA:
-            if self.schema is not None:
-                raise _damaged("a second schema")
-            self.schema = parse_schema(self._text(type_, payload))
-        elif type_ == STATS:
-            self.stats.append(self._text(type_, payload))
-        elif type_ == DONE:
-            self.done = _parse_json(type_, payload)
-            if self.done.get("records") != self.records_seen:
-                raise _damaged(f"{plural(self.records_seen, 'record')} where "
-                               f"its end says {self.done.get('records')}")
-
-    @staticmethod
-    def _text(type_: bytes, payload: bytes) -> str:
         try:
-            return payload.decode()
+            if type_ == SCHEMA:
+                self._take_schema(payload.decode())
+            elif type_ == META:
+                self.meta = _parse_json(payload)
+            elif type_ == STATS:
+                self._take_stats(payload.decode())
+            elif type_ == DONE:
+                self.done = _parse_json(payload)
+                self._check_done(self.done)
         except UnicodeDecodeError:
-            raise _damaged(f"its {type_.decode()} chunk is no text") from None
+            self._wrong(type_, payload, "is no text")
+        except ValueError as error:
+            self._wrong(type_, payload, str(error))
+
+    def _wrong(self, type_: bytes, payload: bytes, what: str) -> None:
+        """It may be shorter than it says: what it holds is searched, too."""
+        if type_ == SCHEMA and self.schema is None:
+            raise _damaged(f"its {type_.decode()} chunk {what}")
+        self._note(f"its {type_.decode()} chunk {what}")
+        self._buffer[:0] = payload
+        self._taken -= len(payload)
+        self._searched = len(self._drop(1))
+
+    def _take_schema(self, text: str) -> None:
+        if self.schema is not None:
+            raise ValueError("is a second one")
+        self.schema = parse_schema(text)
+        self._continuity = Continuity(self.schema)
+
+    def _take_stats(self, text: str) -> None:
+        """That of the beginning and that of the end."""
+        try:
+            parse_stats(text)
+        except Problem as problem:
+            raise ValueError(f"is not what it should be ({problem})") from None
+        del self.stats[1:]
+        self.stats.append(text)
+
+    def _check_done(self, done: dict[str, Any]) -> None:
+        if done.get("records") != self.records_seen:
+            self._note(f"its end tells of {_short(done.get('records'))} records, and there "
+                       f"are {self.records_seen}")
+
+
+def _short(value: object) -> str:
+    """What somebody else wrote: no more than a number's length of it."""
+    return repr(value) if isinstance(value, int | None) else "no number of"

@@ -32,8 +32,14 @@ NEEDED_FIELDS = (
     "rto_us",
 )
 
-# Of these the scripts shift by as many bits: a byte's worth, or memory is gone.
-SHIFTS = ("snd_wscale", "rcv_wscale", "backoff")
+# Of these the scripts shift by as many bits: a byte's worth, or memory is gone.  And a
+# kind is looked up by its byte.
+BYTES = ("snd_wscale", "rcv_wscale", "backoff", "kind")
+
+# Far above what a module has (256 kinds there can be): a schema from elsewhere may say
+# anything, and what it says takes memory and time.
+MAX_RECORD_BYTES = 1 << 12
+MAX_FIELDS = 1 << 10
 
 HANDSHAKE_DETAILS = (
     "listener", "since_synack_us", "half_open", "accept_queue",
@@ -196,6 +202,21 @@ class Schema:
         name, unpacker, names = layout
         return Event(name, dict(zip(names, unpacker.unpack(record))))
 
+    def encode(self, kind: str, **values: int) -> bytes:
+        """A record of that kind; what is not given is 0."""
+        record = bytearray(self.record_bytes)
+        values["kind"] = next(n for n, name in self.kinds.items() if name == kind)
+        for place in self.fields_of(kind):
+            number = values.get(place.name, 0) % (1 << 8 * place.size)
+            record[place.offset:place.end] = number.to_bytes(
+                place.size, "little" if self.byte_order == "little" else "big")
+        return bytes(record)
+
+    def knows_kinds_of(self, records: bytes) -> bool:
+        """Whether each of these whole records is of a kind that there is."""
+        kinds = set(records[self._kind_offset::self.record_bytes])
+        return kinds <= self.kinds.keys()
+
     def unpacker(self, kind: str) -> struct.Struct:
         """What gives the values of a record of this kind, by offset."""
         return self._layout(self.fields_of(kind))[0]
@@ -250,11 +271,15 @@ class _Parser:
                     "that module")
         elif word == "kind":
             number, name, meaning = rest.split(" ", 2)
+            if not 0 <= int(number) < 256:
+                raise ValueError("a kind is a byte")
             if int(number) in self.kinds or name in self.kind_meanings:
                 raise ValueError(f"a second kind {number} or {name}")
             self.kinds[int(number)] = name
             self.kind_meanings[name] = meaning
         elif word == "field":
+            if len(self.fields) == MAX_FIELDS:
+                raise ValueError("too many fields")
             name, type_, offset, size, unit, scope, meaning = rest.split(" ", 6)
             self.fields.append(Field(name, type_, int(offset), int(size),
                                      unit, scope, meaning))
@@ -276,6 +301,8 @@ class _Parser:
             record_bytes = int(self.settings["record_bytes"])
         except ValueError:
             raise SchemaError("broken: record_bytes is no number") from None
+        if not 0 < record_bytes <= MAX_RECORD_BYTES:
+            raise SchemaError(f"broken: records of {record_bytes} bytes")
         self._check_fields(record_bytes)
         self._check_needed()
         return Schema(int(self.settings["version"]), record_bytes,
@@ -323,12 +350,11 @@ class _Parser:
                     raise SchemaError(f"broken: kind {kind} has no field "
                                       f"{name}")
 
-
     def _check_types(self, needed: set[str]) -> None:
         """Numbers are to be reckoned with, and addresses are not."""
         for place in self.fields:
             is_wrong = (place.type == "addr") != place.name.endswith("_addr")
-            if place.name in SHIFTS:
+            if place.name in BYTES:
                 is_wrong = place.type != "u8"
             if is_wrong and place.name in needed:
                 raise SchemaError(f"broken: field {place.name} is a {place.type}")

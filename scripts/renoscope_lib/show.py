@@ -189,9 +189,10 @@ class LineWriter:
 
     def _lost(self, event: Event) -> str:
         count = event["lost_events"]
+        why = ("not in the recording, which is damaged" if event.filled
+               else "overwritten before they were read")
         return (f"*** {plural(count, 'event')} LOST on cpu{event['cpu']}, "
-                f"serial {event['serial']} to {event['serial'] + count - 1}: "
-                "overwritten before they were read ***")
+                f"serial {event['serial']} to {event['serial'] + count - 1}: {why} ***")
 
     def where_it_stood(self, event: Event) -> str:
         """Its queues, or its numbers and its congestion state, before the event."""

@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib import cli
-from renoscope_lib.command_table import commands
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, MS, SYN_SENT, Scene)
@@ -117,36 +116,29 @@ class Errors(unittest.TestCase):
             self.assertEqual(Path(file.name).read_bytes(), b"precious")
 
 
-class Overflows(unittest.TestCase):
-    """A number too large: the recording's, or a bug of ours."""
+class Numbers(unittest.TestCase):
+    """What no recorder writes is judged where it is read."""
 
-    @staticmethod
-    def add(commands: Any) -> None:
-        """A command of which both may be."""
-        command = commands.add_parser("reckon")
-        command.add_argument("file", nargs="?")
-        command.set_defaults(run=lambda _: struct.pack("B", 256), parser=command)
+    def test_a_bug_is_seen_as_one(self) -> None:
+        def add(commands: Any) -> None:
+            command = commands.add_parser("reckon")
+            command.add_argument("file")
+            command.set_defaults(run=lambda _: struct.pack("B", 256), parser=command)
 
-    def test_a_bug_is_seen_where_no_recording_is_read(self) -> None:
-        said = io.TextIOWrapper(io.BytesIO())
-        with mock.patch.object(cli, "IN_ORDER", (self,)), \
-                contextlib.redirect_stderr(said):
-            self.assertEqual(cli.main(["reckon", "x.renoscope"]), 2)
-            with self.assertRaises(struct.error):
-                cli.main(["reckon"])
-        said.seek(0)
-        self.assertRegex(said.read(), r"\Arenoscope: damaged input: .*\n\Z")
+        with mock.patch.object(cli, "IN_ORDER", (mock.Mock(add=add),)), \
+                self.assertRaises(struct.error):
+            cli.main(["reckon", "x.renoscope"])
 
-    def test_what_is_written_is_no_input(self) -> None:
-        """FILE of record and of views: only one of them is read."""
-        parse = cli.build_parser().parse_args
-        self.assertIsNone(getattr(parse(["record", "x"]), "file", None))
-        for command in commands():
-            if command.operands and command.operands[0].value == "FILE" \
-                    and command.name not in ("record", "export"):
-                words = ["-o", "x.html"] if command.name == "report" else []
-                with self.subTest(command.name):
-                    self.assertEqual(parse([command.name, *words, "x"]).file, "x")
+    def test_clocks_that_none_has(self) -> None:
+        for ns in (1 << 63, -1, 10 ** 30, 1.5):
+            meta = support.META | {"clocks": {"monotonic_ns": 0, "realtime_ns": ns}}
+            with mock.patch.object(support, "META", meta):
+                recording = support.recording(Scene().pack("ack"))
+            with self.subTest(ns):
+                done = run("show", "-", "--absolute", stdin=recording)
+                self.assertEqual((done.returncode, done.stderr), (
+                    2, b"renoscope: show: the recording does not tell the wall clock\n"))
+                self.assertEqual(run("report", "-", "-o", "-", stdin=recording).stderr, b"")
 
     def test_depths_that_no_recorder_writes(self) -> None:
         whole = support.recording()

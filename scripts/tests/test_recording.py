@@ -4,6 +4,7 @@
 import json
 import struct
 import unittest
+from collections.abc import Collection
 
 from renoscope_lib.errors import BAD_INPUT, Problem
 from renoscope_lib.recording import RecordingParser
@@ -22,6 +23,7 @@ def read(data: bytes, step: int | None = None) -> tuple[bytes, RecordingParser]:
     for at in range(0, len(data), step):
         for blob in parser.feed(data[at:at + step]):
             records += blob
+    records += b"".join(parser.rest())
     parser.close()
     return records, parser
 
@@ -101,19 +103,16 @@ class Whole(unittest.TestCase):
         self.assertEqual(read(data)[0], b"".join(self.records))
 
 
-class Damaged(unittest.TestCase):
+class Unreadable(unittest.TestCase):
+    """Nothing of it can be told."""
+
     def setUp(self) -> None:
-        self.record = Scene().pack("ack")
-        self.file = support.recording(self.record)
-        self.recs = self.file.index(b"RECS")
+        self.file = support.recording(Scene().pack("ack"))
 
     def refused(self, data: bytes, words: str) -> None:
         with self.assertRaisesRegex(Problem, words) as caught:
             read(data)
         self.assertEqual(caught.exception.exit_code, BAD_INPUT)
-
-    def put(self, at: int, new: bytes) -> bytes:
-        return self.file[:at] + new + self.file[at + len(new):]
 
     def test_something_else(self) -> None:
         self.refused(b"\xd4\xc3\xb2\xa1 a pcap file", "not a recording")
@@ -122,43 +121,138 @@ class Damaged(unittest.TestCase):
     def test_other_version(self) -> None:
         self.refused(b"RENOSCP2" + self.file[8:], "version '2'")
 
-    def test_chunk_type(self) -> None:
-        self.refused(self.put(self.recs, b"\0\1\2\3"), "damaged")
-
-    def test_length_of_records(self) -> None:
-        self.refused(self.put(self.recs + 4, struct.pack("<I", 191)),
-                     "damaged.*191 bytes")
-        self.refused(self.put(self.recs + 4, struct.pack("<I", 0)), "damaged")
-
-    def test_monstrous_length(self) -> None:
-        self.refused(self.put(self.recs + 4, b"\xff\xff\xff\x7f"), "damaged")
-
-    def test_records_before_the_schema(self) -> None:
-        self.refused(b"RENOSCP1" + self.file[self.recs:],
-                     "before their schema")
-
-    def test_meta_is_no_json(self) -> None:
-        self.refused(self.put(16, b"}"), "META chunk is no JSON")
-
-    def test_count_at_the_end(self) -> None:
-        done = self.file.index(b'{"records": 1}')
-        self.refused(self.put(done, b'{"records": 2}'),
-                     "1 record where its end says 2")
-
-    def test_something_behind_the_end(self) -> None:
-        self.refused(self.file + b"x", "behind its end")
+    def test_without_its_schema(self) -> None:
+        self.refused(b"RENOSCP1" + self.file[self.file.index(b"RECS"):],
+                     "records before their schema")
 
     def test_broken_schema(self) -> None:
         at = self.file.index(b"record_bytes 192")
-        self.refused(self.put(at, b"record_bytex"), "schema: broken")
+        self.refused(self.file[:at] + b"record_bytex" + self.file[at + 12:],
+                     "schema: broken")
+        self.refused(self.file[:at] + b"\xff" + self.file[at + 1:], "SCHM chunk is no text")
 
-    def test_good_records_come_before_the_damage(self) -> None:
+
+class Damaged(unittest.TestCase):
+    """What is whole is given, before and behind the damage; what is gone is counted."""
+
+    def setUp(self) -> None:
+        scene = Scene()
+        self.records = [scene.pack("ack", at_ns=i, cpu=i % 2) for i in range(12)]
+        self.file = support.recording(*(b"".join(self.records[i:i + 4])
+                                        for i in (0, 4, 8)))
+        self.recs = [at for at in range(len(self.file))
+                     if self.file.startswith(b"RECS", at)]
+
+    def put(self, at: int, new: bytes) -> bytes:
+        return self.file[:at] + new + self.file[at + len(new):]
+
+    def told(self, data: bytes, gone: Collection[int], words: str) -> None:
+        """Of the records just these are gone, and their number is told."""
+        for step in (None, 1, 100):
+            with self.subTest(step):
+                self._told(*read(data, step), gone, words)
+
+    def _told(self, given: bytes, parser: RecordingParser, gone: Collection[int],
+              words: str) -> None:
+        records = [given[at:at + SIZE] for at in range(0, len(given), SIZE)]
+        self.assertRegex(parser.complaint or "", words)
+        heads = list(parser.schema.heads(given))
+        self.assertEqual(
+            [record for record, head in zip(records, heads) if not head.lost_events],
+            [record for i, record in enumerate(self.records) if i not in gone])
+        told = {(head.cpu, head.serial + i) for head in heads
+                for i in range(head.lost_events)}
+        # Nobody knows that there were others before the first of a CPU, behind the last.
+        behind = [i for i in gone if any(k not in gone for k in range(i % 2, i, 2))
+                  and any(k not in gone for k in range(i, 12, 2))]
+        self.assertEqual(told, {(i % 2, i // 2 + 1) for i in behind})
+
+    def test_whole(self) -> None:
+        given, parser = read(self.file)
+        self.assertEqual((given, parser.complaint), (b"".join(self.records), None))
+
+    def test_chunk_type(self) -> None:
+        self.told(self.put(self.recs[1], b"\0\1\2\3"), range(4, 8),
+                  "damaged recording: no chunk begins behind record 4, at byte "
+                  f"{self.recs[1]}; its end tells of 12 records, and there are 8$")
+        self.told(self.put(self.recs[1], b"SECS"), range(4, 8),
+                  "damaged recording: its end tells of 12 records, and there are 8$")
+
+    def test_any_length_of_records(self) -> None:
+        """Those that follow are records, whatever is said of their length."""
+        for length in (0, 1, 191, 192, 193, 3 * 192, 5 * 192, 100 * 192, 1 << 24, 0xffffffff):
+            with self.subTest(length):
+                self.told(self.put(self.recs[1] + 4, struct.pack("<I", length)), (),
+                          "damaged recording: ")
+
+    def test_a_record(self) -> None:
+        kind = support.schema().field_named("kind").offset
+        for which in range(12):
+            with self.subTest(which):
+                at = self.recs[which // 4] + 8 + which % 4 * SIZE
+                self.told(self.put(at + kind, b"\xff"), (which,),
+                          f"^damaged recording: record {which + 1} is of no kind that its "
+                          "schema has$")
+
+    def test_a_part_is_missing(self) -> None:
+        """As where a file was put together without its middle."""
+        self.told(self.file[:self.recs[1]] + self.file[self.recs[2]:], range(4, 8),
+                  "^damaged recording: its end tells of 12 records, and there are 8$")
+
+    def test_a_hole(self) -> None:
+        begin = self.recs[0] + 8 + 3 * SIZE
+        end = self.recs[1] + 8 + 50
+        self.told(self.put(begin, bytes(end - begin)), (3, 4, 5, 6, 7), "damaged")
+
+    def test_meta_is_no_json(self) -> None:
+        for new in (b"}", b"\xff", b"[" * 40):
+            self.told(self.put(16, new), (), "^damaged recording: its META chunk is no JSON$")
+
+    def test_stats(self) -> None:
+        at = self.file.index(b"version 1\nrecords_per_cpu")
+        self.told(self.put(at + 8, b"7"), (), "its STAT chunk is not what it should be")
+        self.told(self.put(at + 8, b"\xff"), (), "its STAT chunk is no text")
+        length = struct.pack("<I", 5000)
+        self.told(self.put(at - 4, length), (), "a STAT chunk of 5000 bytes at byte")
+        self.told(self.put(at - 4, struct.pack("<I", 300)), (), "its STAT chunk is no")
+
+    def test_count_at_the_end(self) -> None:
+        done = self.file.index(b'{"records": 12}')
+        self.told(self.put(done, b'{"records": 13}'), (),
+                  "^damaged recording: its end tells of 13 records, and there are 12$")
+
+    def test_something_behind_the_end(self) -> None:
+        self.told(self.file + b"x", (), "something behind its end, at byte "
+                  f"{len(self.file)}$")
+        self.told(self.file + self.file, (), "another recording begins behind its end: "
+                  rf"tail -c \+{len(self.file) + 1} gives that one$")
+
+    def test_many(self) -> None:
+        kind = support.schema().field_named("kind").offset
+        data = bytearray(self.file)
+        for which in range(0, 8, 2):
+            data[self.recs[which // 4] + 8 + which % 4 * SIZE + kind] = 0
+        self.told(bytes(data), (0, 2, 4, 6), "record 1 .*; record 3 .*; 2 more such places$")
+
+    def test_holes_have_an_end(self) -> None:
+        """A file may say that it is as long as it likes."""
         parser = RecordingParser()
-        got = []
-        with self.assertRaises(Problem):
-            for blob in parser.feed(self.file + b"x"):
-                got.append(blob)
-        self.assertEqual(got, [self.record])
+        for _ in parser.feed(self.file[:self.recs[1]]):
+            pass
+        fed = 0
+        while not parser.ended:
+            fed += 1
+            self.assertLess(fed, 100)
+            self.assertEqual(list(parser.feed(bytes(1 << 20))), [])
+        parser.close()
+        self.assertRegex(parser.complaint or "", "no chunk in the 64 MiB behind that")
+
+    def test_other_chunks_do_not_pile_up(self) -> None:
+        parser = RecordingParser()
+        stats = support.stats_text(cpu0=1).encode()
+        chunk = b"STAT" + struct.pack("<I", len(stats)) + stats
+        list(parser.feed(self.file[:self.recs[0]] + chunk * 1000))
+        self.assertLessEqual(len(parser.stats), 2)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from ..words import plural
 BINARY = ("pcapng", "npz")
 BUFFER_BYTES = 1 << 16
 BY_KIND = ("jsonl", "csv", "npz")
-LOST_WORDS = "*** {} LOST: overwritten before they were read; {} ***"
+LOST_WORDS = "*** {} LOST: overwritten before they were read, or damaged; {} ***"
 SEGMENTS_ON = set_command("+segment", "events")
 
 
@@ -169,8 +169,9 @@ def _npz(options: argparse.Namespace) -> int:
     if LOST in counts:
         lost = int(recorded.of(LOST)["lost_events"].sum())
         complain(LOST_WORDS.format(plural(lost, "event"), "the arrays of kind lost say where"))
-    if recorded.cut_off:
-        raise Problem(f"{options.file}: {recorded.cut_off}", BAD_INPUT)
+    if recorded.complaint:
+        named = "standard input" if options.file == "-" else options.file
+        raise Problem(f"{named}: {recorded.complaint}", BAD_INPUT)
     return OK
 
 

@@ -86,8 +86,9 @@ def sentence(told: Told, proof: Proof) -> Html:
     """The whole statement in one sentence."""
     events = counted(proof.read, "event")
     if told.cut_off:
-        return tag("span", "The recording was cut off: ", tag("strong", events),
-                   " can be read, and what came behind them is unknown",
+        is_so = "is damaged" if "damaged" in told.cut_off else "was cut off"
+        return tag("span", f"The recording {is_so}: ", tag("strong", events),
+                   " can be read, and what else there was is unknown",
                    _and_lost(proof), ".", class_="bad")
     if proof.lost:
         whole = proof.read + proof.lost

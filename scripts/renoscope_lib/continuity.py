@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a damaged recording has lost: where the serials of a CPU do not run on.
+
+Serials run without gaps on each CPU, over events and what a reader was told of losses
+(ledger.py).  So what stands behind damage tells how much is gone, and that is told as
+any loss is: by a record of kind lost, which every view knows.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from .schema import LOST, Schema
+
+# More than any recording holds: the serial itself is damaged.
+MOST_MISSING = 1 << 40
+
+
+class Continuity:
+    """Shown all records of a recording, in blocks that have no damage within."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._size = schema.record_bytes
+        place = schema.field_named("cpu")
+        codes = {1: "B", 2: "H", 4: "I", 8: "Q"}
+        order = "<" if schema.byte_order == "little" else ">"
+        self._cpus = struct.Struct(f"{order}{place.offset}x{codes[place.size]}"
+                                   f"{self._size - place.end}x")
+        self._next: dict[int, int] = {}
+        self._awaited: dict[int, int] = {}
+        self._last_ns = 0
+
+    def interrupted(self) -> None:
+        """Something may be missing here."""
+        self._awaited.update(self._next)
+
+    def expects(self, record: bytes) -> bool:
+        """Whether just this record, to be sure, would be its CPU's next."""
+        head = next(self._schema.heads(record))
+        return (self._schema.knows_kinds_of(record)
+                and self._next.get(head.cpu) == head.serial)
+
+    def missing_before(self, records: bytes) -> bytes:
+        """Records of kind lost that belong before these; b"" if nothing is missing."""
+        numbers = [cpu for cpu, in self._cpus.iter_unpack(records)]
+        lost = b""
+        if self._awaited:
+            firsts = dict(zip(reversed(numbers), range(len(numbers) - 1, -1, -1)))
+            for cpu in sorted(self._awaited.keys() & firsts.keys()):
+                lost += self._missing(cpu, self._head(records, firsts[cpu])[0])
+        for cpu, at in dict(zip(numbers, range(len(numbers)))).items():
+            serial, lost_events = self._head(records, at)
+            self._next[cpu] = serial + max(lost_events, 1)
+        self._last_ns = self._schema.time_of(records[-self._size:])
+        return lost
+
+    def _head(self, records: bytes, at: int) -> tuple[int, int]:
+        head = next(self._schema.heads(records[at * self._size:(at + 1) * self._size]))
+        return head.serial, head.lost_events
+
+    def _missing(self, cpu: int, serial: int) -> bytes:
+        awaited = self._awaited.pop(cpu)
+        if not 0 < serial - awaited <= MOST_MISSING:
+            return b""
+        return self._schema.encode(LOST, serial=awaited, time_ns=self._last_ns, cpu=cpu,
+                                   lost_events=serial - awaited)
