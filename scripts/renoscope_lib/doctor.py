@@ -122,10 +122,24 @@ class Doctor:
         if self._host.path(f"{build}/Makefile").exists():
             yield Check(GOOD, f"kernel headers: {build}")
             return
+        if not self._takes_modules():
+            return
         spare = self._loaded or self._found_module() is not None
         yield Check(WARN if spare else FAIL,
                     f"no kernel headers at {build}, so no module can be built",
-                    f"sudo apt-get install linux-headers-{release}")
+                    f"sudo apt-get install linux-headers-{release}"
+                    if self._is_packaged() else
+                    f"sudo ln -s THE-FOLDER-IT-WAS-BUILT-IN {build}, as no package has "
+                    "the headers of a kernel of one's own")
+
+    def _is_packaged(self) -> bool:
+        """Whether the kernel has the name of one that Debian, or Ubuntu, packs."""
+        return self._host.release.endswith((f"-{self._architecture()}", "-generic"))
+
+    def _takes_modules(self) -> bool:
+        """Whether any module could be loaded, as far as it is known."""
+        text = self._config_text()
+        return text is None or "CONFIG_MODULES=y" in text.splitlines()
 
     def _config_text(self) -> str | None:
         release = self._host.release
@@ -148,6 +162,8 @@ class Doctor:
             yield Check(WARN, "the kernel's configuration cannot be read, so "
                         "what it lacks is not known",
                         "sudo apt-get install --reinstall linux-image-"
+                        + self._host.release if self._is_packaged() else
+                        "sudo cp THE-FOLDER-IT-WAS-BUILT-IN/.config /boot/config-"
                         + self._host.release)
             return
         on = set(re.findall(r"^CONFIG_(\w+)=[ym]$", text, re.MULTILINE))
@@ -245,6 +261,11 @@ class Doctor:
     def _module(self) -> Iterator[Check]:
         if self._loaded:
             yield self._loaded_version()
+            return
+        if not self._takes_modules():
+            yield Check(FAIL, f"{MODULE} is not loaded, and cannot be: this kernel takes "
+                        "no modules", f"sudo apt-get install linux-image-"
+                        f"{self._architecture()}, then reboot")
             return
         path = self._found_module()
         if path is not None:

@@ -10,7 +10,8 @@ heard from its first event on that tells of arrivals: `segment` tells of all of 
    connection's id, as a SYN that reaches a listener;
  - a filter by state leaves arrivals out at any moment;
  - after a change of these an end must be heard anew.  What holds then is not known,
-   where the parameters were read before: then it may be any sampling.
+   where the parameters were read before: it may be any sampling, and a filter by
+   state, so nothing that does not arrive is lost for sure from there on.
 
 A SYN meets a listener, which tells of it by `syn` or not at all.
 """
@@ -39,6 +40,7 @@ class Hearing(Gaps):
     _heard = (0, 0)
     _filter = ""
     _sampled = _acks_sampled = False
+    _filter_unread = False
     _read_ns = 0
 
     def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
@@ -60,13 +62,13 @@ class Hearing(Gaps):
                 "mark_cause", event["mark_cause"]) == "filter":
             self._heard = (0, 0)
             if event["time_ns"] >= self._read_ns:
-                self._sampled = self._acks_sampled = True
+                self._filter_unread = True
         return super().takes(event)
 
     def hear(self, event: Event, end: int) -> None:
         """An end tells of an arrival."""
         heard = HEARD_BY.get(event.kind, 0)
-        if BY_STATE.search(self._filter) \
+        if self._filter_unread or BY_STATE.search(self._filter) \
                 or heard == MOST_SEGMENTS and self._acks_sampled \
                 or (self._filter or self._sampled) and not self._is_of_its_own(event):
             return
@@ -91,7 +93,7 @@ class Hearing(Gaps):
         """
         if not flags & SYN or flags & ACK:
             return True
-        if BY_ID.search(self._filter):
+        if self._filter_unread or BY_ID.search(self._filter):
             return False
         return self._heard[end] >= EVERY_SEGMENT \
             or not again and not self.not_recorded("syn")

@@ -32,6 +32,9 @@ UNASKED_KINDS = ("lost", "mark")
 SHOWN_BOOLS = ("N", "Y")
 BOOL = re.compile(r"(?P<Y>1|y|t|on)|(?P<N>0|n|f|of)", re.IGNORECASE)
 
+# What cannot be written while the module is loaded.
+ONLY_AT_LOAD = ("ring_records",)
+
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 
 # What insmod prints, and what it means here.
@@ -203,6 +206,37 @@ def _check_taken(parameters: Sequence[str], host: Host) -> None:
                 "unload and load again", NOT_SO)
 
 
+def _reads_as(name: str, asked: str, now: str) -> bool:
+    """Whether a parameter is just this, where nobody has set it to it now."""
+    if name in ("events", "freeze_on"):
+        return sorted(_words(asked)) == sorted(_words(now))
+    if now in SHOWN_BOOLS:
+        return _shown_bool(asked) == now
+    return asked.split() == now.split() or _number(asked.strip()) == _number(now)
+
+
+def _check_already(parameters: Sequence[str], host: Host) -> None:
+    """Problem if the module that is loaded would have to change for them."""
+    now = host.parameters()
+    differ, mends = [], []
+    for parameter in parameters:
+        name, _, asked = parameter.partition("=")
+        asked = asked.strip('"')
+        if name not in now:
+            raise Problem(f"load: there is no parameter {name!r}; there are: "
+                          f"{' '.join(now)}", BAD_INPUT)
+        if not _reads_as(name, asked, now[name]):
+            differ.append(f"{name} is {now[name]!r}")
+            mends.append(set_command(shlex.quote(asked), name))
+            if name in ONLY_AT_LOAD:
+                mends = [f"sudo {COMMAND} unload && sudo {COMMAND} load "
+                         + shlex.join(parameters)]
+                break
+    if differ:
+        raise Problem(f"{MODULE} is already loaded, and {' and '.join(differ)}; "
+                      f"mend: {' && '.join(mends)}", NOT_SO)
+
+
 def _choose(path: str | None, host: Host, built: Path,
             parameters: Sequence[str]) -> list[str]:
     """The command that loads the module."""
@@ -229,10 +263,9 @@ def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
     """The subcommand: prints what was done."""
     path, parameters = _split(words)
     if host.module_loaded():
-        print(f"{MODULE} is already loaded")
-        if parameters:
-            print("its parameters stay as they are; all but ring_records can "
-                  f"be changed in /sys/module/{MODULE}/parameters")
+        _check_already(parameters, host)
+        print(f"{MODULE} is already loaded" + (", with these parameters" if parameters
+                                                else ""))
         return OK
     parameters = [_quoted(parameter) for parameter in parameters]
     command = _choose(path, host, built, parameters) + parameters

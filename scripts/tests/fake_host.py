@@ -11,7 +11,7 @@ from pathlib import Path
 
 from renoscope_lib.host import Host
 
-RELEASE = "6.12.0-test"
+RELEASE = "6.12.0-test-amd64"
 
 
 @dataclass

@@ -99,6 +99,28 @@ class Machine(unittest.TestCase):
         self.unload()
         self.finds(FAIL, "no kernel headers", mend)
 
+    def test_a_kernel_that_no_package_has(self) -> None:
+        self.host.release = "6.12.95"
+        self.host.put("/boot/config-6.12.95", CONFIG)
+        self.finds(WARN, "no kernel headers", "mend: sudo ln -s THE-FOLDER-IT-WAS-BUILT-IN "
+                   "/lib/modules/6.12.95/build")
+        self.host.path("/boot/config-6.12.95").unlink()
+        self.finds(WARN, "configuration cannot be read", "mend: sudo cp "
+                   "THE-FOLDER-IT-WAS-BUILT-IN/.config /boot/config-6.12.95")
+        self.assertNotIn("6.12.95", " ".join(
+            line.partition("apt-get")[2] for line in self.lines()))
+
+    def test_a_kernel_without_modules(self) -> None:
+        """Nothing is proposed that cannot help."""
+        self.unload()
+        self.host.path(f"/lib/modules/{RELEASE}/build/Makefile").unlink()
+        self.host.put(f"/boot/config-{RELEASE}", CONFIG.replace("CONFIG_MODULES=y\n", ""))
+        image = "mend: sudo apt-get install linux-image-amd64, then reboot"
+        self.finds(FAIL, "without CONFIG_MODULES", image)
+        self.finds(FAIL, "cannot be: this kernel takes no modules", image)
+        self.assertEqual({line.partition("mend: ")[2] for line in self.lines()
+                          if line.startswith(FAIL)}, {image.removeprefix("mend: ")})
+
     def test_config(self) -> None:
         path = f"/boot/config-{RELEASE}"
         self.host.put(path, CONFIG.replace("CONFIG_DEBUG_FS=y",

@@ -369,7 +369,18 @@ class BothEnds(Stage):
         self.sent(A, 1000, 101, 1, 100)
         self.assertEqual(self.fates(), ["", ""])
         self.over(A, 1010, 201, 1, 100)
+        self.assertEqual(self.fates(), ["", "", ""], "it may be a filter by state")
+        for event in self.events:   # as if it was marked before the parameters were read
+            event.values["time_ns"] -= 600 * MS
         self.assertEqual(self.fates(), ["", LOST, ""])
+
+    def test_a_syn_may_be_left_out_by_a_filter_that_nobody_read(self) -> None:
+        self.lossy(self.scene.event(
+            "mark", MS, kinds_on=WRAP - 1, cookie=0, netns=0,
+            mark_cause=number_of("mark_cause", "filter")))
+        self.sent(A, 10, 0, flags=SYN, window=64240)
+        self.came(A, 60, 1, 1, 100, kinds=("ack",))
+        self.assertEqual(self.fates(), ["", ""])
 
     def keepalive(self) -> None:
         self.came(A, 0, 1, 1, 100, kinds=("ack",))

@@ -13,6 +13,7 @@ from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
 from renoscope_lib.only_one import only_one
 from renoscope_lib.output_file import OutputFile
 from renoscope_lib.recorder import Summary
+from renoscope_lib.commands import watch as watch_command
 from renoscope_lib.recording import RecordingParser
 from renoscope_lib.stopping import Stop
 
@@ -353,6 +354,19 @@ class OnlyOne(unittest.TestCase):
         with self.assertRaisesRegex(Problem, "cannot keep it: No such file"), \
                 only_one(self.folder / "absent", "keep it"):
             pass
+
+
+class Folder(unittest.TestCase):
+    def test_one_that_is_not_there(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            self.assertEqual(watch_command._folder(name), Path(name))
+            (Path(name) / "file").write_text("")
+            for path, words in (("no one", f"make it with: sudo mkdir -p '{name}/no one'"),
+                                ("file", "is no folder")):
+                with self.assertRaises(Problem) as caught:
+                    watch_command._folder(f"{name}/{path}")
+                self.assertIn(words, str(caught.exception))
+                self.assertEqual(caught.exception.exit_code, BAD_INPUT)
 
 
 if __name__ == "__main__":

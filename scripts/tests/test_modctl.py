@@ -225,11 +225,29 @@ class Load(Machine):
 
     def test_already_loaded(self) -> None:
         loaded(self.host, STATS)
-        code, out = self.load("events=ack")
-        self.assertEqual(code, OK)
-        self.assertIn("already loaded", out)
-        self.assertIn("stay as they are; all but ring_records can be changed in "
-                      "/sys/module/tcp_renoscope/parameters", out)
+        for name, text in (("events", "ack,state\n"), ("filter", "port=5000\n"),
+                           ("ring_records", "8192\n"), ("modern_ecn", "Y\n")):
+            self.host.put(f"/sys/module/tcp_renoscope/parameters/{name}", text)
+        self.assertEqual(self.load(), (OK, "tcp_renoscope is already loaded\n"))
+        self.assertEqual(
+            self.load("events=state,ack", "filter=port=5000", "ring_records=0x2000",
+                      "modern_ecn=1"),
+            (OK, "tcp_renoscope is already loaded, with these parameters\n"))
+        echo = "echo {} | sudo tee /sys/module/tcp_renoscope/parameters/{}"
+        for words, *arguments in (
+                ("events is 'ack,state'; mend: " + echo.format("ack", "events"),
+                 "events=ack"),
+                ("filter is 'port=5000' and modern_ecn is 'Y'; mend: "
+                 + echo.format("port=443", "filter") + " && "
+                 + echo.format("0", "modern_ecn"),
+                 "events=ack,state", "filter=port=443", "modern_ecn=0"),
+                ("ring_records is '8192'; mend: sudo scripts/renoscope unload && sudo "
+                 "scripts/renoscope load events=ack,state ring_records=16",
+                 "events=ack,state", "ring_records=16")):
+            self.load_refused(NOT_SO, f"tcp_renoscope is already loaded, and {words}",
+                              *arguments)
+        self.load_refused(BAD_INPUT, "there is no parameter 'dance'; there are: events ",
+                          "dance=1")
         self.assertEqual(self.host.ran, [])
 
     def test_module_that_is_still_coming_up(self) -> None:

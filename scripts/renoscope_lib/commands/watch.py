@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
-from ..errors import NOT_SO, OK
+from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..freezes import Bounds, FreezeWatch, Shelf, Triggers
 from ..host import Host
 from ..only_one import only_one
@@ -19,11 +21,22 @@ from ..stream import LiveRing
 MB = 1 << 20
 
 
+def _folder(name: str) -> Path:
+    """Where recordings are kept, which must be there."""
+    folder = Path(name)
+    if not os.path.lexists(folder):
+        raise Problem(f"watch: there is no folder {name}; make it with: sudo mkdir -p "
+                      f"{shlex.quote(name)}", BAD_INPUT)
+    if not folder.is_dir():
+        raise Problem(f"watch: {name} is no folder", BAD_INPUT)
+    return folder
+
+
 def _watch(options: argparse.Namespace) -> int:
     host = Host()
     folder = host.renoscope_dir()
     host.need_root("watch")
-    kept = Path(options.folder)
+    kept = _folder(options.folder)
     # The open file keeps the module, too, from being taken away underneath.
     with stop_on_signals() as stop, \
             only_one(folder / "stats", "watch this ring"), \
