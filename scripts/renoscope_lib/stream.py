@@ -13,8 +13,9 @@ READ_BYTES = 1 << 16
 
 
 def _refused(path: Path, error: OSError) -> Problem:
-    code = NOT_PERMITTED if isinstance(error, PermissionError) else NOT_THERE
-    return Problem(f"cannot read {path}: {error.strerror}", code)
+    if isinstance(error, PermissionError):
+        return Problem(f"{path} is for root only; run it with sudo", NOT_PERMITTED)
+    return Problem(f"cannot read {path}: {error.strerror}", NOT_THERE)
 
 
 class LiveReader:

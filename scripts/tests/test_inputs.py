@@ -7,8 +7,9 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from renoscope_lib.errors import Problem
+from renoscope_lib.errors import NOT_PERMITTED, Problem
 from renoscope_lib.inputs import LiveInput, RecordingInput
 from renoscope_lib.stream import LiveRing
 
@@ -137,6 +138,14 @@ class Ring(unittest.TestCase):
     def test_missing(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix/schema"):
             LiveInput(LiveRing(Path("/nix")), follows=False)
+
+    def test_not_permitted(self) -> None:
+        """As where somebody opened debugfs to all, but not its files."""
+        with mock.patch.object(Path, "read_text", side_effect=PermissionError), \
+                self.assertRaisesRegex(Problem, "/nix/schema is for root only; run it "
+                                       "with sudo") as caught:
+            LiveInput(LiveRing(Path("/nix")), follows=False)
+        self.assertEqual(caught.exception.exit_code, NOT_PERMITTED)
 
 
 if __name__ == "__main__":
