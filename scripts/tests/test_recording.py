@@ -194,6 +194,15 @@ class Damaged(unittest.TestCase):
                           f"^damaged recording: record {which + 1} is of no kind that its "
                           "schema has$")
 
+    def test_type_and_length(self) -> None:
+        """A record may stand where a chunk should; what it says is not for terminals."""
+        at = self.recs[2]
+        for type_ in (b"\n\x1b\xd4A", b"DON\xd4", b"NOTE"):
+            with self.subTest(type_):
+                self.told(self.put(at, type_ + b"\0\0\x80\0"), range(8, 12), "damaged")
+                _, parser = read(self.put(at, type_ + b"\0\0\x80\0"))
+                self.assertTrue(parser.complaint.isprintable(), parser.complaint)
+
     def test_a_part_is_missing(self) -> None:
         """As where a file was put together without its middle."""
         self.told(self.file[:self.recs[1]] + self.file[self.recs[2]:], range(4, 8),
@@ -213,7 +222,7 @@ class Damaged(unittest.TestCase):
         self.told(self.put(at + 8, b"7"), (), "its STAT chunk is not what it should be")
         self.told(self.put(at + 8, b"\xff"), (), "its STAT chunk is no text")
         length = struct.pack("<I", 5000)
-        self.told(self.put(at - 4, length), (), "a STAT chunk of 5000 bytes at byte")
+        self.told(self.put(at - 4, length), (), "what begins at byte [0-9]+ is longer than all the rest$")
         self.told(self.put(at - 4, struct.pack("<I", 300)), (), "its STAT chunk is no")
 
     def test_count_at_the_end(self) -> None:
