@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Any call on the files in debugfs, by threads that share them, while traffic runs."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import random
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hosts import run
+from ktap_output import comment
+from recorder import FOLDER, Recorder
+from seeds import check_each
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+for _name in ("read", "pread", "lseek", "sendfile", "splice", "readv", "write"):
+    getattr(LIBC, _name).restype = ctypes.c_ssize_t
+LIBC.mmap.restype = ctypes.c_ulong
+
+RECORD = 192
+THREADS = 4
+CALLS = 40
+PATIENCE_S = 120
+SIZES = (0, 1, 7, 191, 192, 193, 383, 384, 4095, 4096, 4097, 65536, 1 << 17)
+# Of which no buffer is that large: the kernel must not believe it before it looks.
+HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32 + 192, 2**63 - 1, 2**63, 2**64 - 1)
+OFFSETS = (0, 1, -1, 191, 192, 4096, 2**31, 2**32, 2**63 - 1, -2**63)
+ADDRESSES = (0, 1, 4095, 0xffff800000000000, 0xffffffff81000000, 2**64 - 1, 2**47 - 1)
+FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_TRUNC, os.O_APPEND, os.O_CREAT,
+         os.O_CREAT | os.O_EXCL, os.O_DIRECT, os.O_PATH, os.O_DIRECTORY, os.O_NOFOLLOW,
+         os.O_ASYNC, os.O_SYNC, os.O_TMPFILE, os.O_NOATIME, os.O_CLOEXEC)
+ALLOWED = {getattr(errno, name) for name in (
+    "EINVAL EAGAIN EFAULT ESPIPE EBADF EACCES EPERM ENODEV ENOTTY EINTR EISDIR ENOTDIR ELOOP "
+    "ENXIO EOVERFLOW EEXIST EOPNOTSUPP ENOENT EFBIG").split()}
+
+
+class Wrong(AssertionError):
+    """A call gave what it must not."""
+
+
+class Buffer:
+    """Memory with guards behind it: written bytes beyond what was asked for are seen."""
+
+    GUARD = b"\xa5" * 64
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.memory = ctypes.create_string_buffer(size + len(self.GUARD))
+        ctypes.memmove(ctypes.addressof(self.memory) + size, self.GUARD, len(self.GUARD))
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return ctypes.addressof(self.memory)
+
+    def check(self) -> None:
+        """Wrong if the guard was hit."""
+        if self.memory.raw[self.size:] != self.GUARD:
+            raise Wrong("bytes beyond the end of the buffer were written")
+
+
+def _result(value: int, what: str) -> int:
+    """The result; a negative one is an error, which must be one that is known."""
+    if value >= 0:
+        return value
+    code = ctypes.get_errno()
+    if code not in ALLOWED:
+        raise Wrong(f"{what}: {errno.errorcode.get(code, code)}")
+    return -code
+
+
+class File:
+    """An open file of ours."""
+
+    def __init__(self, path: str, flags: int) -> None:
+        self.path = path
+        self.fd = os.open(FOLDER / path, flags)
+        self.raw = path.endswith("raw")
+
+    def check(self, count: int, size: int, what: str) -> None:
+        """Whole records, and no more than was asked for."""
+        if count > size:
+            raise Wrong(f"{what} of {size} bytes of {self.path} gave {count}")
+        if self.raw and count > 0 and count % RECORD:
+            raise Wrong(f"{what} of {size} bytes of {self.path} gave {count}: a torn record")
+        if self.raw and 0 < size < RECORD and count >= 0:
+            raise Wrong(f"{what} of {size} bytes of {self.path} gave {count}: no room for one")
+
+
+def _read(random_: random.Random, file: File) -> None:
+    size = random_.choice(SIZES)
+    buffer = Buffer(size)
+    if random_.random() < 0.5:
+        got = _result(LIBC.read(file.fd, ctypes.c_void_p(buffer.address),
+                                ctypes.c_size_t(size)), "read")
+    else:
+        got = _result(LIBC.pread(file.fd, ctypes.c_void_p(buffer.address),
+                                 ctypes.c_size_t(size),
+                                 ctypes.c_longlong(random_.choice(OFFSETS))), "pread")
+    buffer.check()
+    file.check(got, size, "read")
+
+
+def _read_badly(random_: random.Random, file: File) -> None:
+    """Where there is no memory, or not enough."""
+    if random_.random() < 0.3:
+        size, address = random_.choice(SIZES), random_.choice(ADDRESSES)
+        _result(LIBC.read(file.fd, ctypes.c_void_p(address), ctypes.c_size_t(size)), "read")
+        return
+    if random_.random() < 0.5:
+        # The kernel looks only at what it has to write.
+        with mmap.mmap(-1, 1 << 18) as memory:
+            view = ctypes.c_char.from_buffer(memory)
+            _result(LIBC.read(file.fd, ctypes.c_void_p(ctypes.addressof(view)),
+                              ctypes.c_size_t(random_.choice(HUGE))), "read")
+            del view
+        return
+    # Two pages, of which the second cannot be written: a record lies across.
+    address = LIBC.mmap(None, ctypes.c_size_t(2 * mmap.PAGESIZE), 3,
+                        mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
+    LIBC.mprotect(ctypes.c_void_p(address + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE), 1)
+    before = random_.choice((0, 1, 100, 192, 4000))
+    _result(LIBC.read(file.fd, ctypes.c_void_p(address + mmap.PAGESIZE - before),
+                      ctypes.c_size_t(mmap.PAGESIZE)), "read")
+    LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(2 * mmap.PAGESIZE))
+
+
+def _readv(random_: random.Random, file: File) -> None:
+    class Vector(ctypes.Structure):
+        """struct iovec"""
+        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+    buffers = [Buffer(random_.choice(SIZES[:9])) for _ in range(random_.randrange(5))]
+    vectors = (Vector * max(len(buffers), 1))(*[
+        Vector(buffer.address, buffer.size) for buffer in buffers])
+    _result(LIBC.readv(file.fd, vectors, len(buffers)), "readv")
+    for buffer in buffers:
+        buffer.check()
+
+
+def _seek(random_: random.Random, file: File) -> None:
+    whence, offset = random_.choice((-1, 0, 0, 1, 2, 2, 3, 4, 5, 99)), random_.choice(OFFSETS)
+    got = _result(LIBC.lseek(file.fd, ctypes.c_longlong(offset), whence), "lseek")
+    if file.raw and got >= 0 and (offset or whence not in (0, 2)):
+        raise Wrong(f"lseek of {file.path} to {offset} from {whence} gave {got}")
+
+
+def _poll(random_: random.Random, file: File) -> None:
+    poll = select.poll()
+    poll.register(file.fd, random_.choice((select.POLLIN, select.POLLOUT, 0xffff)))
+    poll.poll(random_.choice((0, 1, 20)))
+
+
+def _epoll(_random: random.Random, file: File) -> None:
+    with select.epoll() as epoll:
+        try:
+            epoll.register(file.fd, select.EPOLLIN | select.EPOLLET)
+            epoll.poll(0.01)
+        except OSError as error:
+            if error.errno not in ALLOWED:
+                raise
+
+
+def _splice(random_: random.Random, file: File) -> None:
+    """To a pipe, or by sendfile() to one."""
+    ours, theirs = os.pipe2(os.O_NONBLOCK)
+    try:
+        size = ctypes.c_size_t(random_.choice((*SIZES, *HUGE)))
+        if random_.random() < 0.5:
+            _result(LIBC.splice(file.fd, None, theirs, None, size,
+                                ctypes.c_uint(random_.randrange(16))), "splice")
+        else:
+            _result(LIBC.sendfile(theirs, file.fd, None, size), "sendfile")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def _others(random_: random.Random, file: File) -> None:
+    """What our files do not have."""
+    what = random_.randrange(4)
+    if what == 0:
+        _result(LIBC.write(file.fd, b"x" * 10, ctypes.c_size_t(random_.choice((0, 1, 10)))),
+                "write")
+    elif what == 1:
+        _result(LIBC.ioctl(file.fd, ctypes.c_ulong(random_.randrange(1 << 32)),
+                           ctypes.c_void_p(random_.choice(ADDRESSES))), "ioctl")
+    elif what == 2:
+        try:
+            mmap.mmap(file.fd, mmap.PAGESIZE, prot=mmap.PROT_READ).close()
+            raise Wrong(f"{file.path} can be mapped")
+        except (OSError, ValueError):
+            pass
+    else:
+        _result(LIBC.ftruncate(file.fd, ctypes.c_longlong(random_.choice(OFFSETS))),
+                "ftruncate")
+
+
+def _open(random_: random.Random, file: File) -> None:
+    """Anew with any flags; a new cursor takes nothing from another."""
+    flags = random_.choice(FLAGS) | random_.choice(FLAGS) | os.O_NONBLOCK
+    fd = _result(LIBC.open(os.fsencode(FOLDER / file.path), flags, 0o600), "open")
+    if fd >= 0:
+        if random_.random() < 0.5:
+            _result(LIBC.read(fd, ctypes.c_void_p(Buffer(4096).address), 0), "read")
+        os.close(fd)
+
+
+def _dup(random_: random.Random, file: File) -> None:
+    fd = os.dup(file.fd)
+    buffer = Buffer(1920)
+    file.check(_result(LIBC.read(fd, ctypes.c_void_p(buffer.address), 1920), "read"), 1920,
+               "read")
+    buffer.check()
+    os.close(fd)
+
+
+def _fork(random_: random.Random, file: File) -> None:
+    """A child that reads the same open file, and one that dies of it."""
+    pid = os.fork()
+    if not pid:
+        os.set_blocking(file.fd, False)
+        try:
+            os.read(file.fd, random_.choice((192, 4096)))
+        except OSError:
+            pass
+        os._exit(0)
+    if random_.random() < 0.3:
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+KINDS_OF_CALLS = (_read, _read, _read, _read_badly, _readv, _seek, _poll, _epoll, _splice, _others,
+                  _open, _dup)
+
+
+def _call(seed: str, files: list[File], found: list[str]) -> None:
+    random_ = random.Random(seed)
+    try:
+        for _ in range(CALLS):
+            call = random_.choice(KINDS_OF_CALLS)
+            call(random_, random_.choice(files))
+    except Exception as error:
+        found.append(f"{type(error).__name__}: {error}")
+
+
+def _paths() -> list[str]:
+    return sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file())
+
+
+def _one(random_: random.Random) -> None:
+    """Some files, and threads that share them."""
+    paths = _paths()
+    files = [File(random_.choice(paths), os.O_RDONLY | os.O_NONBLOCK) for _ in range(5)]
+    found: list[str] = []
+    threads = [threading.Thread(target=_call, args=(f"{random_.random()}", files, found),
+                                daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PATIENCE_S
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+    assert not any(thread.is_alive() for thread in threads), "a call does not come back"
+    for file in files:
+        if random_.random() < 0.2:
+            _fork(random_, file)
+        os.close(file.fd)
+    assert not found, "; ".join(found)
+
+
+@contextmanager
+def _traffic() -> Iterator[None]:
+    """Connections on loopback, one after the other."""
+    over = threading.Event()
+
+    def talk() -> None:
+        with socket.create_server(("127.0.0.1", 5000)) as listener:
+            while not over.is_set():
+                with socket.create_connection(("127.0.0.1", 5000)) as client:
+                    server, _peer = listener.accept()
+                    with server:
+                        client.sendall(bytes(3000))
+                        server.recv(1 << 16)
+                over.wait(0.02)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_calls() -> None:
+    """Any call on our files: a result or a known error, no byte beyond, no torn record"""
+    run("ip", "link", "set", "lo", "up")
+    with Recorder("ring_records=512") as it:
+        (FOLDER / "schema").read_text()
+        with _traffic():
+            check_each("calls", _one)
+        size = it.schema.record_bytes
+        assert size == RECORD, size
+        assert it.events("state"), "nothing is recorded any more"
+        comment(f"files: {' '.join(_paths())}")
