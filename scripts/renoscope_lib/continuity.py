@@ -14,6 +14,8 @@ from .schema import LOST, Schema
 
 # More than any recording holds: the serial itself is damaged.
 MOST_MISSING = 1 << 40
+MOST_CPUS = 1 << 13
+A_DAY_NS = 86_400 * 1_000_000_000
 
 
 class Continuity:
@@ -40,6 +42,16 @@ class Continuity:
         head = next(self._schema.heads(record))
         return (self._schema.knows_kinds_of(record)
                 and self._next.get(head.cpu) == head.serial)
+
+    def may_follow(self, record: bytes) -> bool:
+        """The same, or it is one of a CPU that is new, and of about that time."""
+        head = next(self._schema.heads(record))
+        if head.cpu in self._next:
+            return self.expects(record)
+        return (self._schema.knows_kinds_of(record) and head.cpu < MOST_CPUS
+                and 0 < head.serial < MOST_MISSING
+                and (not self._last_ns or abs(
+                    self._schema.time_of(record) - self._last_ns) < A_DAY_NS))
 
     def missing_before(self, records: bytes) -> bytes:
         """Records of kind lost that belong before these; b"" if nothing is missing."""

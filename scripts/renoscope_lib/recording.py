@@ -121,6 +121,7 @@ class RecordingParser:
         self._taken = 0             # bytes before the buffer
         self._magic_seen = False
         self._records_left = 0
+        self._length_unknown = False
         self._searched = 0
         self._continuity: Continuity | None = None
 
@@ -200,6 +201,9 @@ class RecordingParser:
         """Whole ones, as many as there are of this chunk."""
         if self.schema is None:
             return
+        if self._length_unknown:
+            yield from self._take_while_they_follow()
+            return
         size = self.schema.record_bytes
         count = min(len(self._buffer), self._records_left) // size
         records = self._drop(count * size) if count else b""
@@ -221,6 +225,18 @@ class RecordingParser:
                            "schema has")
                 self.records_seen += 1
             at = end + size
+
+    def _take_while_they_follow(self) -> Iterator[bytes]:
+        """Where nobody knows how many there are: as long as each fits what came before."""
+        assert self.schema is not None and self._continuity is not None
+        size = self.schema.record_bytes
+        while len(self._buffer) >= size:
+            record = bytes(self._buffer[:size])
+            if not self._continuity.may_follow(record):
+                self._length_unknown = False
+                self._records_left = 0
+                return
+            yield from self._good(self._drop(size))
 
     def _good(self, records: bytes) -> Iterator[bytes]:
         assert self.schema is not None and self._continuity is not None
@@ -283,7 +299,8 @@ class RecordingParser:
                 self._note(f"{fault} behind record {self.records_seen}, at byte "
                            f"{self._taken}")
                 self._drop(header)
-                self._records_left = MAX_CHUNK_BYTES // size * size
+                self._length_unknown = True
+                self._records_left = size
                 return True
         self._note(f"{fault} behind record {self.records_seen}, at byte {self._taken}")
         self._searched = len(self._drop(1))

@@ -213,6 +213,11 @@ class Damaged(unittest.TestCase):
         end = self.recs[1] + 8 + 50
         self.told(self.put(begin, bytes(end - begin)), (3, 4, 5, 6, 7), "damaged")
 
+    def test_a_hole_over_two_headers(self) -> None:
+        """What follows does not stand where a record of the first chunk would."""
+        begin, end = self.recs[0] + 4, self.recs[1] + 8 + 3 * SIZE
+        self.told(self.put(begin, bytes(end - begin)), range(8), "damaged")
+
     def test_meta_is_no_json(self) -> None:
         for new in (b"}", b"\xff", b"[" * 40):
             self.told(self.put(16, new), (), "^damaged recording: its META chunk is no JSON$")
