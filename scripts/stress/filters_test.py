@@ -115,8 +115,8 @@ class Subject:
 
     @property
     def listens(self) -> bool:
-        """Whether it has no peer yet."""
-        return self.state == "LISTEN"
+        """Whether it has no peer yet; of a SYN that reached a listener the peer is known."""
+        return self.state == "LISTEN" and not self.remote_port
 
 
 def _hits(key: str, value: object, who: Subject) -> bool:

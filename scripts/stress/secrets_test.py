@@ -162,31 +162,18 @@ class Searcher:
         self.kinds[kind] += 1
         dirty = [at for at in self._holes[kind] if record[at]]
         assert not dirty, f"{kind}: bytes {dirty} are of no field and not 0: {record.hex()}"
-        for at in range(0, len(record) - 7):
+        for at in range(0, len(record) - 7, 4):
             word, = struct.unpack_from("=Q", record, at)
             if word < LOWEST_KERNEL_ADDRESS:
                 continue
             assert at not in self._wide[kind], f"{kind}: {word:#x} at {at}: {record.hex()}"
             self._looks_like_one[kind, at] += 1
 
-    def judge(self, may_hold: Callable[[str, int], bool]) -> None:
+    def judge(self) -> None:
         """What looks like an address too often is one."""
         for (kind, at), count in self._looks_like_one.items():
-            often = count > max(3, BY_CHANCE * self.kinds[kind])
-            assert not often or may_hold(kind, at), \
+            assert count <= max(3, BY_CHANCE * self.kinds[kind]), \
                 f"{kind}: {count} of {self.kinds[kind]} have an address at {at}"
-
-
-def _holds_ones(schema: Schema) -> Callable[[str, int], bool]:
-    """Places where a field is all ones by right: an address ::ffff:..., infinite ssthresh."""
-    def may_hold(kind: str, at: int) -> bool:
-        end = at + 8
-        top = [field for field in schema.fields_of(kind)
-               if field.offset < end and field.end > end - 2]
-        return any(field.type == "addr" for field in top) or any(
-            field.name in ("tsval", "tsecr", "seg_seq", "seg_ack", "snd_isn", "rcv_isn",
-                           "snd_una", "snd_nxt", "rcv_nxt") for field in top) and len(top) == 1
-    return may_hold
 
 
 def _raw(it: Recorder, file: str = "trace_raw") -> Iterator[bytes]:
@@ -230,12 +217,12 @@ def _texts() -> dict[str, str]:
 
 def test_no_address_and_no_padding() -> None:
     """Records hold their fields and zeros, and no output an address of the kernel"""
-    with TwoHosts(delay_ms=10) as hosts, Recorder("events=all", "ring_records=32768") as it:
+    with Recorder("events=all", "ring_records=32768") as it, TwoHosts(delay_ms=10) as hosts:
         searcher = Searcher(it.schema)
         _rich_traffic(it, hosts)
         for record in _raw(it):
             searcher.look(record)
-        searcher.judge(_holds_ones(it.schema))
+        searcher.judge()
         for path in FOLDER.glob("per_cpu/*/trace_raw"):
             for record in _raw(it, str(path.relative_to(FOLDER))):
                 searcher.look(record)
