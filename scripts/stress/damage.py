@@ -150,7 +150,7 @@ def hostile_stats(random_: random.Random, data: bytes) -> bytes:
 
 
 def _any_json(random_: random.Random, depth: int = 0) -> object:
-    kinds = ["number", "word", "null", "float", "bool"] + (
+    kinds = [*["number"] * 4, "word", "null", "float", "bool"] + (
         ["list", "dict"] if depth < 3 else [])
     kind = random_.choice(kinds)
     if kind == "list":
@@ -163,6 +163,16 @@ def _any_json(random_: random.Random, depth: int = 0) -> object:
             "bool": random_.random() < 0.5}[kind]
 
 
+def _spoil_one(random_: random.Random, content: object) -> None:
+    """A value somewhere in it."""
+    while isinstance(content, dict) and content:
+        key = random_.choice(sorted(content))
+        if not isinstance(content[key], dict) or random_.random() < 0.3:
+            content[key] = _any_json(random_)
+            return
+        content = content[key]
+
+
 def hostile_json(random_: random.Random, data: bytes) -> bytes:
     """What is said of the machine and of the end has other types, other values."""
     def spoil(payload: bytes) -> bytes:
@@ -170,15 +180,8 @@ def hostile_json(random_: random.Random, data: bytes) -> bytes:
             content = json.loads(payload)
         except ValueError:
             return payload
-        inner = content
-        while True:
-            if not isinstance(inner, dict) or not inner:
-                return payload
-            key = random_.choice(sorted(inner))
-            if not isinstance(inner[key], dict) or random_.random() < 0.3:
-                break
-            inner = inner[key]
-        inner[key] = _any_json(random_)
+        for _ in range(random_.choice((1, 2, 5))):
+            _spoil_one(random_, content)
         return json.dumps(content).encode()
     return _with(data, random_.choice((b"META", b"DONE")), spoil)
 

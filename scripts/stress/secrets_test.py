@@ -111,6 +111,8 @@ def test_files_and_parameters() -> None:
 COMMANDS = ("show", "show --once", "states", "handshakes", "explain", "flow", "cwnd", "losses",
             "windows", "rounds", "synflood", "isn", "top --once", "export --format csv",
             "report -o /tmp/x.html", "metrics", "record /tmp/x", "watch /tmp", "unload")
+# These meet the files themselves where the folders are open; the others do as they do.
+OPENERS = ("show --once", "states", "top --once", "metrics", "record /tmp/x", "watch /tmp")
 
 
 def _check_command(command: Path, words: str) -> None:
@@ -132,7 +134,7 @@ def test_commands() -> None:
         for words in COMMANDS:
             _check_command(command, words)
         with _debugfs_open_to_all():
-            for words in COMMANDS:
+            for words in OPENERS:
                 _check_command(command, words)
 
 
