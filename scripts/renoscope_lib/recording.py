@@ -123,6 +123,7 @@ class RecordingParser:
         self._records_left = 0
         self._length_unknown = False
         self._searched = 0
+        self._wrong_bytes = 0
         self._continuity: Continuity | None = None
 
     @property
@@ -173,7 +174,11 @@ class RecordingParser:
         if self.schema is None:
             raise Problem(self.complaint or "recording cut off before its schema: "
                           "nothing can be read from it", BAD_INPUT)
-        if self.done is not None or self.ended:
+        if self.ended:
+            return
+        if self.done is not None:
+            if self._buffer:
+                self._note(f"there is something behind its end, at byte {self._taken}")
             return
         self.cut_off = ("recording cut off after "
                         f"{plural(self.records_seen, 'whole record')}")
@@ -217,7 +222,8 @@ class RecordingParser:
             while end < len(records) and self.schema.knows_kinds_of(records[end:end + size]):
                 end += size
             yield from self._good(records[at:end])
-            if end < len(records) and self._chunk_begins(records[end:]):
+            if end < len(records) and self._chunk_begins(
+                    records[end:end + CHUNK_HEADER.size]):
                 self._put_back(records[end:])
                 return
             if end < len(records):
@@ -389,6 +395,11 @@ class RecordingParser:
         if type_ == SCHEMA and self.schema is None:
             raise _damaged(f"its {type_.decode()} chunk {what}")
         self._note(f"its {type_.decode()} chunk {what}")
+        self._wrong_bytes += len(payload)
+        if self._wrong_bytes > SEARCHED_BYTES:
+            self._note("too much of it is wrong: given up")
+            self.ended = True
+            return
         self._buffer[:0] = payload
         self._taken -= len(payload)
         self._searched = len(self._drop(1))

@@ -261,6 +261,18 @@ class Damaged(unittest.TestCase):
         parser.close()
         self.assertRegex(parser.complaint or "", "no chunk in the 64 MiB behind that")
 
+    def test_a_chunk_in_a_chunk_in_a_chunk(self) -> None:
+        """What is searched again and again has an end, too."""
+        at = self.recs[0]
+        inner = b"STAT" + struct.pack("<I", 1 << 19)
+        data = self.file[:at] + inner * (1 << 17)
+        _, parser = read(data)
+        self.assertRegex(parser.complaint or "", "STAT chunk is not what it should be.*more such places")
+        self.assertTrue(parser.ended)
+
+    def test_a_beginning_behind_the_end(self) -> None:
+        self.told(self.file + b"RENOSC", (), "something behind its end")
+
     def test_other_chunks_do_not_pile_up(self) -> None:
         parser = RecordingParser()
         stats = support.stats_text(cpu0=1).encode()
