@@ -27,7 +27,7 @@ import mmap
 import os
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .place import COMMAND

@@ -2,7 +2,6 @@
 """The command as a person runs it: one line on stderr, the right exit code."""
 
 import contextlib
-import io
 import json
 import os
 import shutil
