@@ -105,6 +105,8 @@ class Unit(unittest.TestCase):
             self.assertIn(kind.partition("=")[0], kind_names())
         for word in settings["RENOSCOPE_LOAD"].split():
             self.assertIn(word.partition("=")[0], parameter_names())
+        # Whoever has set another filter since has meant it.
+        self.assertIn("\nExecStartPre=-+/usr/bin/renoscope load $RENOSCOPE_LOAD\n", text)
         start = re.search(r"^ExecStart=/usr/bin/renoscope (.*)", text, re.MULTILINE)[1]
         words = re.sub(r"\$\{(\w+)\}", lambda name: settings[name[1]], start).split()
         # It gets as far as asking for the module, so it understood its options.
