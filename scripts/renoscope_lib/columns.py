@@ -26,8 +26,9 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .place import COMMAND
@@ -155,14 +156,18 @@ class _Copy:
         except OSError as error:
             raise self._failed(error) from None
 
+    def close(self) -> None:
+        """What is mapped stays."""
+        with suppress(OSError):     # what could not be written was told
+            self._file.close()
+
     def mapped(self) -> mmap.mmap | bytes:
         """What was written, for good; an empty file cannot be mapped."""
         try:
-            with self._file as file:
-                file.flush()
-                if not os.fstat(file.fileno()).st_size:
-                    return b""
-                return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            self._file.flush()
+            if not os.fstat(self._file.fileno()).st_size:
+                return b""
+            return mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         except OSError as error:
             raise self._failed(error) from None
 
@@ -177,19 +182,24 @@ def read(path: str | Path) -> Columns:
     is_stdin = str(path) == "-"
     named = "standard input" if is_stdin else str(path)
     parser = RecordingParser()
-    copy = _Copy()
-    try:
-        with open(0 if is_stdin else path, "rb", buffering=0,
-                  closefd=not is_stdin) as source:
-            while not parser.ended and (data := source.read(READ_BYTES)):
-                for records in parser.feed(data):
-                    copy.write(records)
-        for records in parser.rest():
+    with closing(_Copy()) as copy:
+        try:
+            with open(0 if is_stdin else path, "rb", buffering=0,
+                      closefd=not is_stdin) as source:
+                _fill(copy, source, parser)
+        except Problem as problem:
+            raise Problem(f"{named}: {problem}", problem.exit_code) from None
+        except OSError as error:
+            raise Problem(f"cannot read {named}: {error.strerror}",
+                          BAD_INPUT) from None
+        return Columns(numpy, copy.mapped(), parser)
+
+
+def _fill(copy: _Copy, source: IO[bytes], parser: RecordingParser) -> None:
+    """All records of a recording, one behind the other."""
+    while not parser.ended and (data := source.read(READ_BYTES)):
+        for records in parser.feed(data):
             copy.write(records)
-        parser.close()
-    except Problem as problem:
-        raise Problem(f"{named}: {problem}", problem.exit_code) from None
-    except OSError as error:
-        raise Problem(f"cannot read {named}: {error.strerror}",
-                      BAD_INPUT) from None
-    return Columns(numpy, copy.mapped(), parser)
+    for records in parser.rest():
+        copy.write(records)
+    parser.close()

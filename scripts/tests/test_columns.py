@@ -180,6 +180,19 @@ class Damaged(Files):
     def test_something_behind_the_end(self) -> None:
         self.assertEqual(self.verdict(self.file + b"x"), self.parsers(self.file + b"x"))
 
+    def test_no_room_for_the_copy(self) -> None:
+        """Each process may write files of so many bytes."""
+        self.path.write_bytes(support.recording(Scene().pack("ack") * 10_000))
+        done = subprocess.run(
+            ["sh", "-c", 'ulimit -f 100; trap "" XFSZ; exec "$@"', "sh", sys.executable, "-c",
+             "import sys; from renoscope_lib import columns, errors\n"
+             "try: columns.read(sys.argv[1])\n"
+             "except errors.Problem as problem: print(problem.exit_code, problem)",
+             self.path], cwd=support.SCRIPTS, capture_output=True, text=True, check=False)
+        self.assertRegex(done.stdout, "^1 .*: cannot keep the records in .*: File too large; "
+                         "TMPDIR names another folder\n$")
+        self.assertEqual(done.stderr, "")
+
     def test_no_file(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix: No such file"):
             columns.read("/nix")
