@@ -111,8 +111,8 @@ static enum ring_next store_line(struct open_trace *trace)
 	enum ring_next next = next_event(trace, &event);
 
 	if (next == RING_NEXT_RECORD)
-		trace->end += event_text_line(&event,
-					      trace->buffer + trace->end);
+		WRITE_ONCE(trace->end, trace->end +
+			   event_text_line(&event, trace->buffer + trace->end));
 	return next;
 }
 
@@ -122,7 +122,7 @@ static enum ring_next store_record(struct open_trace *trace)
 	enum ring_next next = next_event(trace, place);
 
 	if (next == RING_NEXT_RECORD)
-		trace->end += sizeof(struct tcp_event);
+		WRITE_ONCE(trace->end, trace->end + sizeof(struct tcp_event));
 	return next;
 }
 
@@ -131,8 +131,8 @@ static enum ring_next fill_buffer(struct open_trace *trace)
 {
 	enum ring_next next = RING_NEXT_RECORD;
 
-	trace->start = 0;
-	trace->end = 0;
+	WRITE_ONCE(trace->start, 0);
+	WRITE_ONCE(trace->end, 0);
 	while (next == RING_NEXT_RECORD &&
 	       trace->end + room_wanted(trace) <= sizeof(trace->buffer))
 		next = trace->text ? store_line(trace) : store_record(trace);
@@ -176,7 +176,7 @@ static ssize_t copy_bytes(struct open_trace *trace, char __user *to,
 		bytes = rounddown(bytes, sizeof(struct tcp_event));
 	if (copy_to_user(to, trace->buffer + trace->start, bytes))
 		return -EFAULT;
-	trace->start += bytes;
+	WRITE_ONCE(trace->start, trace->start + bytes);
 	return bytes;
 }
 

@@ -708,11 +708,16 @@ bool ring_reader_ready(struct ring_reader *reader)
 
 	for_each_possible_cpu(cpu) {
 		const struct ring_cursor *cursor = &reader->cursors[cpu];
-		u64 last = reader->frozen ? cursor->end :
-			   ring_head(per_cpu_ptr(reader->ring->cpus, cpu));
+		u64 next, last;
 
+		if (!reads_cpu(reader, cpu))
+			continue;
 		/* Polling races with a read of the same file; either is true. */
-		if (reads_cpu(reader, cpu) && data_race(cursor->next) <= last)
+		next = data_race(cursor->next);
+		/* As above; and with a seek, which ends the freeze. */
+		last = data_race(reader->frozen) ? data_race(cursor->end) :
+		       ring_head(per_cpu_ptr(reader->ring->cpus, cpu));
+		if (next <= last)
 			return true;
 	}
 	return false;

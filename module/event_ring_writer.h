@@ -122,7 +122,8 @@ event_ring_claim(struct event_ring *ring)
 	WRITE_ONCE(record->serial, serial | RING_OPEN);
 	/* OPEN before any new byte; pairs with the readers' smp_rmb(). */
 	smp_wmb();
-	record->time_ns = ktime_get_mono_fast_ns();
+	/* Readers peek at it; the word tells them afterwards what they saw. */
+	WRITE_ONCE(record->time_ns, ktime_get_mono_fast_ns());
 	return record;
 
 unwritten:
