@@ -16,10 +16,12 @@ import re
 import select
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ import recorder
 from ktap_output import comment
 from measure import part
 from recorder import FOLDER, Recorder
+from renoscope_lib.schema import Event
 
 RING_RECORDS = 16
 CONNECTIONS = 200
@@ -68,10 +71,14 @@ class Account:
             self.read[cpu] += 1
 
 
-def _records(it: Recorder, data: bytes, account: Account) -> bytes:
+def _events(it: Recorder, data: bytes) -> Iterator[Event]:
     size = it.schema.record_bytes
     for place in range(0, len(data), size):
-        event = it.schema.decode(data[place:place + size])
+        yield it.schema.decode(data[place:place + size])
+
+
+def _records(it: Recorder, data: bytes, account: Account) -> bytes:
+    for event in _events(it, data):
         lost = event["lost_events"] if event.kind == "lost" else 0
         account.enter(event["cpu"], event["serial"], lost)
     return b""
@@ -275,3 +282,68 @@ def test_eight_fast() -> None:
 def test_eight_slow() -> None:
     """Eight slow readers"""
     _account_for(8, slow=True)
+
+
+# ---- one open file, several users ------------------------------------------------
+
+
+def _take_share(it: Recorder, fd: int, done: threading.Event, account: Account) -> None:
+    """Read what is there until done, and then the rest; others read the same file."""
+    while True:
+        ended = done.is_set()
+        try:
+            data = os.read(fd, CHUNK * it.schema.record_bytes)
+        except BlockingIOError:
+            if ended:
+                return
+            select.select([fd], [], [], LOOK_MS / 1000)
+            continue
+        for event in _events(it, data):
+            account.count(event["cpu"], event["lost_events"] if event.kind == "lost" else 0)
+
+
+def test_shared() -> None:
+    """Four threads read and poll one open file: together read + lost = written"""
+    cpus = sorted(os.sched_getaffinity(0))
+    done = threading.Event()
+    accounts = [Account(Counter(), Counter(), Counter()) for _ in range(4)]
+    with Recorder(f"ring_records={RING_RECORDS}", "events=state") as it:
+        fd = os.open(FOLDER / "trace_raw", os.O_RDONLY | os.O_NONBLOCK)
+        with ThreadPoolExecutor() as pool:
+            shares = [pool.submit(_take_share, it, fd, done, account) for account in accounts]
+            for cpu in cpus:
+                _connect_on(cpu, part(CONNECTIONS))
+            done.set()
+            for share in shares:
+                share.result()
+        written = _written()
+        os.close(fd)
+    read = sum((account.read for account in accounts), Counter())
+    lost = sum((account.lost for account in accounts), Counter())
+    comment(f"written {written}, read by each {[a.read.total() for a in accounts]}, lost {lost}")
+    assert {cpu: read[cpu] + lost[cpu] for cpu in cpus} == written, (read, lost, written)
+
+
+def _seek(fd: int, done: threading.Event) -> None:
+    while not done.is_set():
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.lseek(fd, 0, os.SEEK_END)
+
+
+def test_shared_and_sought() -> None:
+    """The same while another thread seeks: each record is whole, and of its CPU"""
+    done = threading.Event()
+    account = Account(Counter(), Counter(), Counter())
+    with Recorder(f"ring_records={RING_RECORDS}", "events=state") as it:
+        fd = os.open(FOLDER / "trace_raw", os.O_RDONLY | os.O_NONBLOCK)
+        with ThreadPoolExecutor() as pool:
+            users = [pool.submit(_take_share, it, fd, done, account),
+                     pool.submit(_seek, fd, done)]
+            for cpu in sorted(os.sched_getaffinity(0)):
+                _connect_on(cpu, part(CONNECTIONS))
+            done.set()
+            for user in users:
+                user.result()
+        os.close(fd)
+    assert account.read.total(), account
+    assert set(account.read) <= os.sched_getaffinity(0), account
