@@ -54,8 +54,8 @@ static struct dentry *renoscope_dir;
  * @text: lines, not records
  * @follows: waits for more instead of ending
  * @last_ns: time of the last record, 0 before the first
- * @start: first byte in @buffer that was not read yet
- * @end: one past the last
+ * @start: first byte in @buffer that was not read yet; poll looks unlocked
+ * @end: one past the last; the same
  * @buffer: whole lines or records
  */
 struct open_trace {
