@@ -331,6 +331,7 @@ static int stats_show(struct seq_file *file, void *unused)
 	struct event_ring *ring = event_recorder_ring();
 	struct ring_cpu_stats stats;
 	unsigned int cpu;
+	int err;
 
 	seq_printf(file, "version %d\n", STATS_VERSION);
 	seq_printf(file, "records_per_cpu %u\n", event_ring_records(ring));
@@ -340,7 +341,9 @@ static int stats_show(struct seq_file *file, void *unused)
 		seq_printf(file, "cpu %u written %llu oldest %llu unwritten %llu\n",
 			   cpu, stats.written, stats.oldest, stats.unwritten);
 	}
-	event_controls_show(file);
+	err = event_controls_show(file);
+	if (err)
+		return err;
 	event_sources_show(file);
 	return 0;
 }
@@ -348,19 +351,31 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 
 /* ---- life ------------------------------------------------------------- */
 
+/* One that is missing is no reason to give up the others, but must be told. */
+static void create_file(const char *path, struct dentry *dir, void *data,
+			const struct file_operations *fops)
+{
+	struct dentry *file = debugfs_create_file(kbasename(path), 0400, dir,
+						  data, fops);
+
+	if (IS_ERR(file))
+		pr_err("cannot make the file %s in debugfs (error %ld)\n",
+		       path, PTR_ERR(file));
+}
+
 static void create_cpu_files(void)
 {
 	struct dentry *per_cpu = debugfs_create_dir("per_cpu", renoscope_dir);
 	unsigned int cpu;
-	char name[16];
 
 	for_each_possible_cpu(cpu) {
+		char path[32], name[16];
 		struct dentry *dir;
 
 		snprintf(name, sizeof(name), "cpu%u", cpu);
+		snprintf(path, sizeof(path), "per_cpu/cpu%u/trace_raw", cpu);
 		dir = debugfs_create_dir(name, per_cpu);
-		debugfs_create_file("trace_raw", 0400, dir, (void *)(long)cpu,
-				    &cpu_trace_raw_fops);
+		create_file(path, dir, (void *)(long)cpu, &cpu_trace_raw_fops);
 	}
 }
 
@@ -390,14 +405,11 @@ int debugfs_files_init(void)
  */
 void debugfs_files_open(void)
 {
-	debugfs_create_file("schema", 0400, renoscope_dir, NULL,
-			    &event_schema_fops);
-	debugfs_create_file("stats", 0400, renoscope_dir, NULL, &stats_fops);
-	debugfs_create_file("trace", 0400, renoscope_dir, NULL, &trace_fops);
-	debugfs_create_file("trace_pipe", 0400, renoscope_dir, NULL,
-			    &trace_pipe_fops);
-	debugfs_create_file("trace_raw", 0400, renoscope_dir, NULL,
-			    &trace_raw_fops);
+	create_file("schema", renoscope_dir, NULL, &event_schema_fops);
+	create_file("stats", renoscope_dir, NULL, &stats_fops);
+	create_file("trace", renoscope_dir, NULL, &trace_fops);
+	create_file("trace_pipe", renoscope_dir, NULL, &trace_pipe_fops);
+	create_file("trace_raw", renoscope_dir, NULL, &trace_raw_fops);
 	create_cpu_files();
 }
 

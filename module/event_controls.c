@@ -123,14 +123,18 @@ static int apply_change(change_rules_t *change, const char *text,
 static int change_rules(change_rules_t *change, const char *text)
 {
 	struct gate_rules *rules = kmalloc(sizeof(*rules), GFP_KERNEL);
-	int err;
+	int err = -ENOMEM;
 
-	if (!rules)
-		return -ENOMEM;
-	mutex_lock(&controls_lock);
-	err = apply_change(change, text, rules);
-	mutex_unlock(&controls_lock);
-	kfree(rules);
+	if (rules) {
+		mutex_lock(&controls_lock);
+		err = apply_change(change, text, rules);
+		mutex_unlock(&controls_lock);
+		kfree(rules);
+	}
+	if (err == -ENOMEM)
+		pr_err("'%*pE': no memory, nothing is changed\n",
+		       (int)min_t(size_t, strcspn(text, "\n"), WORD_SHOWN_MAX),
+		       text);
 	return err;
 }
 
@@ -330,7 +334,10 @@ int event_controls_init(void)
 
 	mutex_lock(&controls_lock);
 	err = event_gate_set_rules(&wanted_rules);
-	if (!err) {
+	if (err) {
+		pr_err("cannot make a filter, sampling or freeze hold (error %d)\n",
+		       err);
+	} else {
 		controls_life = CONTROLS_LIVE;
 		if (!lets_all_in(&wanted_rules))
 			event_recorder_mark_filter();
@@ -378,13 +385,14 @@ static void show_kinds_off(struct seq_file *file)
  * @file: where to
  *
  * Context: process context, may sleep.
+ * Return: 0, or -ENOMEM with nothing shown.
  */
-void event_controls_show(struct seq_file *file)
+int event_controls_show(struct seq_file *file)
 {
 	char *text = kmalloc(PAGE_SIZE, GFP_KERNEL);
 
 	if (!text)
-		return;
+		return -ENOMEM;
 	show_kinds_off(file);
 	mutex_lock(&controls_lock);
 	event_filter_print(&wanted_rules.filter, text, PAGE_SIZE);
@@ -402,4 +410,5 @@ void event_controls_show(struct seq_file *file)
 		   event_gate_count(GATE_FILTERED),
 		   event_gate_count(GATE_SAMPLED),
 		   event_gate_count(GATE_FROZEN));
+	return 0;
 }

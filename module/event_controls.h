@@ -9,6 +9,6 @@ struct seq_file;
 
 int event_controls_init(void);
 void event_controls_exit(void);
-void event_controls_show(struct seq_file *file);
+int event_controls_show(struct seq_file *file);
 
 #endif /* RENOSCOPE_EVENT_CONTROLS_H */
