@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the kernel says meanwhile: read as it comes, and judged where it is expected.
+
+A scenario that provokes messages keeps them off the console, where scripts/qemu/boot
+would take them for trouble, and judges them itself by the same list.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from recorder import NAME
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "qemu"))
+
+import kernel_log  # noqa: E402  (found through the line above)
+
+CONSOLE = Path("/proc/sys/kernel/printk")
+OURS = f"{NAME}: "
+# What the kernel tells of a failed allocation, with a backtrace.
+OF_MEMORY = ("trace", "memory")
+
+
+class Messages:
+    """The kernel's messages of the time of a with block, off the console."""
+
+    def __enter__(self) -> Messages:
+        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self._fd, 0, os.SEEK_END)
+        self._console = CONSOLE.read_text()
+        CONSOLE.write_text("1")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        CONSOLE.write_text(self._console)
+        os.close(self._fd)
+
+    def _read(self) -> list[str]:
+        """Since the last time; a message that was overwritten unread is an error."""
+        lines = []
+        while True:
+            try:
+                record = os.read(self._fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return lines
+            lines.append(record.partition(";")[2].partition("\n")[0])
+
+    def ours(self) -> list[str]:
+        """What the module said since the last time; AssertionError if there was trouble."""
+        lines = self._read()
+        trouble = [line for line in lines if not line.startswith(OURS)
+                   and kernel_log.kind_of(line) not in (None, *OF_MEMORY)]
+        assert not trouble, "\n".join(lines)
+        return [line.removeprefix(OURS) for line in lines
+                if line.startswith(OURS) and "taint" not in line]
