@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from hosts import run
 from recorder import NAME
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "qemu"))
@@ -22,6 +23,11 @@ CONSOLE = Path("/proc/sys/kernel/printk")
 OURS = f"{NAME}: "
 # What the kernel tells of a failed allocation, with a backtrace.
 OF_MEMORY = ("trace", "memory")
+
+
+def texts() -> set[str]:
+    """Every message in the log, without its time: what was said before is no news."""
+    return {line.partition("] ")[2] for line in run("dmesg").splitlines()}
 
 
 class Messages:
