@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """nstat as witness: the kernel's counters of each namespace against the events.
 
-COUNTERS says which events make each counter. A scenario provokes some of them on
-both hosts' fresh namespaces, over both families, and names those; then every
-counter of the list must equal its events on each host, provoked or not.
+A scenario provokes some of counters.COUNTERS on both hosts' fresh namespaces, over
+both families, and names those; then every counter of the list must equal its events
+on each host, provoked or not.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import counters
 import crafted
 import endpoints
 import troubles
@@ -22,136 +22,15 @@ from endpoints import FAMILIES, PORT, connected, quiet, say
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
 
 CRAFTED_PORT = 4000
-SHORT_TIME_WAIT_US = 4_000_000          # from there on TW, up to there TWKilled
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-
-
-class Counts:
-    """The events of one host, counted by what they say."""
-
-    def __init__(self, it: Recorder, events: Iterable[Event]) -> None:
-        self.events = list(events)
-        self.it = it
-
-    def select(self, kind: str, **fields: str | int) -> list[Event]:
-        """Events of a kind whose fields have these numbers, or these words."""
-        return [event for event in self.events if event.kind == kind and all(
-            (endpoints.word(self.it, event, name) if isinstance(value, str)
-             else event[name]) == value for name, value in fields.items())]
-
-    def number(self, kind: str, **fields: str | int) -> int:
-        """How many there are."""
-        return len(self.select(kind, **fields))
-
-    def resent(self, **fields: str | int) -> int:
-        """Segments that retransmit events stand for."""
-        return sum(e["retransmit_segs"] for e in self.select("retransmit", **fields))
-
-    def closed_from(self, *states: str) -> int:
-        """Sockets that went from one of these states to CLOSED."""
-        return sum(self.number("state", old_state=state, state="CLOSED")
-                   for state in states)
-
-    def failed_opens(self) -> int:
-        """Sockets that gave up in SYN-SENT with an error, not closed by their process."""
-        failed = {event["cookie"] for event in self.select("error")}
-        closed = self.select("state", old_state="SYN-SENT", state="CLOSED")
-        return sum(1 for event in closed if event["cookie"] in failed)
-
-    def recoveries(self, sack: bool) -> int:
-        """How often fast recovery began, with or without SACK."""
-        bit = next(number for number, name in self.it.schema.values["sock_flags"].items()
-                   if name == "sack")
-        return sum(1 for event in self.select("ca_state", ca_state="Recovery")
-                   if bool(event["sock_flags"] >> bit & 1) == sack)
-
-    def time_waits(self, short: bool) -> int:
-        """Small socks that began, by how long they are to last."""
-        return sum(1 for event in self.select("time_wait", time_wait_step="started")
-                   if (event["time_wait_us"] <= SHORT_TIME_WAIT_US) == short)
-
-
-COUNTERS: dict[str, Callable[[Counts], int]] = {
-    "TcpActiveOpens": lambda c: c.number("state", state="SYN-SENT"),
-    "TcpPassiveOpens": lambda c: c.number("completed"),
-    "TcpAttemptFails": lambda c: (
-        c.failed_opens()
-        + c.number("request_end", request_ending="reset_by_peer")),
-    "TcpEstabResets": lambda c: c.closed_from("ESTABLISHED", "CLOSE-WAIT"),
-    "TcpOutRsts": lambda c: c.number("reset_sent"),
-    "TcpInCsumErrors": lambda c: c.number("bad_checksum"),
-    "TcpRetransSegs": lambda c: c.resent() + c.number("synack_retransmit"),
-    "TcpExtTCPSynRetrans": lambda c: (
-        c.resent(retransmit_cause="syn") + c.number("synack_retransmit")),
-    "TcpExtTCPFastRetrans": lambda c: c.resent(retransmit_cause="fast_retransmit"),
-    "TcpExtTCPSlowStartRetrans": lambda c: c.resent(retransmit_cause="loss_recovery"),
-    "TcpExtTCPTimeouts": lambda c: (
-        c.number("rto") + c.number("synack_retransmit", by_timer=1)
-        + c.number("request_end", request_ending="expired")),
-    "TcpExtTCPSackRecovery": lambda c: c.recoveries(sack=True),
-    "TcpExtTCPRenoRecovery": lambda c: c.recoveries(sack=False),
-    "TcpExtTCPLossProbes": lambda c: c.number("loss_probe"),
-    "TcpExtTCPWinProbe": lambda c: c.number(
-        "probe", probe_cause="zero_window", probe_carries_data=0),
-    "TcpExtTCPKeepAlive": lambda c: c.number(
-        "probe", probe_cause="keepalive", probe_carries_data=0),
-    "TcpExtTCPToZeroWindowAdv": lambda c: c.number(
-        "zero_window", window_side="own", window_change="closed"),
-    "TcpExtTCPFromZeroWindowAdv": lambda c: c.number(
-        "zero_window", window_side="own", window_change="opened"),
-    "TcpExtListenOverflows": lambda c: c.number("refused", refusal="accept_queue_full"),
-    "TcpExtListenDrops": lambda c: c.number("refused"),
-    "TcpExtTCPReqQFullDrop": lambda c: c.number("refused", refusal="half_open_queue_full"),
-    "TcpExtTCPReqQFullDoCookies": lambda c: c.number("synack", synack_type="cookie"),
-    "TcpExtSyncookiesSent": lambda c: c.number("synack", synack_type="cookie"),
-    "TcpExtSyncookiesRecv": lambda c: (
-        c.number("cookie_checked", cookie_verdict="valid")
-        + c.number("cookie_checked", cookie_verdict="valid_refused")),
-    "TcpExtSyncookiesFailed": lambda c: c.number(
-        "cookie_checked", cookie_verdict="invalid"),
-    "TcpExtTW": lambda c: c.time_waits(short=False),
-    "TcpExtTWKilled": lambda c: c.time_waits(short=True),
-    "TcpExtTWRecycled": lambda c: c.number("time_wait_end", time_wait_ending="reused"),
-    "TcpExtTCPTimeWaitOverflow": lambda c: c.number(
-        "time_wait", time_wait_step="overflow"),
-}
-
-
-def _witness(hosts: TwoHosts, host: str) -> dict[str, int]:
-    """What nstat says; a counter it does not know is a defect of the test."""
-    shown = json.loads(hosts.run(host, "nstat", "-asz", "-j"))["kernel"]
-    return {name: shown[name] for name in COUNTERS}
-
-
-def _steady_witness(hosts: TwoHosts, host: str) -> dict[str, int]:
-    """The same once it does not change any more."""
-    seen = [_witness(hosts, host)]
-
-    def is_steady() -> bool:
-        seen.append(_witness(hosts, host))
-        return seen[-1] == seen[-2]
-    wait_until(f"the counters of the {host} to stand still", is_steady)
-    return seen[-1]
 
 
 def _compare(it: Recorder, hosts: TwoHosts) -> dict[str, int]:
     """Both hosts' counters must be their events; the sums over both."""
-    witnesses = {host: _steady_witness(hosts, host) for host in (CLIENT, SERVER)}
-    events = endpoints.whole(it)
-    sums: dict[str, int] = dict.fromkeys(COUNTERS, 0)
-    differences = []
-    for host, witness in witnesses.items():
-        counts = Counts(it, (e for e in events if e["netns"] == hosts.inode(host)))
-        for name, rule in COUNTERS.items():
-            sums[name] += witness[name]
-            if witness[name] != rule(counts):
-                differences.append(f"{host}: {name} is {witness[name]}, "
-                                   f"by the events {rule(counts)}")
-    assert not differences, "; ".join(differences)
-    return sums
+    witnesses = {host: counters.steady_witness(hosts, host) for host in (CLIENT, SERVER)}
+    return counters.compare(it.schema, endpoints.whole(it), hosts, witnesses)
 
 
 @contextmanager
@@ -160,8 +39,7 @@ def _witnessed(*provoked: str, delay_ms: int = 0) -> Iterator[tuple[Recorder, Tw
     with Recorder() as it, TwoHosts(delay_ms) as hosts:
         yield it, hosts
         sums = _compare(it, hosts)
-        comment("agree: " + ", ".join(f"{name} {count}" for name, count in sums.items()
-                                      if count))
+        comment(f"agree: {counters.in_words(sums)}")
         missing = [name for name in provoked if not sums[name]]
         assert not missing, f"not provoked: {missing}"
 
@@ -222,7 +100,7 @@ def _probes_and_their_count(it: Recorder, hosts: TwoHosts,
 
     def no_probe_in_between() -> bool:
         before = len(endpoints.records(it, sock, "probe"))
-        seen[0] = before, _witness(hosts, CLIENT)["TcpExtTCPWinProbe"]
+        seen[0] = before, counters.witness(hosts, CLIENT)["TcpExtTCPWinProbe"]
         return len(endpoints.records(it, sock, "probe")) == before
     wait_until("a moment without a probe", no_probe_in_between)
     return seen[0]
@@ -414,7 +292,6 @@ def test_nothing_is_left_out() -> None:
             say(*pair[::-1])
         quiet(hosts)
         sums = _compare(it, hosts)
-        comment("agree: " + ", ".join(f"{name} {count}" for name, count in sums.items()
-                                      if count))
+        comment(f"agree: {counters.in_words(sums)}")
         assert {name for name, count in sums.items() if count} == {
             "TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW"}, sums
