@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Small C programs of the scenarios, for what an interpreter is too slow for.
+
+A guest has this machine's files and so its compiler; what it builds is gone with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hosts import run
+
+HERE = Path(__file__).resolve().parent
+BUILT = Path("/tmp/stress-programs")
+
+
+def program(name: str) -> str:
+    """The path of a program, built from NAME.c the first time."""
+    built = BUILT / name
+    if not built.exists():
+        BUILT.mkdir(exist_ok=True)
+        run("gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(built),
+            str(HERE / f"{name}.c"))
+    return str(built)
