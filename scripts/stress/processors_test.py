@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Processors that go and come back, tasks that are frozen, rings of other sizes.
+
+The ring has a part for each CPU, made when the CPU first comes up. The guest boots
+with two of its four CPUs up, so that both sorts are met: those that had their part
+when the module was loaded, and those that get it later.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import memory
+import recorder
+from chatter import Chatter
+from ktap_output import Skip, comment
+from measure import part
+from recorder import FOLDER, PARAMETERS, Reader, Recorder, wait_until
+from saved import Saved
+
+HOTPLUGS = 100
+SLEEPS = 20
+SIZES = (16, 1024, 65536)
+CPUS = Path("/sys/devices/system/cpu")
+STATE = Path("/sys/power/state")
+PM_TEST = Path("/sys/power/pm_test")
+
+
+def _set_online(cpu: int, online: bool) -> None:
+    (CPUS / f"cpu{cpu}" / "online").write_text(str(int(online)))
+
+
+def _is_online(cpu: int) -> bool:
+    file = CPUS / f"cpu{cpu}" / "online"
+    return not file.exists() or file.read_text().strip() == "1"
+
+
+def _others() -> list[int]:
+    """The CPUs that can go: all but the first."""
+    return sorted(int(folder.name[3:]) for folder in CPUS.glob("cpu[0-9]*")
+                  if (folder / "online").exists() and folder.name != "cpu0")
+
+
+@contextmanager
+def _as_it_was() -> Iterator[list[int]]:
+    """The CPUs that can go; afterwards those are up that were."""
+    others = _others()
+    if not others:
+        raise Skip("no CPU of this machine can be taken away")
+    up = {cpu: _is_online(cpu) for cpu in others}
+    try:
+        yield others
+    finally:
+        for cpu, online in up.items():
+            if _is_online(cpu) != online:
+                _set_online(cpu, online)
+
+
+def _written(cpu: int) -> int:
+    return recorder.stats().get(cpu, {"written": 0})["written"]
+
+
+def _check_ring_of(cpu: int, reader: Reader) -> None:
+    """Traffic kept on a CPU is written there, and a reader that is there reads it."""
+    before = _written(cpu)
+    with Chatter(cpu=cpu):
+        wait_until(f"events on CPU {cpu}", lambda: _written(cpu) > before + 100)
+    counts = recorder.stats()[cpu]
+    assert not counts["unwritten"], counts
+    assert any(event["serial"] > before for event in reader.read()
+               if event.kind != "lost"), f"nothing of CPU {cpu} can be read"
+
+
+def _readers(it: Recorder, stack: ExitStack, cpus: list[int]) -> dict[int, Reader]:
+    """One for each CPU alone, opened before that CPU goes or first comes."""
+    readers = {cpu: it.reader(f"per_cpu/cpu{cpu}/trace_raw") for cpu in cpus}
+    for reader in readers.values():
+        stack.callback(reader.close)
+    return readers
+
+
+def test_hotplug() -> None:
+    """CPUs go and come back under traffic: every event is read or told lost, on each of them"""
+    with ExitStack() as stack:
+        cpus = stack.enter_context(_as_it_was())
+        it = stack.enter_context(Recorder("ring_records=1024"))
+        late = [cpu for cpu in cpus if not _is_online(cpu)]
+        readers = _readers(it, stack, cpus)
+        with Saved() as one, Saved() as other, Chatter(3):
+            for number in range(part(HOTPLUGS)):
+                for cpu in cpus:
+                    _set_online(cpu, not _is_online(cpu))
+                if number % 10 == 0:
+                    for cpu in cpus:
+                        if _is_online(cpu):
+                            _check_ring_of(cpu, readers[cpu])
+            for cpu in cpus:
+                if not _is_online(cpu):
+                    _set_online(cpu, True)
+                _check_ring_of(cpu, readers[cpu])
+        memory.check()
+        assert set(recorder.stats()) == {0, *cpus}
+    comment(f"{part(HOTPLUGS)} times {len(cpus)} CPUs, {len(late)} of them first up after "
+            f"the module was loaded; {one.read} read + {one.lost} lost, "
+            f"{other.read} read + {other.lost} lost")
+
+
+def _check_order(it: Recorder) -> int:
+    """On each CPU serials run on and time does not run back; how many were read."""
+    with closing(it.reader()) as reader:
+        return _count_in_order(reader)
+
+
+def _count_in_order(reader: Reader) -> int:
+    last: dict[int, tuple[int, int]] = {}
+    count = 0
+    for event in reader.read():
+        serial, time_ns = last.get(event["cpu"], (0, 0))
+        count += 1
+        if event.kind == "lost":
+            last[event["cpu"]] = event["serial"] + event["lost_events"] - 1, time_ns
+            continue
+        assert event["serial"] == serial + 1, (event.values, serial)
+        assert event["time_ns"] >= time_ns, (event.values, time_ns)
+        last[event["cpu"]] = event["serial"], event["time_ns"]
+    return count
+
+
+@contextmanager
+def _no_further_than(step: str) -> Iterator[None]:
+    """Let the machine fall asleep up to that step, and wake up again."""
+    PM_TEST.write_text(step)
+    try:
+        yield
+    finally:
+        PM_TEST.write_text("none")
+
+
+def test_readers_are_frozen_and_thawed() -> None:
+    """All tasks are frozen for a suspend, some in the midst of a read: they read on, all of it"""
+    if not PM_TEST.exists() or "freeze" not in STATE.read_text().split():
+        raise Skip("this kernel has no pm_test, or cannot suspend to idle")
+    with Recorder() as it, (FOLDER / "trace_pipe").open("rb") as pipe:
+        reading = subprocess.Popen(["cat"], stdin=pipe, stdout=subprocess.DEVNULL)
+        try:
+            with Saved() as saved, Chatter(2), _no_further_than("freezer"):
+                for _ in range(part(SLEEPS)):
+                    STATE.write_text("freeze")
+            assert reading.poll() is None, "the freezer ended a read"
+        finally:
+            reading.kill()
+            reading.communicate()
+        pipe.close()
+        count = _check_order(it)
+    comment(f"{saved.read} read + {saved.lost} lost; {count} looked at in order")
+
+
+def test_ring_of_another_size() -> None:
+    """A ring keeps its size while it is read; reloading changes it, and the law holds at each"""
+    with Chatter(2):
+        for size in SIZES:
+            with Recorder(f"ring_records={size}") as it:
+                _check_size_stays(it, size)
+
+
+def _check_size_stays(it: Recorder, size: int) -> None:
+    file = PARAMETERS / "ring_records"
+    with Saved() as saved:
+        before = sum(map(_written, recorder.stats()))
+        for other in SIZES:
+            try:
+                file.write_text(str(other))
+            except OSError:
+                continue
+            raise AssertionError("the size of a ring in use was changed")
+        wait_until("a ring full of events", lambda: sum(
+            map(_written, recorder.stats())) > before + min(2 * size, 5000))
+        assert file.read_text().strip() == str(size)
+        memory.check()
+        # Whoever wants another size unloads first, which waits for its readers.
+        assert "in use" in recorder.run_rmmod()
+    count = _check_order(it)
+    comment(f"{size} records a CPU: {saved.read} read + {saved.lost} lost; {count} left")
