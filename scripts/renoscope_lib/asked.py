@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .schema import Event, Schema
+from .schema import MARK, Event, Schema
 from .stats import Stats, missed_between, parse_stats
-
-MARK = "mark"
 
 # Off because nobody should pay for it unasked; missed only where it was on once.
 EXTRA = "segment"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .schema import Head
+from .schema import Head, Run
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ class CpuLedger:
         else:
             self.read += 1
 
+    def add_run(self, first: int, count: int) -> None:
+        """So many events, whose serials follow each other."""
+        if count:
+            self.add(first, 0)
+            self.last += count - 1
+            self.read += count - 1
+
     def start(self, written: int) -> int:
         """The serial behind which this reader began."""
         begun = written if self.first is None else self.first - 1
@@ -88,6 +95,10 @@ class Ledger:
         """One record."""
         self.cpus.setdefault(head.cpu, CpuLedger()).add(head.serial,
                                                         head.lost_events)
+
+    def add_run(self, run: Run) -> None:
+        """Many events at once."""
+        self.cpus.setdefault(run.cpu, CpuLedger()).add_run(run.first, run.count)
 
     def last(self, cpu: int) -> int:
         """The last serial accounted for on a CPU."""

@@ -230,6 +230,17 @@ class Recorder:
         """Account for records and write them, as far as they are wanted."""
         if mark is not None or self._limits.count is not None:
             records = self._wanted(records, schema, ledger, mark)
+        runs = schema.runs(records)
+        if runs is None:
+            self._account_each(records, schema, ledger)
+        else:
+            for run in runs:
+                ledger.add_run(run)
+                self._asked.see_event()
+        self._writer.records(records)
+        self._records += len(records) // schema.record_bytes
+
+    def _account_each(self, records: bytes, schema: Schema, ledger: Ledger) -> None:
         size = schema.record_bytes
         for place, head in enumerate(schema.heads(records)):
             ledger.add(head)
@@ -238,8 +249,6 @@ class Recorder:
                     records[place * size:(place + 1) * size]))
             else:
                 self._asked.see_event()
-        self._writer.records(records)
-        self._records += len(records) // schema.record_bytes
 
     def _wanted(self, records: bytes, schema: Schema, ledger: Ledger,
                 mark: dict[int, int] | None) -> bytes:

@@ -9,8 +9,10 @@ scripts and module never have to agree on column numbers.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, NamedTuple
 
 from .errors import BAD_INPUT, Problem
@@ -18,6 +20,7 @@ from .errors import BAD_INPUT, Problem
 SUPPORTED_VERSION = 1
 SCOPE_ALL = "all"
 LOST = "lost"
+MARK = "mark"
 
 TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
 BYTE_ORDERS = {"little": "<", "big": ">"}
@@ -142,6 +145,19 @@ class Head(NamedTuple):
     kind: int = 0
 
 
+class Run(NamedTuple):
+    """Events of one CPU that follow each other without a gap."""
+
+    cpu: int
+    first: int
+    count: int
+
+
+# The lowest byte of every number of 16 bits, one after the other, and the one above it.
+LOW_BYTES = bytes(range(256)) * 256
+NEXT_BYTES = b"".join(bytes([byte]) * 256 for byte in range(256))
+
+
 @dataclass
 class Schema:
     """Fields, kinds and names, and the decoders made from them."""
@@ -159,6 +175,9 @@ class Schema:
     _head_names: list[str] = field(init=False, repr=False)
     _kind_offset: int = field(init=False, repr=False)
     _lost_kind: int = field(init=False, repr=False)
+    _apart: list[int] = field(init=False, repr=False)
+    _serial: Field = field(init=False, repr=False)
+    _cpu: Field = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._layouts = {
@@ -170,6 +189,8 @@ class Schema:
         self._head, self._head_names = self._layout(heads)
         self._kind_offset = self.field_named("kind").offset
         self._lost_kind = next(n for n, k in self.kinds.items() if k == LOST)
+        self._apart = [n for n, k in self.kinds.items() if k in (LOST, MARK) and n < 256]
+        self._serial, self._cpu = self.field_named("serial"), self.field_named("cpu")
 
     def fields_of(self, kind: str) -> list[Field]:
         """The fields that a record of this kind has, by offset."""
@@ -229,6 +250,57 @@ class Schema:
         for row in self._head.iter_unpack(records):
             lost_events = row[lost] if row[kind] == self._lost_kind else 0
             yield Head(row[serial], row[cpu], lost_events, row[kind])
+
+    def runs(self, records: bytes) -> list[Run] | None:
+        """The bookkeeping of many events at once; None where heads() must look.
+
+        That is where something tells of a loss or of a change of what is recorded, or
+        a CPU's serials do not follow each other. Else it is a run for each CPU.
+        """
+        kinds = records[self._kind_offset::self.record_bytes]
+        if any(number in kinds for number in self._apart):
+            return None
+        run = self._one_run(records)
+        if run:
+            return [run]
+        serials, cpus = (self._column(place, records)
+                         for place in (self._serial, self._cpu))
+        runs = []
+        for cpu in set(cpus):
+            own = list(compress(serials, map(cpu.__eq__, cpus)))
+            if own != list(range(own[0], own[0] + len(own))):
+                return None
+            runs.append(Run(cpu, own[0], len(own)))
+        return runs
+
+    def _one_run(self, records: bytes) -> Run | None:
+        """All records as a run of one CPU; None where that is not to be seen so.
+
+        Byte by byte, over all records at once: the same bytes of successive serials
+        are slices of LOW_BYTES and NEXT_BYTES, which are too short where the higher ones
+        change; these and the CPU's must not.
+        """
+        count, size = len(records) // self.record_bytes, self.record_bytes
+        at, cpu_at = self._serial.offset, self._cpu.offset
+        first = int.from_bytes(records[at:at + 8], "little")
+        low = first & 0xFFFF
+        if not count or self.byte_order != "little" or self._serial.size != 8:
+            return None
+        if (records[at::size] != LOW_BYTES[low:low + count]
+                or records[at + 1::size] != NEXT_BYTES[low:low + count]):
+            return None
+        same = (*range(at + 2, at + 8), *range(cpu_at, self._cpu.end))
+        if any(records[place::size] != records[place:place + 1] * count for place in same):
+            return None
+        return Run(int.from_bytes(records[cpu_at:self._cpu.end], "little"), first, count)
+
+    def _column(self, place: Field, records: bytes) -> list[int]:
+        """One field of all records, without a loop where the layout lets it."""
+        size, step = place.size, self.record_bytes
+        if self.byte_order == sys.byteorder and not (place.offset % size or step % size):
+            column = memoryview(records).cast(TYPE_FORMATS[place.type])
+            return column[place.offset // size::step // size].tolist()
+        return [row[0] for row in self._layout([place])[0].iter_unpack(records)]
 
     def time_of(self, record: bytes) -> int:
         """One record's time_ns, cheaply."""

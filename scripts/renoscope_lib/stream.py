@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .errors import NOT_PERMITTED, NOT_THERE, Problem
 
-READ_BYTES = 1 << 16
+# One read gives some records; so many bytes are worth handling at once.
+BATCH_BYTES = 1 << 16
 
 
 def _refused(path: Path, error: OSError) -> Problem:
@@ -25,7 +26,10 @@ class LiveReader:
                  only_new: bool = False) -> None:
         self._path = path
         self._record_bytes = record_bytes
-        self._rest = b""
+        # As many records as fit, and what a pipe gives of the one behind them.
+        self._buffer = bytearray(max(BATCH_BYTES // record_bytes, 1) * record_bytes)
+        self._view = memoryview(self._buffer)
+        self._kept = 0
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if only_new:
@@ -41,18 +45,28 @@ class LiveReader:
 
     def read(self) -> bytes | None:
         """Whole records; None when there is nothing now, b"" at the end."""
+        got = self._kept
+        while got < len(self._buffer):
+            count = self._fill(got)
+            if not count:
+                break
+            got += count
+        if count == 0 and got < self._record_bytes:
+            return b""
+        whole = got - got % self._record_bytes
+        records = bytes(self._view[:whole])
+        self._kept = got - whole
+        self._view[:self._kept] = self._view[whole:got]
+        return records or None
+
+    def _fill(self, at: int) -> int | None:
+        """Read into the buffer; None when there is nothing now, 0 at the end."""
         try:
-            data = os.read(self._fd, READ_BYTES)
+            return os.readv(self._fd, [self._view[at:]])
         except BlockingIOError:
             return None
         except OSError as error:
             raise _refused(self._path, error) from None
-        if not data:
-            return b""
-        data = self._rest + data
-        whole = len(data) - len(data) % self._record_bytes
-        self._rest = data[whole:]
-        return data[:whole] or None
 
     def wait(self, timeout_s: float | None, wake_fd: int | None = None) -> None:
         """Sleep until there is something to read, or wake_fd has something."""

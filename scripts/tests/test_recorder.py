@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Recording: read + lost = written, and every way in which it may not hold."""
 
+import fcntl
 import itertools
 import os
+import random
 import resource
 import signal
 import tempfile
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+from renoscope_lib import stream
 from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.ledger import Ledger
 from renoscope_lib.asked import Asked
@@ -110,6 +113,27 @@ class RecordingCase(unittest.TestCase):
 
 
 class Recording(RecordingCase):
+    def test_many_at_once_are_accounted_for_as_one_by_one(self) -> None:
+        chooses = random.Random(5)
+        serials = {0: 10, 1: 20}
+        for trial in range(200):
+            places = []
+            for _ in range(chooses.randrange(1, 12)):
+                cpu = chooses.randrange(2)
+                serials[cpu] += chooses.choice((1, 1, 1, 1, 1, 1, 0, 2))
+                places.append((cpu, serials[cpu]))
+            records = b"".join(self.acks(serial, cpu=cpu) for cpu, serial in places)
+            at_once, each = Ledger(), Ledger()
+            for head in support.schema().heads(records):
+                each.add(head)
+            runs = support.schema().runs(records)
+            for run in runs or ():
+                at_once.add_run(run)
+            is_whole = not any(cpu.disorder for cpu in each.cpus.values())
+            self.assertEqual(runs is not None, is_whole, (trial, places))
+            if runs is not None:
+                self.assertEqual(at_once, each, (trial, places))
+
     def test_complete(self) -> None:
         summary, serials, parser = self.run_with(
             [{"cpu0": 10, "cpu1": 5}, {"cpu0": 10, "cpu1": 5},
@@ -593,6 +617,25 @@ class Live(unittest.TestCase):
         os.write(self.writer, b"b" * 92)
         self.assertEqual(self.reader.read(), b"b" * 192)
         os.close(self.writer)
+        self.assertEqual(self.reader.read(), b"")
+
+    def test_gathers_what_many_writes_gave(self) -> None:
+        stream.BATCH_BYTES, usual = 2000, stream.BATCH_BYTES
+        self.addCleanup(setattr, stream, "BATCH_BYTES", usual)
+        reader = LiveReader(self.path, 192)
+        self.addCleanup(reader.close)
+        sent = random.Random(1).randbytes(192 * 25)
+        os.write(self.writer, sent[:1000])
+        os.write(self.writer, sent[1000:])
+        self.assertEqual(reader.read(), sent[:1920], "no more than it may")
+        self.assertEqual(reader.read(), sent[1920:3840])
+        self.assertEqual(reader.read(), sent[3840:])
+        self.assertIsNone(reader.read())
+
+    def test_end_amid_a_record(self) -> None:
+        os.write(self.writer, b"a" * 192 + b"b" * 100)
+        os.close(self.writer)
+        self.assertEqual(self.reader.read(), b"a" * 192)
         self.assertEqual(self.reader.read(), b"")
 
     def test_wakes_for_another_fd(self) -> None:
