@@ -48,7 +48,7 @@ stress:
 
 bench:
 	scripts/install-deps test bench
-	scripts/bench/run
+	scripts/bench/run $(PARTS)
 
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'
@@ -57,5 +57,6 @@ help:
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
+	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump; writes the tables of Documentation/performance.rst'
 	@echo 'make clean             remove what was built and recorded'
 	@echo 'DEPS=no                with demo, test, check and eval: install no packages'

@@ -2,10 +2,9 @@
 """How many instructions one recorded `ack` event costs, and one that is turned away.
 
 For a guest booted with --icount, where the clock counts instructions: messages
-go to and fro on loopback, in turns with the events off and on, and the
+go to and fro on loopback, in turns with the events off and on (turns.py), and the
 difference is divided by the events that were written, or turned away by a filter
-or a sampling. Turns are compared with their neighbours and the median is taken, so
-that what drifts cancels.
+or a sampling.
 
     B=$(scripts/build-module "$K")
     scripts/qemu/boot --kernel "$K" --root host --icount -- env \\
@@ -14,40 +13,25 @@ that what drifts cancels.
 
 from __future__ import annotations
 
+import argparse
 import gc
-import socket
-import statistics
+import json
 import sys
-import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "selftests"))
 
-import recorder  # noqa: E402  (found through the lines above)
+import busy  # noqa: E402  (found through the lines above)
+import exchange  # noqa: E402
+import recorder  # noqa: E402
+import turns  # noqa: E402
 
-TURNS = 15
-MESSAGES = 400
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
-        server, _peer = listener.accept()
-    for end in (client, server):
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client, server
-
-
-def _exchange(client: socket.socket, server: socket.socket) -> int:
-    """Nanoseconds, that is instructions, for MESSAGES messages each way."""
-    began = time.monotonic_ns()
-    for _ in range(MESSAGES):
-        client.send(b"x")
-        server.recv(1)
-        server.send(b"y")
-        client.recv(1)
-    return time.monotonic_ns() - began
+TURNS = 9
+MESSAGES = 4000
 
 
 def _written() -> int:
@@ -76,48 +60,56 @@ OFF = {"filter": "none", "flow_sample": "1", "ack_sample": "1",
        "freeze_on": "none"}
 
 
-def _gated_cost(client: socket.socket, server: socket.socket, name: str,
-                value: str) -> float:
-    """Instructions for an ack event while one parameter is set."""
+def _cost(pair: exchange.Pair) -> int:
+    """Instructions for MESSAGES messages."""
+    began = busy.instructions()
+    exchange.messages(pair, MESSAGES)
+    return busy.instructions() - began
+
+
+def _event_cost(pair: exchange.Pair, name: str = "", value: str = "") -> turns.Spread:
+    """Instructions for an ack event, while one parameter is set or none."""
     events = recorder.PARAMETERS / "events"
-    costs = []
-    for _ in range(TURNS):
+    seen: list[int] = []
+
+    def off() -> float:
         events.write_text("none")
-        base = _exchange(client, server)
-        (recorder.PARAMETERS / name).write_text(value)
+        return _cost(pair)
+
+    def on() -> float:
+        if name:
+            (recorder.PARAMETERS / name).write_text(value)
         events.write_text("ack")
         before = _written() + _turned_away()
-        cost = _exchange(client, server) - base
-        costs.append(cost / (_written() + _turned_away() - before))
-        (recorder.PARAMETERS / name).write_text(OFF[name])
-    return statistics.median(costs)
+        cost = _cost(pair)
+        seen.append(_written() + _turned_away() - before)
+        if name:
+            (recorder.PARAMETERS / name).write_text(OFF[name])
+        return cost
+
+    more = turns.differences(*turns.alternate(TURNS, off, on))
+    return turns.spread([cost / events for cost, events in zip(more, seen)])
 
 
-def main() -> None:
-    """Measure and print."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, help="where the results go, as JSON")
+    output = parser.parse_args(arguments).output
     gc.disable()
-    costs = []
-    bases = []
+    rows: list[dict[str, Any]] = []
     with recorder.Recorder("events=none"):
-        events = recorder.PARAMETERS / "events"
-        client, server = _pair()
-        _exchange(client, server)
-        for _ in range(TURNS):
-            events.write_text("none")
-            base = _exchange(client, server)
-            events.write_text("ack")
-            before = _written()
-            costs.append((_exchange(client, server) - base) / (_written() - before))
-            bases.append(base / (2 * MESSAGES))
-        gated = [(_gated_cost(client, server, name, value), words)
-                 for name, value, words in GATES]
-        client.close()
-        server.close()
-    print(f"a message, nothing recorded: {statistics.median(bases):.0f} instructions")
-    print(f"a recorded ack event:        {statistics.median(costs):.0f} instructions "
-          f"(of {TURNS} turns: {min(costs):.0f} to {max(costs):.0f})")
-    for cost, words in gated:
-        print(f"{words + ':':<44} {cost:.0f} instructions")
+        pair, = exchange.connect()
+        _cost(pair)
+        for name, value, words in (("", "", "recorded, nothing set"), *GATES):
+            cost = _event_cost(pair, name, value)
+            print(f"{words + ':':<50}{cost.median:6.0f} instructions "
+                  f"({cost.low:.0f} to {cost.high:.0f})", flush=True)
+            rows.append({"title": words, **asdict(cost)})
+        exchange.close([pair])
+    if output:
+        output.write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How fast a million records are read: as JSON lines, as a table, as columns.
+"""How fast a million records are saved and read: as JSON lines, as a table, as columns.
 
 Makes a recording of that many records in a folder for temporary files (each is of one
 of 100 connections that send, lose and recover; the mix of kinds is that of a recorded
 transfer with segments on), exports it, and prints seconds and the most memory of each.
 Output goes to /dev/null, so that decoding is measured and not the disk.
+
+`record` is what `renoscope record` does, with a file in the place of trace_raw: the
+program's part alone, and none of the kernel's.
 
     python3 scripts/bench/decode.py
     python3 scripts/bench/decode.py --records 4000000 --formats jsonl
@@ -13,6 +16,7 @@ Output goes to /dev/null, so that decoding is measured and not the disk.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import struct
@@ -20,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
@@ -49,6 +55,30 @@ for kind in ("ack", "segment"):
     for name in ("time_ns", "cookie", "snd_una", "snd_nxt", "cwnd", "ssthresh",
                  "srtt_us", "rto_us", "packets_out", "lost_out"):
         rows[name]
+"""
+
+# What record does, from a file that holds nothing but records.
+TO_FILE = """
+import sys
+sys.path.insert(0, {scripts!r})
+from pathlib import Path
+from renoscope_lib.output_file import OutputFile
+from renoscope_lib.recorder import Limits, Recorder
+from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.stopping import Stop
+from renoscope_lib.stream import LiveReader
+folder = Path({folder!r})
+class Ring:
+    def schema_text(self):
+        return (folder / "schema").read_text()
+    def stats_text(self):
+        return {stats!r}
+    def reader(self, record_bytes, only_new=False):
+        return LiveReader(folder / "trace_raw", record_bytes)
+output = OutputFile("/dev/null")
+summary = Recorder(Ring(), RecordingWriter(output.write), Limits(whole_ring=True),
+                   Stop()).run(dict)
+assert summary.read == {count} and summary.adds_up, summary
 """
 
 
@@ -120,7 +150,18 @@ def make(path: Path, count: int) -> None:
         writer.end(STATS, {"records": count, "events": count, "lost": 0})
 
 
-def measure(what: str, *command: str) -> None:
+@dataclass(frozen=True)
+class Took:
+    """What one way to read took; memory is the most it had."""
+
+    what: str
+    records: int
+    seconds: float
+    processor_s: float
+    memory_mib: float
+
+
+def measure(what: str, count: int, *command: str) -> Took:
     """Seconds on the clock and of the processor, and the most memory."""
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
@@ -129,30 +170,55 @@ def measure(what: str, *command: str) -> None:
     said = process.stderr.read()
     _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    took = time.monotonic() - began
+    took = Took(what, count, time.monotonic() - began,
+                usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
     if process.returncode:
         raise SystemExit(f"{what}: {said.decode(errors='replace').strip()}")
-    print(f"{what:<10} {took:6.2f} s  (processor {usage.ru_utime + usage.ru_stime:6.2f} s, "
-          f"{usage.ru_maxrss / 1024:6.0f} MiB at most)", flush=True)
+    print(f"{what:<10} {took.seconds:6.2f} s  (processor {took.processor_s:6.2f} s, "
+          f"{took.memory_mib:6.0f} MiB at most)", flush=True)
+    return took
+
+
+def make_ring(folder: Path, count: int) -> None:
+    """What debugfs would give: the schema, and so many records in trace_raw."""
+    text = schema_source.schema_text(schema_source.read_source(), {0: "NOT_SPECIFIED"})
+    (folder / "schema").write_text(text)
+    with (folder / "trace_raw").open("wb") as file:
+        file.writelines(Maker(parse_schema(text)).chunks(count))
+
+
+def _commands(folder: Path, file: Path, count: int, formats: Sequence[str]
+              ) -> Iterator[tuple[str, list[str]]]:
+    """By what each is done."""
+    here = str(SCRIPTS)
+    for name in formats:
+        if name == "columns":
+            yield name, [DEBIAN_PYTHON, "-c", TO_COLUMNS.format(scripts=here, file=str(file))]
+        elif name == "record":
+            make_ring(folder, count)
+            stats = STATS.replace("written 0", f"written {count}")
+            yield name, [sys.executable, "-c", TO_FILE.format(
+                scripts=here, folder=str(folder), stats=stats, count=count)]
+        else:
+            yield name, [sys.executable, str(SCRIPTS / "renoscope"), "export", str(file),
+                         "--format", name, "-o", "/dev/null"]
 
 
 def main() -> None:
     """Make, measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--formats", default="jsonl,csv,pcapng,perfetto,columns")
+    parser.add_argument("--formats", default="record,jsonl,csv,pcapng,perfetto,columns")
+    parser.add_argument("--output", type=Path, help="where the results go, as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "made.renoscope"
         make(file, options.records)
         print(f"{options.records} records, {file.stat().st_size / 1e6:.0f} MB")
-        for name in options.formats.split(","):
-            if name == "columns":
-                measure(name, DEBIAN_PYTHON, "-c",
-                        TO_COLUMNS.format(scripts=str(SCRIPTS), file=str(file)))
-            else:
-                measure(name, sys.executable, str(SCRIPTS / "renoscope"), "export",
-                        str(file), "--format", name, "-o", "/dev/null")
+        told = [measure(name, options.records, *command) for name, command in _commands(
+            Path(folder), file, options.records, options.formats.split(","))]
+    if options.output:
+        options.output.write_text(json.dumps(list(map(asdict, told))))
 
 
 if __name__ == "__main__":

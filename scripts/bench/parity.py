@@ -95,7 +95,7 @@ class Scenario:
     sees: tuple[str, ...] = ()  # what must have happened, or it tested nothing
 
 
-def _unacknowledged(sock: socket.socket) -> int:
+def unacknowledged(sock: socket.socket) -> int:
     answer = fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0))
     return struct.unpack("i", answer)[0]
 
@@ -103,7 +103,7 @@ def _unacknowledged(sock: socket.socket) -> int:
 def _send(sock: socket.socket, segments: int) -> None:
     """Into the queue all at once; then until all is acknowledged."""
     sock.sendall(bytes(segments * SEGMENT_BYTES))
-    wait_until("all to be acknowledged", lambda: not _unacknowledged(sock),
+    wait_until("all to be acknowledged", lambda: not unacknowledged(sock),
                PATIENCE_S)
 
 
@@ -226,7 +226,7 @@ def _silence(hosts: TwoHosts) -> None:
             "lladdr", link["address"], "nud", "permanent")
 
 
-def _prepare(hosts: TwoHosts, scenario: Scenario) -> None:
+def prepare(hosts: TwoHosts, scenario: Scenario) -> None:
     quickack = "0" if scenario.delayed_acks else "1"
     _silence(hosts)
     for host in (CLIENT, SERVER):
@@ -251,7 +251,7 @@ def _prepare(hosts: TwoHosts, scenario: Scenario) -> None:
 
 
 @contextmanager
-def _sender(algorithm: str) -> Iterator[socket.socket]:
+def sender(algorithm: str) -> Iterator[socket.socket]:
     """A connection's sending end.
 
     The other reads nothing and has room for everything: when a program runs must
@@ -306,9 +306,9 @@ def _count(it: Recorder, events: list[Event]) -> Counter[str]:
 def _watch(scenario: Scenario, algorithm: str) -> Seen:
     with (Recorder(f"events={KINDS}", "ring_records=65536") as it,
           TwoHosts() as hosts):
-        _prepare(hosts, scenario)
+        prepare(hosts, scenario)
         (PARAMETERS / "filter").write_text(f"netns={hosts.inode(CLIENT)}")
-        with _sender(algorithm) as sock:
+        with sender(algorithm) as sock:
             scenario.play(sock)
             events = [e for e in endpoints.whole(it)
                       if e["cookie"] == endpoints.cookie(sock) and e.kind in DETAILS]
