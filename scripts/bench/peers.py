@@ -319,7 +319,8 @@ class TraceCmd(Peer):
         if "read events: " not in told:
             raise Unavailable(f"trace-cmd report --stat says: {told[-300:]}")
         self._lost += sum(map(int, re.findall(r"overrun: (\d+)", told)))
-        self._events += sum(map(int, re.findall(r"read events: (\d+)", told)))
+        # What was left in the kernel's buffer on Ctrl-C is saved, too.
+        self._events += sum(map(int, re.findall(r"(?:read events|entries): (\d+)", told)))
 
     def recorded(self) -> Recorded | None:
         return Recorded(self._events, self._lost, self._bytes)
