@@ -57,6 +57,7 @@ help:
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
+	@echo 'make stress            load, faults and bad input, on kernels that check; hours long (PART=0.05 for a first look, SCENARIO=ring for one)'
 	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump; writes the tables of Documentation/performance.rst'
 	@echo 'make clean             remove what was built and recorded'
-	@echo 'DEPS=no                with demo, test, check and eval: install no packages'
+	@echo 'DEPS=no                with demo, test, check, eval, stress and bench: install no packages'

@@ -104,6 +104,7 @@ class OnATerminal(Stage):
         with self.top() as (terminal, pipe):
             terminal.wait_for("ESTAB")
             pipe.write(b"nonsense" * 10)
+            pipe.close()        # till then something whole may follow
             code, complaint = terminal.end()
             self.assertEqual(code, 2)
             self.assertIn("renoscope: ", complaint)
