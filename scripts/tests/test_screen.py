@@ -103,8 +103,8 @@ class OnATerminal(Stage):
     def test_damage_in_the_recording(self) -> None:
         with self.top() as (terminal, pipe):
             terminal.wait_for("ESTAB")
-            pipe.write(b"nonsense" * 10)
-            pipe.close()        # till then something whole may follow
+            pipe.write(b"nonsense" * 10 + self.rest)
+            pipe.close()
             code, complaint = terminal.end()
             self.assertEqual(code, 2)
             self.assertIn("renoscope: ", complaint)
