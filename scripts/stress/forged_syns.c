@@ -26,8 +26,10 @@
 /**
  * struct ends - where a SYN comes from and goes to
  * @ipv6: of which family
- * @source, @target: addresses, as in a packet; of IPv4 the first 4 bytes count
- * @source_port, @target_port: host order
+ * @source: address, as in a packet; of IPv4 the first 4 bytes count
+ * @target: the same
+ * @source_port: host order
+ * @target_port: the same
  */
 struct ends {
 	bool ipv6;

@@ -47,6 +47,7 @@ static void fail_allocation(unsigned int nth)
 	WRITE_ONCE(current->fail_nth, nth);
 #endif
 }
+
 NOKPROBE_SYMBOL(fail_allocation);
 
 static int count_call(struct kprobe *unused, struct pt_regs *regs)
@@ -61,6 +62,7 @@ static int count_call(struct kprobe *unused, struct pt_regs *regs)
 	instruction_pointer_set(regs, (unsigned long)return_error);
 	return 1;
 }
+
 NOKPROBE_SYMBOL(count_call);
 
 /* Having one keeps the kernel from a jump in place of the breakpoint. */
@@ -68,6 +70,7 @@ static void after_call(struct kprobe *unused, struct pt_regs *regs,
 		       unsigned long flags)
 {
 }
+
 NOKPROBE_SYMBOL(after_call);
 
 static void detach(void)
