@@ -36,6 +36,7 @@
 #include <linux/cpumask.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/jiffies.h>
 #include <linux/net.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
@@ -505,6 +506,24 @@ static void end_dropped_stage(const struct request_sock *req)
 		end_stage();
 }
 
+/*
+ * A request whose timer has fired and runs no more was given up: its handler would
+ * have set it anew. Who was looking at it at that moment (ss) frees it afterwards.
+ */
+static bool was_given_up(const struct request_sock *req)
+{
+	return !timer_pending(&req->rsk_timer) &&
+	       time_after_eq(jiffies, req->rsk_timer.expires);
+}
+
+static u8 ending_unseen(const struct request_sock *req)
+{
+	if (!is_listening(req->rsk_listener))
+		return EVENT_request_ending_listener_gone;
+	return was_given_up(req) ? EVENT_request_ending_expired :
+				   EVENT_request_ending_other;
+}
+
 /* An enum event_request_ending; none for what is no end of a queued request. */
 static u8 ending_of_request(const struct request_sock *req)
 {
@@ -525,9 +544,7 @@ static u8 ending_of_request(const struct request_sock *req)
 	case STAGE_SEGMENT:
 		return ending_by_segment(req, stage->seg_flags);
 	default:
-		return is_listening(req->rsk_listener) ?
-			EVENT_request_ending_other :
-			EVENT_request_ending_listener_gone;
+		return ending_unseen(req);
 	}
 }
 
