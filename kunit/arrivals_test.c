@@ -22,11 +22,10 @@
 #include "arrivals.h"
 #include "event_capture.h"
 #include "event_recorder.h"
-#include "event_ring_writer.h"
+#include "old_bytes.h"
 
 #define CLIENT_ISN	2712239078U
 #define SERVER_ISN	1288781508U
-#define OLD_BYTES	0xa5
 #define COOKIE		4711
 
 /* ---- sockets and segments ------------------------------------------------ */
@@ -76,20 +75,6 @@ static struct sk_buff *new_segment(struct kunit *test, u16 window)
 
 /* ---- what the ring has of it --------------------------------------------- */
 
-static void dirty_the_ring(struct event_ring *ring)
-{
-	unsigned int i;
-
-	for (i = 0; i < event_ring_records(ring); i++) {
-		struct ring_record *record = event_ring_claim(ring);
-
-		if (!record)
-			continue;
-		memset(record->payload, OLD_BYTES, sizeof(record->payload));
-		event_ring_publish(ring, record);
-	}
-}
-
 static void end_reader(void *reader)
 {
 	ring_reader_destroy(reader);
@@ -115,7 +100,7 @@ static struct ring_reader *record_over_old_bytes(struct kunit *test, u64 kinds)
 	KUNIT_ASSERT_EQ(test, 0,
 			set_cpus_allowed_ptr(current,
 					     cpumask_of(raw_smp_processor_id())));
-	dirty_the_ring(event_recorder_ring());
+	fill_with_old_bytes(event_recorder_ring());
 	reader = ring_reader_create(event_recorder_ring(), RING_ALL_CPUS);
 	KUNIT_ASSERT_NOT_NULL(test, reader);
 	KUNIT_ASSERT_EQ(test, 0,

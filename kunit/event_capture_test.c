@@ -36,8 +36,8 @@
 
 #include "event_capture.h"
 #include "event_recorder.h"
-#include "event_ring_writer.h"
 #include "event_schema.h"
+#include "old_bytes.h"
 
 #define CLIENT_ISN	2712239078U
 #define SERVER_ISN	1288781508U
@@ -45,7 +45,6 @@
 #define SERVER_PORT	5000
 #define CLIENT_IPV4	0x0a000001	/* 10.0.0.1 */
 #define SERVER_IPV4	0x0a000002
-#define OLD_BYTES	0xa5
 
 static const struct in6_addr client_ipv6 = {{{ 0x20, 0x01, [15] = 1 }}};
 static const struct in6_addr server_ipv6 = {{{ 0x20, 0x01, [15] = 2 }}};
@@ -1355,20 +1354,6 @@ static void capture_depends_on_nothing_in_the_slot(struct kunit *test)
 }
 
 /* The recorder's own part: a slot full of old bytes comes out cleared. */
-static void dirty_the_recorder(struct event_ring *ring)
-{
-	unsigned int i;
-
-	for (i = 0; i < event_ring_records(ring); i++) {
-		struct ring_record *record = event_ring_claim(ring);
-
-		if (!record)
-			continue;
-		memset(record->payload, OLD_BYTES, sizeof(record->payload));
-		event_ring_publish(ring, record);
-	}
-}
-
 static void event_begins_cleared(struct kunit *test)
 {
 	struct tcp_event *event, begun = {}, expected = {};
@@ -1376,7 +1361,7 @@ static void event_begins_cleared(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			set_cpus_allowed_ptr(current,
 					     cpumask_of(raw_smp_processor_id())));
-	dirty_the_recorder(event_recorder_ring());
+	fill_with_old_bytes(event_recorder_ring());
 	event = event_begin(EVENT_KIND_ack);
 	KUNIT_ASSERT_NOT_NULL(test, event);
 	begun = *event;
