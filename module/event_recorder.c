@@ -23,9 +23,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
-#include <linux/smp.h>
 #include <linux/stddef.h>
-#include <linux/string.h>
 
 #include "event_gate.h"
 #include "event_recorder.h"
@@ -267,15 +265,7 @@ EXPORT_SYMBOL_IF_KUNIT(event_recorder_kinds);
  */
 struct tcp_event *event_begin(enum event_kind kind)
 {
-	struct tcp_event *event;
-
-	event = (struct tcp_event *)event_ring_claim(event_recorder.ring);
-	if (unlikely(!event))
-		return NULL;
-	memset_startat(event, 0, cookie);
-	event->kind = kind;
-	event->cpu = smp_processor_id();
-	return event;
+	return event_claim(kind, true);
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin);
 

@@ -38,14 +38,22 @@ static __always_inline bool event_kind_is_wanted(enum event_kind kind)
 	return READ_ONCE(event_recorder.kinds) & BIT_ULL(kind);
 }
 
-/* What the ring's last round left is still in it. */
-static __always_inline struct tcp_event *event_claim(enum event_kind kind)
+/*
+ * Every event begins here. What the ring's last round left in the common fields is
+ * still there where only the detail is cleared.
+ */
+static __always_inline struct tcp_event *event_claim(enum event_kind kind,
+						     bool clear_all)
 {
 	struct tcp_event *event;
 
 	event = (struct tcp_event *)event_ring_claim(event_recorder.ring);
 	if (unlikely(!event))
 		return NULL;
+	if (clear_all)
+		memset_startat(event, 0, cookie);
+	else
+		memset(event->detail, 0, sizeof(event->detail));
 	event->kind = kind;
 	event->cpu = smp_processor_id();
 	return event;
@@ -64,16 +72,11 @@ static __always_inline struct tcp_event *event_claim(enum event_kind kind)
  */
 static __always_inline struct tcp_event *event_begin_ack(const struct sock *sk)
 {
-	struct tcp_event *event;
-
 	if (!event_kind_is_wanted(EVENT_KIND_ack))
 		return NULL;
 	if (static_branch_unlikely(&event_gate_guarded))
 		return event_begin_if_admitted(EVENT_KIND_ack, sk);
-	event = event_claim(EVENT_KIND_ack);
-	if (likely(event))
-		memset(event->detail, 0, sizeof(event->detail));
-	return event;
+	return event_claim(EVENT_KIND_ack, false);
 }
 
 /**

@@ -240,3 +240,13 @@ def spoil_checksum(it: Recorder) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.sendto(head, ("127.0.0.1", 0))
     wait_until("the bad checksum", lambda: it.events("bad_checksum"))
+
+
+def provoke_on_loopback(it: Recorder) -> None:
+    """All of the above that needs no second host, one after the other."""
+    refuse()
+    overflow_accept_queue(it)
+    reuse_port_in_time_wait(it)
+    fill_window(it)
+    answer_with_cookie(it)
+    spoil_checksum(it)

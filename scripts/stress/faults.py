@@ -59,6 +59,14 @@ def _leave_out_checkers() -> None:
     (DEBUGFS / "failslab" / "cache-filter").write_text("Y")
 
 
+def _outcome(nth: int, action: Action) -> Outcome:
+    """Do it; the file that counts down to the fault tells whether it came to that."""
+    error = _error_of(action)
+    left = int(os.pread(nth, 16, 0))
+    os.pwrite(nth, b"0", 0)
+    return Outcome(left == 0, error)
+
+
 class FailingAllocations:
     """The n-th allocation of this thread fails, be it of slab memory or of pages."""
 
@@ -76,10 +84,7 @@ class FailingAllocations:
     def run(self, n: int, action: Action) -> Outcome:
         """Do it, with the n-th allocation failing."""
         os.pwrite(self._nth, str(n).encode(), 0)
-        error = _error_of(action)
-        left = int(os.pread(self._nth, 16, 0))
-        os.pwrite(self._nth, b"0", 0)
-        return Outcome(left == 0, error)
+        return _outcome(self._nth, action)
 
     def close(self) -> None:
         """The last of it."""
@@ -101,10 +106,7 @@ class FailingAllocationsOfInit(FailingAllocations):
     def run(self, n: int, action: Action) -> Outcome:
         """Do it, with the n-th allocation of init failing."""
         (CALL_FAILER / "nth_allocation").write_text(str(n))
-        error = _error_of(action)
-        left = int(os.pread(self._nth, 16, 0))
-        os.pwrite(self._nth, b"0", 0)
-        return Outcome(left == 0, error)
+        return _outcome(self._nth, action)
 
     def close(self) -> None:
         """The last of it."""
@@ -123,10 +125,7 @@ class FailingCalls:
     def run(self, n: int, action: Action) -> Outcome:
         """Do it, with the n-th call failing."""
         os.pwrite(self._nth, str(n).encode(), 0)
-        error = _error_of(action)
-        left = int(os.pread(self._nth, 16, 0))
-        os.pwrite(self._nth, b"0", 0)
-        return Outcome(left == 0, error)
+        return _outcome(self._nth, action)
 
     def close(self) -> None:
         """The last of it."""

@@ -195,12 +195,7 @@ def _raw(it: Recorder, file: str = "trace_raw") -> Iterator[bytes]:
 def _rich_traffic(it: Recorder, hosts: TwoHosts) -> None:
     """Something of every kind, by every algorithm of ours."""
     run("ip", "link", "set", "lo", "up")
-    traffic.refuse()
-    traffic.overflow_accept_queue(it)
-    traffic.reuse_port_in_time_wait(it)
-    traffic.fill_window(it)
-    traffic.answer_with_cookie(it)
-    traffic.spoil_checksum(it)
+    traffic.provoke_on_loopback(it)
     traffic.lose_third_segment(it, hosts, 1)
     traffic.lose_data(it, hosts)
     hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
