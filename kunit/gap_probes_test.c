@@ -127,29 +127,31 @@ static void words_are_the_kinds(struct kunit *test)
 struct status_case {
 	const char *name;
 	struct gap_probe gap;
-	bool all_off;
+	const char *all_off;
 	const char *text;
 };
 
 static const struct status_case status_cases[] = {
-	{ "attached", { .attached = true }, false, "attached\n" },
-	{ "off", { }, false, "off\n" },
-	{ "no such function", { .error = -ENOENT }, false,
+	{ "attached", { .attached = true }, NULL, "attached\n" },
+	{ "off", { }, NULL, "off\n" },
+	{ "no such function", { .error = -ENOENT }, NULL,
 	  "missing: this kernel has no such function\n" },
-	{ "another error", { .error = -EINVAL }, false,
+	{ "another error", { .error = -EINVAL }, NULL,
 	  "missing: attaching failed with error -22\n" },
-	{ "switched off with all", { .attached = true }, true,
+	{ "switched off with all", { .attached = true }, "kprobes are",
 	  "missing: kprobes are switched off on this machine\n" },
+	{ "switched off with all that ftrace calls", { .attached = true }, "ftrace is",
+	  "missing: ftrace is switched off on this machine\n" },
 	{ "attached, with misses of each sort",
 	  { .attached = true, .missed = 1,
-	    .probe = { .kp.nmissed = 2, .nmissed = 4 } }, false,
+	    .probe = { .kp.nmissed = 2, .nmissed = 4 } }, NULL,
 	  "attached, missed 7 calls\n" },
-	{ "off, with misses", { .missed = 1, .probe.nmissed = 4 }, false,
+	{ "off, with misses", { .missed = 1, .probe.nmissed = 4 }, NULL,
 	  "off, missed 5 calls\n" },
-	{ "not attached again, with misses", { .missed = 3, .error = -EINVAL }, false,
+	{ "not attached again, with misses", { .missed = 3, .error = -EINVAL }, NULL,
 	  "missing: attaching failed with error -22, missed 3 calls\n" },
 	{ "switched off with all, with misses",
-	  { .attached = true, .probe.kp.nmissed = 2 }, true,
+	  { .attached = true, .probe.kp.nmissed = 2 }, "kprobes are",
 	  "missing: kprobes are switched off on this machine, missed 2 calls\n" },
 };
 

@@ -21,7 +21,9 @@
  * an instance from its first moment to its last: there are eight for each CPU, since
  * some of these functions run in processes and can be preempted. The kernel skips a
  * probe when an instance is missing, or when the call comes from an interrupt of
- * another probe's handler. It counts that, and `stats` and recordings tell.
+ * another probe's handler. It counts that, and `stats` and recordings tell. A function
+ * that every segment passes is not probed where ftrace can call us itself
+ * (entry_hook.c).
  *
  * It does not count what passes while somebody has switched kprobes off for the
  * whole machine. Nor can a module ask for that; so there is a canary, a probe on a
@@ -102,6 +104,9 @@ static int register_gap(struct gap_probe *gap)
 
 	/* The kernel leaves its traces in it: it must be new each time. */
 	memset(probe, 0, sizeof(*probe));
+	if (gap->on_each_segment &&
+	    !entry_hook_attach(&gap->hook, gap->symbol, gap->on_each_segment))
+		return 0;
 	probe->kp.symbol_name = gap->symbol;
 	if (gap->at_entry) {
 		probe->kp.pre_handler = gap->at_entry;
@@ -171,7 +176,9 @@ static void detach_gaps(u64 kinds)
 		if (WARN_ON_ONCE(entries_count + calls_count == MOST_PROBES - 1))
 			break;
 		gap->attached = false;
-		if (gap->at_entry)
+		if (entry_hook_is_attached(&gap->hook))
+			entry_hook_detach(&gap->hook);
+		else if (gap->at_entry)
 			entries[entries_count++] = &gap->probe.kp;
 		else
 			calls[calls_count++] = &gap->probe;
@@ -215,17 +222,19 @@ void gap_probes_apply(u64 kinds)
  * gap_probe_show_status - what becomes of a probe's calls, and how many it missed
  * @file: where to
  * @gap: the probe
- * @all_off: kprobes are switched off on this machine
+ * @all_off: what is switched off on this machine, with all that it would call;
+ *	     NULL if nothing is
  *
  * Context: as gap_probes_show().
  */
 void gap_probe_show_status(struct seq_file *file, const struct gap_probe *gap,
-			   bool all_off)
+			   const char *all_off)
 {
 	unsigned long missed = gap->missed + missed_now(gap);
 
 	if (gap->attached && all_off)
-		seq_puts(file, "missing: kprobes are switched off on this machine");
+		seq_printf(file, "missing: %s switched off on this machine",
+			   all_off);
 	else if (gap->attached)
 		seq_puts(file, "attached");
 	else if (gap->error == -ENOENT)
@@ -250,13 +259,17 @@ EXPORT_SYMBOL_IF_KUNIT(gap_probe_show_status);
  */
 void gap_probes_show(struct seq_file *file)
 {
-	bool all_off = kprobes_are_off();
+	const char *kprobes_off = kprobes_are_off() ? "kprobes are" : NULL;
+	const char *hooks_off = entry_hooks_are_off() ? "ftrace is" : NULL;
 	struct gap_probe *gap;
 	size_t group, i;
+	bool hooked;
 
 	for_each_gap_probe(gap, group, i) {
-		seq_printf(file, "source %s kprobe:%s ", gap->words,
-			   gap->symbol);
-		gap_probe_show_status(file, gap, all_off);
+		hooked = gap->on_each_segment && !gap->probe.kp.symbol_name;
+		seq_printf(file, "source %s %s:%s ", gap->words,
+			   hooked ? "ftrace" : "kprobe", gap->symbol);
+		gap_probe_show_status(file, gap,
+				      hooked ? hooks_off : kprobes_off);
 	}
 }

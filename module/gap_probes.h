@@ -9,6 +9,7 @@
 #include <linux/kprobes.h>
 #include <linux/types.h>
 
+#include "entry_hook.h"
 #include "event_kinds.h"
 
 struct seq_file;
@@ -19,13 +20,16 @@ struct seq_file;
  * @words: the kinds of events that need it, comma-separated, for people
  * @kinds: the same as bits, each the number of its kind
  * @at_entry: for a probe of the entry alone: called there
+ * @on_each_segment: for a function that every segment passes: called at its entry in
+ *		     place of @before and @after, where the kernel can; or NULL
  * @before: for a probe of both ends: called on entry; nonzero skips @after
  * @after: for a probe of both ends: called on return; NULL for @at_entry
  * @data_bytes: what @before keeps for @after, in bytes
  * @forget: called when it is newly attached, and all others are: takes away what
  *	    calls long ago left for later ones; NULL if they leave nothing
  * @probe: the kernel's part, made anew each time; .kp alone for @at_entry
- * @attached: @probe is registered
+ * @hook: the kernel's part for @on_each_segment
+ * @attached: @probe is registered, or @hook
  * @is_new: it has just been attached, @forget is still to be called
  * @missed: calls that earlier registrations of @probe missed
  * @error: why attaching failed last, 0 if it did not
@@ -35,11 +39,13 @@ struct gap_probe {
 	const char *words;
 	u64 kinds;
 	kprobe_pre_handler_t at_entry;
+	entry_hook_func_t on_each_segment;
 	kretprobe_handler_t before;
 	kretprobe_handler_t after;
 	size_t data_bytes;
 	void (*forget)(void);
 	struct kretprobe probe;
+	struct entry_hook hook;
 	bool attached;
 	bool is_new;
 	unsigned long missed;
@@ -57,6 +63,6 @@ struct gap_group {
 void gap_probes_apply(u64 kinds);
 void gap_probes_show(struct seq_file *file);
 void gap_probe_show_status(struct seq_file *file, const struct gap_probe *gap,
-			   bool all_off);
+			   const char *all_off);
 
 #endif /* RENOSCOPE_GAP_PROBES_H */

@@ -69,6 +69,20 @@ static inline const char *compat_reset_reason_name(unsigned int reason)
 #endif
 
 /*
+ * ftrace hands a function's arguments over without saving all registers: on x86 since
+ * 5.11, on arm64 since 6.2, which gave it a name for taking them.
+ */
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#define COMPAT_HAS_ENTRY_HOOKS
+#ifdef COMPAT_HAS_FTRACE_ARGUMENT
+#define compat_ftrace_argument(regs, n)	ftrace_regs_get_argument(regs, n)
+#else
+#define compat_ftrace_argument(regs, n)	\
+	regs_get_kernel_argument(&(regs)->regs, n)
+#endif
+#endif
+
+/*
  * 6.6 takes a window of zero from a segment that brings nothing else that is new
  * (tcp_may_update_window() in net/ipv4/tcp_input.c). No header shows it.
  */

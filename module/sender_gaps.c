@@ -7,8 +7,8 @@
  *  loss_probe		tcp_send_loss_probe(), on return, if a probe was sent
  *  probe		tcp_write_wakeup(), on entry: the persist timer's probe or
  *			the keepalive timer's
- *  zero_window, own	__tcp_select_window(), on return, when the window that
- *			will be advertised becomes zero or ceases to be. (That of
+ *  zero_window, own	__tcp_select_window(), when the window that it chooses
+ *			will be advertised, and becomes zero or ceases to be. (That of
  *			the peer: receive_gaps.c.) A window that is closed for want
  *			of memory (ICSK_ACK_NOMEM), or taken back under
  *			tcp_shrink_window=1, does not come by here; it is only
@@ -158,22 +158,16 @@ struct select_window_call {
  * taken back. So only where nothing of it is left can it become zero, or cease to
  * be zero. All other calls, nearly all, end here.
  */
-static int before_select_window(struct kretprobe_instance *instance,
-				struct pt_regs *regs)
+static __always_inline bool window_is_exhausted(const struct sock *sk)
 {
-	struct select_window_call *call = (void *)instance->data;
-
-	call->sk = first_argument(regs);
-	return tcp_receive_window(tcp_sk(call->sk)) != 0;
+	return !tcp_receive_window(tcp_sk(sk));
 }
+
+#define CALLER_TEXT_BYTES	(sizeof("__tcp_transmit_skb") + 1)
 
 /*
  * The function is also called to find out whether an ACK would be worth its
- * while; then the window is not advertised. The caller's name tells: @regs has the
- * address that the function returns to, whoever else probes it.
- *
- * But for the function_graph tracer: if it came to the function after us, that
- * address is its trampoline, and who called is not known.
+ * while; then the window is not advertised. The caller's name tells.
  */
 static bool called_by_transmit(const char *caller)
 {
@@ -181,42 +175,94 @@ static bool called_by_transmit(const char *caller)
 	       str_has_prefix(caller, "tcp_select_window");
 }
 
-static bool caller_is_hidden(const char *caller)
+/* The socket still has the window that was advertised last, in bytes as the new one. */
+static bool window_closes_or_opens(const struct sock *sk, u32 window)
 {
-	return str_has_prefix(caller, "return_to_handler");
+	return !tcp_sk(sk)->rcv_wnd != !window;
 }
 
-static bool is_advertised(struct kretprobe_instance *instance,
-			  struct pt_regs *regs)
+static void record_own_window(const struct sock *sk, u32 window)
 {
-	char caller[sizeof("__tcp_transmit_skb") + 1];
+	struct tcp_event *event;
 
-	snprintf(caller, sizeof(caller), "%ps",
-		 (void *)instruction_pointer(regs));
-	if (caller_is_hidden(caller))
-		get_kretprobe(instance)->nmissed++;
-	return called_by_transmit(caller);
+	event = event_begin_sock(EVENT_KIND_zero_window, sk);
+	if (!event)
+		return;
+	event_capture_sock(event, sk);
+	event->rcv_wnd = window;
+	event->window_side = EVENT_window_side_own;
+	event->window_change = window ? EVENT_window_change_opened :
+					EVENT_window_change_closed;
+	event_end(event);
 }
 
+#ifdef COMPAT_HAS_ENTRY_HOOKS
+/*
+ * At the entry nothing tells what the function will choose, and there is no return.
+ * But asked twice in a row it chooses the same: all that it changes are two limits
+ * (icsk_ack.quick, rcv_ssthresh), which the second call finds where it would put them.
+ * So it is asked, in the few calls that come so far; this call comes here, too, and
+ * ends at the caller's name.
+ */
+static noinline notrace void ask_for_window(struct sock *sk,
+					    unsigned long function,
+					    unsigned long from)
+{
+	u32 (*select_window)(struct sock *sk) = (void *)function;
+	char caller[CALLER_TEXT_BYTES];
+	u32 window;
+
+	snprintf(caller, sizeof(caller), "%ps", (void *)from);
+	if (!called_by_transmit(caller))
+		return;
+	window = select_window(sk);
+	if (window_closes_or_opens(sk, window))
+		record_own_window(sk, window);
+}
+
+static void notrace enter_select_window(unsigned long ip, unsigned long caller,
+					struct ftrace_ops *ops,
+					struct ftrace_regs *regs)
+{
+	struct sock *sk = (struct sock *)compat_ftrace_argument(regs, 0);
+
+	if (unlikely(window_is_exhausted(sk)))
+		ask_for_window(sk, entry_hook_of(ops)->function, caller);
+}
+#else
+#define enter_select_window NULL
+#endif
+
+/* Where there is no hook, a probe of both ends. */
+static int before_select_window(struct kretprobe_instance *instance,
+				struct pt_regs *regs)
+{
+	struct select_window_call *call = (void *)instance->data;
+
+	call->sk = first_argument(regs);
+	return !window_is_exhausted(call->sk);
+}
+
+/*
+ * @regs has the address that the function returns to, whoever else probes it. But for
+ * the function_graph tracer: if it came to the function after us, that address is its
+ * trampoline, and who called is not known.
+ */
 static int after_select_window(struct kretprobe_instance *instance,
 			       struct pt_regs *regs)
 {
 	const struct select_window_call *call = (void *)instance->data;
-	bool was_open = tcp_sk(call->sk)->rcv_wnd != 0;
-	bool opens = (u32)regs_return_value(regs) != 0;
-	struct tcp_event *event;
+	u32 window = regs_return_value(regs);
+	char caller[CALLER_TEXT_BYTES];
 
-	if (was_open == opens || !is_advertised(instance, regs))
+	if (!window_closes_or_opens(call->sk, window))
 		return 0;
-	event = event_begin_sock(EVENT_KIND_zero_window, call->sk);
-	if (!event)
-		return 0;
-	event_capture_sock(event, call->sk);
-	event->rcv_wnd = regs_return_value(regs);
-	event->window_side = EVENT_window_side_own;
-	event->window_change = opens ? EVENT_window_change_opened :
-				       EVENT_window_change_closed;
-	event_end(event);
+	snprintf(caller, sizeof(caller), "%ps",
+		 (void *)instruction_pointer(regs));
+	if (str_has_prefix(caller, "return_to_handler"))
+		get_kretprobe(instance)->nmissed++;
+	else if (called_by_transmit(caller))
+		record_own_window(call->sk, window);
 	return 0;
 }
 
@@ -245,6 +291,7 @@ static struct gap_probe probes[] = {
 		.symbol = "__tcp_select_window",
 		.words = "zero_window",
 		.kinds = GAP_KIND(zero_window),
+		.on_each_segment = enter_select_window,
 		.before = before_select_window,
 		.after = after_select_window,
 		.data_bytes = sizeof(struct select_window_call),

@@ -28,8 +28,8 @@ NEEDED_CONFIG = ("MODULES", "INET", "NETFILTER", "TRACEPOINTS", "KPROBES", "KRET
 # Kinds that nobody misses who did not ask for them.
 OFF_BY_DEFAULT = ("segment",)
 
-# Both switches: stats cannot tell which of them it was.
-KPROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
+# Both switches: where ftrace is off, kprobes are silent, too.
+PROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
                 + " && sudo sysctl -w kernel.ftrace_enabled=1")
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
@@ -310,10 +310,11 @@ class Doctor:
             yield Check(WARN, "events=none: nothing is recorded",
                         set_command("default", "events"))
         yield from _limits(stats)
-        silent = [source for source in sources if source.is_switched_off_with_all]
+        silent = [source for source in sources if source.switched_off]
         if silent:
-            yield Check(FAIL, f"{len(silent)} of these places are silent: kprobes are "
-                        "switched off on this machine", KPROBES_MEND)
+            what = " and ".join(sorted({source.switched_off for source in silent}))
+            yield Check(FAIL, f"{len(silent)} of these places are silent; switched off on "
+                        f"this machine: {what}", PROBES_MEND)
         for source in sources:
             name = f"source {source.kinds} ({source.place})"
             if source in silent:

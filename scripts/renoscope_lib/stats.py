@@ -12,7 +12,8 @@ from .errors import BAD_INPUT, Problem
 SUPPORTED_VERSION = "1"
 ATTACHED = "attached"
 OFF = "off"
-KPROBES_OFF = "missing: kprobes are switched off"
+# What the module found out by calls that nobody heard.
+SWITCHED_OFF = re.compile(r"missing: (\w+) (is|are) switched off on this machine")
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,17 @@ class Source:
         return self.status.startswith("missing")
 
     @property
-    def is_switched_off_with_all(self) -> bool:
-        """Whether it is missing as every kprobe of this machine is."""
-        return self.status.startswith(KPROBES_OFF)
+    def switched_off(self) -> str:
+        """What is switched off on this machine, if it is missing with all of that sort."""
+        found = SWITCHED_OFF.match(self.status)
+        return found.group(1) if found else ""
 
     @property
     def named(self) -> str:
         """The place; all that share one cause have one name."""
-        if self.is_switched_off_with_all:
-            return "kprobes, which are switched off on this machine"
+        found = SWITCHED_OFF.match(self.status)
+        if found:
+            return f"{found.group(1)}, which {found.group(2)} switched off on this machine"
         return self.place
 
 

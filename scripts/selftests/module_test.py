@@ -18,14 +18,19 @@ from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder, renoscope
 
 RELOADS = 50
 # Each of them switches off, for the whole machine, what our kprobes need.
-SWITCHES = (Path("/sys/kernel/debug/kprobes/enabled"),
-            Path("/proc/sys/kernel/ftrace_enabled"))
+FTRACE_SWITCH = Path("/proc/sys/kernel/ftrace_enabled")
+SWITCHES = (Path("/sys/kernel/debug/kprobes/enabled"), FTRACE_SWITCH)
+
+
+# The taint that every load brings; and an emulated processor that was kept waiting.
+NOT_OURS = ("taint", "hrtimer: interrupt took")
 
 
 def _log_since(before: str) -> str:
-    """What the kernel logged since, without the taint that every load brings."""
+    """What the kernel logged since, of the module."""
     lines = recorder.kernel_log().removeprefix(before).splitlines()
-    return "\n".join(line for line in lines if "taint" not in line)
+    return "\n".join(line for line in lines
+                     if not any(words in line for words in NOT_OURS))
 
 
 def _load_fails(parameter: str) -> str:
@@ -151,12 +156,16 @@ def test_kprobes_switched_off_by_hand() -> None:
             with _switched_off(switch):
                 words, = _words_of_kprobes()
                 assert words == "missing: kprobes are switched off on this machine", words
+                assert (recorder.sources()["ftrace:__tcp_select_window"] == "attached") == (
+                    switch != FTRACE_SWITCH), recorder.sources()
                 assert recorder.sources()["tcp:tcp_probe"] == "attached"
                 doctor = renoscope("doctor")
                 assert doctor.returncode == 1, doctor
                 line, = (line for line in doctor.stdout.splitlines()
                          if line.startswith("FAIL"))
-                assert "kprobes are switched off on this machine" in line, doctor
+                said = line.partition("  —")[0].partition("switched off on this machine: ")[2]
+                assert said == ("ftrace and kprobes" if switch == FTRACE_SWITCH
+                                else "kprobes"), doctor
                 # The mend is true: it switches both on again.
                 subprocess.run(["sh", "-c", line.partition("mend: ")[2].replace(
                     "sudo ", "")], check=True, stdout=subprocess.DEVNULL)

@@ -17,7 +17,6 @@ from endpoints import (FAMILIES, PORT, await_records, both_families, connected,
                        receive, records, relative, word)
 from ftrace import TRACING
 from hosts import CLIENT, SERVER, TwoHosts
-from ktap_output import Skip
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 from troubles import fill
@@ -123,15 +122,37 @@ def _function_graph(function: str) -> Iterator[None]:
         (TRACING / "set_ftrace_filter").write_text("")
 
 
-def test_m9_hidden_by_function_graph() -> None:
-    """M9: function_graph hides who asked for a window: what is not recorded is counted as missed"""
-    with Recorder() as it, TwoHosts(), _function_graph("__tcp_select_window"):
-        with connected(False, server=(SMALL_BUFFER,)) as pair:
-            fill(pair.client)
-            await_records(it, pair.client, "zero_window", 1)
-            if _changes(it, pair.server, "own"):
-                raise Skip("this kernel's function_graph hides nothing")
-            assert "missed" in recorder.sources()["kprobe:__tcp_select_window"]
+@contextlib.contextmanager
+def _return_probe(function: str) -> Iterator[None]:
+    """A probe of the function's return, as bpftrace would set it."""
+    (TRACING / "kprobe_events").write_text(f"r:renoscope_test {function}\n")
+    switch = TRACING / "events" / "kprobes" / "renoscope_test" / "enable"
+    switch.write_text("1")
+    try:
+        yield
+    finally:
+        switch.write_text("0")
+        (TRACING / "kprobe_events").write_text("")
+
+
+def test_m9_other_tracers() -> None:
+    """M9: function_graph and a return probe on the function that says our window hide nothing"""
+    tracers = (_function_graph, _return_probe)
+    for others in (tracers[:1], tracers[1:], tracers):
+        with Recorder() as it, TwoHosts(), contextlib.ExitStack() as stack:
+            for tracer in others:
+                stack.enter_context(tracer("__tcp_select_window"))
+            with connected(False, server=(SMALL_BUFFER,)) as pair:
+                sent = fill(pair.client)
+                await_records(it, pair.client, "zero_window", 1)
+                assert _words(it, _changes(it, pair.server, "own")) == ["closed"], others
+                receive(pair.server, sent)
+                wait_until("the window to open", lambda p=pair: _words(
+                    it, _changes(it, p.client, "peer"))[-1:] == ["opened"])
+                words = _words(it, _changes(it, pair.server, "own"))
+                assert words[1::2] == ["opened"] * len(words[1::2]), words
+                assert set(words[::2]) == {"closed"} and len(words) % 2 == 0, words
+            assert recorder.sources()["ftrace:__tcp_select_window"] == "attached"
 
 
 def test_m9_lost_window_update() -> None:

@@ -17,6 +17,7 @@ from recorder import FOLDER, NAME
 
 AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 KPROBES = Path("/sys/kernel/debug/kprobes/list")
+HOOKS = Path("/sys/kernel/tracing/enabled_functions")     # where the kernel traces functions
 HOTPLUG = Path("/sys/devices/system/cpu/hotplug/states")
 OUR_EVENTS = Path("/sys/kernel/tracing/events/renoscope")
 
@@ -25,6 +26,7 @@ def registered() -> set[str]:
     """Every name in the lists of what modules register."""
     probes = {f"kprobe {line.split(maxsplit=1)[1]}"
               for line in KPROBES.read_text().splitlines()}
+    hooks = {f"ftrace {line}" for line in HOOKS.read_text().splitlines()} if HOOKS.exists() else set()
     names = {f"congestion control {name}" for name in AVAILABLE.read_text().split()}
     # The number of a state is whatever was free.
     states = {f"hotplug {line.partition(': ')[2]}" for line in HOTPLUG.read_text().splitlines()}
@@ -32,7 +34,7 @@ def registered() -> set[str]:
                for line in Path("/proc/modules").read_text().splitlines()}
     folders = {str(path) for path in (FOLDER, OUR_EVENTS, Path("/sys/module", NAME))
                if path.exists()}
-    return probes | names | states | modules | folders
+    return probes | hooks | names | states | modules | folders
 
 
 def make_connections() -> None:

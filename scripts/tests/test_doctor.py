@@ -291,10 +291,21 @@ class Machine(unittest.TestCase):
         """One line for all of them, with a mend that is no look into the log."""
         off = "missing: kprobes are switched off on this machine\n"
         loaded(self.host, STATS + "source syn kprobe:tcp_conn_request " + off
-               + "source rto kprobe:tcp_write_err " + off)
-        self.finds(FAIL, "2 of these places are silent: kprobes are switched off",
-                   "/sys/kernel/debug/kprobes/enabled", "kernel.ftrace_enabled=1")
+               + "source rto kprobe:tcp_write_err " + off
+               + "source zero_window ftrace:__tcp_select_window attached\n")
+        self.finds(FAIL, "2 of these places are silent; switched off on this machine: "
+                   "kprobes", "/sys/kernel/debug/kprobes/enabled",
+                   "kernel.ftrace_enabled=1")
         self.assertNotIn("dmesg", "".join(self.lines()))
+
+    def test_ftrace_switched_off(self) -> None:
+        """And kprobes with it."""
+        off = "switched off on this machine\n"
+        loaded(self.host, STATS
+               + "source syn kprobe:tcp_conn_request missing: kprobes are " + off
+               + "source zero_window ftrace:__tcp_select_window missing: ftrace is " + off)
+        self.finds(FAIL, "2 of these places are silent; switched off on this machine: "
+                   "ftrace and kprobes", "kernel.ftrace_enabled=1")
 
     def test_nothing_asked_for(self) -> None:
         """One line for all of them."""

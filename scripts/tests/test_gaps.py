@@ -88,6 +88,12 @@ class Sources(GapsCase):
             ["note: nothing came from kprobes, which are switched off on this machine: "
              "retransmit"])
 
+    def test_so_is_ftrace(self) -> None:
+        self.assertEqual(
+            self.gaps("missing: ftrace is switched off on this machine").remarks(),
+            ["note: nothing came from ftrace, which is switched off on this machine: "
+             "retransmit"])
+
     def test_calls_that_were_missed_meanwhile(self) -> None:
         told = "attached, missed {} calls"
         self.assertEqual(self.gaps(told.format(7), told.format(7)).remarks(), [])
