@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from results import Part
+from parts import Part
 
 BEGINS = ".. generated begins: scripts/bench/run"
 ENDS = ".. generated ends"

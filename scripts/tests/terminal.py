@@ -145,8 +145,12 @@ class Terminal:
 
     @staticmethod
     def _control_it() -> None:
-        """Make it the controlling terminal, so that Ctrl-C is a signal."""
+        """Make it the controlling terminal, so that Ctrl-C is a signal.
+
+        Its end is one, too, also where these tests run under nohup.
+        """
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def _set_size(self) -> None:
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack(

@@ -25,7 +25,7 @@ import messages  # noqa: E402
 import page  # noqa: E402
 import peers  # noqa: E402
 import reno_cost  # noqa: E402
-import results  # noqa: E402
+import parts  # noqa: E402
 import turns  # noqa: E402
 
 
@@ -106,9 +106,9 @@ class Reading(unittest.TestCase):
             {"record_bytes": 192, "clock": 46, "clock_and_stores": 70})
 
     def test_processor(self) -> None:
-        self.assertEqual(results.processor_of("model name\t: Some  CPU\nx: y\n" * 2),
+        self.assertEqual(parts.processor_of("model name\t: Some  CPU\nx: y\n" * 2),
                          "2 x Some CPU")
-        self.assertEqual(results.processor_of(""), "unknown processor")
+        self.assertEqual(parts.processor_of(""), "unknown processor")
 
 
 class Measuring(unittest.TestCase):
@@ -163,9 +163,9 @@ class Measuring(unittest.TestCase):
             peers.need("no-such-program", "some-package")
 
 
-def part(result: Any, **origin: str) -> results.Part:
+def part(result: Any, **origin: str) -> parts.Part:
     about = {"kernel": "6.12", "machine": "QEMU", "date": "2026-01-02", "commit": "abc"}
-    return results.Part(result, **(about | origin))
+    return parts.Part(result, **(about | origin))
 
 
 def row(name: str, more: float, **values: Any) -> dict[str, Any]:
@@ -296,8 +296,8 @@ class Page(unittest.TestCase):
 
     def test_results_are_kept_with_their_origin(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            results.keep(Path(folder, "limit.json"), {"a": 1}, "6.12.1")
-            kept = results.load(Path(folder), ["limit", "event"])
+            parts.keep(Path(folder, "limit.json"), {"a": 1}, "6.12.1")
+            kept = parts.load(Path(folder), ["limit", "event"])
         self.assertEqual(list(kept), ["limit"])
         self.assertEqual((kept["limit"].result, kept["limit"].kernel), ({"a": 1}, "6.12.1"))
         self.assertRegex(kept["limit"].origin, r"^20\d\d-\d\d-\d\d, Linux 6.12.1, QEMU")
