@@ -63,7 +63,9 @@ def _check_reasons(rows: list[dict[str, str]], it: Recorder) -> None:
             for again in AGAIN.finditer(row["frame.comment"])]
     here = TwoHosts.inode(CLIENT)
     events = [e for e in it.events("retransmit") if e["netns"] == here]
-    assert len(told) == len(events) > 0, (len(told), len(events), told)
+    assert len(told) == len(events) > 0, (
+        sorted(again["seq"] for _, again in told),
+        [(e["seg_seq"] - e["snd_una"], e["seg_len"], e.values) for e in events])
     for row, again in told:
         assert again["seq"] == row["tcp.seq"] and again["why"], row
         assert "cwnd=" in row["frame.comment"] and "ca=" in row["frame.comment"], row

@@ -51,7 +51,8 @@ def _is_over(flow: Sender) -> bool:
 
 
 def _play_slow_start(flow: Sender) -> bool:
-    """Whether congestion avoidance came, without a pause that looked like a queue."""
+    """Whether congestion avoidance came, without a pause that looked like a queue or,
+    right after, like a loss."""
     flow.put(ENOUGH_SEGMENTS)
     wait_until("the end of slow start", lambda: _is_over(flow))
     end = flow.look("reno_phase")[-1]
@@ -60,7 +61,7 @@ def _play_slow_start(flow: Sender) -> bool:
         return False
     wait_until("ACKs after that", lambda: len(
         [e for e in flow.look("ack") if e["time_ns"] > end["time_ns"]]) > 3)
-    return True
+    return flow.look("reno_phase")[-1]["time_ns"] == end["time_ns"]
 
 
 @contextmanager
@@ -78,6 +79,7 @@ def _slow_start(it: Recorder, algorithm: str) -> Iterator[Sender]:
 
 def _check_css(flow: Sender, causes: set[str]) -> None:
     """Slow start, conservative slow start for one of these causes, avoidance."""
+    assert len(flow.phases()) == 3, flow.phases()
     begin, (phase, cause), end = flow.phases()
     assert begin == ("slow_start", "begin") and end == ("avoidance", "css_rounds")
     assert phase == "css" and cause in causes, (phase, cause)
