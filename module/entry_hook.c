@@ -8,10 +8,11 @@
  * return as well, as much as a whole `ack` event. Where each segment passes, ftrace is
  * asked to call us itself, with the arguments' registers alone: 50.
  *
- * There is no return. Nor are calls counted that were not heard, since there are none:
- * ftrace leaves out only what another of its callbacks calls in the same context
- * (trace_test_and_set_recursion() in include/linux/trace_recursion.h), and those send
- * no segments. What it does not tell is that somebody has switched it off for the whole
+ * There is no return, and nothing is done for the handler: it runs as the function does,
+ * with preemption as it is there, and is called again by what it calls. Nor are calls
+ * counted that were not heard, since there are none: where several trace a function,
+ * ftrace leaves out what one of them calls in the same context (ftrace_ops_list_func() in
+ * kernel/trace/ftrace.c), and those send no segments. What it does not tell is that somebody has switched it off for the whole
  * machine (kernel.ftrace_enabled). So there is a canary, as for kprobes: a hook on a
  * function of our own, which `stats` calls.
  *
@@ -123,7 +124,7 @@ bool entry_hooks_are_off(void)
  * entry_hook_attach - have a function's entry call us
  * @hook: not attached
  * @symbol: the function's name
- * @handler: notrace; it is called with preemption off, in the function's context
+ * @handler: notrace; it is called in the function's context
  *
  * Context: may sleep; one caller at a time.
  * Return: 0, or a negative error: -ENOENT if this kernel has no such function, others
@@ -147,7 +148,8 @@ int entry_hook_attach(struct entry_hook *hook, const char *symbol,
  * entry_hook_detach - leave the function alone
  * @hook: attached
  *
- * When it returns, the handler does not run any more.
+ * When it returns, the handler does not run any more, not even preempted
+ * (ftrace_shutdown() waits for RCU tasks).
  *
  * Context: may sleep; one caller at a time.
  */

@@ -16,6 +16,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/preempt.h>
 #include <linux/ptrace.h>
 #include <linux/snmp.h>
 #include <linux/string.h>
@@ -216,8 +217,12 @@ static noinline notrace void ask_for_window(struct sock *sk,
 	if (!called_by_transmit(caller))
 		return;
 	window = select_window(sk);
-	if (window_closes_or_opens(sk, window))
-		record_own_window(sk, window);
+	if (!window_closes_or_opens(sk, window))
+		return;
+	/* As in any other probe. */
+	preempt_disable_notrace();
+	record_own_window(sk, window);
+	preempt_enable_notrace();
 }
 
 static void notrace enter_select_window(unsigned long ip, unsigned long caller,
