@@ -34,6 +34,7 @@
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
 
 #include "event_ring_writer.h"
 
@@ -1008,6 +1009,35 @@ static void cpu_that_comes_later_gets_its_slots(struct kunit *test)
 	expect_law(test, ring, ledger);
 }
 
+/*
+ * It had no memory for slots when it came up, and finds some when it comes again. What
+ * was written meanwhile is lost, and nobody waits for it.
+ */
+static void cpu_that_had_no_slots_has_lost_its_events(struct kunit *test)
+{
+	unsigned int there = other_cpu(test), written;
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_cpu *part = per_cpu_ptr(ring->cpus, there);
+	struct ring_reader *reader = new_reader(test, ring);
+	struct ledger *ledger = new_ledger(test);
+	struct remote_write write = { .ring = ring };
+
+	vfree(part->slots);
+	part->slots = NULL;
+	for (written = 0; written < *(const unsigned int *)test->param_value; written++)
+		smp_call_function_single(there, write_here, &write, true);
+	KUNIT_EXPECT_FALSE(test, write.written);
+	take_cpu_away(test, there);
+	KUNIT_ASSERT_EQ(test, add_cpu(there), 0);
+	KUNIT_ASSERT_NOT_NULL(test, part->slots);
+	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
+	KUNIT_EXPECT_EQ(test, ledger->accounts[there].lost, written);
+	write_on(test, ring, there, 1);
+	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
+	KUNIT_EXPECT_EQ(test, ledger->accounts[there].read, 1);
+	expect_law(test, ring, ledger);
+}
+
 /* ---- all at once --------------------------------------------------------- */
 
 #define STRESS_RING		64
@@ -1459,6 +1489,8 @@ static struct kunit_case event_ring_cases[] = {
 	KUNIT_CASE(cpus_are_merged_by_time),
 	KUNIT_CASE_SLOW(cpu_that_leaves_keeps_its_records),
 	KUNIT_CASE_SLOW(cpu_that_comes_later_gets_its_slots),
+	KUNIT_CASE_PARAM(cpu_that_had_no_slots_has_lost_its_events,
+			 filling_gen_params),
 	KUNIT_CASE_SLOW(writers_and_readers_at_once),
 
 	KUNIT_CASE(waiting_ends_at_once_if_there_is_data),

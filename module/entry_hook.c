@@ -12,9 +12,9 @@
  * with preemption as it is there, and is called again by what it calls. Nor are calls
  * counted that were not heard, since there are none: where several trace a function,
  * ftrace leaves out what one of them calls in the same context (ftrace_ops_list_func() in
- * kernel/trace/ftrace.c), and those send no segments. What it does not tell is that somebody has switched it off for the whole
- * machine (kernel.ftrace_enabled). So there is a canary, as for kprobes: a hook on a
- * function of our own, which `stats` calls.
+ * kernel/trace/ftrace.c), and those send no segments. What it does not tell is that
+ * somebody has switched it off for the whole machine (kernel.ftrace_enabled). So there
+ * is a canary, as for kprobes: a hook on a function of our own, which `stats` calls.
  *
  * All that attaches and detaches is done by one caller at a time.
  */
@@ -87,7 +87,8 @@ static void unhook(struct entry_hook *hook)
 
 static struct entry_hook canary;
 static unsigned int hooks_attached;
-static bool canary_heard;
+/* No bool: with UBSAN_BOOL gcc 12 takes it for what was last written here. */
+static int canary_heard;
 
 /* Out of line and not empty, or there would be no call to hook. */
 static noinline void call_canary(void)
@@ -98,7 +99,7 @@ static noinline void call_canary(void)
 static void notrace hear_canary(unsigned long ip, unsigned long caller,
 				struct ftrace_ops *ops, struct ftrace_regs *regs)
 {
-	WRITE_ONCE(canary_heard, true);
+	WRITE_ONCE(canary_heard, 1);
 }
 
 /**
@@ -113,7 +114,7 @@ bool entry_hooks_are_off(void)
 {
 	if (!entry_hook_is_attached(&canary))
 		return false;
-	WRITE_ONCE(canary_heard, false);
+	WRITE_ONCE(canary_heard, 0);
 	call_canary();
 	return !READ_ONCE(canary_heard);
 }

@@ -81,6 +81,7 @@
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -226,6 +227,30 @@ static void arm_wake(struct event_ring *ring)
 
 /* ---- life ------------------------------------------------------------- */
 
+static struct ring_record *allocate_slots(const struct event_ring *ring,
+					  unsigned int cpu)
+{
+	size_t bytes = array_size(ring->records, RING_RECORD_BYTES);
+
+	/* Rather no ring than somebody else's memory, by way of the OOM killer. */
+	if (bytes >> PAGE_SHIFT >= si_mem_available())
+		return NULL;
+	return vzalloc_node(bytes, cpu_to_node(cpu));
+}
+
+/*
+ * What was written before there were slots is lost: readers must not wait for it to
+ * appear in them.
+ */
+static void bury_unwritten(const struct event_ring *ring, struct ring_record *slots,
+			   u64 head)
+{
+	u64 serial = head > ring->records ? head - ring->records : 0;
+
+	while (serial++ < head)
+		slots[(serial - 1) & ring->mask].serial = serial | RING_TOMB;
+}
+
 /*
  * A CPU is about to come up: give it slots, unless it has had them before. It
  * comes up without them too: then its events are counted as unwritten.
@@ -235,14 +260,18 @@ static int ring_prepare_cpu(unsigned int cpu, struct hlist_node *node)
 	struct event_ring *ring = hlist_entry(node, struct event_ring,
 					      hotplug_node);
 	struct ring_cpu *part = per_cpu_ptr(ring->cpus, cpu);
+	struct ring_record *slots;
 
 	if (part->slots)
 		return 0;
-	part->slots = vzalloc_node(array_size(ring->records, RING_RECORD_BYTES),
-				   cpu_to_node(cpu));
-	if (part->slots)
+	slots = allocate_slots(ring, cpu);
+	if (!slots) {
+		pr_warn("CPU %u has no ring: its events will be lost\n", cpu);
 		return 0;
-	pr_warn("CPU %u has no ring: its events will be lost\n", cpu);
+	}
+	bury_unwritten(ring, slots, ring_head(part));
+	/* Readers see slots of which each word is in place. */
+	smp_store_release(&part->slots, slots);
 	return 0;
 }
 

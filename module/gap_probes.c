@@ -64,7 +64,8 @@ static const struct gap_group * const groups[] = {
 
 static struct kprobe canary;
 static bool canary_attached;
-static bool canary_heard;
+/* No bool: with UBSAN_BOOL gcc 12 takes it for what was last written here. */
+static int canary_heard;
 
 /* Out of line and not empty, or there would be no call to probe. */
 static noinline void call_canary(void)
@@ -74,7 +75,7 @@ static noinline void call_canary(void)
 
 static int hear_canary(struct kprobe *probe, struct pt_regs *regs)
 {
-	WRITE_ONCE(canary_heard, true);
+	WRITE_ONCE(canary_heard, 1);
 	return 0;
 }
 
@@ -91,7 +92,7 @@ static bool kprobes_are_off(void)
 {
 	if (!canary_attached)
 		return false;
-	WRITE_ONCE(canary_heard, false);
+	WRITE_ONCE(canary_heard, 0);
 	call_canary();
 	return !READ_ONCE(canary_heard);
 }

@@ -9,10 +9,12 @@
  *			the keepalive timer's
  *  zero_window, own	__tcp_select_window(), when the window that it chooses
  *			will be advertised, and becomes zero or ceases to be. (That of
- *			the peer: receive_gaps.c.) A window that is closed for want
+ *			the peer: arrivals.c.) A window that is closed for want
  *			of memory (ICSK_ACK_NOMEM), or taken back under
  *			tcp_shrink_window=1, does not come by here; it is only
- *			seen to open again.
+ *			seen to open again. MPTCP's subflows have one window
+ *			in common, which it puts in place of theirs afterwards
+ *			(net/mptcp/options.c): nothing is told of those.
  */
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -20,6 +22,7 @@
 #include <linux/ptrace.h>
 #include <linux/snmp.h>
 #include <linux/string.h>
+#include <net/mptcp.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -161,7 +164,7 @@ struct select_window_call {
  */
 static __always_inline bool window_is_exhausted(const struct sock *sk)
 {
-	return !tcp_receive_window(tcp_sk(sk));
+	return unlikely(!tcp_receive_window(tcp_sk(sk))) && !sk_is_mptcp(sk);
 }
 
 #define CALLER_TEXT_BYTES	(sizeof("__tcp_transmit_skb") + 1)
@@ -231,7 +234,7 @@ static void notrace enter_select_window(unsigned long ip, unsigned long caller,
 {
 	struct sock *sk = (struct sock *)compat_ftrace_argument(regs, 0);
 
-	if (unlikely(window_is_exhausted(sk)))
+	if (window_is_exhausted(sk))
 		ask_for_window(sk, entry_hook_of(ops)->function, caller);
 }
 #else
