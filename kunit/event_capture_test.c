@@ -511,6 +511,12 @@ static void sock_flags_come_one_by_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, capture_sock(sk).sock_flags, EVENT_SOCK_fastopen);
 	tp->syn_fastopen = 0;
 
+#if IS_ENABLED(CONFIG_MPTCP)
+	tp->is_mptcp = true;
+	KUNIT_EXPECT_EQ(test, capture_sock(sk).sock_flags, EVENT_SOCK_mptcp);
+	tp->is_mptcp = false;
+#endif
+
 	tp->snd_una = SERVER_ISN + 1;
 	sk->sk_max_ack_backlog = 1;
 	KUNIT_EXPECT_EQ(test, capture_sock(sk).sock_flags, EVENT_SOCK_passive);

@@ -14,6 +14,7 @@
 #include <linux/tcp.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
+#include <net/mptcp.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -71,7 +72,8 @@ static __always_inline void capture_common(struct tcp_event *event,
 /* ---- a full socket ---------------------------------------------------- */
 
 /* Products of bits: no branches, and shifts where bits lie well. */
-static __always_inline u8 sock_flags_of(const struct tcp_sock *tp, bool passive)
+static __always_inline u8 sock_flags_of(const struct tcp_sock *tp, bool passive,
+					bool mptcp)
 {
 	bool fastopen = tp->syn_fastopen || tp->syn_data_acked;
 
@@ -81,7 +83,8 @@ static __always_inline u8 sock_flags_of(const struct tcp_sock *tp, bool passive)
 	       tp->rx_opt.wscale_ok * EVENT_SOCK_wscale |
 	       !!(tp->ecn_flags & TCP_ECN_OK) * EVENT_SOCK_ecn |
 	       tp->is_cwnd_limited * EVENT_SOCK_cwnd_limited |
-	       fastopen * EVENT_SOCK_fastopen;
+	       fastopen * EVENT_SOCK_fastopen |
+	       mptcp * EVENT_SOCK_mptcp;
 }
 
 static __always_inline void capture_sent_numbers(struct tcp_event *event,
@@ -154,7 +157,7 @@ static __always_inline void capture_full_sock(struct tcp_event *event,
 
 	/* Not sk_num: it goes when the port does, before the last events. */
 	event->local_port = ntohs(inet_sk(sk)->inet_sport);
-	event->sock_flags = sock_flags_of(tp, passive);
+	event->sock_flags = sock_flags_of(tp, passive, sk_is_mptcp(sk));
 	event->mss = at_most_u16(tp->mss_cache);
 	event->snd_wscale = snd_wscale;
 	event->rcv_wscale = rcv_wscale;

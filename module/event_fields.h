@@ -520,7 +520,8 @@ enum event_segment_flag {
 	SOCK_FLAG(wscale, 3, "both ends scale windows")			\
 	SOCK_FLAG(ecn, 4, "ECN was negotiated")				\
 	SOCK_FLAG(cwnd_limited, 5, "the congestion window is what holds the sender back") \
-	SOCK_FLAG(fastopen, 6, "opened with TCP Fast Open")
+	SOCK_FLAG(fastopen, 6, "opened with TCP Fast Open")		\
+	SOCK_FLAG(mptcp, 7, "a subflow of MPTCP")
 
 enum event_sock_flag {
 #define SOCK_FLAG_ENUM(name, bit, meaning)	EVENT_SOCK_##name = 1 << (bit),

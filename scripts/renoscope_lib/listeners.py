@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames
+from .flows import StateNames, is_mptcp
 from .schema import Event, Schema
 from .words import connection, local_endpoint
 
@@ -243,10 +243,12 @@ class AcceptQueues:
     """Who waits for accept(), and who was left there when the listener closed.
 
     The kernel ends those as a program disconnects a connection of its own, so
-    nothing else tells them apart.  After a gap nobody knows who was accepted.
+    nothing else tells them apart.  After a gap nobody knows who was accepted; nor who
+    was of MPTCP, whose own socket is what accept() hands over.
     """
 
     def __init__(self, schema: Schema) -> None:
+        self._schema = schema
         self._states = StateNames(schema)
         self._waiting: dict[int, int] = {}
         self._closed_ns: dict[int, int] = {}
@@ -269,7 +271,7 @@ class AcceptQueues:
         closed_ns = self._closed_ns.get(self._waiting.get(cookie, 0))
         if event.kind == "destroy":
             self._waiting.pop(cookie, None)
-        return (closed_ns is not None
+        return (closed_ns is not None and not is_mptcp(self._schema, event)
                 and event["time_ns"] - closed_ns < AT_ONCE_NS)
 
 

@@ -233,7 +233,8 @@ class Lives(unittest.TestCase):
                        self.at.accepted(0.03, 40, 9))
         self.assertEqual(row.why, "")
 
-    def left_behind(self, *between: Event, ends_s: float = 5.1) -> list[Event]:
+    def left_behind(self, *between: Event, ends_s: float = 5.1,
+                    sock_flags: int = 0) -> list[Event]:
         """Its listener is closed at 5 s; then it is."""
         ends = {"local_addr": SERVER, "local_port": 5000,
                 "remote_addr": CLIENT, "remote_port": 40}
@@ -242,7 +243,8 @@ class Lives(unittest.TestCase):
             self.at.scene.event("state", 5 * SECOND, cookie=self.at.listener,
                                 old_state=LISTEN, state=CLOSED),
             self.at.scene.event("state", round(ends_s * SECOND), cookie=9,
-                                old_state=ESTABLISHED, state=CLOSED, **ends)]
+                                old_state=ESTABLISHED, state=CLOSED,
+                                sock_flags=sock_flags, **ends)]
 
     def test_left_in_the_accept_queue(self) -> None:
         row = self.row(*self.left_behind())
@@ -260,6 +262,12 @@ class Lives(unittest.TestCase):
                 row = self.row(*self.left_behind(*between, ends_s=ends_s))
                 self.assertFalse(row.never_accepted)
                 self.assertNotIn("never accepted", row.why)
+
+    def test_of_mptcp_nobody_knows(self) -> None:
+        """What accept() hands over is another socket."""
+        row = self.row(*self.left_behind(
+            sock_flags=1 << number_of("sock_flags", "mptcp")))
+        self.assertEqual((row.never_accepted, row.why), (False, ""))
 
     def test_the_table_says_never(self) -> None:
         for on, word in (("completed,accepted,state", "never"),
