@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Between the probes, which know TCP, and the ring, which does not: a probe
- * begins an event of a kind, fills it, and ends it. event_begin_sock() and
- * event_begin_like() are where an event is asked for; whoever is not wanted is
- * told so there, before anything is built.
+ * begins an event of a kind, fills it, and ends it. event_begin_sock(),
+ * event_begin_like() and event_begin_ack() are where an event is asked for; whoever is
+ * not wanted is told so there, before anything is built.
  *
  * What is recorded can be changed at any time: the kinds here, all else in
  * event_controls.c. Each change is written into the ring as an event of its own,

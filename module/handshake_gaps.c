@@ -516,13 +516,21 @@ static bool was_given_up(const struct request_sock *req)
 	       time_after_eq(jiffies, req->rsk_timer.expires);
 }
 
-static u8 ending_unseen(const struct request_sock *req)
+/**
+ * handshake_ending_unseen - how a request ended that nobody noted
+ * @req: the request, its last reference given back
+ *
+ * Context: any.
+ * Return: an enum event_request_ending.
+ */
+u8 handshake_ending_unseen(const struct request_sock *req)
 {
 	if (!is_listening(req->rsk_listener))
 		return EVENT_request_ending_listener_gone;
 	return was_given_up(req) ? EVENT_request_ending_expired :
 				   EVENT_request_ending_other;
 }
+EXPORT_SYMBOL_IF_KUNIT(handshake_ending_unseen);
 
 /* An enum event_request_ending; none for what is no end of a queued request. */
 static u8 ending_of_request(const struct request_sock *req)
@@ -544,7 +552,7 @@ static u8 ending_of_request(const struct request_sock *req)
 	case STAGE_SEGMENT:
 		return ending_by_segment(req, stage->seg_flags);
 	default:
-		return ending_unseen(req);
+		return handshake_ending_unseen(req);
 	}
 }
 

@@ -7,6 +7,10 @@
 
 #include "gap_probes.h"
 
+struct request_sock;
+
 extern const struct gap_group handshake_gaps;
+
+u8 handshake_ending_unseen(const struct request_sock *req);
 
 #endif /* RENOSCOPE_HANDSHAKE_GAPS_H */

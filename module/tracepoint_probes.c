@@ -17,7 +17,8 @@
  *  state		sock:inet_sock_set_state, before the new state is stored
  *  ack			tcp:tcp_probe, on entry to tcp_rcv_established(): every
  *			segment for a connection in ESTABLISHED, before its ACK
- *			is processed
+ *			is processed; and zero_window, where it closes or opens
+ *			the peer's
  *  retransmit		tcp:tcp_retransmit_skb, after the segment went out
  *  synack_retransmit	tcp:tcp_retransmit_synack, after the SYN-ACK went out,
  *			before it is counted
