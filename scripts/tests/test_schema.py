@@ -257,8 +257,8 @@ class Decoding(unittest.TestCase):
         self.assertEqual(schema.name_of("ca_state", 4), "Loss")
         self.assertEqual(schema.name_of("state", 99), "unknown(99)")
         self.assertEqual(schema.bit_names("tcp_flags", 0x12), ["SYN", "ACK"])
-        self.assertEqual(schema.bit_names("sock_flags", 0x81),
-                         ["passive", "bit7"])
+        self.assertEqual(schema.bit_names("sock_flags", 0x101),
+                         ["passive", "bit8"])
         self.assertEqual(schema.name_of("refusal", 1), "accept_queue_full")
         self.assertEqual(schema.bit_names("segment_flags", 0x11),
                          ["outgoing", "timestamps"])
