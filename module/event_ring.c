@@ -238,6 +238,12 @@ static struct ring_record *allocate_slots(const struct event_ring *ring,
 	return vzalloc_node(bytes, cpu_to_node(cpu));
 }
 
+/* The oldest of @head serials that has not been overwritten. */
+static u64 oldest_of(const struct event_ring *ring, u64 head)
+{
+	return head > ring->records ? head - ring->records + 1 : 1;
+}
+
 /*
  * What was written before there were slots is lost: readers must not wait for it to
  * appear in them.
@@ -245,9 +251,9 @@ static struct ring_record *allocate_slots(const struct event_ring *ring,
 static void bury_unwritten(const struct event_ring *ring, struct ring_record *slots,
 			   u64 head)
 {
-	u64 serial = head > ring->records ? head - ring->records : 0;
+	u64 serial;
 
-	while (serial++ < head)
+	for (serial = oldest_of(ring, head); serial <= head; serial++)
 		slots[(serial - 1) & ring->mask].serial = serial | RING_TOMB;
 }
 
@@ -408,9 +414,7 @@ EXPORT_SYMBOL_IF_KUNIT(event_ring_records);
 static u64 oldest_serial(const struct event_ring *ring,
 			 const struct ring_cpu *cpu, u64 head)
 {
-	if (!cpu->slots)
-		return head + 1;
-	return head > ring->records ? head - ring->records + 1 : 1;
+	return cpu->slots ? oldest_of(ring, head) : head + 1;
 }
 
 /**
