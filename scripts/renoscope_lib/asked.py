@@ -3,13 +3,16 @@
 
 The law read + lost = written covers what the module wrote.  What it was told not
 to write shows in two places: the `stats` say what holds when recording begins
-and ends, and the marks in the ring tell of each change in between.
+and ends, and the marks in the ring tell of each change in between.  Nothing marks
+that somebody switched kprobes or ftrace off and on again: for that alone the
+`stats` are looked at again and again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from .errors import Problem
 from .schema import MARK, Event, Schema
 from .stats import Stats, missed_between, parse_stats
 
@@ -43,10 +46,13 @@ def limits_of(stats: Stats) -> list[str]:
     return limits
 
 
-def _missing(stats: Stats) -> list[str]:
-    """Places that nothing comes from; of what all kprobes share one is enough."""
-    return [f"nothing from {source.named}" for source in stats.sources
-            if source.is_missing]
+def _missing(stats: Stats) -> dict[str, str]:
+    """Places that nothing comes from, as they are called now and later.
+
+    Of what all kprobes share one is enough.
+    """
+    return {source.named: source.named_later for source in stats.sources
+            if source.is_missing}
 
 
 class Asked:
@@ -63,7 +69,10 @@ class Asked:
         self._limits: dict[str, None] = {}
         self._missed_since_load = whole_ring
         self._first_stats: Stats | None = None
-        self._silent: dict[str, None] = {}
+        self._looks = 0
+        self._silent: dict[str, int] = {}   # in how many looks
+        self._named_later: dict[str, str] = {}
+        self._unknown: dict[str, None] = {}
         self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
@@ -73,7 +82,7 @@ class Asked:
         """A reading of `stats`: before and after the reader is placed, and at the end."""
         stats = parse_stats(text)
         self._note(limits_of(stats))
-        self._silent.update(dict.fromkeys(_missing(stats)))
+        self._look(stats)
         if stats.kinds_off is not None:
             self._extra_was_off.add(EXTRA in stats.kinds_off)
         if self._first_stats is None:
@@ -81,6 +90,19 @@ class Asked:
         since = None if self._missed_since_load else self._first_stats
         self.skipped = [f"{count} calls missed at {place}"
                         for place, count in missed_between(since, stats).items()]
+
+    def look(self, stats_text: Callable[[], str]) -> None:
+        """In between: which places are silent now.  All else leaves a mark."""
+        try:
+            self._look(parse_stats(stats_text()))
+        except Problem as problem:  # the events can still be read
+            self._unknown[f"it was not seen whether places were silent: {problem}"] = None
+
+    def _look(self, stats: Stats) -> None:
+        self._looks += 1
+        for name, later in _missing(stats).items():
+            self._silent[name] = self._silent.get(name, 0) + 1
+            self._named_later[name] = later
 
     def see_event(self) -> None:
         """An event that was recorded, or was lost."""
@@ -121,7 +143,10 @@ class Asked:
 
     def silent(self) -> list[str]:
         """What was asked for and cannot have come; empty if there is no such place."""
-        return list(self._silent)
+        return [*(f"nothing from {name}" if looks == self._looks
+                  else f"nothing for a while from {self._named_later[name]}"
+                  for name, looks in self._silent.items()),
+                *self._unknown]
 
     def limits(self) -> list[str]:
         """All that was not asked for; empty if all was."""

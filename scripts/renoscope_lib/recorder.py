@@ -5,10 +5,15 @@ Where recording begins and ends is settled by serials and not by time: the
 `stats` are read before and after the reader is placed, and again when it is to
 stop; what was claimed by then is still read, what came later is left out.  So
 read + lost = written can be checked on each CPU to the last event.
+
+What was never written is another matter.  Somebody may switch kprobes off and on
+again meanwhile: the `stats` say so as long as it lasts, so they are read in between,
+too (asked.py).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -25,6 +30,10 @@ from .words import plural
 
 # How long the last events may let one wait for the next; they are there already.
 DRAIN_S = 1.0
+
+# How often to look whether the places that events come from are silent: it costs the
+# reading of one small file.
+LOOK_S = 1.0
 
 THAW = f"frozen: nothing will come until {set_command('0', 'frozen')}"
 
@@ -170,18 +179,23 @@ class Recorder:
                               parse_stats(placed).written())
 
     def _follow(self, reader: Reader, schema: Schema, ledger: Ledger) -> None:
-        deadline = None
+        now = time.monotonic()
+        next_look = now + LOOK_S
+        deadline = math.inf
         if self._limits.duration_s is not None:
-            deadline = time.monotonic() + self._limits.duration_s
+            deadline = now + self._limits.duration_s
         while not self._stop.asked and not self._counted_enough(ledger):
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 return
+            if now >= next_look:
+                self._asked.look(self._ring.stats_text)
+                next_look = now + LOOK_S
             records = reader.read()
             if records == b"":
                 return
             if records is None:
-                reader.wait(left, self._stop.wake_fd)
+                reader.wait(min(next_look, deadline) - now, self._stop.wake_fd)
             else:
                 self._take(records, schema, ledger, None)
 

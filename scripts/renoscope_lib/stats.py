@@ -58,9 +58,18 @@ class Source:
     @property
     def named(self) -> str:
         """The place; all that share one cause have one name."""
+        return self._named({"is": "is", "are": "are"})
+
+    @property
+    def named_later(self) -> str:
+        """The same when that is over."""
+        return self._named({"is": "was", "are": "were"})
+
+    def _named(self, verbs: dict[str, str]) -> str:
         found = SWITCHED_OFF.match(self.status)
         if found:
-            return f"{found.group(1)}, which {found.group(2)} switched off on this machine"
+            return (f"{found.group(1)}, which {verbs[found.group(2)]} switched off on "
+                    "this machine")
         return self.place
 
 

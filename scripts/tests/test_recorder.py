@@ -405,6 +405,79 @@ class NotAskedFor(RecordingCase):
             "not complete: nothing from kprobes, which are switched off on this "
             "machine")
 
+    def said_of_seconds(self, *steps: Callable[[FakeRing], None]) -> str:
+        """What is told at the end, with a second between two steps."""
+        ring = FakeRing([{"cpu0": 0}], [])
+        ring._reads = [*(lambda step=step: step(ring) for step in steps), self.stop.ask]
+        clock = itertools.count(1000)
+        with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: next(clock)):
+            summary, _, parser = record(ring, self.stop, Limits())
+        self.assertEqual(parser.done["silent"], summary.silent)
+        self.stop.asked = False
+        return str(summary).removeprefix("0 events, 0 lost: ")
+
+    def test_kprobes_switched_off_and_on_again_meanwhile(self) -> None:
+        """It leaves no mark: the stats of the beginning and the end do not have it."""
+        for word, verb in (("kprobes", "are"), ("ftrace", "is")):
+            off = f"source rto kprobe:x missing: {word} {verb} switched off on this machine"
+            self.assertEqual(
+                self.said_of_seconds(lambda ring: ring.change(off),
+                                     lambda ring: ring.change()),
+                f"not complete: nothing for a while from {word}, which "
+                f"{'were' if verb == 'are' else 'was'} switched off on this machine")
+            self.assertEqual(
+                self.said_of_seconds(lambda ring: ring.change(off)),
+                f"not complete: nothing for a while from {word}, which "
+                f"{'were' if verb == 'are' else 'was'} switched off on this machine")
+
+    def test_in_between_nothing_else_is_asked(self) -> None:
+        """What a mark tells of is told by the mark."""
+        self.assertEqual(self.said_of_seconds(
+            lambda ring: ring.change("filter port=1", "kinds_off ack"),
+            lambda ring: ring.change()), "complete")
+
+    def test_it_looks_once_a_second_and_reads_on(self) -> None:
+        looks: list[int] = []
+        reads = 40
+        ring = FakeRing([{"cpu0": reads}],
+                        [self.acks(serial) for serial in range(1, reads + 1)]
+                        + [self.stop.ask])
+        clock = itertools.count(1000, 0.1)
+        stats_text = ring.stats_text
+
+        def counted() -> str:
+            looks.append(len(ring._reads))
+            return stats_text()
+
+        with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: next(clock)), \
+                mock.patch.object(ring, "stats_text", counted):
+            summary, _, _ = record(ring, self.stop, Limits(whole_ring=True))
+        self.assertEqual(summary.read, reads)
+        self.assertEqual(len(looks[2:-1]), reads // 10)
+
+    def test_it_wakes_to_look(self) -> None:
+        """Where nothing comes, nothing else would end its sleep."""
+        for duration, longest in ((None, 1), (0.25, 0.25)):
+            ring = FakeRing([{"cpu0": 0}], [None, self.stop.ask])
+            slept: list[float | None] = []
+            with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: 1000.0), \
+                    mock.patch.object(ring, "wait", lambda s, fd=None: slept.append(s)):
+                record(ring, self.stop, Limits(duration))
+            self.assertEqual(slept[0], longest)
+            self.stop.asked = False
+
+    def test_a_look_that_fails_ends_nothing(self) -> None:
+        def fail(ring: FakeRing) -> None:
+            whole, ring.stats_text = ring.stats_text, broken
+            ring._reads.insert(0, lambda: setattr(ring, "stats_text", whole))
+
+        def broken() -> str:
+            raise Problem("cannot read stats: Cannot allocate memory", NOT_SO)
+
+        self.assertEqual(self.said_of_seconds(fail),
+                         "not complete: it was not seen whether places were silent: "
+                         "cannot read stats: Cannot allocate memory")
+
     def test_silent_skipped_and_not_asked_for(self) -> None:
         said = str(Summary(1, 0, [], ["frozen"], ["2 calls missed at x"],
                            ["nothing from y"]))

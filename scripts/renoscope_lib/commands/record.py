@@ -42,7 +42,9 @@ def add(commands: Any) -> None:
         commands, "record", _record, "write events to a file",
         "Begins with what comes next and ends on Ctrl-C, SIGTERM or a limit. "
         "FILE is overwritten; it is empty until recording has begun. The last "
-        "line tells whether read + lost = written on each CPU.",
+        "line tells whether read + lost = written on each CPU, and what nothing "
+        "came from: kprobes and ftrace, say, which somebody may switch off and on "
+        "again; it looks once a second.",
         "sudo scripts/renoscope record handshake.renoscope --duration 60")
     record.add_argument("output", metavar="FILE",
                         help="where to; - is standard output")
