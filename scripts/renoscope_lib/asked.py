@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from .errors import Problem
 from .schema import MARK, Event, Schema
-from .stats import Stats, missed_between, parse_stats
+from .stats import Stats, missed_between, parse_stats, unhooked_words
 
 # Off because nobody should pay for it unasked; missed only where it was on once.
 EXTRA = "segment"
@@ -73,6 +73,7 @@ class Asked:
         self._silent: dict[str, int] = {}   # in how many looks
         self._named_later: dict[str, str] = {}
         self._unknown: dict[str, None] = {}
+        self._unhooked = 0
         self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
         self.mark_kind = next((number for number, name in schema.kinds.items()
@@ -103,6 +104,8 @@ class Asked:
         for name, later in _missing(stats).items():
             self._silent[name] = self._silent.get(name, 0) + 1
             self._named_later[name] = later
+        # All hooks miss the same namespaces.
+        self._unhooked = max(self._unhooked, *(s.unhooked for s in stats.sources), 0)
 
     def see_event(self) -> None:
         """An event that was recorded, or was lost."""
@@ -146,6 +149,8 @@ class Asked:
         return [*(f"nothing from {name}" if looks == self._looks
                   else f"nothing for a while from {self._named_later[name]}"
                   for name, looks in self._silent.items()),
+                *([f"no segments from {unhooked_words(self._unhooked)}"]
+                  if self._unhooked else []),
                 *self._unknown]
 
     def limits(self) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from .chosen import Chosen
 from .schema import Event, Schema
-from .stats import Source, Stats, missed_between
+from .stats import Source, Stats, missed_between, unhooked_words
 from .tables import seconds
 from .words import plural
 
@@ -70,6 +70,8 @@ class Gaps:
         self._silent_kinds: set[str] = set()
         self._missed: dict[str, int] = {}
         self._missed_kinds: set[str] = set()
+        self._unhooked = 0
+        self._unhooked_kinds: set[str] = set()
         self._filter_unknown = False
         self._frozen: bool | None = None
         self._began_frozen = False
@@ -105,6 +107,9 @@ class Gaps:
                 if kinds and source.is_missing:
                     self._silent.setdefault(source.named, set()).update(kinds)
                     self._silent_kinds.update(kinds)
+                elif kinds and source.unhooked:
+                    self._unhooked = max(self._unhooked, source.unhooked)
+                    self._unhooked_kinds.update(kinds)
         if not readings:
             return
         before, after = (readings[0] if len(readings) > 1 else None), readings[-1]
@@ -271,7 +276,8 @@ class Gaps:
         """Of which of these some events may be missing other than in a gap."""
         if self._may_filter_by_state:
             return list(kinds)
-        missing = self._missed_kinds.union(self.not_recorded(*kinds))
+        missing = self._missed_kinds.union(self._unhooked_kinds,
+                                           self.not_recorded(*kinds))
         return [kind for kind in kinds if kind in missing]
 
     def may_lack(self, *kinds: str, since_ns: int | None) -> list[str]:
@@ -337,6 +343,9 @@ class Gaps:
         lines += self._mark_lines()
         lines += [f"note: nothing came from {place}: {', '.join(sorted(kinds))}"
                   for place, kinds in self._silent.items()]
+        if self._unhooked:
+            lines.append(f"note: nothing came from {unhooked_words(self._unhooked)}: "
+                         + ", ".join(sorted(self._unhooked_kinds)))
         if self._missed:
             lines.append(f"note: the kernel skipped {plural(sum(self._missed.values()), 'call')}"
                          f" of probes that this needs ({', '.join(self._missed)})")

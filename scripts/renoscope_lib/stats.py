@@ -8,12 +8,15 @@ import re
 from dataclasses import dataclass, field
 
 from .errors import BAD_INPUT, Problem
+from .words import plural
 
 SUPPORTED_VERSION = "1"
 ATTACHED = "attached"
 OFF = "off"
 # What the module found out by calls that nobody heard.
 SWITCHED_OFF = re.compile(r"missing: (\w+) (is|are) switched off on this machine")
+
+UNHOOKED = re.compile(r"attached, but not in (\d+) namespaces")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Source:
     def missed(self) -> int:
         """How many calls a probe had to let pass unseen."""
         found = re.search(r"missed (\d+) calls", self.status)
+        return int(found.group(1)) if found else 0
+
+    @property
+    def unhooked(self) -> int:
+        """In how many network namespaces a hook could not be attached."""
+        found = UNHOOKED.match(self.status)
         return int(found.group(1)) if found else 0
 
     @property
@@ -90,6 +99,12 @@ class Stats:
     def written(self) -> dict[int, int]:
         """The last serial claimed, by CPU."""
         return {cpu: stats.written for cpu, stats in self.cpus.items()}
+
+
+def unhooked_words(count: int) -> str:
+    """What so many network namespaces are called, where there is no hook."""
+    return (f"{plural(count, 'network namespace')}, in which the hooks could not be "
+            "attached")
 
 
 def missed_between(before: Stats | None, after: Stats) -> dict[str, int]:

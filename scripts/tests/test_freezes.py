@@ -89,6 +89,11 @@ class Watching(unittest.TestCase):
         self.assertIsNotNone(parser.done)
         self.assertIn("2 events, 0 lost", self.said[1])
 
+    def test_namespaces_without_hooks_are_told(self) -> None:
+        self.ring.change("source segment netfilter:ipv4-in attached, but not in 2 namespaces")
+        self.watch(Looks(self.freeze, lambda: None), kinds="rto=3")
+        self.assertIn(": not complete: no segments from 2 network namespaces", self.said[1])
+
     def test_what_it_sets_holds_only_while_it_runs(self) -> None:
         seen = []
         self.watch(Looks(lambda: seen.append((self.parameter("freeze_on"),

@@ -94,6 +94,15 @@ class Sources(GapsCase):
             ["note: nothing came from ftrace, which is switched off on this machine: "
              "retransmit"])
 
+    def test_namespaces_without_hooks(self) -> None:
+        gaps = self.gaps("attached", "attached, but not in 3 namespaces",
+                         "attached, but not in 2 namespaces")
+        self.assertEqual(gaps.remarks(), [
+            "note: nothing came from 3 network namespaces, in which the hooks could not be "
+            "attached: retransmit"])
+        self.assertEqual(gaps.not_recorded("retransmit"), [], "there is some of it")
+        self.assertEqual(gaps.lacks("state", "retransmit"), ["retransmit"])
+
     def test_calls_that_were_missed_meanwhile(self) -> None:
         told = "attached, missed {} calls"
         self.assertEqual(self.gaps(told.format(7), told.format(7)).remarks(), [])

@@ -478,6 +478,24 @@ class NotAskedFor(RecordingCase):
                          "not complete: it was not seen whether places were silent: "
                          "cannot read stats: Cannot allocate memory")
 
+    def test_namespaces_without_hooks(self) -> None:
+        """The segments in them were asked for, too; the four hooks are told as one."""
+        def hooks(status: str) -> list[str]:
+            return [f"source segment netfilter:{place} {status}"
+                    for place in ("ipv4-in", "ipv4-out", "ipv6-in", "ipv6-out")]
+        self.assertEqual(self.said_with(*hooks("attached, but not in 1 namespaces")),
+                         "not complete: no segments from 1 network namespace, in which "
+                         "the hooks could not be attached")
+        self.stop.asked = False
+        self.assertEqual(self.said_with(*hooks("attached")), "complete")
+        self.stop.asked = False
+        self.assertEqual(
+            self.said_of_seconds(*(
+                lambda ring, n=n: ring.change(*hooks(f"attached, but not in {n} namespaces"))
+                for n in (2, 11, 3)), lambda ring: ring.change()),
+            "not complete: no segments from 11 network namespaces, in which the hooks "
+            "could not be attached")
+
     def test_silent_skipped_and_not_asked_for(self) -> None:
         said = str(Summary(1, 0, [], ["frozen"], ["2 calls missed at x"],
                            ["nothing from y"]))
