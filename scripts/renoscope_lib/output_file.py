@@ -21,17 +21,29 @@ class OutputFile:
     def __init__(self, name: str, new: bool = False) -> None:
         """`new` refuses what is there already, a planted link too."""
         self.name = "standard output" if name == "-" else name
-        how = os.O_EXCL if new else os.O_TRUNC
+        self._fd = 1
+        if name == "-":
+            return
         try:
-            self._fd = 1 if name == "-" else os.open(
-                name, os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC, 0o600)
-            if self._fd != 1:
-                self._give_to_the_caller()
+            self._open(name, new)
         except OSError as error:
             raise self._failed(error) from None
 
-    def _give_to_the_caller(self) -> None:
-        """Under sudo the file is for whoever typed the command."""
+    def _open(self, name: str, new: bool) -> None:
+        """What is there already stays whose it is; it may be a device."""
+        how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        try:
+            self._fd = os.open(name, how | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if new:
+                raise
+            # With O_CREAT the kernel guards it against planted ones.
+            self._fd = os.open(name, how | os.O_TRUNC, 0o600)
+        else:
+            self._give_away()
+
+    def _give_away(self) -> None:
+        """Under sudo what was made here is for whoever typed the command."""
         uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
         if os.geteuid() == 0 and uid and gid:
             os.fchown(self._fd, int(uid), int(gid))

@@ -28,7 +28,7 @@ class WholeFile(OutputFile):
         self._unfinished: str | None = None
         self.is_open = False
         try:
-            old = _old(name)
+            old = self._old = _old(name)
         except OSError as error:
             raise self._failed(error) from None
         if at_once and _may_be_replaced(name, old):
@@ -39,6 +39,13 @@ class WholeFile(OutputFile):
         if self._unfinished and old is not None:
             with suppress(OSError):  # then it stays its owner's alone
                 os.fchmod(self._fd, old.st_mode & 0o777)
+
+    def _give_away(self) -> None:
+        """In place of an old one it is whose that was."""
+        if self._old is None:
+            super()._give_away()
+        elif os.geteuid() == 0:
+            os.fchown(self._fd, self._old.st_uid, self._old.st_gid)
 
     def __enter__(self) -> Self:
         return self

@@ -652,6 +652,65 @@ class Output(unittest.TestCase):
             OutputFile("/nix/da/x")
 
 
+class Owner(unittest.TestCase):
+    """Under sudo: whose the output is."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.given: list[tuple[str, int, int]] = []
+        for patch in (
+                mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}),
+                mock.patch("os.geteuid", lambda: 0),
+                mock.patch("os.fchown", lambda fd, uid, gid: self.given.append(
+                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid)))):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def write(self, name: str | Path, new: bool = False) -> list[tuple[str, int, int]]:
+        """Which files were given away, and to whom."""
+        self.given.clear()
+        output = OutputFile(str(name), new)
+        output.write(b"new")
+        output.close()
+        return self.given
+
+    def test_what_was_made_here_is_the_callers(self) -> None:
+        for new in (False, True):
+            path = self.folder / f"x{new}"
+            self.assertEqual(self.write(path, new), [(str(path), 1234, 1235)])
+
+    def test_what_was_there_stays_whose_it_is(self) -> None:
+        path = self.folder / "x"
+        path.write_bytes(b"something old")
+        link = self.folder / "link"
+        link.symlink_to("x")
+        for name in (path, link):
+            self.assertEqual(self.write(name), [])
+            self.assertEqual(path.read_bytes(), b"new")
+
+    def test_a_device_is_nobodys_to_give(self) -> None:
+        self.assertEqual(self.write("/dev/null"), [])
+
+    def test_nor_a_pipe(self) -> None:
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.assertEqual(self.write(pipe), [])
+        self.assertEqual(os.read(reader, 99), b"new")
+
+    def test_a_file_made_through_a_link_stays_where_the_kernel_guards_it(self) -> None:
+        (self.folder / "link").symlink_to("x")
+        self.assertEqual(self.write(self.folder / "link"), [])
+        self.assertEqual((self.folder / "x").read_bytes(), b"new")
+
+    def test_standard_output(self) -> None:
+        with mock.patch("os.write", lambda fd, data: len(data)):
+            self.assertEqual(self.write("-"), [])
+
+
 class Signals(unittest.TestCase):
     def setUp(self) -> None:
         old = signal.signal(signal.SIGHUP, signal.SIG_DFL)

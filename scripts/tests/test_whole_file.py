@@ -99,6 +99,16 @@ class Replacing(Stage):
                 self.assertNotEqual(status.st_ino, before)
 
     @unittest.skipIf(os.geteuid(), "needs root")
+    def test_under_sudo_what_was_roots_stays_roots(self) -> None:
+        self.path.write_text("old")
+        with mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}), \
+                WholeFile(str(self.path)) as file:
+            file.write(b"new")
+        status = self.path.stat()
+        self.assertEqual((status.st_uid, status.st_gid), (os.getuid(), os.getgid()))
+        self.assertEqual(self.path.read_text(), "new")
+
+    @unittest.skipIf(os.geteuid(), "needs root")
     def test_what_is_somebody_elses_is_written_where_it_is(self) -> None:
         self.path.write_text("old")
         os.chown(self.path, 1234, 1235)
