@@ -54,11 +54,19 @@ def complain(message: object) -> None:
 
 # ---- the values of options
 
+# No more than the kernel's calls and Python's own take, and far more than is of use.
+MOST_SECONDS = 366 * 86_400
+MOST = 10 ** 12
+
+TOLD_CHARACTERS = 40
+
+
 def number_of_seconds(text: str) -> float:
-    """More than none."""
+    """More than none; what is no number at all, argparse tells."""
     seconds = float(text)
-    if not 0 < seconds < 1e9:
-        raise ValueError
+    if not 0 < seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"must be more than 0 and at most {MOST_SECONDS} (a year)")
     return seconds
 
 
@@ -67,9 +75,11 @@ def _at_least(least: int, text: str) -> int:
         number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number") from None
+            f"{text[:TOLD_CHARACTERS]!r} is not a whole number") from None
     if number < least:
         raise argparse.ArgumentTypeError(f"must be {least} or more")
+    if number > MOST:
+        raise argparse.ArgumentTypeError(f"must be {MOST} or less")
     return number
 
 

@@ -12,6 +12,9 @@ from .errors import NOT_PERMITTED, NOT_THERE, Problem
 # One read gives some records; so many bytes are worth handling at once.
 BATCH_BYTES = 1 << 16
 
+# poll() takes no more milliseconds than an int holds.
+LONGEST_WAIT_S = 86_400.0
+
 
 def _refused(path: Path, error: OSError) -> Problem:
     if isinstance(error, PermissionError):
@@ -69,10 +72,14 @@ class LiveReader:
             raise _refused(self._path, error) from None
 
     def wait(self, timeout_s: float | None, wake_fd: int | None = None) -> None:
-        """Sleep until there is something to read, or wake_fd has something."""
+        """Sleep until there is something to read, or wake_fd has something.
+
+        Of a very long time it sleeps a day: whoever waits looks at the clock.
+        """
         if wake_fd is not None:
             self._poll.register(wake_fd, select.POLLIN)
-        self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        self._poll.poll(None if timeout_s is None
+                        else min(timeout_s, LONGEST_WAIT_S) * 1000)
         if wake_fd is not None:
             self._poll.unregister(wake_fd)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import cli
+from renoscope_lib import cli, command_table
+from renoscope_lib.errors import Problem
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, MS, SYN_SENT, Scene)
@@ -78,6 +79,38 @@ class Errors(unittest.TestCase):
                 ("unrecognized arguments", ["doctor", "x"])):
             with self.subTest(arguments):
                 self.complains(2, words, *arguments)
+
+    def test_numbers_without_bounds(self) -> None:
+        """No command waits for ever for them, or fails when it uses them."""
+        huge = {"a whole number": ["1e300", "inf", "nan", "9" * 5000],
+                "must be 1000000000000 or less": ["1000000000001", str(10 ** 30)],
+                "must be": ["-1", str(-10 ** 30)]}
+        long = {"must be more than 0 and at most 31622400 (a year)":
+                ["1e300", "1e8", "inf", "nan", "-1", "0", "-inf", str(10 ** 30), "9" * 5000],
+                "invalid number of seconds value: 'x'": ["x"]}
+        values = {"--limit": huge, "--count": huge, "--keep-mb": huge, "--ports": huge,
+                  "--after": huge, "--duration": long, "--rest": long}
+        seen = set()
+        for command in command_table.commands():
+            for option in command.options:
+                name = option.spellings[-1]
+                seen.add(name)
+                for words, texts in values.get(name, {}).items():
+                    for text in texts:
+                        with self.subTest(command.name, option=name, text=text[:40]), \
+                                self.assertRaises(Problem) as raised:
+                            cli.build_parser().parse_known_args(
+                                [command.name, f"{name}={text}"])
+                        said = str(raised.exception)
+                        self.assertIn(f"{command.name}: argument {name}: ", said)
+                        self.assertIn(words, said)
+                        self.assertLess(len(said), 200)
+                        self.assertEqual(raised.exception.exit_code, 2)
+        self.assertLessEqual(values.keys(), seen)
+
+    def test_so_is_a_command_told(self) -> None:
+        for option in ("--duration=1e300", "--duration=inf", "--count=" + "1" * 31):
+            self.complains(2, "must be", "record", "/dev/null", option)
 
     def test_bad_recordings(self) -> None:
         self.complains(2, "cannot read /nix: No such file", "show", "/nix")

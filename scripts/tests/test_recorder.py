@@ -795,6 +795,11 @@ class Live(unittest.TestCase):
         for fd in (read, write, self.writer):
             os.close(fd)
 
+    def test_a_time_longer_than_poll_can_take(self) -> None:
+        os.write(self.writer, b"x")
+        for seconds in (1e7, 1e300, float("inf")):
+            self.reader.wait(seconds)
+
     def test_missing_file(self) -> None:
         with self.assertRaisesRegex(Problem, "No such file"):
             LiveReader(self.path.parent / "nix", 192)

@@ -611,7 +611,9 @@ class Command(unittest.TestCase):
                  ["--by", "listener", "--sort", "rtt"]),
                 (b"a connection is not sorted by 'x'", ["--sort", "x"]),
                 (b"must be 0.1 or more seconds", ["--interval", "0.01"]),
-                (b"--interval", ["--interval", "nan"]),
+                (b"must be 0.1 or more seconds", ["--interval", "nan"]),
+                (b"must be 1000000 or less seconds", ["--interval", "1e300"]),
+                (b"must be 1000000 or less seconds", ["--interval", "inf"]),
                 (b"--by", ["--by", "port"])):
             done = run("top", "-", *arguments)
             self.assertEqual(done.returncode, 2)

@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
     record.add_argument("output", metavar="FILE",
                         help="where to; - is standard output")
     record.add_argument("--duration", type=number_of_seconds, metavar="S",
-                        help="end after S seconds")
+                        help="end after S seconds, a year at most")
     record.add_argument("--count", type=count, metavar="N",
                         help="end after N events")
     record.add_argument("--all", action="store_true",

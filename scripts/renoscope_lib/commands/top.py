@@ -13,11 +13,14 @@ from ..top_table import CONNECTIONS, ORDERS, Choice
 
 ROWS = 20
 SHORTEST_S = 0.1
+LONGEST_S = 1_000_000
 
 
 def _interval(text: str) -> float:
     seconds = float(text)
-    if not SHORTEST_S <= seconds < 1e6:
+    if seconds > LONGEST_S:
+        raise argparse.ArgumentTypeError(f"must be {LONGEST_S} or less seconds")
+    if not seconds >= SHORTEST_S:   # nor is it a number
         raise argparse.ArgumentTypeError(f"must be {SHORTEST_S} or more seconds")
     return seconds
 
