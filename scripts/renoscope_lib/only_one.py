@@ -29,6 +29,17 @@ def _holder(fd: int) -> str:
     return "another process"
 
 
+def first_holder(fd: int) -> str:
+    """Have the open file for as long as it is open; who has it already, "" if nobody."""
+    # Some network file systems have no such locks; then there is none.
+    with suppress(OSError):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(fd)
+    return ""
+
+
 @contextmanager
 def only_one(path: Path, what: str) -> Iterator[None]:
     """Have it while the block runs; `what` is not possible beside another."""
@@ -37,13 +48,8 @@ def only_one(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise Problem(f"cannot {what}: {error.strerror}", NOT_SO) from None
     try:
-        # Some network file systems have no such locks; then there is none.
-        with suppress(OSError):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Problem(f"cannot {what}: {_holder(fd)} does that already",
-                              NOT_SO) from None
+        if holder := first_holder(fd):
+            raise Problem(f"cannot {what}: {holder} does that already", NOT_SO)
         yield
     finally:
         os.close(fd)

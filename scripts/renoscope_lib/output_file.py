@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A file to write into, whose failures a user understands."""
+"""A file to write into, whose failures a user understands.
+
+One process at a time writes a file: the second would begin by emptying it.  A pipe and
+a device take what anybody writes, and standard output is what somebody else opened.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from .errors import NOT_SO, Problem
+from .only_one import first_holder
 
 CLOSED = -1
 
 
 class NoRoom(Problem):
     """The disk is full, or what its user may have of it."""
+
+
+def have_alone(fd: int, name: str) -> None:
+    """Nobody else may be writing the open file, or begin to while it is open."""
+    if holder := first_holder(fd):
+        raise Problem(f"cannot write {name}: {holder} writes it already; wait until it has "
+                      "ended, or name another file", NOT_SO)
 
 
 class OutputFile:
@@ -32,15 +45,25 @@ class OutputFile:
     def _open(self, name: str, new: bool) -> None:
         """What is there already stays whose it is; it may be a device."""
         how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        is_made = True
         try:
             self._fd = os.open(name, how | os.O_EXCL, 0o600)
         except FileExistsError:
             if new:
                 raise
+            is_made = False
             # With O_CREAT the kernel guards it against planted ones.
-            self._fd = os.open(name, how | os.O_TRUNC, 0o600)
-        else:
-            self._give_away()
+            self._fd = os.open(name, how, 0o600)
+        try:
+            if stat.S_ISREG(os.fstat(self._fd).st_mode):
+                have_alone(self._fd, self.name)
+                os.ftruncate(self._fd, 0)
+            if is_made:
+                self._give_away()
+        except BaseException:
+            fd, self._fd = self._fd, CLOSED
+            os.close(fd)
+            raise
 
     def _give_away(self) -> None:
         """Under sudo what was made here is for whoever typed the command."""

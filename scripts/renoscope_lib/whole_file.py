@@ -6,6 +6,8 @@ costs nothing that was there before.  A pipe, a device and a link are written wh
 they are, and so is a file of somebody else's: the kernel guards that against planted
 ones, and a rename would go round its guard.  What is read while it is written
 (`at_once` is false) is written where it is, too.
+
+Nobody else may write meanwhile what it is to replace, nor have begun to when it does.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from contextlib import suppress
 from typing import Self
 
 from .errors import BAD_INPUT, Problem
-from .output_file import OutputFile
+from .output_file import CLOSED, OutputFile, have_alone
 
 
 class WholeFile(OutputFile):
@@ -26,15 +28,21 @@ class WholeFile(OutputFile):
     def __init__(self, name: str, at_once: bool = True) -> None:
         self._asked_for = name
         self._unfinished: str | None = None
+        self._place = CLOSED
         self.is_open = False
         try:
             old = self._old = _old(name)
         except OSError as error:
             raise self._failed(error) from None
         if at_once and _may_be_replaced(name, old):
+            self._take_place()
             self._unfinished = os.path.join(
                 os.path.dirname(name), f".renoscope-{secrets.token_hex(8)}")
-        super().__init__(self._unfinished or name, new=bool(self._unfinished))
+        try:
+            super().__init__(self._unfinished or name, new=bool(self._unfinished))
+        except Problem:
+            self._leave_place()
+            raise
         self.is_open = True
         if self._unfinished and old is not None:
             with suppress(OSError):  # then it stays its owner's alone
@@ -61,6 +69,29 @@ class WholeFile(OutputFile):
         self.name = self._asked_for
         return super()._failed(error)
 
+    def _take_place(self) -> None:
+        """What is there now is had alone, until this is closed or dropped."""
+        with suppress(OSError):     # nothing there, or nothing that can be written
+            if not stat.S_ISREG(os.lstat(self._asked_for).st_mode):
+                return
+            fd = os.open(self._asked_for, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                         | os.O_CLOEXEC)
+            if self._place != CLOSED and os.path.sameopenfile(fd, self._place):
+                os.close(fd)
+                return
+            self._leave_place()
+            self._place = fd
+            try:
+                have_alone(fd, self._asked_for)
+            except Problem:
+                self._leave_place()
+                raise
+
+    def _leave_place(self) -> None:
+        fd, self._place = self._place, CLOSED
+        if fd != CLOSED:
+            os.close(fd)
+
     def close(self) -> None:
         """Nothing of the old one is given up before the new one is safe."""
         if not self.is_open:
@@ -68,10 +99,12 @@ class WholeFile(OutputFile):
         try:
             if self._unfinished:
                 self.sync()
+                self._take_place()
             self.is_open = False
             super().close()
             if self._unfinished:
                 os.rename(self._unfinished, self._asked_for)
+            self._leave_place()
         except OSError as error:
             self.drop()
             raise self._failed(error) from None
@@ -88,6 +121,7 @@ class WholeFile(OutputFile):
         if self._unfinished:
             with suppress(OSError):
                 os.unlink(self._unfinished)
+        self._leave_place()
 
 
 def _old(name: str) -> os.stat_result | None:

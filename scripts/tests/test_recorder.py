@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Recording: read + lost = written, and every way in which it may not hold."""
 
+import errno
 import fcntl
 import itertools
 import os
 import random
 import resource
 import signal
+import subprocess
+import sys
 import tempfile
 import unittest
 from collections.abc import Callable
@@ -24,6 +27,7 @@ from renoscope_lib.recording import RecordingParser, RecordingWriter
 from renoscope_lib.schema import Head
 from renoscope_lib.stopping import Stop, stop_on_signals
 from renoscope_lib.stream import LiveReader
+from renoscope_lib.whole_file import WholeFile
 
 from . import support
 from .support import Scene
@@ -650,6 +654,108 @@ class Output(unittest.TestCase):
     def test_no_such_folder(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot write /nix/da/x"):
             OutputFile("/nix/da/x")
+
+
+class Alone(unittest.TestCase):
+    """Two that write one file at once."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "x"
+
+    def output(self, name: object, new: bool = False) -> OutputFile:
+        output = OutputFile(str(name), new)
+        self.addCleanup(output.close)
+        return output
+
+    def refused(self, write: Callable[[str], object], name: Path) -> None:
+        with self.assertRaises(Problem) as raised:
+            write(str(name))
+        self.assertRegex(
+            str(raised.exception),
+            rf"^cannot write {name}: (process {os.getpid()}|another process) writes it "
+            r"already; wait until it has ended, or name another file$")
+        self.assertEqual(raised.exception.exit_code, NOT_SO)
+
+    def test_the_second_is_refused_and_spoils_nothing(self) -> None:
+        link = self.path.with_name("link")
+        link.symlink_to("x")
+        hard = self.path.with_name("hard")
+        for new in (True, False):   # as watch does, as record does
+            first = self.output(self.path, new)
+            first.write(b"of the first")
+            hard.hardlink_to(self.path)
+            for name in (self.path, link, hard):
+                self.refused(OutputFile, name)
+                self.refused(WholeFile, name)
+                self.refused(lambda name: WholeFile(name, at_once=False), name)
+            self.assertEqual(self.path.read_bytes(), b"of the first")
+            first.close()
+            self.output(self.path).write(b"then")
+            self.assertEqual(self.path.read_bytes(), b"then")
+            for path in (self.path, hard):
+                path.unlink()
+        self.assertEqual(list(self.path.parent.iterdir()), [link])
+
+    def test_a_whole_file_is_there_alone_from_its_beginning(self) -> None:
+        self.path.write_bytes(b"old")
+        with WholeFile(str(self.path)) as first:
+            first.write(b"new")
+            self.refused(OutputFile, self.path)
+            self.refused(WholeFile, self.path)
+            self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(self.path.read_bytes(), b"new")
+        with WholeFile(str(self.path)) as later:
+            later.drop()
+        with mock.patch("secrets.token_hex", lambda _: "nix/x"), \
+                self.assertRaisesRegex(Problem, "No such file"):
+            WholeFile(str(self.path))
+        self.output(self.path).write(b"newer")
+
+    def test_a_whole_file_takes_no_place_that_somebody_has_taken(self) -> None:
+        for old in (None, b"old"):
+            if old:
+                self.path.write_bytes(old)
+            whole = WholeFile(str(self.path))
+            whole.write(b"whole")
+            self.path.unlink(missing_ok=True)
+            recording = OutputFile(str(self.path))
+            recording.write(b"recorded")
+            self.refused(lambda _: whole.close(), self.path)
+            recording.close()
+            self.assertEqual(self.path.read_bytes(), b"recorded")
+            self.assertEqual(list(self.path.parent.iterdir()), [self.path])
+            self.path.unlink()
+
+    def test_what_is_no_file_may_have_many_writers(self) -> None:
+        pipe = self.path
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        for name in (pipe, "/dev/null", "/dev/full"):
+            self.output(name)
+            self.output(name)
+            WholeFile(str(name)).close()
+
+    def test_standard_output_by_its_name(self) -> None:
+        for words in (["/dev/stdout"], ["-"]):
+            with self.path.open("wb") as stdout:
+                subprocess.run(
+                    [sys.executable, "-c", "import sys\n"
+                     "from renoscope_lib.output_file import OutputFile\n"
+                     "OutputFile(sys.argv[1]).write(b'new')", *words],
+                    stdout=stdout, check=True, cwd=support.SCRIPTS, timeout=60)
+            self.assertEqual(self.path.read_bytes(), b"new")
+
+    def test_file_systems_without_locks(self) -> None:
+        for error in (errno.ENOLCK, errno.EOPNOTSUPP):
+            with mock.patch("fcntl.flock", side_effect=OSError(error, "")):
+                self.output(self.path).write(b"one")
+                self.output(self.path).write(b"more")
+                with WholeFile(str(self.path)) as whole:
+                    whole.write(b"whole")
+            self.assertEqual(self.path.read_bytes(), b"whole")
 
 
 class Owner(unittest.TestCase):

@@ -41,7 +41,8 @@ def add(commands: Any) -> None:
     record = add_command(
         commands, "record", _record, "write events to a file",
         "Begins with what comes next and ends on Ctrl-C, SIGTERM or a limit. "
-        "FILE is overwritten; it is empty until recording has begun. Under sudo a "
+        "FILE is overwritten, unless another process writes it already; it is empty "
+        "until recording has begun. Under sudo a "
         "FILE that was not there is made for the user who typed sudo. The last "
         "line tells whether read + lost = written on each CPU, and what nothing "
         "came from: kprobes and ftrace, say, which somebody may switch off and on "
