@@ -15,13 +15,17 @@ from dataclasses import dataclass
 
 from .host import (CONGESTION_CONTROLS, DEBUGFS_DIR, MODULE, Host,
                    write_command)
+from .words import harmless
 
 DEFAULT_KEY = "net.ipv4.tcp_congestion_control"
 DEFAULT_FILE = "/proc/sys/net/ipv4/tcp_congestion_control"
 AVAILABLE_FILE = "/proc/sys/net/ipv4/tcp_available_congestion_control"
 TRACING_DIRS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 PERF_EVENT = "anon_inode:[perf_event]"
-USERS = re.compile(r'"([^"]*)",pid=(\d+),fd=(\d+)')
+
+# As ss prints it.  A name has at most 15 bytes, which may be anything, `",pid=1` too.
+USERS = re.compile(r'\("(.{1,15}?|)",pid=(\d+),fd=(\d+)\)(?=,\("|\))')
+SOCKET = re.compile(r"[A-Z][A-Z0-9-]* +\d+ +\d+ ")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ def _pids(host: Host) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
+def _who(host: Host, pid: int, known_as: str = "") -> str:
+    """`process ID (NAME)`; `known_as` is its name if it has ended meanwhile."""
+    name = (host.read(f"/proc/{pid}/comm") or "").removesuffix("\n") or known_as or "?"
+    return f"process {pid} ({harmless(name)})"
+
+
 def namespaces(host: Host) -> list[Namespace]:
     """Ours, those with a name, and those that some process lives in."""
     found: dict[int, Namespace] = {}
@@ -76,13 +86,14 @@ def namespaces(host: Host) -> list[Namespace]:
         path = f"/run/netns/{name}"
         inode = _inode(host, path)
         if inode is not None:
-            found.setdefault(inode, Namespace(inode, path, f"netns {name}"))
+            found.setdefault(
+                inode, Namespace(inode, path, f"netns {harmless(name)}"))
     for pid in _pids(host):
         path = f"/proc/{pid}/ns/net"
         inode = _inode(host, path)
-        if inode is not None:
-            found.setdefault(inode, Namespace(
-                inode, path, f"the network namespace of process {pid}"))
+        if inode is not None and inode not in found:
+            found[inode] = Namespace(
+                inode, path, f"the network namespace of {_who(host, pid)}")
     return list(found.values())
 
 
@@ -109,10 +120,10 @@ def default_holder(host: Host, namespace: Namespace) -> Holder | None:
 
 
 def _sockets(text: str) -> Iterator[str]:
-    """One string per socket; ss indents what belongs to the line before."""
+    """One string per socket; a name of a process in it may have line ends."""
     current = ""
     for line in text.splitlines():
-        if line[:1].isspace():
+        if current and not SOCKET.match(line):
             current += line
             continue
         if current:
@@ -122,7 +133,7 @@ def _sockets(text: str) -> Iterator[str]:
         yield current
 
 
-def _socket_holder(namespace: Namespace, line: str) -> Holder | None:
+def _socket_holder(host: Host, namespace: Namespace, line: str) -> Holder | None:
     words = line.split()
     name = next((w for w in words if w in CONGESTION_CONTROLS), None)
     if name is None or len(words) < 5:
@@ -132,15 +143,15 @@ def _socket_holder(namespace: Namespace, line: str) -> Holder | None:
     users = USERS.findall(line)
     if not users:
         return Holder(what, "no process has it: wait, it closes by itself")
-    process, pid, fd = users[0]
-    return Holder(f"{what} ({process}, process {pid}, fd {fd})",
+    name, pid, fd = users[0]
+    return Holder(f"{what}, fd {fd} of {_who(host, int(pid), name)}",
                   f"end that process or let it close the socket: sudo kill {pid}")
 
 
 def socket_holders(host: Host, namespace: Namespace) -> list[Holder]:
     """The namespace's sockets that use one of ours."""
     text = _output(host, namespace.enter(["ss", "-taipnH"]))
-    found = (_socket_holder(namespace, line) for line in _sockets(text))
+    found = (_socket_holder(host, namespace, line) for line in _sockets(text))
     return [holder for holder in found if holder is not None]
 
 
@@ -160,8 +171,7 @@ def _open_files(host: Host, pid: int) -> Iterator[str]:
 def _processes(host: Host) -> Iterator[tuple[int, str, set[str]]]:
     """Each one's id, `process ID (NAME)`, and the files it has open."""
     for pid in _pids(host):
-        name = (host.read(f"/proc/{pid}/comm") or "?").strip()
-        yield pid, f"process {pid} ({name})", set(_open_files(host, pid))
+        yield pid, _who(host, pid), set(_open_files(host, pid))
 
 
 def file_holders(host: Host) -> list[Holder]:

@@ -74,6 +74,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def harmless(text: str) -> str:
+    """On one line, and nothing in it that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
 def spaced(word: str) -> str:
     """A word of the schema as people write it."""
     return word.replace("_", " ")

@@ -121,10 +121,10 @@ def _socket(hosts: TwoHosts) -> Iterator[Said]:
     with (_on(hosts, SERVER, _ACCEPTS, server, "5000"),
           _on(hosts, CLIENT, _SOCKET, "reno_textbook", "connects", server) as connected,
           _on(hosts, CLIENT, _SOCKET, "renoscope", "listens", client) as listening):
-        yield (rf"netns client: ESTAB socket {client}:\d+ -> {server}:5000 uses reno_textbook "
-               rf"\(python3, process {connected}, fd \d+\)\n.*sudo kill {connected}\n",
-               rf"netns client: LISTEN socket {client}:5000 -> \S+ uses renoscope "
-               rf"\(python3, process {listening}, fd \d+\)\n.*sudo kill {listening}\n")
+        yield (rf"netns client: ESTAB socket {client}:\d+ -> {server}:5000 uses reno_textbook, "
+               rf"fd \d+ of process {connected} \(python3\)\n.*sudo kill {connected}\n",
+               rf"netns client: LISTEN socket {client}:5000 -> \S+ uses renoscope, "
+               rf"fd \d+ of process {listening} \(python3\)\n.*sudo kill {listening}\n")
 
 
 @contextlib.contextmanager
@@ -151,7 +151,8 @@ def _default(hosts: TwoHosts) -> Iterator[Said]:
           _program("unshare", "--net", sys.executable, "-c", _SETS_DEFAULT) as nameless):
         yield (r"netns server: the default is reno_modern\n"
                r".*nsenter --net=/run/netns/server sysctl -w \S+=(cubic|reno)\n",
-               rf"the network namespace of process {nameless.pid}: the default is reno_modern\n"
+               rf"the network namespace of process {nameless.pid} \(.*\): "
+               r"the default is reno_modern\n"
                rf".*nsenter --net=/proc/{nameless.pid}/ns/net sysctl")
 
 

@@ -347,16 +347,57 @@ class Holders(Machine):
         listener, closing = self.holders()
         self.assertEqual(listener, (
             "this network namespace: LISTEN socket 10.0.0.1:5000 -> 0.0.0.0:* "
-            "uses renoscope (server, process 42, fd 3)",
+            "uses renoscope, fd 3 of process 42 (server)",
             "end that process or let it close the socket: sudo kill 42"))
         self.assertIn("FIN-WAIT-1 socket 10.0.0.1:5000 -> 10.0.0.2:40113 uses "
                       "reno_textbook", closing[0])
         self.assertIn("wait", closing[1])
 
+    def held_by(self, *users: tuple[bytes, int]) -> tuple[str, str]:
+        """What is told of a socket that processes of these names have."""
+        named = ",".join(f'("{name.decode()}",pid={pid},fd=3)' for name, pid in users)
+        self.host.answers["ss"] = (
+            0, f"ESTAB 0 0 10.0.0.1:1 10.0.0.2:2 users:({named}) sk:2\n\t renoscope\n",
+            "")
+        [holder] = self.holders()
+        return holder
+
+    def test_names_that_mean_mischief(self) -> None:
+        """Nothing in a name reaches the terminal, or makes another process guilty."""
+        for name, told in (
+                (b"a\x1b[2Jb", "a?[2Jb"), (b"a\nb", "a?b"), (b"a\x85b", "a?b"),
+                (b'x",pid=1,fd=3)', 'x",pid=1,fd=3)'),
+                (b'",pid=1,fd=3),(', '",pid=1,fd=3),('), (b"", "?")):
+            with self.subTest(name=name):
+                name = name.decode("latin-1").encode()
+                self.host.put("/proc/66/comm", name + b"\n")
+                what, step = self.held_by((name, 66))
+                self.assertTrue(what.endswith(f"fd 3 of process 66 ({told})"), what)
+                self.assertIn("kill 66", step)
+        self.host.put("/proc/66/comm", b"\xff\x07\n")
+        self.host.link("/proc/66/fd/3", "anon_inode:[perf_event]")
+        self.host.answers = {}
+        self.assertIn("process 66 (\ufffd?) has perf", self.holders()[0][0])
+
+    def test_the_first_of_many_has_it(self) -> None:
+        self.assertIn("of process 8 (a)", self.held_by((b"a", 8), (b"b", 9))[0])
+
+    def test_a_process_that_has_ended_meanwhile(self) -> None:
+        """The name that ss gave it; of one without a name, a question mark."""
+        self.assertIn("fd 3 of process 66 (cat)", self.held_by((b"cat", 66))[0])
+        self.host.answers = {}
+        self.host.link("/proc/67/fd/3", "anon_inode:[perf_event]")
+        with mock.patch.object(self.host, "read_bytes", lambda _: None):
+            self.assertIn("process 67 (?) has perf", self.holders()[0][0])
+        with mock.patch("os.listdir", side_effect=ProcessLookupError), \
+                mock.patch("os.stat", side_effect=ProcessLookupError):
+            self.assertIn("none of sockets", self.holders()[0][0])
+
     def test_namespaces(self) -> None:
         """Ours, a named one, a process's own; each only once."""
         self.host.put("/run/netns/blue")
         self.host.put("/proc/5/ns/net")
+        self.host.put("/proc/5/comm", "containerd\n")
         os.makedirs(self.host.path("/proc/6/ns"))
         os.link(self.host.path("/run/netns/blue"),
                 self.host.path("/proc/6/ns/net"))
@@ -366,7 +407,7 @@ class Holders(Machine):
         self.assertEqual([(n.name, n.path) for n in namespaces(self.host)], [
             ("this network namespace", ""),
             ("netns blue", "/run/netns/blue"),
-            ("the network namespace of process 5", "/proc/5/ns/net")])
+            ("the network namespace of process 5 (containerd)", "/proc/5/ns/net")])
 
     def test_defaults(self) -> None:
         self.host.put("/run/netns/blue")
