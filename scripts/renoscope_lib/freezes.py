@@ -26,6 +26,7 @@ from .host import MODULE, Host, set_command
 from .output_file import NoRoom, OutputFile
 from .recorder import Limits, Recorder, Ring, Summary, meta
 from .recording import RecordingWriter
+from .save_order import Name, in_order
 from .stats import parse_stats
 from .stopping import Stop
 from .words import plural
@@ -46,8 +47,8 @@ class Bounds:
     total_bytes: int
 
 
-def _age(path: Path) -> tuple[str, int]:
-    """When it was saved, and which one of that second it is."""
+def _name(path: Path) -> Name:
+    """The wall clock as it was saved, and which one of that second it is."""
     moment, again = re.findall(KEPT_NAME, path.name)[0]
     return moment, int(again or 1)
 
@@ -55,11 +56,12 @@ def _age(path: Path) -> tuple[str, int]:
 class Shelf:
     """A folder of recordings, of which the oldest make room for new ones.
 
-    Only files whose names it has given itself are ever removed.
+    Only files whose names it has given itself are ever removed.  The wall clock gives
+    them names and no more: it may be set back, and what it calls oldest be the newest.
     """
 
     def __init__(self, folder: Path, bounds: Bounds, say: Callable[[str], None],
-                 now: Callable[[], float] = time.time) -> None:
+                 now: Callable[[], float] = time.time, boot_id: str = "") -> None:
         self._folder = folder
         self._bounds = bounds
         self._say = say
@@ -69,6 +71,8 @@ class Shelf:
                 if KEPT_NAME.fullmatch(path.name.removesuffix(UNFINISHED)) \
                         and path.name.endswith(UNFINISHED):
                     path.unlink()
+            self._order = in_order(((path, _name(path)) for path in self._names()),
+                                   boot_id)
         except OSError as error:
             raise self._failed(error) from None
 
@@ -78,8 +82,7 @@ class Shelf:
 
     def _new_name(self) -> str:
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
-        before = [number for path in self.kept()
-                  for at, number in [_age(path)] if at == moment]
+        before = [number for at, number in map(_name, self._names()) if at == moment]
         again = f"-{max(before) + 1}" if before else ""
         return f"freeze-{moment}{again}.renoscope"
 
@@ -92,6 +95,7 @@ class Shelf:
             except NoRoom as problem:
                 self._give_up_the_oldest(problem)
                 summary = self._write(path, fill)
+            self._order = [*(one for one in self._order if one != path), path]
             self._sync_names()
             self._make_room(path)
         except OSError as error:
@@ -132,10 +136,15 @@ class Shelf:
         kept[0].unlink()
         self._say(f"{problem}; gave up the oldest, {kept[0].name}")
 
+    def _names(self) -> list[Path]:
+        return [path for path in self._folder.iterdir()
+                if KEPT_NAME.fullmatch(path.name)]
+
     def kept(self) -> list[Path]:
-        """From the oldest on."""
-        return sorted((path for path in self._folder.iterdir()
-                       if KEPT_NAME.fullmatch(path.name)), key=_age)
+        """From the oldest on; what somebody else has put here is older than ours."""
+        there = set(self._names())
+        self._order = [path for path in self._order if path in there]
+        return sorted(there.difference(self._order), key=_name) + self._order
 
     def _make_room(self, newest: Path) -> None:
         older = [(path, path.stat().st_size) for path in self.kept()

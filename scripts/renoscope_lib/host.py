@@ -63,6 +63,10 @@ class Host:
         except OSError:
             return None
 
+    def boot_id(self) -> str:
+        """Another one each time the kernel has booted."""
+        return (self.read("/proc/sys/kernel/random/boot_id") or "").strip()
+
     def find_tool(self, name: str) -> str | None:
         """A command's path; those in sbin are found for everybody."""
         return shutil.which(name,

@@ -111,11 +111,10 @@ class Summary:
 
 def meta(host: Host) -> dict[str, Any]:
     """What a recording says of where it was made; nothing of who made it."""
-    boot_id = host.read("/proc/sys/kernel/random/boot_id") or ""
     return {
         "kernel": host.release,
         "machine": host.machine,
-        "boot_id": boot_id.strip(),
+        "boot_id": host.boot_id(),
         "clocks": {"monotonic_ns": time.monotonic_ns(),
                    "realtime_ns": time.time_ns()},
         "parameters": host.parameters(),

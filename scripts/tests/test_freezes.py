@@ -11,10 +11,10 @@ from unittest import mock
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
 from renoscope_lib.only_one import only_one
-from renoscope_lib.output_file import OutputFile
+from renoscope_lib.output_file import NoRoom, OutputFile
 from renoscope_lib.recorder import Summary
 from renoscope_lib.commands import watch as watch_command
-from renoscope_lib.recording import RecordingParser
+from renoscope_lib.recording import RecordingParser, RecordingWriter
 from renoscope_lib.stopping import Stop
 
 from . import support
@@ -240,6 +240,73 @@ class Keeping(unittest.TestCase):
         self.save(shelf)
         self.now -= 3600
         self.assertEqual([self.save(shelf)], self.files())
+
+    def test_set_back_the_clock_makes_nothing_older(self) -> None:
+        """Not what was saved last, nor what was before it."""
+        shelf = self.shelf(files=3)
+        names = [self.save(shelf)]
+        for step_s in (60, -3600, 60, -60, 0, 7200):
+            self.now += step_s
+            names.append(self.save(shelf))
+            self.assertEqual(self.files(), sorted(names[-3:]))
+        self.assertEqual(len(set(names)), len(names), "no two have one name")
+
+    def test_set_back_a_name_is_never_given_twice(self) -> None:
+        """The same second comes again, and what was saved in it first stays as it is."""
+        shelf = self.shelf(files=9, total_bytes=1000)
+        for size in (1, 2):
+            self.save(shelf, size)
+        self.now += 60
+        self.save(shelf, 3)
+        self.now -= 60
+        self.save(shelf, 4)
+        self.assertEqual([path.stat().st_size for path in shelf.kept()], [1, 2, 3, 4])
+
+    def test_set_back_a_name_may_come_again(self) -> None:
+        """Of a file that is gone."""
+        shelf = self.shelf(files=2)
+        names = []
+        for second in (0, 1, 2, 0, 2, 0, 1, 3):
+            self.now = NOON + second
+            names.append(self.save(shelf))
+            self.assertEqual(self.files(), sorted(names[-2:]))
+        self.assertEqual(names[3], names[0])
+
+    def test_no_room_while_the_clock_is_set_back(self) -> None:
+        shelf = self.shelf()
+        first = self.save(shelf)
+        self.now -= 3600
+        second = self.save(shelf)
+        shelf._give_up_the_oldest(NoRoom("full", NOT_SO))
+        self.assertEqual(self.files(), [second])
+        self.assertIn(first, self.said[0])
+
+    def recording(self, moment: str, boot: str, monotonic_ns: object) -> str:
+        """A recording that an earlier watch has left."""
+        name = f"freeze-{moment}.renoscope"
+        written: list[bytes] = []
+        RecordingWriter(written.append).begin(
+            {"boot_id": boot, "clocks": {"monotonic_ns": monotonic_ns}},
+            support.schema_text(), "")
+        (self.folder / name).write_bytes(b"".join(written))
+        return name
+
+    def test_an_earlier_watch_has_seen_the_clock_set_back(self) -> None:
+        """Then the clock that is never set tells, in each boot; this one is the last."""
+        older = [self.recording("20300101T000000Z", "before", 7),
+                 self.recording("20200101T000000Z", "now", 1),
+                 self.recording("20200101T000002Z", "now", 2),
+                 self.recording("20200101T000001Z", "now", 3)]
+        strange = self.recording("20400101T000000Z", "now", "x")
+        os.mkfifo(self.folder / "freeze-19990101T000000Z.renoscope")
+        shelf = Shelf(self.folder, Bounds(3, 1 << 20), self.said.append,
+                      lambda: self.now, "now")
+        self.assertEqual([path.name for path in shelf.kept()],
+                         ["freeze-19990101T000000Z.renoscope",
+                          older[0], strange, *older[1:]])
+        self.now = 0
+        newest = self.save(shelf)
+        self.assertEqual(self.files(), sorted([*older[2:], newest]))
 
     def test_only_its_own_are_removed(self) -> None:
         others = ["freeze-mine.renoscope", "session.renoscope", "notes.part",

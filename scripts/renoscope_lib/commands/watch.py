@@ -41,7 +41,8 @@ def _watch(options: argparse.Namespace) -> int:
     with stop_on_signals() as stop, \
             only_one(folder / "stats", "watch this ring"), \
             only_one(kept, f"keep recordings in {kept}"):
-        shelf = Shelf(kept, Bounds(options.keep, options.keep_mb * MB), complain)
+        shelf = Shelf(kept, Bounds(options.keep, options.keep_mb * MB), complain,
+                      boot_id=host.boot_id())
         watch = FreezeWatch(host, LiveRing(folder), shelf, stop, complain)
         add_up = watch.run(Triggers(options.on, options.after, options.rest))
     return OK if add_up else NOT_SO
@@ -69,7 +70,8 @@ def add(commands: Any) -> None:
                        help="after a save, go on recording but let nothing "
                        "freeze for S seconds (default 60)")
     watch.add_argument("--keep", type=count, metavar="N", default=50,
-                       help="keep the last N files (default 50)")
+                       help="keep the N files saved last, whatever the clock "
+                       "was set to (default 50)")
     watch.add_argument("--keep-mb", type=count, metavar="MB", default=1024,
                        help="of them, keep at most so many megabytes; the "
                        "newest always (default 1024)")
