@@ -130,13 +130,24 @@ class Explained:
                 f"{', '.join(abouts)}" for kinds, abouts in missing.items()]
 
     def left_out(self) -> list[str]:
-        """A line if there were too many connections to keep."""
-        return self._states.kept.left_out()
+        """Lines on connections, listeners and ports that were too many to keep."""
+        return [*self._states.kept.left_out(), *self._floods.listeners_left_out.lines(),
+                *self._ports.left_out()]
 
     @property
     def forgotten(self) -> int:
         """Connections too many to keep."""
         return self._states.kept.forgotten
+
+    @property
+    def listeners_forgotten(self) -> int:
+        """Listeners too many to keep."""
+        return self._floods.listeners_left_out.count
+
+    @property
+    def closed_port_syns_left_out(self) -> int:
+        """SYNs for ports where nobody listens that are too many to keep."""
+        return self._ports.syns_left_out
 
     # ---- whom it is about
 
@@ -298,5 +309,7 @@ def as_json(explained: Explained, end_ns: int | None,
                         explained.reports(end_ns, wanted))),
         "summary": (group.as_json() for group in groups.worst_first()),
         "forgotten": explained.forgotten,
+        "listeners_forgotten": explained.listeners_forgotten,
+        "closed_port_syns_left_out": explained.closed_port_syns_left_out,
         "not_known": explained.unknown(),
         **explained.gaps.as_json(end_ns)}

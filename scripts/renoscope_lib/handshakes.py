@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from .gaps import Gaps
-from .listeners import Listener, Listeners
+from .listeners import LeftOut, Listener, Listeners
 from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
                        refusal_words)
 from .schema import Event, Schema
@@ -151,6 +151,11 @@ class Handshakes:
         return [one for one in self._listeners.all()
                 if self._port in (None, one.port)
                 and (chosen is None or one.cookie in chosen)]
+
+    @property
+    def listeners_left_out(self) -> LeftOut:
+        """Those too many to keep."""
+        return self._listeners.left_out
 
     def _chosen(self) -> list[Opening]:
         return [o for o in self._openings.all()
@@ -538,6 +543,7 @@ def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
         "handshakes": [asdict(row) for row in rows],
         "summary": summary_of(rows),
         "listeners": [one.as_json() for one in handshakes.listeners()],
+        "listeners_forgotten": handshakes.listeners_left_out.count,
         "forgotten": handshakes.forgotten,
         "kinds_switched_off": handshakes.missing_kinds,
         **handshakes.gaps.as_json(end_ns)}
@@ -632,7 +638,7 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     if handshakes.forgotten:
         lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
                      "listeners' counts only: too many to keep")
-    return lines
+    return lines + handshakes.listeners_left_out.lines()
 
 
 LISTENER_HELP = (

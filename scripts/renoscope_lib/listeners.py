@@ -8,22 +8,29 @@ stay right where events were lost, except for what was lost itself.
 A listener is known by its own id.  `accepted` has none, as accept() has left
 the listener behind by then; its connection's `completed` had it.  Other events
 without one count for the listener last seen at the same address.
+
+A recording may have any number of listeners: those not heard of for the longest time
+go, and what they counted is told in one sum.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .flows import StateNames, is_mptcp
 from .schema import Event, Schema
-from .words import connection, local_endpoint
+from .words import connection, local_endpoint, plural
 
 HANDSHAKE_KINDS = ("syn", "request", "synack", "synack_retransmit", "refused",
                    "completed", "accepted", "request_end", "cookie_checked")
 
 ACK_FLAG = 0x10
+
+# Listeners kept: more than a host has, and a few kilobytes each.
+MOST = 10_000
 
 # Completed connections remembered until they are accepted; addresses of listeners.
 REMEMBERED = 200_000
@@ -79,6 +86,7 @@ class Listener:
     syn_backlog: int = 0
     max_retries: int = 0
     synack_timeout_us: int = 0
+    number: int = 0  # in the order they were first seen
 
     @property
     def name(self) -> str:
@@ -117,22 +125,66 @@ class Listener:
         }
 
 
-class Listeners:
-    """Feed it events of a request's life; it counts them by listener."""
+class LeftOut:
+    """Listeners that are not kept any more, and what they had counted."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.count = 0
+        self._counted: Counter[str] = Counter()
+
+    def add(self, listener: Listener) -> None:
+        """One more."""
+        self.count += 1
+        self._counted.update(SYN=listener.syns, handshake=listener.completed,
+                             refusal=listener.refused)
+
+    def lines(self) -> list[str]:
+        """A line on them; none if all are kept."""
+        if not self.count:
+            return []
+        counted = self._counted
+        return [f"{plural(self.count, 'listener')} left out, not heard of for the longest "
+                f"time, with {plural(counted['SYN'], 'SYN')}, "
+                f"{plural(counted['handshake'], 'handshake')} completed and "
+                f"{plural(counted['refusal'], 'refusal')}: too many to keep (at most "
+                f"{self._most})"]
+
+
+def _nobody(_: Listener) -> None:
+    """Nobody keeps anything beside a listener."""
+
+
+class Listeners:
+    """Feed it events of a request's life; it counts them by listener.
+
+    Whoever keeps more of a listener is told with `forgets` which one is no longer kept.
+    """
+
+    def __init__(self, schema: Schema, most: int | None = None,
+                 forgets: Callable[[Listener], None] = _nobody) -> None:
         self._schema = schema
-        self._all: list[Listener] = []
-        self._by_cookie: dict[tuple[int, int], Listener] = {}
-        self._by_address: dict[tuple[Any, ...], Listener] = {}
-        self._of_child: dict[int, Listener] = {}
+        self._most = most or MOST
+        self._forgets = forgets
+        self._last_number = 0
+        # By number, who was last heard of at the end.  The others have numbers, so that
+        # nothing holds a listener that is forgotten.
+        self._all: OrderedDict[int, Listener] = OrderedDict()
+        self._by_cookie: dict[tuple[int, int], int] = {}
+        self._by_address: dict[tuple[Any, ...], int] = {}
+        self._of_child: dict[int, int] = {}
+        self.left_out = LeftOut(self._most)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     def feed(self, event: Event) -> Listener | None:
         """The next event; the listener it counted for, None if it is of none."""
         if event.kind not in HANDSHAKE_KINDS:
             return None
-        listener = (self._of_child.pop(event["cookie"], None)
+        listener = (self._kept(self._of_child.pop(event["cookie"], None))
                     or self._listener(event))
+        self._all.move_to_end(listener.number)
         if event.values.get("listener", 1):
             self._limits(listener, event)
             self._queues(listener, event)
@@ -140,47 +192,61 @@ class Listeners:
         return listener
 
     def all(self) -> list[Listener]:
-        """Every listener, in the order they were first seen."""
-        return list(self._all)
+        """Every listener that is kept, in the order they were first seen."""
+        return [self._all[number] for number in sorted(self._all)]
+
+    def known(self, netns: int, cookie: int) -> Listener | None:
+        """The one with this id."""
+        return self._kept(self._by_cookie.get((netns, cookie)))
 
     def forget(self, listener: Listener) -> None:
         """One that was closed, and need not be told of any more."""
-        self._all = [each for each in self._all if each is not listener]
-        for known in (self._by_cookie, self._by_address):
-            for key in [key for key, each in known.items() if each is listener]:
-                del known[key]
+        if self._all.pop(listener.number, None) is not None:
+            self._by_cookie.pop((listener.netns, listener.cookie), None)
+            self._forgets(listener)
+
+    def _kept(self, number: int | None) -> Listener | None:
+        return None if number is None else self._all.get(number)
 
     def _listener(self, event: Event) -> Listener:
         cookie = event.values.get("listener", 0)
         ends = (event["netns"], event["local_addr"], event["local_port"])
         if not cookie:
-            if ends not in self._by_address:
-                self._by_address[ends] = self._new(0, event)
-            return self._by_address[ends]
-        key = (event["netns"], cookie)
-        if key not in self._by_cookie:
-            self._by_cookie[key] = self._known_by_address(ends, cookie, event)
-        listener = self._by_cookie[key]
-        self._by_address[ends] = listener
-        if len(self._by_address) > REMEMBERED:
-            del self._by_address[next(iter(self._by_address))]
+            listener = self._kept(self._by_address.get(ends)) or self._new(0, event)
+            self._is_at(ends, listener)
+            return listener
+        listener = (self.known(event["netns"], cookie)
+                    or self._known_by_address(ends, cookie, event))
+        self._is_at(ends, listener)
         if listener.address != local_endpoint(event):
             listener.address = f"*:{event['local_port']}"
         return listener
 
+    def _is_at(self, ends: tuple[Any, ...], listener: Listener) -> None:
+        self._by_address[ends] = listener.number
+        if len(self._by_address) > REMEMBERED:
+            del self._by_address[next(iter(self._by_address))]
+
     def _known_by_address(self, ends: tuple[Any, ...], cookie: int,
                           event: Event) -> Listener:
         """One that had no id until now, or else a new one."""
-        listener = self._by_address.get(ends)
+        listener = self._kept(self._by_address.get(ends))
         if listener is None or listener.cookie:
-            return self._new(cookie, event)
+            listener = self._new(cookie, event)
         listener.cookie = cookie
+        self._by_cookie[event["netns"], cookie] = listener.number
         return listener
 
     def _new(self, cookie: int, event: Event) -> Listener:
-        self._all.append(Listener(cookie, event["netns"],
-                                  local_endpoint(event), event["local_port"]))
-        return self._all[-1]
+        self._last_number += 1
+        listener = Listener(cookie, event["netns"], local_endpoint(event),
+                            event["local_port"], number=self._last_number)
+        self._all[listener.number] = listener
+        if len(self._all) > self._most:
+            silent = next(iter(self._all.values()))
+            self.left_out.add(silent)
+            self.forget(silent)
+        return listener
 
     @staticmethod
     def _limits(listener: Listener, event: Event) -> None:
@@ -222,7 +288,7 @@ class Listeners:
 
     def _count_completed(self, listener: Listener, event: Event) -> None:
         listener.completed += 1
-        self._of_child[event["cookie"]] = listener
+        self._of_child[event["cookie"]] = listener.number
         if len(self._of_child) > REMEMBERED:
             del self._of_child[next(iter(self._of_child))]
 

@@ -24,7 +24,7 @@ AT_LEAST = "At least so many: see renoscope_lost_events_total."
 PORTS = 64
 OTHER = "other"
 
-# Listeners followed at once; of more, those seen first are given up.
+# Listeners followed at once; of more, those silent for the longest time are given up.
 MOST = 1024
 
 COUNTED = {
@@ -69,7 +69,7 @@ class ListeningPorts:
 
     def __init__(self, schema: Schema, ports: int = PORTS) -> None:
         self._states = StateNames(schema)
-        self._listeners = Listeners(schema)
+        self._listeners = Listeners(schema, MOST)
         self._ports = ports
         self._labels: dict[int, str] = {}
         self._counts: dict[str, Counter[str]] = {
@@ -82,12 +82,10 @@ class ListeningPorts:
             label = self._label(event["local_port"])
             if event.kind in COUNTED:
                 self._counts[event.kind][label] += 1
-            if len(self._listeners.all()) > MOST:
-                self._listeners.forget(self._listeners.all()[0])
         elif self._states.change(event) == ("LISTEN", "CLOSED"):
-            for listener in self._listeners.all():
-                if listener.cookie == event["cookie"]:
-                    self._listeners.forget(listener)
+            listener = self._listeners.known(event["netns"], event["cookie"])
+            if listener is not None:
+                self._listeners.forget(listener)
 
     def _label(self, port: int) -> str:
         if port not in self._labels and len(self._labels) < self._ports:
@@ -112,6 +110,10 @@ class ListeningPorts:
                     f"By listening port, as of the last event: {help_}.",
                     [Sample({"port": label}, how(map(value_of, listeners)))
                      for label, listeners in groups.items()])
+        yield Family("renoscope_listeners_not_shown_total", COUNTER,
+                     f"Listeners beyond the {MOST} last heard of: their queues are in "
+                     "no gauge until an event tells of them again.",
+                     [Sample({}, self._listeners.left_out.count)])
         seen = dict.fromkeys([*self._labels.values(), *(
             label for counts in self._counts.values() for label in counts)])
         for kind, (name, help_) in COUNTED.items():

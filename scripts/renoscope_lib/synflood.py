@@ -17,13 +17,15 @@ Three things look like a flood and are none; each is told apart:
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .gaps import Gaps
-from .listeners import HANDSHAKE_KINDS, Listener, Listeners, is_last_ack
+from .listeners import (HANDSHAKE_KINDS, LeftOut, Listener, Listeners,
+                        is_last_ack)
 from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .tables import aligned, labelled, none_chosen, note
@@ -62,13 +64,15 @@ RECENT_NS = 5_000_000_000
 SPREAD_NETWORKS = 0.5
 FEW_SOURCES = 8
 
-# Memory: requests followed at once, and addresses counted.
+# Memory: requests followed at once, and addresses counted, of all listeners together.
+# Too many requests go together with this share of the rest: it takes a search.
 FOLLOWED = 200_000
 COUNTED_SOURCES = 500_000
+ROOM_MADE = 20
 
 # The half-open queue is sampled so often.
 SAMPLE_NS = 100_000_000
-SAMPLES = 36_000
+GROWTH_NS = 1_000_000_000
 
 # A RST is an answer: somebody is there, and the request's place is free again
 # (a scan, a health check, or a forged address whose owner exists).
@@ -94,6 +98,29 @@ class _Pending:
     repeated: bool = False
 
 
+@dataclass(slots=True)
+class Growth:
+    """The most that a queue grew in a second; a shorter rise counts as one."""
+
+    steepest: float = 0.0
+    last_ns: int | None = None
+    rising: deque[tuple[int, int]] = field(default_factory=deque)  # the lowest first
+
+    def see(self, now_ns: int, length: int) -> None:
+        """Its length at some moment, unless the last one is a moment ago."""
+        if self.last_ns is not None and now_ns - self.last_ns < SAMPLE_NS:
+            return
+        self.last_ns = now_ns
+        rising = self.rising
+        while rising and now_ns - rising[0][0] > GROWTH_NS:
+            rising.popleft()
+        if rising:
+            self.steepest = max(self.steepest, float(length - rising[0][1]))
+        while rising and rising[-1][1] >= length:
+            rising.pop()
+        rising.append((now_ns, length))
+
+
 @dataclass
 class Pressure:
     """What one listener went through."""
@@ -106,8 +133,7 @@ class Pressure:
     repeated: int = 0
     syns: int = 0
     sources: Counter[bytes] = field(default_factory=Counter)
-    samples: deque[tuple[int, int]] = field(
-        default_factory=lambda: deque(maxlen=SAMPLES))
+    growth: Growth = field(default_factory=Growth)
     first_syn_ns: int = 0
     last_syn_ns: int = 0
     last_refused_ns: int = 0
@@ -184,8 +210,10 @@ class FloodWatch:
     def __init__(self, schema: Schema, port: int | None = None) -> None:
         self._schema = schema
         self._port = port
-        self._listeners = Listeners(schema)
+        self._listeners = Listeners(schema, forgets=self._forget)
         self._pressures: dict[int, Pressure] = {}
+        self._followed = 0  # at most so many are followed; those that ended are in it
+        self._sources = 0
         self.gaps = Gaps(schema, HANDSHAKE_KINDS, loss="the counts are too low")
 
     def feed(self, event: Event) -> None:
@@ -195,11 +223,23 @@ class FloodWatch:
         listener = self._listeners.feed(event)
         if listener is None:
             return
-        pressure = self._pressures.setdefault(id(listener), Pressure(listener))
-        self._sample(pressure, event)
+        pressure = self._pressures.get(listener.number)
+        if pressure is None:
+            pressure = self._pressures[listener.number] = Pressure(listener)
+        pressure.growth.see(event["time_ns"], listener.half_open.now)
         take = getattr(self, f"_take_{event.kind}", None)
         if take is not None:
             take(pressure, event)
+
+    def _forget(self, listener: Listener) -> None:
+        pressure = self._pressures.pop(listener.number, None)
+        if pressure is not None:
+            self._sources -= len(pressure.sources)
+
+    @property
+    def listeners_left_out(self) -> LeftOut:
+        """Those too many to keep."""
+        return self._listeners.left_out
 
     def why_not(self) -> str:
         """Why there can be no verdict; empty if there can be one."""
@@ -224,16 +264,6 @@ class FloodWatch:
             return none_chosen(len(self._pressures), self._port, None, "listener")
         return "No SYN reached a listener while this was watched."
 
-    # ---- the half-open queue over time
-
-    @staticmethod
-    def _sample(pressure: Pressure, event: Event) -> None:
-        now, length = event["time_ns"], pressure.listener.half_open.now
-        samples = pressure.samples
-        if samples and now - samples[-1][0] < SAMPLE_NS:
-            return
-        samples.append((now, length))
-
     # ---- requests and cookies
 
     def _source(self, pressure: Pressure, event: Event) -> None:
@@ -241,9 +271,11 @@ class FloodWatch:
         pressure.last_syn_ns = event["time_ns"]
         pressure.syns += 1
         address = event["remote_addr"]
-        if (len(pressure.sources) < COUNTED_SOURCES
-                or address in pressure.sources):
+        if address in pressure.sources:
             pressure.sources[address] += 1
+        elif self._sources < COUNTED_SOURCES:
+            self._sources += 1
+            pressure.sources[address] = 1
 
     def _take_syn(self, pressure: Pressure, event: Event) -> None:
         self._source(pressure, event)
@@ -267,17 +299,32 @@ class FloodWatch:
             self._follow(pressure, ends, event)
 
     def _follow(self, pressure: Pressure, key: Any, event: Event) -> None:
-        pressure.pending[key] = _Pending(event["time_ns"])
-        if len(pressure.pending) > FOLLOWED:
-            self._gone(pressure, next(iter(pressure.pending)))
+        self._wait(pressure, key, event["time_ns"])
+
+    def _wait(self, pressure: Pressure, key: Any, since_ns: int) -> None:
+        pressure.pending[key] = _Pending(since_ns)
+        self._followed += 1
+        if self._followed > FOLLOWED:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Those that wait longest go, whoever's they are, if there are too many."""
+        surplus = (sum(len(pressure.pending) for pressure in self._pressures.values())
+                   - FOLLOWED + FOLLOWED // ROOM_MADE)
+        everyone = ((pending.since_ns, number, key)
+                    for number, pressure in self._pressures.items()
+                    for key, pending in pressure.pending.items())
+        for _, number, key in heapq.nsmallest(surplus, everyone, key=_since):
+            self._gone(self._pressures[number], key)
+        self._followed = FOLLOWED - FOLLOWED // ROOM_MADE + min(surplus, 0)
 
     def _take_synack_retransmit(self, pressure: Pressure,
                                 event: Event) -> None:
         key = event["cookie"] or ends_of(event)
         if key not in pressure.pending:  # queued before watching began
             since_ns = event["time_ns"] - event["since_synack_us"] * 1000
-            pressure.pending[key] = _Pending(since_ns)
-        if not event["by_timer"]:
+            self._wait(pressure, key, since_ns)
+        if not event["by_timer"] and key in pressure.pending:
             pressure.pending[key].repeated = True
 
     def _take_refused(self, pressure: Pressure, event: Event) -> None:
@@ -348,6 +395,10 @@ class FloodWatch:
         pressure.repeated += pending.repeated
 
 
+def _since(waiting: tuple[int, int, Any]) -> int:
+    return waiting[0]
+
+
 # ---- from what happened to numbers
 
 def _network(address: bytes) -> bytes:
@@ -362,21 +413,6 @@ def normalized_entropy(counts: Counter[bytes]) -> float:
         return 0.0
     bits = -sum(n / total * math.log2(n / total) for n in counts.values())
     return bits / math.log2(len(counts))
-
-
-def steepest_growth(samples: deque[tuple[int, int]]) -> float:
-    """The most that the queue grew in a second; a shorter rise counts as one."""
-    steepest = 0.0
-    window: deque[tuple[int, int]] = deque()  # lengths rising: the lowest first
-    for now, length in samples:
-        while window and now - window[0][0] > 1_000_000_000:
-            window.popleft()
-        if window:
-            steepest = max(steepest, float(length - window[0][1]))
-        while window and window[-1][1] >= length:
-            window.pop()
-        window.append((now, length))
-    return steepest
 
 
 def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
@@ -395,7 +431,7 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
         half_open=listener.half_open.now,
         half_open_peak=listener.half_open.peak, limit=listener.limit,
         old_half_open=waiting,
-        growth_per_s=steepest_growth(pressure.samples),
+        growth_per_s=pressure.growth.steepest,
         answered=pressure.answered + len(old) - len(unproven),
         unanswered=pressure.unanswered + len(unproven),
         repeated=pressure.repeated + sum(p.repeated for p in unproven),
@@ -585,6 +621,7 @@ def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
          "counter_measures": [asdict(m)
                               for m in counter_measures(p.listener)]}
         for p, seen, verdict in _rows(watch, end_ns)],
+            "listeners_forgotten": watch.listeners_left_out.count,
             "cannot_tell": watch.why_not() or None,
             **watch.gaps.as_json(end_ns)}
 
@@ -598,11 +635,12 @@ HELP = (
 def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     """The same for people."""
     rows = _rows(watch, end_ns)
+    left_out = watch.listeners_left_out.lines()
     if not rows:
-        return [watch.none_seen()]
+        return [*left_out, watch.none_seen()]
     heading = ("listener", "verdict", "answered", "half-open", "most", "of",
                "SYNs/s", "sources")
-    lines = aligned([heading] + [
+    lines = left_out + aligned([heading] + [
         (p.listener.address, verdict.words,
          "-" if seen.completing is None else _percent(seen.completing),
          str(seen.half_open), str(seen.half_open_peak),

@@ -222,6 +222,7 @@ class Frame:
     others: int
     forgotten: int
     notes: list[str] = field(default_factory=list)
+    listeners_forgotten: int = 0
 
     @property
     def took_s(self) -> float:
@@ -414,7 +415,9 @@ class Top:
         if listener is not None:
             self._closed.discard((listener.netns, listener.cookie))
         elif self._states.change(event) == (LISTEN, CLOSED):
-            self._closed.add((event["netns"], event["cookie"]))
+            ends = event["netns"], event["cookie"]
+            if self._listeners.known(*ends) is not None:
+                self._closed.add(ends)
 
     # ---- an interval ends
 
@@ -437,7 +440,8 @@ class Top:
              if row.heard or row.state not in OVER],
             [self._listener_row(each) for each in self._listeners.all()
              if self._is_wanted(each)],
-            len(self._flows) - len(chosen), self._forgotten, self.gaps.notes())
+            len(self._flows) - len(chosen), self._forgotten, self.gaps.notes(),
+            self._listeners.left_out.count)
         self._begin_next(until_ns)
         return frame
 
@@ -470,7 +474,7 @@ class Top:
             if (listener.netns, listener.cookie) in self._closed:
                 self._listeners.forget(listener)
         self._closed.clear()
-        self._tallies = {id(each): (Tally.of(each), _reasons(each))
+        self._tallies = {each.number: (Tally.of(each), _reasons(each))
                          for each in self._listeners.all()}
 
     def _row(self, flow: Flow) -> Connection:
@@ -490,7 +494,7 @@ class Top:
 
     def _listener_row(self, listener: Listener) -> Listening:
         before, reasons_before = self._tallies.get(
-            id(listener), (Tally(), Counter()))
+            listener.number, (Tally(), Counter()))
         in_all, reasons = Tally.of(listener), _reasons(listener)
         return Listening(
             listener.cookie, listener.netns, listener.address,

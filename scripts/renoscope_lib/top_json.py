@@ -67,4 +67,5 @@ def as_json(frame: Frame, choice: Choice, gaps: Gaps) -> dict[str, Any]:
         "events_per_s": round(frame.per_second(frame.events), 3),
         "lost_events_in_interval": frame.lost_now,
         "states": dict(frame.states), **told, "left_out": len(rows) - len(shown),
-        "forgotten": frame.forgotten, **gaps.as_json(frame.until_ns)}
+        "forgotten": frame.forgotten,
+        "listeners_forgotten": frame.listeners_forgotten, **gaps.as_json(frame.until_ns)}

@@ -377,10 +377,11 @@ def loss_line(frame: Frame) -> str:
 
 
 def forgotten_line(frame: Frame) -> str:
-    """Connections that were too many; empty if none were."""
-    if not frame.forgotten:
-        return ""
-    return f"{plural(frame.forgotten, 'connection')} left out: too many to keep"
+    """Connections and listeners that were too many; empty if none were."""
+    parts = [plural(count, what) for count, what in (
+        (frame.forgotten, "connection"), (frame.listeners_forgotten, "listener"))
+        if count]
+    return f"{' and '.join(parts)} left out: too many to keep" if parts else ""
 
 
 def span_words(frame: Frame) -> str:

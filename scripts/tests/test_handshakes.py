@@ -632,6 +632,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(as_text(watch(), None), [
             "No SYN-ACK was sent again.", "", "No handshake was seen."])
         self.assertEqual(as_json(watch(), None), {
+            "listeners_forgotten": 0,
             "synack_retransmits": [], "handshakes": [], "summary": {},
             "listeners": [], "forgotten": 0, "kinds_switched_off": [],
             "first_ns": None, "end_ns": 0, "lost_events": 0, "notes": []})

@@ -3,7 +3,7 @@
 
 import random
 import unittest
-from collections import Counter, deque
+from collections import Counter
 from unittest import mock
 
 from renoscope_lib import synflood
@@ -292,8 +292,10 @@ class Sources(FloodCase):
 class Numbers(unittest.TestCase):
     def test_growth(self) -> None:
         def grown(*lengths: int) -> float:
-            return synflood.steepest_growth(deque(
-                (n * 250 * MS, length) for n, length in enumerate(lengths)))
+            growth = synflood.Growth()
+            for n, length in enumerate(lengths):
+                growth.see(n * 250 * MS, length)
+            return growth.steepest
         self.assertEqual(grown(0, 10, 20, 30, 40, 50, 60), 40)
         self.assertEqual(grown(50, 40, 30), 0)
         self.assertEqual(grown(0, 9, 0, 3), 9)

@@ -140,8 +140,8 @@ def _notes(told: Told) -> list[str]:
 
 
 def _forgotten(told: Told) -> list[str]:
-    """Connections too many to keep."""
-    return [f"{line}." for line in told.watch.states.kept.left_out()]
+    """Connections, listeners and closed ports too many to keep."""
+    return [f"{line}." for line in told.watch.left_out()]
 
 
 def show(told: Told, proof: Proof) -> Section:
