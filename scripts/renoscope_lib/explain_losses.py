@@ -7,6 +7,7 @@ were ECN's and which a full queue of this host's, Pace has counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from . import explain_pace
 from .explain_finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding,
                               Subject, brief, capped, look, often, share,
                               spelled)
-from .losses import CWR, LOSS, RECOVERY, Episode, Flow, Timeout
+from .losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
 from .words import plural
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
@@ -69,7 +70,8 @@ def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
     least = _at_least(flow)
     count = len(timeouts) + sum(e.timeouts_left_out for e in episodes)
     undone = sum(e.undone for e in episodes)
-    sentence = (f"{least}{spelled(count, 'retransmission timeout')}, "
+    sentence = (f"{least}{spelled(count, 'retransmission timeout')}"
+                f"{_sent_words(timeouts, count)}, "
                 f"{brief(waited_us)} of waiting{' in all' if count > 1 else ''}")
     if highest:
         sentence += f"; backoff up to {brief(longest_us)} (doubled {often(highest)})"
@@ -79,6 +81,25 @@ def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
         sentence, _gist_of_timeouts(count, undone, episodes),
         capped(_timeout_line(t, clock) for t in timeouts),
         look("losses", subject, "-v"), timeouts[0].time_ns, waited_us)
+
+
+SENT_WORDS = {"SYN": "the SYN", "SYN-ACK": "the SYN-ACK", "data": "data",
+              "FIN": "the FIN", "data and FIN": "data with the FIN",
+              PROBE: "a zero-window probe"}
+
+
+def _sent_words(timeouts: list[Timeout], count: int) -> str:
+    """`that sent data again`; with counts if it was not always the same."""
+    sent = Counter(t.sent for t in timeouts if t.sent)
+    if not sent:
+        return ""
+    unseen = count - sent.total()
+    parts = [f"{SENT_WORDS[what]} ({often(n)})" for what, n in sent.most_common()]
+    if unseen:
+        parts.append(f"what was not seen ({often(unseen)})")
+    if len(parts) == 1:
+        parts = [SENT_WORDS[what] for what in sent]
+    return f" that sent {' and '.join(parts)} again"
 
 
 def _severity_of(waited_us: int, count: int, undone: int,
@@ -111,8 +132,9 @@ def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
 
 def _timeout_line(timeout: Timeout, clock: Clock) -> str:
     number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
+    sent = f", sent again: {SENT_WORDS[timeout.sent]}" if timeout.sent else ""
     return (f"{clock.at(timeout.time_ns)} the timer fired after "
-            f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}")
+            f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}{sent}")
 
 
 # ---- repaired without one

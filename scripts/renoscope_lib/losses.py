@@ -30,7 +30,7 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .reno_words import OWN_KINDS
 from .schema import Event, Schema
-from .sequence import SYN, relative
+from .sequence import ACK, FIN, SYN, relative
 from .show import INFINITE_SSTHRESH, Filter
 from .tables import (aligned, aligned_twice, none_chosen, note,
                      seconds)
@@ -45,6 +45,10 @@ CA_STATES = ("Open", "Disorder", CWR, RECOVERY, LOSS)
 SYNACK = "synack"
 CAUSES = ("rto", "fast_retransmit", "loss_recovery", "tail_loss_probe", "syn",
           SYNACK, "zero_window", "unknown")
+
+# Causes of what the retransmission timer sends; in Loss the rest goes by itself.
+BY_TIMER = ("rto", "syn", "zero_window")
+PROBE = "probe"
 
 # Episodes kept of one connection, the latest; so memory has a bound.
 KEPT = 1000
@@ -63,12 +67,13 @@ class Speed(Packable):
 
 @dataclass(slots=True)
 class Timeout(Packable):
-    """The retransmission timer fired."""
+    """The retransmission timer fired; `sent` is what went again, "" if not seen."""
 
     time_ns: int
     waited_us: int
     backoff: int
     seq: int | None
+    sent: str = ""
 
 
 @dataclass(slots=True)
@@ -122,6 +127,8 @@ class Flow(Packable):
     last_ns: int = 0
     speed: Speed | None = None
     current: Episode | None = None
+    fired: Timeout | None = None  # nothing was seen to go since
+    fired_gaps: int = 0
     waits_for_after: Episode | None = None
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
@@ -304,6 +311,7 @@ class Losses:
         flow.highest_backoff = max(flow.highest_backoff, event["backoff"])
         timeout = Timeout(event["time_ns"], event["rto_us"], event["backoff"],
                           _relative(event, "snd_una"))
+        flow.fired, flow.fired_gaps = timeout, self.gaps.number
         if not self._sends(event):
             self._timeout_of_syn(flow, event, timeout)
             return
@@ -328,6 +336,8 @@ class Losses:
         cause = self._cause(event)
         count = event.values.get("retransmit_segs", 1) or 1
         flow.segments[cause] += count
+        if cause in BY_TIMER:
+            self._goes_again(flow, event, cause)
         self._see_any(flow, event)
         if cause == "zero_window":
             flow.begin(Episode("zero window", event["time_ns"],
@@ -336,6 +346,12 @@ class Losses:
             self._syn_again(flow, event, count)
         elif cause != "tail_loss_probe" and flow.current is not None:
             flow.current.segments += count
+
+    def _goes_again(self, flow: Flow, event: Event, cause: str) -> None:
+        """The timer has sent it, if no event of either may have been lost between."""
+        timeout, flow.fired = flow.fired, None
+        if timeout is not None and flow.fired_gaps == self.gaps.number:
+            timeout.sent = _segment(event, cause)
 
     @staticmethod
     def _syn_again(flow: Flow, event: Event, count: int) -> None:
@@ -402,6 +418,18 @@ def _relative(event: Event, name: str) -> int | None:
     return relative(event[name], isn) if isn else None
 
 
+def _segment(event: Event, cause: str) -> str:
+    """What a segment is, as far as its event tells."""
+    flags = event["seg_flags"]
+    if flags & SYN:
+        return "SYN-ACK" if flags & ACK else "SYN"
+    if cause == "zero_window":
+        return PROBE
+    parts = [word for word, is_so in (("data", event["seg_len"]), ("FIN", flags & FIN))
+             if is_so]
+    return " and ".join(parts)
+
+
 # ---- for programs
 
 def _speed_json(speed: Speed | None) -> dict[str, int | None] | None:
@@ -423,7 +451,8 @@ def _episode_json(episode: Episode) -> dict[str, Any]:
         "dup_acks_or_sacked": episode.dup_acks, "lost": episode.lost,
         "segments_sent_again": episode.segments,
         "timeouts": [{"time_ns": t.time_ns, "rto_us": t.waited_us,
-                      "backoff": t.backoff, "seq": t.seq}
+                      "backoff": t.backoff, "seq": t.seq,
+                      "sent_again": t.sent or None}
                      for t in episode.timeouts],
         "timeouts_left_out": episode.timeouts_left_out,
         "undone": episode.undone, "detail": episode.detail,

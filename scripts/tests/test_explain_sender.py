@@ -2,12 +2,13 @@
 """Rules on losses, windows and pace: each with its fault, and nearly with it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from renoscope_lib.explain_finding import FINE, NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.schema import Event
 
 from .explain_scene import MSS, PEER_ISN, Case
-from .support import ACK, number_of
+from .support import ACK, FIN, SYN, number_of
 
 UNTIL_S = 0.04                  # a life's handshake is over then
 
@@ -45,6 +46,54 @@ class Losses(Case):
                       "ended", finding.sentence)
         self.assertIn("at 1.200 s the timer fired after 200 ms, backoff 0, "
                       "no ACK for seq=1", finding.evidence)
+
+    def sent_by(self, *again: dict[str, Any] | None) -> Finding:
+        """The finding on one timeout after another; None is one that sent nothing."""
+        life, events = self.life, []
+        for n, sent in enumerate(again):
+            events.append(life.timeout(1 + n, 0.2, n, ca="Loss" if n else "Open"))
+            if sent is not None:
+                events.append(life.again(1 + n, **{
+                    "cause": "rto", "ca": "Loss"} | sent))
+        return self.sender(*events, end_s=20)["timeouts"]
+
+    def test_what_the_timer_sent_again(self) -> None:
+        for sent, told in (
+                ({"seg_len": MSS}, "data"),
+                ({"seg_flags": ACK | FIN}, "the FIN"),
+                ({"seg_len": 1, "seg_flags": ACK | FIN}, "data with the FIN"),
+                ({"seg_flags": SYN}, "the SYN"),
+                ({"seg_flags": SYN | ACK}, "the SYN-ACK"),
+                ({"seg_len": 1, "cause": "zero_window"}, "a zero-window probe")):
+            with self.subTest(told):
+                finding = self.sent_by(sent)
+                self.assertIn(f"one retransmission timeout that sent {told} again, "
+                              "200 ms", finding.sentence)
+                self.assertIn(f"no ACK for seq=1, sent again: {told}",
+                              finding.evidence[0])
+
+    def test_what_timers_sent_again_is_counted(self) -> None:
+        data, fin = {"seg_len": MSS}, {"seg_flags": ACK | FIN}
+        for sent, told in (
+                ([data, data], "timeouts that sent data again, 4"),
+                ([data, fin, data], "timeouts that sent data (twice) and the FIN (once) "
+                 "again, 6"),
+                ([data, None], "timeouts that sent data (once) and what was not seen "
+                 "(once) again, 4"),
+                ([None, None], "timeouts, 4")):
+            with self.subTest(told):
+                self.assertIn(told, self.sent_by(*sent).sentence)
+
+    def test_what_a_timer_sent_is_not_guessed(self) -> None:
+        """Not from what goes by itself in Loss, nor from what goes after a loss."""
+        life = self.life
+        data = {"seg_len": MSS}
+        finding = self.sent_by(data | {"cause": "loss_recovery"})
+        self.assertIn("timeout, 200 ms", finding.sentence)
+        finding = self.sender(
+            life.timeout(1, 0.2), life.scene.event("lost", lost_events=1),
+            life.again(1.5, "rto", "Loss", **data), end_s=20)["timeouts"]
+        self.assertIn("timeout, 200 ms", finding.sentence)
 
     def test_one_short_timeout(self) -> None:
         found = self.sender(*self.backing_off(1), self.life.turn(

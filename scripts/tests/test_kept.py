@@ -114,6 +114,8 @@ def lives(count: int) -> list[list[Event]]:
         ("state", 100, {"old_state": SYN_SENT}),
         ("ack", 200, {"seg_flags": ACK, "seg_window": 500}),
         ("rto", 300, {"rto_us": 200_000}),
+        ("retransmit", 305, {"retransmit_cause": number_of("retransmit_cause", "rto"),
+                             "seg_flags": ACK, "seg_len": 1000, "ca_state": LOSS}),
         ("ca_state", 310, {"ca_state": LOSS, "old_ca_state": OPEN}),
         ("ca_state", 400, {"ca_state": OPEN, "old_ca_state": LOSS}),
         ("zero_window", 500, {"window_change": turn["closed"]} | side),
