@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import stat
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -28,6 +31,14 @@ def recording(segments: bool = False) -> bytes:
     return support.recording(*(
         scene.pack(kind, n * SECOND, state=1, seg_flags=support.ACK)
         for n, kind in enumerate(kinds)))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """As by a recorder that writes it."""
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 class Stage(unittest.TestCase):
@@ -167,6 +178,31 @@ class Commands(Stage):
                     (2, f"renoscope: {command}: {written} is the recording itself\n",
                      b""))
                 self.assertEqual(file.read_bytes(), recording())
+
+    def test_nor_one_that_is_written_now(self) -> None:
+        """A recorder has it locked; the recording that is read is another one."""
+        (self.folder / "a").write_bytes(recording(segments=True))
+        (self.folder / "link").symlink_to("b.png")
+        for command, name in (
+                (["report", "a", "-o"], "b.png"), (["flow", "a", "--svg"], "b.png"),
+                (["export", "a", "--format", "pcapng", "-o"], "b.png"),
+                (["export", "a", "--format", "jsonl", "-o"], "link")):
+            with self.subTest(command=command, name=name):
+                (self.folder / "b.png").write_text("half a recording")
+                with locked(self.folder / "b.png"):
+                    done = self.run_it(*command, name)
+                self.assertEqual((done.returncode, done.stderr.decode()), (
+                    1, f"renoscope: cannot write {name}: process {os.getpid()} writes it "
+                    "already; wait until it has ended, or name another file\n"))
+                self.assertEqual((self.folder / "b.png").read_text(),
+                                 "half a recording")
+                self.assertEqual(self.names(), ["a", "b.png", "link"])
+
+    def test_one_that_is_written_now_is_read_as_always(self) -> None:
+        (self.folder / "a").write_bytes(recording())
+        with locked(self.folder / "a"):
+            done = self.run_it("export", "a", "--format", "jsonl", "-o", "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_nor_standard_input(self) -> None:
         file = self.folder / "a"
