@@ -14,8 +14,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from guarded import Buffer, Pages, mapped
 from hosts import run
 from ktap_output import comment
 from recorder import FOLDER, Recorder
@@ -24,7 +25,7 @@ from seeds import check_each
 LIBC = ctypes.CDLL(None, use_errno=True)
 for _name in ("read", "pread", "lseek", "sendfile", "splice", "readv", "write"):
     getattr(LIBC, _name).restype = ctypes.c_ssize_t
-LIBC.mmap.restype = ctypes.c_ulong
+LIBC.read.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
 
 RECORD = 192
 THREADS = 4
@@ -34,6 +35,9 @@ SIZES = (0, 1, 7, 191, 192, 193, 383, 384, 4095, 4096, 4097, 65536, 1 << 17)
 # Of which no buffer is that large: the kernel must not believe it before it looks.
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**32 + 192, 2**63 - 1, 2**63, 2**64 - 1)
 OFFSETS = (0, 1, -1, 191, 192, 4096, 2**31, 2**32, 2**63 - 1, -2**63)
+# More than all that the ring has, as records; of text it is one fault.
+ROOM = 1 << 20
+# Of which none is memory that we have, whatever the size.
 ADDRESSES = (0, 1, 4095, 0xffff800000000000, 0xffffffff81000000, 2**64 - 1, 2**47 - 1)
 FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_TRUNC, os.O_APPEND, os.O_CREAT,
          os.O_CREAT | os.O_EXCL, os.O_DIRECT, os.O_PATH, os.O_DIRECTORY, os.O_NOFOLLOW,
@@ -45,27 +49,6 @@ ALLOWED = {getattr(errno, name) for name in (
 
 class Wrong(AssertionError):
     """A call gave what it must not."""
-
-
-class Buffer:
-    """Memory with guards behind it: written bytes beyond what was asked for are seen."""
-
-    GUARD = b"\xa5" * 64
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.memory = ctypes.create_string_buffer(size + len(self.GUARD))
-        ctypes.memmove(ctypes.addressof(self.memory) + size, self.GUARD, len(self.GUARD))
-
-    @property
-    def address(self) -> int:
-        """Where it begins."""
-        return ctypes.addressof(self.memory)
-
-    def check(self) -> None:
-        """Wrong if the guard was hit."""
-        if self.memory.raw[self.size:] != self.GUARD:
-            raise Wrong("bytes beyond the end of the buffer were written")
 
 
 def _result(value: int, what: str) -> int:
@@ -96,42 +79,39 @@ class File:
             raise Wrong(f"{what} of {size} bytes of {self.path} gave {count}: no room for one")
 
 
+def _read_to(fd: int, address: int, size: int) -> int:
+    return _result(LIBC.read(fd, address, size), "read")
+
+
 def _read(random_: random.Random, file: File) -> None:
     size = random_.choice(SIZES)
-    buffer = Buffer(size)
-    if random_.random() < 0.5:
-        got = _result(LIBC.read(file.fd, ctypes.c_void_p(buffer.address),
-                                ctypes.c_size_t(size)), "read")
-    else:
-        got = _result(LIBC.pread(file.fd, ctypes.c_void_p(buffer.address),
-                                 ctypes.c_size_t(size),
-                                 ctypes.c_longlong(random_.choice(OFFSETS))), "pread")
-    buffer.check()
+    with Buffer(size) as buffer:
+        if random_.random() < 0.5:
+            got = _read_to(file.fd, buffer.address, size)
+        else:
+            got = _result(LIBC.pread(file.fd, ctypes.c_void_p(buffer.address),
+                                     ctypes.c_size_t(size),
+                                     ctypes.c_longlong(random_.choice(OFFSETS))), "pread")
+        buffer.check()
     file.check(got, size, "read")
 
 
 def _read_badly(random_: random.Random, file: File) -> None:
     """Where there is no memory, or not enough."""
-    if random_.random() < 0.3:
+    what = random_.random()
+    if what < 0.3:
         size, address = random_.choice(SIZES), random_.choice(ADDRESSES)
-        _result(LIBC.read(file.fd, ctypes.c_void_p(address), ctypes.c_size_t(size)), "read")
-        return
-    if random_.random() < 0.5:
+        file.check(_read_to(file.fd, address, size), 0, "read to where nothing is")
+    elif what < 0.65:
         # The kernel looks only at what it has to write.
-        with mmap.mmap(-1, 1 << 18) as memory:
-            view = ctypes.c_char.from_buffer(memory)
-            _result(LIBC.read(file.fd, ctypes.c_void_p(ctypes.addressof(view)),
-                              ctypes.c_size_t(random_.choice(HUGE))), "read")
-            del view
-        return
-    # Two pages, of which the second cannot be written: a record lies across.
-    address = LIBC.mmap(None, ctypes.c_size_t(2 * mmap.PAGESIZE), 3,
-                        mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
-    LIBC.mprotect(ctypes.c_void_p(address + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE), 1)
-    before = random_.choice((0, 1, 100, 192, 4000))
-    _result(LIBC.read(file.fd, ctypes.c_void_p(address + mmap.PAGESIZE - before),
-                      ctypes.c_size_t(mmap.PAGESIZE)), "read")
-    LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(2 * mmap.PAGESIZE))
+        size = random_.choice(HUGE)
+        with Pages(ROOM) as pages:
+            file.check(_read_to(file.fd, pages.address, size), pages.size, "read")
+    else:
+        # The second of two pages cannot be written: a record lies across.
+        before = random_.choice((0, 1, 100, 192, 4000))
+        with Pages(mmap.PAGESIZE) as pages:
+            file.check(_read_to(file.fd, pages.last(before), mmap.PAGESIZE), before, "read")
 
 
 def _readv(random_: random.Random, file: File) -> None:
@@ -139,12 +119,17 @@ def _readv(random_: random.Random, file: File) -> None:
         """struct iovec"""
         _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
-    buffers = [Buffer(random_.choice(SIZES[:9])) for _ in range(random_.randrange(5))]
-    vectors = (Vector * max(len(buffers), 1))(*[
-        Vector(buffer.address, buffer.size) for buffer in buffers])
-    _result(LIBC.readv(file.fd, vectors, len(buffers)), "readv")
-    for buffer in buffers:
-        buffer.check()
+    with ExitStack() as stack:
+        buffers = [stack.enter_context(Buffer(random_.choice(SIZES[:9])))
+                   for _ in range(random_.randrange(5))]
+        vectors = (Vector * max(len(buffers), 1))(*[
+            Vector(buffer.address, buffer.size) for buffer in buffers])
+        got = _result(LIBC.readv(file.fd, vectors, len(buffers)), "readv")
+        room = sum(buffer.size for buffer in buffers)
+        if got > room:
+            raise Wrong(f"readv of {room} bytes of {file.path} gave {got}")
+        for buffer in buffers:
+            buffer.check()
 
 
 def _seek(random_: random.Random, file: File) -> None:
@@ -211,16 +196,17 @@ def _open(random_: random.Random, file: File) -> None:
     fd = _result(LIBC.open(os.fsencode(FOLDER / file.path), flags, 0o600), "open")
     if fd >= 0:
         if random_.random() < 0.5:
-            _result(LIBC.read(fd, ctypes.c_void_p(Buffer(4096).address), 0), "read")
+            with Buffer(4096) as buffer:
+                _read_to(fd, buffer.address, buffer.size)
+                buffer.check()
         os.close(fd)
 
 
 def _dup(random_: random.Random, file: File) -> None:
     fd = os.dup(file.fd)
-    buffer = Buffer(1920)
-    file.check(_result(LIBC.read(fd, ctypes.c_void_p(buffer.address), 1920), "read"), 1920,
-               "read")
-    buffer.check()
+    with Buffer(10 * RECORD) as buffer:
+        file.check(_read_to(fd, buffer.address, buffer.size), buffer.size, "read")
+        buffer.check()
     os.close(fd)
 
 
@@ -310,6 +296,7 @@ def _traffic() -> Iterator[None]:
 
 def test_calls() -> None:
     """Any call on our files: a result or a known error, no byte beyond, no torn record"""
+    assert not mapped(ADDRESSES, max(SIZES)), "a bad pointer is a good one"
     run("ip", "link", "set", "lo", "up")
     with Recorder("ring_records=512") as it:
         (FOLDER / "schema").read_text()
