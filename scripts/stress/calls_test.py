@@ -8,18 +8,19 @@ import errno
 import mmap
 import os
 import random
+import re
 import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from guarded import Buffer, Pages, mapped
 from hosts import run
 from ktap_output import comment
-from recorder import FOLDER, Recorder
+from recorder import FOLDER, Recorder, stats
 from seeds import check_each
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -270,6 +271,15 @@ def _one(random_: random.Random) -> None:
     assert not found, "; ".join(found)
 
 
+def _talk(listener: socket.socket) -> None:
+    """One connection on loopback, whose events are of the CPU that this runs on."""
+    with socket.create_connection(listener.getsockname()) as client:
+        server, _peer = listener.accept()
+        with server:
+            client.sendall(bytes(3000))
+            server.recv(1 << 16)
+
+
 @contextmanager
 def _traffic() -> Iterator[None]:
     """Connections on loopback, one after the other."""
@@ -278,11 +288,7 @@ def _traffic() -> Iterator[None]:
     def talk() -> None:
         with socket.create_server(("127.0.0.1", 5000)) as listener:
             while not over.is_set():
-                with socket.create_connection(("127.0.0.1", 5000)) as client:
-                    server, _peer = listener.accept()
-                    with server:
-                        client.sendall(bytes(3000))
-                        server.recv(1 << 16)
+                _talk(listener)
                 over.wait(0.02)
 
     thread = threading.Thread(target=talk)
@@ -306,3 +312,159 @@ def test_calls() -> None:
         assert size == RECORD, size
         assert it.events("state"), "nothing is recorded any more"
         comment(f"files: {' '.join(_paths())}")
+
+
+# ---- a copy that faults
+
+CONNECTIONS = 60
+FAULTS_RECORDS = 16384
+# What can be written of a buffer: less than the module copies at once, and more.
+BEFORE_THE_FAULT = (0, 1, 100, 192, 4000, mmap.PAGESIZE, 3 * mmap.PAGESIZE, 5 * mmap.PAGESIZE)
+BEYOND_THE_FAULT = 4 * mmap.PAGESIZE
+LINE = re.compile(rb" cpu=(\d+) serial=(\d+) ")
+LOOK_S = 0.2
+
+Entry = tuple[int, int, bytes]      # the CPU, the serial, all of it
+
+
+@contextmanager
+def _pinned(cpu: int) -> Iterator[None]:
+    """This thread on one CPU."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+def _talk_everywhere(connections: int) -> None:
+    """So many connections on each CPU."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for cpu in sorted(os.sched_getaffinity(0)):
+            with _pinned(cpu):
+                for _ in range(connections):
+                    _talk(listener)
+
+
+class Faulting:
+    """Reads a file, every other time into a buffer of which the end cannot be written."""
+
+    def __init__(self, path: str) -> None:
+        self.file = File(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.random = random.Random(path)
+        self.data = b""
+        self.faults = self.cut = 0
+
+    def _take(self, address: int, size: int, room: int) -> int:
+        """Read, keep what came; how much that was, or the error."""
+        got = _read_to(self.file.fd, address, size)
+        if got > room:
+            raise Wrong(f"read of {self.file.path} gave {got} where {room} could be written")
+        if got > 0:
+            self.data += ctypes.string_at(address, got)
+        return got
+
+    def _read_with_a_fault(self) -> int:
+        before = self.random.choice(BEFORE_THE_FAULT)
+        with Pages(before) as pages:
+            got = self._take(pages.last(before), before + BEYOND_THE_FAULT, before)
+        if got == -errno.EFAULT:
+            self.faults += 1
+            # It is still to be had, and poll() knows.
+            assert select.select([self.file.fd], [], [], 0)[0], self.file.path
+        return got
+
+    def _read_well(self) -> int:
+        size = self.random.randrange(RECORD, 6 * RECORD)
+        with Buffer(size) as buffer:
+            got = self._take(buffer.address, size, size)
+            buffer.check()
+        return got
+
+    def read_until(self, over: Callable[[], bool]) -> None:
+        """All that there is, until nothing comes any more."""
+        while True:
+            ended = over()
+            faulted, got = self._read_with_a_fault(), self._read_well()
+            self.cut += faulted > 0 and got > 0
+            for result in (faulted, got):
+                assert result not in (0, -errno.EINVAL), (self.file.path, result)
+            if got == -errno.EAGAIN:
+                if ended:
+                    return
+                select.select([self.file.fd], [], [], LOOK_S)
+
+
+def _undisturbed(path: str) -> bytes:
+    fd = os.open(FOLDER / path, os.O_RDONLY | os.O_NONBLOCK)
+    data = b""
+    try:
+        while True:
+            data += os.read(fd, 1 << 17)
+    except BlockingIOError:
+        return data
+    finally:
+        os.close(fd)
+
+
+def _entries(it: Recorder, path: str, data: bytes) -> list[Entry]:
+    """The records or lines; AssertionError if one is torn, or tells of a loss."""
+    if path.endswith("raw"):
+        assert len(data) % RECORD == 0, (path, len(data))
+        records = [data[at:at + RECORD] for at in range(0, len(data), RECORD)]
+        events = [it.schema.decode(record) for record in records]
+        assert not any(event.kind == "lost" for event in events), f"{path}: something was lost"
+        return [(event["cpu"], event["serial"], record)
+                for event, record in zip(events, records, strict=True)]
+    *lines, rest = data.split(b"\n")
+    found = [LINE.search(line) for line in lines]
+    wrong = [line for line, match in zip(lines, found, strict=True) if not match]
+    assert not rest and not wrong, (path, rest, wrong[:3])
+    return [(int(match[1]), int(match[2]), line)
+            for line, match in zip(lines, found, strict=True) if match]
+
+
+def check_each_once(path: str, got: list[Entry], all_of_it: list[Entry],
+                    written: dict[int, int]) -> None:
+    """On each CPU serials from 1 on without a gap, and nothing but what was written."""
+    for cpu, count in written.items():
+        serials = [serial for at, serial, _entry in got if at == cpu]
+        wrong = next((pair for pair in enumerate(serials, 1) if pair[0] != pair[1]), None)
+        assert wrong is None, f"{path}, CPU {cpu}: serial {wrong[1]} where {wrong[0]} is next"
+        assert len(serials) >= count > 0, f"{path}, CPU {cpu}: {len(serials)} of {count}"
+    assert {at for at, _serial, _entry in got} == set(written), path
+    assert set(got) <= set(all_of_it), f"{path}: an entry reads otherwise than undisturbed"
+
+
+def _check_faults(it: Recorder, reader: Faulting) -> None:
+    """What is there already, then what comes meanwhile."""
+    reader.read_until(lambda: True)
+    assert reader.faults and reader.cut, (reader.file.path, reader.faults, reader.cut)
+    thread = threading.Thread(target=_talk_everywhere, args=(CONNECTIONS,))
+    thread.start()
+    reader.read_until(lambda: not thread.is_alive())
+    thread.join()
+    only = re.match(r"per_cpu/cpu(\d+)/", reader.file.path)
+    cpus = {int(only[1])} if only else os.sched_getaffinity(0)
+    written = {cpu: counts["written"] for cpu, counts in stats().items() if cpu in cpus}
+    reader.read_until(lambda: True)
+    got = _entries(it, reader.file.path, reader.data)
+    all_of_it = _entries(it, reader.file.path, _undisturbed(reader.file.path))
+    check_each_once(reader.file.path, got, all_of_it, written)
+    comment(f"{reader.file.path}: {reader.faults} faults, {reader.cut} copies cut short, "
+            f"{len(got)} entries")
+
+
+def test_a_copy_that_faults() -> None:
+    """A buffer that cannot be written to its end: each record comes once all the same"""
+    run("ip", "link", "set", "lo", "up")
+    cpus = sorted(os.sched_getaffinity(0))
+    for path in ("trace_raw", "trace_pipe", *(f"per_cpu/cpu{cpu}/trace_raw" for cpu in cpus)):
+        with Recorder(f"ring_records={FAULTS_RECORDS}") as it:
+            reader = Faulting(path)
+            try:
+                _talk_everywhere(CONNECTIONS)
+                _check_faults(it, reader)
+            finally:
+                os.close(reader.file.fd)
