@@ -52,6 +52,10 @@ def is_of_a_module(report: Sequence[str]) -> bool:
 
 
 def of_the_kernel(lines: Sequence[str]) -> set[int]:
-    """The numbers of the lines that tell of the kernel's own races."""
-    return {index for report in reports(lines) for index in report
+    """The numbers of the lines that announce one of the kernel's own races.
+
+    Of these alone: what stands between them may be another processor's trouble, and a
+    report whose end was lost goes on to the end of the log.
+    """
+    return {report.start for report in reports(lines)
             if not is_of_a_module(lines[report.start:report.stop])}

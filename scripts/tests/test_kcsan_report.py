@@ -93,6 +93,15 @@ class Reports(unittest.TestCase):
         text = OF_THE_KERNEL + "WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\r\n"
         self.assertEqual(len(self.kinds(text)), 1)
 
+    def test_other_trouble_within_the_kernel_s_own_race_is_found(self) -> None:
+        lines = OF_THE_KERNEL.splitlines(keepends=True)
+        self.assertEqual(len(self.kinds("".join([*lines[:4], "BUG: x\r\n", *lines[4:]]))), 1)
+
+    def test_other_trouble_behind_one_whose_end_was_lost_is_found(self) -> None:
+        broken_off = "".join(OF_THE_KERNEL.splitlines(keepends=True)[:-1])
+        text = broken_off + "harmless\r\n" * 50 + "BUG: x\r\n"
+        self.assertEqual(self.kinds(text), ["BUG: x"])
+
     def test_a_report_that_breaks_off_is_read_to_the_end(self) -> None:
         lines = OF_A_MODULE.splitlines()[:-3]
         (found,) = kcsan_report.reports(lines)

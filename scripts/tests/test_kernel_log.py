@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -30,10 +31,16 @@ tcp_renoscope: loading out-of-tree module taints kernel.
 tcp_renoscope: module verification failed: signature and/or required key missing - tainting kernel
 TCP: request_sock_TCP: Possible SYN flooding on port 5000. Sending cookies.
 Warning: unable to open an initial console.
+kmemleak: Kernel memory leak detector disabled
+kmemleak: Cannot allocate a scan area, scanning the full object
+rcu: \tTasks-RCU CPU stall warnings timeout set to 600000 (rcu_task_stall_timeout).
+workqueue: blk_mq_run_work_fn hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND
+pci 0000:00:01.0: [1234:1111] type 00 class 0x030000
+reboot: Power down
     # ring_test: pass:2 fail:0 skip:0 total:2
 """.splitlines()
 
-# One line of each kind, as the kernel prints them.
+# One line of each kind, as the kernels 6.1 and 6.12 print them.
 TROUBLE = """\
 BUG: KASAN: slab-use-after-free in tcp_event_fill+0x1c/0x90 [tcp_renoscope]
 BUG: unable to handle page fault for address: ffffffffc0402000
@@ -70,6 +77,50 @@ unregister_netdevice: waiting for lo to become free. Usage count = 2
 list_del corruption. prev->next should be ffff88800, but was dead000000000122
 Out of memory: Killed process 71 (python3) total-vm:1234kB
 page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP)
+Oops: 0002 [#1] PREEMPT SMP KASAN NOPTI
+Oops: Oops: 0002 [#1] PREEMPT SMP KASAN NOPTI
+general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP
+traps: PANIC: double fault, error_code: 0x0
+stack segment: 0000 [#1] PREEMPT SMP NOPTI
+int3: 0000 [#1] PREEMPT SMP NOPTI
+Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
+Oops: alignment check: 0000 [#1] SMP NOPTI
+BUG: TASK stack guard page was hit at 00000000c4b4e5b5 (stack is 000000004c7a5a5e..00000000)
+Thread overran stack, or stack corrupted
+---[ end Kernel panic - not syncing: Fatal exception ]---
+BUG: KFENCE: use-after-free read in test_use_after_free_read+0xb2/0x143
+kmemleak: Cannot allocate a kmemleak_object structure
+kmemleak: Cannot insert 0xffff88800a1b2c00 into the object search tree (overlaps existing)
+unreferenced object 0xffff88800a1b2c00 (size 192):
+WARNING: possible irq lock inversion dependency detected
+WARNING: held lock freed!
+possible deadlock in a lock
+rmmod/99: lock held when returning to user space
+INFO: lockdep is turned off.
+turning off the locking correctness validator.
+Invalid wait context
+RCU used illegally from idle CPU!
+rcu: INFO: rcu_sched detected expedited stalls on CPUs/tasks: { 1-... } 21010 jiffies s: 9
+rcu: INFO: rcu_preempt detected stall, but suppressed full report due to a stuck CSD-lock.
+rcu: rcu_preempt kthread starved for 5250 jiffies! g2925 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x0
+rcu: rcu_preempt kthread timer wakeup didn't happen for 5249 jiffies! g2925 f0x0 ->state=0x402
+INFO: rcu_tasks detected stalls on tasks:
+watchdog: Watchdog detected hard LOCKUP on cpu 0
+softirq: huh, entered softirq 3 NET_RX 00000000ab with preempt_count 00000100, exited with 00000101?
+list_add corruption. next->prev should be prev (ffff88800), but was dead000000000122.
+BUG: Bad page state in process python3  pfn:0a1b2
+BUG kmalloc-192 (Tainted: G           O): Poison overwritten
+Redzone  ffff88800a1b2c00: cc cc cc cc cc cc cc cc
+BUG tcp_renoscope (Not tainted): Objects remaining in tcp_renoscope on __kmem_cache_shutdown()
+python3 invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0
+Memory cgroup out of memory: Killed process 71 (python3) total-vm:1234kB
+ODEBUG: free active (active state 0) object: 00000000 object type: timer_list hint: f+0x0/0x10
+ODEBUG: Out of memory. ODEBUG disabled
+debugfs: Directory 'renoscope' with parent '/' already present!
+TCP: Attempt to release TCP socket in state 1 00000000c4b4e5b5
+tcp_renoscope: accept: cannot attach (error -22)
+ftrace failed to modify
+kprobes: Failed to arm kprobe-ftrace at tcp_conn_request+0x0/0xa00 (error -16)
 """.splitlines()
 
 
@@ -83,6 +134,11 @@ class Scan(unittest.TestCase):
         for line in TROUBLE:
             with self.subTest(line):
                 self.assertEqual(len(kernel_log.scan(f"[    1.000000] {line}\r\n")), 1)
+
+    def test_every_pattern_has_a_line(self) -> None:
+        for kind, pattern in kernel_log.TROUBLE:
+            with self.subTest(pattern):
+                self.assertTrue(any(re.search(pattern, line) for line in TROUBLE), kind)
 
     def test_context_and_line_number(self) -> None:
         lines = [f"line {number}" for number in range(1, 101)]
