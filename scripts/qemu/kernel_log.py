@@ -54,6 +54,10 @@ _ANY = [(kind, re.compile(pattern)) for kind, pattern in TROUBLE]
 TAINT_LETTERS = "PFSRMBUDAWCIOELKXTN"
 ALLOWED_TAINT = "ENO"
 
+_POWER_DOWN = re.compile(r"\breboot: Power down$")
+# Another processor may still have a word to say.
+POWER_DOWN_WITHIN = 50
+
 CONTEXT_BEFORE = 3
 CONTEXT_AFTER = 15
 
@@ -95,6 +99,11 @@ def scan(text: str) -> list[Finding]:
         context = tuple(lines[max(0, index - CONTEXT_BEFORE) : covered])
         findings.append(Finding(index + 1, kind, line, context))
     return findings
+
+
+def powered_off(text: str) -> bool:
+    """Whether the kernel said so, last of all: one that is reset says nothing."""
+    return any(_POWER_DOWN.search(line) for line in last_lines(text, POWER_DOWN_WITHIN))
 
 
 def unexpected_taint(mask: int, allowed: str = ALLOWED_TAINT) -> str:

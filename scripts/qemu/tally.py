@@ -25,6 +25,9 @@ BOOT = ROOT / "scripts" / "qemu" / "boot"
 BOOT_OK = 0
 BOOT_LOG_NOT_CLEAN = 3
 BOOT_CANNOT_RUN = 4
+BOOT_GUEST_DIED = 5
+BOOT_TIMED_OUT = 124
+BOOT_DEAD = (BOOT_GUEST_DIED, BOOT_TIMED_OUT)
 GUEST_TIMEOUT_S = 1200
 
 
@@ -110,7 +113,9 @@ def count_guest(tally: Tally, guest: Guest, code: int, output: str) -> None:
         tally.add(f"{name}: {test_name}", test.status, test.reason)
     for problem in report.problems:
         tally.fail(f"{name}: {problem}")
-    if code != guest.expected_code and not report.failures():
+    # Of trouble in the log a failing test is often the cause, or the witness; a death is
+    # always one more.
+    if code != guest.expected_code and (code in BOOT_DEAD or not report.failures()):
         expected = f" and not {guest.expected_code}" if guest.expected_code else ""
         tally.fail(f"{name}: the guest ended with code {code}{expected}, see {log}")
 

@@ -51,6 +51,13 @@ class CountGuest(unittest.TestCase):
             with self.subTest(expected):
                 self.assertEqual(self.counted(expected, 3, BAD), (0, ["g: a"]))
 
+    def test_a_death_is_told_beside_a_failing_test(self) -> None:
+        for code in (5, 124):
+            with self.subTest(code):
+                _, (test, death) = self.counted(tally.BOOT_OK, code, BAD)
+                self.assertEqual(test, "g: a")
+                self.assertIn(f"ended with code {code}, see", death)
+
 
 if __name__ == "__main__":
     unittest.main()
