@@ -13,12 +13,14 @@ from pathlib import Path
 from types import TracebackType
 
 from hosts import run
+from ktap_output import comment
 from recorder import NAME
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "qemu"))
 
 import kernel_log  # noqa: E402  (found through the line above)
 
+LOG = Path("/dev/kmsg")
 CONSOLE = Path("/proc/sys/kernel/printk")
 OURS = f"{NAME}: "
 # What the kernel tells of a failed allocation, with a backtrace.
@@ -30,11 +32,20 @@ def texts() -> set[str]:
     return {line.partition("] ")[2] for line in run("dmesg").splitlines()}
 
 
+def _trouble(lines: list[str]) -> list[str]:
+    return [line for line in lines if not line.startswith(OURS)
+            and kernel_log.kind_of(line) not in (None, *OF_MEMORY)]
+
+
+def _check(lines: list[str]) -> None:
+    assert not _trouble(lines), "\n".join(lines)
+
+
 class Messages:
     """The kernel's messages of the time of a with block, off the console."""
 
     def __enter__(self) -> Messages:
-        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        self._fd = os.open(LOG, os.O_RDONLY | os.O_NONBLOCK)
         os.lseek(self._fd, 0, os.SEEK_END)
         self._console = CONSOLE.read_text()
         CONSOLE.write_text("1")
@@ -42,8 +53,17 @@ class Messages:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
-        CONSOLE.write_text(self._console)
-        os.close(self._fd)
+        """Nobody else sees what nobody asked for any more: it is judged here."""
+        try:
+            CONSOLE.write_text(self._console)
+            lines = self._read()
+        finally:
+            os.close(self._fd)
+        if kind is None:
+            _check(lines)
+            return
+        for line in _trouble(lines):
+            comment(f"the kernel said: {line}")
 
     def _read(self) -> list[str]:
         """Since the last time; a message that was overwritten unread is an error."""
@@ -58,8 +78,6 @@ class Messages:
     def ours(self) -> list[str]:
         """What the module said since the last time; AssertionError if there was trouble."""
         lines = self._read()
-        trouble = [line for line in lines if not line.startswith(OURS)
-                   and kernel_log.kind_of(line) not in (None, *OF_MEMORY)]
-        assert not trouble, "\n".join(lines)
+        _check(lines)
         return [line.removeprefix(OURS) for line in lines
                 if line.startswith(OURS) and "taint" not in line]
