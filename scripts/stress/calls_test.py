@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -52,11 +53,18 @@ class Wrong(AssertionError):
     """A call gave what it must not."""
 
 
+# How often each call gave something, nothing, and which error: threads may lose a count,
+# but not the last.
+RESULTS: Counter[str] = Counter()
+
+
 def _result(value: int, what: str) -> int:
     """The result; a negative one is an error, which must be one that is known."""
     if value >= 0:
+        RESULTS[what if value else f"{what} of nothing"] += 1
         return value
     code = ctypes.get_errno()
+    RESULTS[errno.errorcode.get(code, str(code))] += 1
     if code not in ALLOWED:
         raise Wrong(f"{what}: {errno.errorcode.get(code, code)}")
     return -code
@@ -310,6 +318,8 @@ def test_calls() -> None:
             check_each("calls", _one)
         size = it.schema.record_bytes
         assert size == RECORD, size
+        comment(", ".join(f"{count} {what}" for what, count in RESULTS.most_common()))
+        assert RESULTS["read"], "no read gave anything"
         assert it.events("state"), "nothing is recorded any more"
         comment(f"files: {' '.join(_paths())}")
 

@@ -30,6 +30,7 @@ STATES = ("ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2",
           "CLOSED", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING")
 KEYS = ("port", "lport", "rport", "addr", "laddr", "raddr", "netns", "state", "cookie")
 MOST_VALUES = 64
+TEXTS = 8
 A_PAGE = 4096
 
 # ---- the language, a second time
@@ -251,6 +252,9 @@ class Stage:
         self.play()     # from the second time on listeners have their ids
         self.all = self.play()
         assert self.play() == self.all, "the traffic is not the same each time"
+        missing = set(COUNTED.split(",")) - {kind for kind, _who in self.all}
+        assert not missing, f"the traffic has no {missing}"
+        self.let_in = self.kept_out = 0
 
     def play(self) -> collections.Counter[tuple[str, Subject]]:
         """What is recorded of it; ids that are new each time are all 0."""
@@ -322,18 +326,22 @@ def _check_language(text: str, before: str) -> Filter | None:
 
 
 def _one(stage: Stage, known: dict[str, list[str]], random_: random.Random) -> None:
+    """Some texts; the last that is taken is tried on the traffic, and one is."""
     _set("none")
-    text, found = "", None
-    for _ in range(8):
-        text, found = (tried := a_text(random_, known)), None
-        found = _check_language(tried, _now())
-    if found is None:
-        return
+    text, found, tried = "", None, 0
+    while found is None or tried < TEXTS:
+        next_text = a_text(random_, known)
+        taken = _check_language(next_text, _now())
+        if taken is not None:
+            text, found = next_text, taken
+        tried += 1
     seen = stage.play()
     wanted = collections.Counter({
         (kind, who): count for (kind, who), count in stage.all.items() if lets_in(found, who)})
     assert seen == wanted, (f"{text!r}: not recorded {dict(wanted - seen)}, "
                             f"recorded for nothing {dict(seen - wanted)}")
+    stage.let_in += wanted.total()
+    stage.kept_out += (stage.all - wanted).total()
 
 
 def test_filters() -> None:
@@ -347,5 +355,7 @@ def test_filters() -> None:
             comment(f"{sum(stage.all.values())} events each time")
             known = stage.known()
             check_each("filters", lambda random_: _one(stage, known, random_))
+            comment(f"{stage.let_in} events let in, {stage.kept_out} kept out")
+            assert stage.let_in + stage.kept_out, "no filter was tried on traffic"
         finally:
             stage.close()

@@ -5,9 +5,20 @@ from __future__ import annotations
 
 import os
 
-PART = float(os.environ.get("RENOSCOPE_STRESS_PART", "1"))
+
+def fraction(text: str) -> float:
+    """Above 0 and at most 1; ValueError if not, as nothing would be tried."""
+    found = float(text)
+    if not 0 < found <= 1:
+        raise ValueError(f"RENOSCOPE_STRESS_PART={text} is no fraction above 0, at most 1")
+    return found
 
 
-def part(whole: int) -> int:
-    """That part of so many repetitions or seconds, at least one."""
-    return max(1, round(whole * PART))
+PART = fraction(os.environ.get("RENOSCOPE_STRESS_PART") or "1")
+
+
+def part(whole: int, least: int = 1) -> int:
+    """That part of so many repetitions or seconds, and no fewer than are needed."""
+    if not 0 < least <= whole:
+        raise ValueError(f"at least {least} of {whole}")
+    return max(least, round(whole * PART))

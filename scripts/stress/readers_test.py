@@ -138,6 +138,7 @@ def test_nothing_lost_that_was_whole() -> None:
     """Records before and behind the damage are given"""
     originals = samples()
     damages = (damage.flip_bits, damage.flip_in_records, damage.make_hole)
+    compared = 0
 
     def one(random_: random.Random) -> None:
         sample = random_.choice(sorted(originals))
@@ -154,10 +155,15 @@ def test_nothing_lost_that_was_whole() -> None:
         for records in parser.rest():
             given |= {records[i:i + 192] for i in range(0, len(records), 192)}
         parser.close()
-        missing = _records_that_are_whole(original, changed) - given
+        whole = _records_that_are_whole(original, changed)
+        missing = whole - given
         assert not missing, f"{len(missing)} whole records of {sample}: {parser.complaint}"
+        nonlocal compared
+        compared += len(whole)
 
     check_each("whole", one, 60)
+    comment(f"{compared} whole records behind and before damage")
+    assert compared, "no record was whole"
 
 
 def test_giants() -> None:
