@@ -24,8 +24,9 @@ import counters
 import endpoints
 from endpoints import PORT
 from hosts import CLIENT, SERVER, TwoHosts, run
-from ktap_output import Skip, comment
+from ktap_output import comment
 from measure import part
+from programs import need
 from recorder import FOLDER, PARAMETERS, Reader, Recorder, sources, wait_until
 from renoscope_lib.schema import Event, Schema
 
@@ -65,6 +66,7 @@ class Witness:
 
     def __enter__(self) -> Witness:
         program = PROGRAM
+        need("bpftrace")
         for word, number in (("PORT", PORT), ("BESIDE", BESIDE), ("BYTES", MESSAGE_BYTES)):
             program = program.replace(word, str(number))
         with OUTPUT.open("w") as output:
@@ -74,7 +76,7 @@ class Witness:
         wait_until("bpftrace to begin", lambda: "ready" in OUTPUT.read_text()
                    or self.process.poll() is not None, bpftrace.ATTACHING_S)
         if self.process.poll() is not None:
-            raise Skip(f"bpftrace ended: {self.process.communicate()[1]}")
+            raise RuntimeError(f"bpftrace ended: {self.process.communicate()[1]}")
         return self
 
     def __exit__(self, *_unused: object) -> None:

@@ -18,7 +18,7 @@ import recorder
 import traffic
 from bpftrace import Bpftrace
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
-from ktap_output import Skip
+from programs import need
 from recorder import FOLDER, Recorder, renoscope, wait_until
 
 # Patterns of what `unload` says; they may stand in any order.
@@ -184,6 +184,7 @@ def _blocked(_hosts: TwoHosts) -> Iterator[Said]:
 @contextlib.contextmanager
 def _bpftrace(_hosts: TwoHosts) -> Iterator[Said]:
     """bpftrace on two of our trace events."""
+    need("bpftrace")
     program = Path("/tmp/holds.bt")
     program.write_text("tracepoint:renoscope:ack { @acks = count(); }\n"
                        "tracepoint:renoscope:state { @states = count(); }\n")
@@ -234,8 +235,6 @@ def test_each_holder_alone() -> None:
                     _check_works(it)
                     _check_refused(said)
                 _check_lets_go()
-            except Skip:
-                continue
             except AssertionError as error:
                 raise AssertionError(f"{holder.__name__}: {error}") from error
 
@@ -247,8 +246,7 @@ def test_all_holders_at_once() -> None:
             held: list[tuple[contextlib.ExitStack, Said]] = []
             for holder in HOLDERS:
                 mine = stack.enter_context(contextlib.ExitStack())
-                with contextlib.suppress(Skip):
-                    held.append((mine, mine.enter_context(holder(hosts))))
+                held.append((mine, mine.enter_context(holder(hosts))))
             while held:
                 _check_refused(tuple(pattern for _, said in held for pattern in said))
                 _check_works(it)

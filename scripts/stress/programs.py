@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Small C programs of the scenarios, for what an interpreter is too slow for.
+"""Programs of the scenarios: small ones in C, and those that Debian's packages bring.
 
-A guest has this machine's files and so its compiler; what it builds is gone with it.
+What an interpreter is too slow for is in C. A guest has this machine's files and so its
+compiler; what it builds is gone with it.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from hosts import run
@@ -22,3 +24,9 @@ def program(name: str) -> str:
         run("gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(built),
             str(HERE / f"{name}.c"))
     return str(built)
+
+
+def need(name: str) -> None:
+    """A scenario that lacks a program fails: skipped, it would count as passed."""
+    if not shutil.which(name):
+        raise RuntimeError(f"no {name} here: scripts/install-deps test stress")
