@@ -1410,6 +1410,28 @@ static void other_cpus_do_not_end_a_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, of_there->ledger->accounts[there].read, 1);
 }
 
+/* Nothing but the loss comes from a CPU that had no memory for slots. */
+static void loss_without_slots_wakes_a_reader(struct kunit *test)
+{
+	unsigned int there = other_cpu(test);
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_cpu *part = per_cpu_ptr(ring->cpus, there);
+	struct waiter *waiter =
+		start_waiter(test, new_reader_of(test, ring, there), home_cpu(), 1);
+	struct remote_write write = { .ring = ring };
+
+	vfree(part->slots);
+	part->slots = NULL;
+	KUNIT_ASSERT_TRUE(test, falls_asleep(waiter));
+	msleep(LONG_SLEEP_MS);
+	smp_call_function_single(there, write_here, &write, true);
+	KUNIT_EXPECT_FALSE(test, write.written);
+	KUNIT_ASSERT_TRUE(test, wakes_up(waiter));
+	KUNIT_EXPECT_EQ(test, waiter->error, 0);
+	KUNIT_EXPECT_EQ(test, waiter->ledger->accounts[there].lost, 1);
+	expect_law(test, ring, waiter->ledger);
+}
+
 #define RACE_ROUNDS	100
 
 /*
@@ -1499,6 +1521,7 @@ static struct kunit_case event_ring_cases[] = {
 	KUNIT_CASE(writer_wakes_a_reader_after_a_long_sleep),
 	KUNIT_CASE(writer_wakes_every_reader),
 	KUNIT_CASE(other_cpus_do_not_end_a_wait),
+	KUNIT_CASE(loss_without_slots_wakes_a_reader),
 	KUNIT_CASE_SLOW(no_wake_up_is_missed),
 	KUNIT_CASE(signal_ends_a_wait),
 	KUNIT_CASE(poll_tells_whether_there_is_more),

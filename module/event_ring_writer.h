@@ -79,6 +79,8 @@ struct event_ring {
 
 void event_ring_published(struct event_ring *ring, struct ring_cpu *cpu,
 			  struct ring_record *record, u64 serial);
+void event_ring_unwritten(struct event_ring *ring, struct ring_cpu *cpu,
+			  u64 serial);
 
 static inline struct ring_record *ring_slot(const struct event_ring *ring,
 					    const struct ring_cpu *cpu,
@@ -127,7 +129,7 @@ event_ring_claim(struct event_ring *ring)
 	return record;
 
 unwritten:
-	local_inc(&cpu->unwritten);
+	event_ring_unwritten(ring, cpu, serial);
 	preempt_enable_notrace();
 	return NULL;
 }
