@@ -39,23 +39,29 @@ with socket.socket() as held:
     sys.stdin.readline()
 """
 
+# Told to close, it closes what it accepted at once, and else when it ends.
 _ACCEPTS = """
 import socket, sys
 with socket.create_server((sys.argv[1], int(sys.argv[2]))) as listener:
     print("listens", flush=True)
     connection, _peer = listener.accept()
+    if "closes" in sys.argv:
+        connection.close()
     sys.stdin.readline()
 """
 
-# What it sends when it ends is dropped: the kernel keeps it, and nobody else.
+# What it does with its connection before it ends, and nobody has it any more.
 _ORPHAN = """
 import socket, sys
 with socket.socket() as held:
     held.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno_modern")
-    held.connect((sys.argv[1], 5002))
+    held.connect((sys.argv[1], int(sys.argv[2])))
+    if sys.argv[3] == "LAST-ACK":
+        held.recv(1)
     print("connected", flush=True)
     sys.stdin.readline()
-    held.sendall(bytes(50000))
+    if sys.argv[3] == "FIN-WAIT-1":
+        held.sendall(bytes(50000))
 """
 
 _SETS_DEFAULT = f"""
@@ -127,21 +133,43 @@ def _socket(hosts: TwoHosts) -> Iterator[Said]:
                rf"fd \d+ of process {listening} \(python3\)\n.*sudo kill {listening}\n")
 
 
+# Data that nobody acknowledges; a FIN that nobody does, sent after the peer's; a FIN
+# that is acknowledged, where the peer does not close.
+ORPHANS = {"FIN-WAIT-1": 5002, "LAST-ACK": 5003, "FIN-WAIT-2": 5004}
+
+
+def _states(hosts: TwoHosts, port: int) -> list[str]:
+    return [line.split()[0] for line in
+            hosts.run(CLIENT, "ss", "-tanH", "dport", "=", f":{port}").splitlines()]
+
+
 @contextlib.contextmanager
-def _orphan(hosts: TwoHosts) -> Iterator[Said]:
-    """A connection that its process has left, with data that nobody acknowledges."""
-    server = ADDRESSES[SERVER][0]
-    hosts.sysctl(CLIENT, "net.ipv4.tcp_orphan_retries=100")
-    with _on(hosts, SERVER, _ACCEPTS, server, "5002"):
-        with _on(hosts, CLIENT, _ORPHAN, server):
-            hosts.drop(SERVER, "tcp dport 5002")
+def _orphan_in(hosts: TwoHosts, state: str) -> Iterator[str]:
+    """A connection that its process has left, in that state; what is said of it."""
+    server, port = ADDRESSES[SERVER][0], ORPHANS[state]
+    closes = ["closes"] if state == "LAST-ACK" else []
+    with _on(hosts, SERVER, _ACCEPTS, server, str(port), *closes):
+        with _on(hosts, CLIENT, _ORPHAN, server, str(port), state):
+            if state != "FIN-WAIT-2":
+                hosts.drop(SERVER, f"tcp dport {port}")
         try:
-            yield (rf"netns client: FIN-WAIT-1 socket \S+ -> {server}:5002 uses reno_modern\n"
-                   r".*no process has it",)
+            wait_until(f"an orphan in {state}", lambda: _states(hosts, port) == [state])
+            yield (rf"netns client: {state} socket \S+ -> {server}:{port} uses reno_modern\n"
+                   r".*no process has it")
         finally:
             # Left alone it would go when its timer fires again, and that backs off.
-            hosts.run(CLIENT, "ss", "-K", "dport", "=", ":5002")
-            hosts.stop_dropping(SERVER)
+            hosts.run(CLIENT, "ss", "-K", "dport", "=", f":{port}")
+
+
+@contextlib.contextmanager
+def _orphan(hosts: TwoHosts) -> Iterator[Said]:
+    """Connections that their processes have left, in each state in which they keep ours."""
+    hosts.sysctl(CLIENT, "net.ipv4.tcp_orphan_retries=100")
+    # Up to a minute it would become a TIME-WAIT, which has no congestion control.
+    hosts.sysctl(CLIENT, "net.ipv4.tcp_fin_timeout=600")
+    with contextlib.ExitStack() as stack:
+        yield tuple(stack.enter_context(_orphan_in(hosts, state)) for state in ORPHANS)
+    hosts.stop_dropping(SERVER)
 
 
 @contextlib.contextmanager
