@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Processors that go and come back, tasks that are frozen, rings of other sizes.
+"""Processors that go and come back, readers that wait, tasks that are frozen.
 
 The ring has a part for each CPU, made when the CPU first comes up. The guest boots
 with two of its four CPUs up, so that both sorts are met: those that had their part
@@ -17,9 +17,11 @@ import memory
 import recorder
 from chatter import Chatter
 from ktap_output import Skip, comment
+from leftovers import make_connections
 from measure import part
 from recorder import FOLDER, PARAMETERS, Reader, Recorder, wait_until
 from saved import Saved
+from waiting import Waiting
 
 HOTPLUGS = 100
 SLEEPS = 20
@@ -127,6 +129,55 @@ def _count_in_order(reader: Reader) -> int:
         assert event["time_ns"] >= time_ns, (event.values, time_ns)
         last[event["cpu"]] = event["serial"], event["time_ns"]
     return count
+
+
+def _written_total() -> int:
+    return sum(map(_written, recorder.stats()))
+
+
+def _check_woken_by_events(waiting: Waiting) -> None:
+    """By the first event that there is, and where more come than the ring holds."""
+    waiting.fall_asleep()
+    make_connections()
+    waiting.check_woken("a connection")
+    waiting.fall_asleep()
+    enough = _written_total() + 4 * SIZES[0] * len(recorder.stats())
+    while _written_total() < enough:
+        make_connections()
+    waiting.check_woken("more events than the ring holds")
+
+
+def _check_woken_by_freeze(waiting: Waiting) -> None:
+    """By the mark that recording stops, not by what is not recorded, by the mark of the thaw."""
+    frozen = PARAMETERS / "frozen"
+    waiting.fall_asleep()
+    frozen.write_text("1")
+    waiting.check_woken("a freeze")
+    waiting.fall_asleep()
+    make_connections()
+    waiting.check_asleep("frozen")
+    frozen.write_text("0")
+    waiting.check_woken("a thaw")
+
+
+def test_waiting_readers_are_woken() -> None:
+    """read() and poll() end with a first event, a ring overrun, a new CPU's event, freeze, thaw"""
+    with _as_it_was() as cpus, ExitStack() as stack:
+        cpu = cpus[-1]
+        if _is_online(cpu):
+            _set_online(cpu, False)
+        stack.enter_context(Recorder(f"ring_records={SIZES[0]}", "events=state"))
+        of_cpu = stack.enter_context(Waiting(f"per_cpu/cpu{cpu}/trace_raw"))
+        of_all = stack.enter_context(Waiting("trace_raw", "trace_pipe"))
+        of_cpu.fall_asleep()
+        _check_woken_by_events(of_all)
+        _check_woken_by_freeze(of_all)
+        _set_online(cpu, True)
+        of_all.fall_asleep()
+        of_cpu.check_asleep("its CPU has no event")
+        with Chatter(cpu=cpu):
+            of_cpu.check_woken(f"events on CPU {cpu}")
+            of_all.check_woken(f"events on CPU {cpu}")
 
 
 @contextmanager
