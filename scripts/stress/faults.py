@@ -12,18 +12,20 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hosts import run
 from ktap_output import Skip
+from recorder import MODULE
 
 DEBUGFS = Path("/sys/kernel/debug")
 CACHES = Path("/sys/kernel/slab")
 # Memory of the checkers themselves, which know how to go without.
 CHECKERS = ("kmemleak", "debug_objects", "lock", "stack_depot")
 CALL_FAILER = Path("/sys/module/call_failer/parameters")
+CALL_FAILER_MODULE = MODULE.parent.parent / "call_failer" / "call_failer.ko"
 
 # Imports that sound as if they could fail, and those of them that failslab fails, that
 # give back what they got, that are a table, or that belong to events and to KASAN.
@@ -112,6 +114,16 @@ class FailingAllocationsOfInit(FailingAllocations):
         """The last of it."""
         super().close()
         (CALL_FAILER / "function").write_text("\n")
+
+
+@contextlib.contextmanager
+def call_failer() -> Iterator[None]:
+    """The module of that name, for the time of a with block."""
+    run("insmod", str(CALL_FAILER_MODULE))
+    try:
+        yield
+    finally:
+        run("rmmod", CALL_FAILER_MODULE.stem)
 
 
 class FailingCalls:

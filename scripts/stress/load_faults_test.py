@@ -20,7 +20,13 @@ import faults
 import leftovers
 import module_calls
 import recorder
-from faults import FailingAllocations, FailingAllocationsOfInit, FailingCalls, Outcome
+from faults import (
+    FailingAllocations,
+    FailingAllocationsOfInit,
+    FailingCalls,
+    Outcome,
+    call_failer,
+)
 from hosts import run
 from kernel_messages import Messages
 from ktap_output import comment
@@ -31,7 +37,6 @@ from recorder import FOLDER, MODULE, PARAMETERS
 # Every part of the module has something to do.
 EVERYTHING = "events=all filter=port!=1 flow_sample=2 freeze_on=rto ring_records=64"
 TRACING = Path("/sys/kernel/tracing")
-CALL_FAILER = MODULE.parents[1] / "call_failer" / "call_failer.ko"
 # A module of its own, so that its build is not read through the network each time.
 COPY = Path("/tmp/module.ko")
 # A first look leaves out steps, and so counts no better than to the next one.
@@ -209,18 +214,9 @@ def _closing(fails: Fails) -> Iterator[Fails]:
         fails.close()
 
 
-@contextlib.contextmanager
-def _call_failer() -> Iterator[None]:
-    run("insmod", str(CALL_FAILER))
-    try:
-        yield
-    finally:
-        run("rmmod", CALL_FAILER.stem)
-
-
 def test_every_allocation_of_init() -> None:
     """The n-th allocation of init fails, for every n: refused or told, nothing left"""
-    with (_call_failer(), _closing(FailingAllocationsOfInit()) as allocations,
+    with (call_failer(), _closing(FailingAllocationsOfInit()) as allocations,
           _trial() as trial):
         for step, n in enumerate(itertools.count(1, STRIDE), 1):
             if not trial.fail(allocations, n):
@@ -250,7 +246,7 @@ def test_every_allocation_of_the_unload() -> None:
 
 def test_every_call_of_the_load() -> None:
     """The k-th call of each function that the load calls fails, for every k"""
-    with _call_failer(), _trial() as trial:
+    with call_failer(), _trial() as trial:
         for function, error in faults.functions_that_fail(MODULE).items():
             with _closing(FailingCalls(function, error)) as calls:
                 trial.before = Before()
@@ -329,7 +325,7 @@ def test_every_allocation_of_attaching() -> None:
 
 def test_every_call_of_attaching() -> None:
     """The same of the k-th call of each function"""
-    with _call_failer(), _attaching() as attaching:
+    with call_failer(), _attaching() as attaching:
         for function, error in faults.functions_that_fail(MODULE).items():
             with _closing(FailingCalls(function, error)) as calls:
                 attaching.while_off = leftovers.registered()

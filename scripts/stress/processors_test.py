@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Processors that go and come back, readers that wait, tasks that are frozen.
+"""Processors that go and come back, readers that wait, tasks that are frozen, memory.
 
 The ring has a part for each CPU, made when the CPU first comes up. The guest boots
 with two of its four CPUs up, so that both sorts are met: those that had their part
@@ -8,18 +8,21 @@ when the module was loaded, and those that get it later.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import faults
+import following
 import memory
 import recorder
 from chatter import Chatter
 from ktap_output import Skip, comment
 from leftovers import make_connections
 from measure import part
-from recorder import FOLDER, PARAMETERS, Reader, Recorder, wait_until
+from recorder import FOLDER, MODULE, PARAMETERS, Reader, Recorder, wait_until
 from saved import Saved
 from waiting import Waiting
 
@@ -108,6 +111,116 @@ def test_hotplug() -> None:
     comment(f"{part(HOTPLUGS)} times {len(cpus)} CPUs, {len(late)} of them first up after "
             f"the module was loaded; {one.read} read + {one.lost} lost, "
             f"{other.read} read + {other.lost} lost")
+
+
+def _keep_on(cpu: int, count: str) -> None:
+    """Traffic on a CPU until a hundred more of its events are so counted."""
+    def counted() -> int:
+        return recorder.stats().get(cpu, {}).get(count, 0)
+
+    before = counted()
+    with Chatter(cpu=cpu):
+        wait_until(f"events on CPU {cpu}, {count}", lambda: counted() > before + 100)
+
+
+@contextmanager
+def _followed(it: Recorder, cpu: int) -> Iterator[list[following.Account]]:
+    """Each file is followed from its first event until the block ends: the accounts."""
+    accounts: list[following.Account] = []
+    files = ("trace_raw", "trace_pipe", f"per_cpu/cpu{cpu}/trace_raw")
+    stop, stopper = os.pipe()
+    readers = [following.Reader(it, file, False, stop, stopper) for file in files]
+    try:
+        yield accounts
+        os.close(stopper)
+        accounts += [reader.finish() for reader in readers]
+    finally:
+        for reader in readers:
+            reader.end()
+        os.close(stop)
+
+
+def _check_law(accounts: list[following.Account], cpu: int) -> None:
+    """Each has the same of a CPU: all that was written, and lost at least what has no place."""
+    counts = recorder.stats()[cpu]
+    for account in accounts:
+        assert not account.misplaced, account
+        assert account.read[cpu] + account.lost[cpu] == counts["written"], (account, counts)
+        assert account.lost[cpu] >= counts["unwritten"], (account, counts)
+
+
+def _read_now(it: Recorder, cpu: int) -> list[following.Account]:
+    """What readers have that come now, and who takes a snapshot comes to an end."""
+    with _followed(it, cpu) as accounts:
+        pass
+    with (FOLDER / "trace").open("rb") as snapshot:
+        subprocess.run(["cat"], stdin=snapshot, stdout=subprocess.DEVNULL, check=True,
+                       timeout=recorder.PATIENCE_S)
+    return accounts
+
+
+def _allocator_of_slots() -> str:
+    name, = (name for name in faults.functions_that_fail(MODULE) if "vzalloc" in name)
+    return name
+
+
+def _come_up_without_memory(cpu: int) -> None:
+    """The CPU comes up all the same, and the module tells of it."""
+    before = recorder.kernel_log()
+    with closing(faults.FailingCalls(_allocator_of_slots(), 0)) as calls:
+        outcome = calls.run(1, lambda: _set_online(cpu, True))
+    assert outcome == faults.Outcome(hit=True, error=0), outcome
+    told = recorder.kernel_log().removeprefix(before)
+    assert f"CPU {cpu} has no ring: its events will be lost" in told, told
+
+
+def _live_without_ring(it: Recorder, cpu: int) -> None:
+    """No event of it has a place: each is told lost, to whom reads already and who comes."""
+    with Waiting(f"per_cpu/cpu{cpu}/trace_raw") as waiting:
+        waiting.fall_asleep()
+        _come_up_without_memory(cpu)
+        _keep_on(cpu, "unwritten")
+        waiting.check_woken(f"events on CPU {cpu}, which has no ring")
+    accounts = _read_now(it, cpu)
+    counts = recorder.stats()[cpu]
+    assert counts["unwritten"] == counts["written"] == counts["oldest"] - 1, counts
+    _check_law(accounts, cpu)
+    assert not any(account.read[cpu] for account in accounts), accounts
+
+
+def _live_with_ring(it: Recorder, cpu: int) -> None:
+    """It has its ring the next time, and no more events are without a place."""
+    unwritten = recorder.stats()[cpu]["unwritten"]
+    _set_online(cpu, True)
+    memory.check()
+    _keep_on(cpu, "written")
+    assert recorder.stats()[cpu]["unwritten"] == unwritten, recorder.stats()
+    accounts = _read_now(it, cpu)
+    _check_law(accounts, cpu)
+    assert all(account.read[cpu] for account in accounts), accounts
+
+
+def _check_without_memory(cpu: int, size: int) -> None:
+    if _is_online(cpu):
+        _set_online(cpu, False)
+    with Recorder(f"ring_records={size}", "events=state") as it:
+        with _followed(it, cpu) as accounts, Saved() as saved:
+            _live_without_ring(it, cpu)
+            _set_online(cpu, False)
+            _live_with_ring(it, cpu)
+        _check_law(accounts, cpu)
+        assert all(account.read[cpu] for account in accounts), accounts
+        counts = recorder.stats()[cpu]
+    comment(f"{size} records: {counts['written']} written on CPU {cpu}, {counts['unwritten']} "
+            f"of them without a ring; record: {saved.read} read + {saved.lost} lost")
+
+
+def test_cpu_without_memory() -> None:
+    """A CPU first up while memory fails has no ring: its events are told lost; it gets one later"""
+    with _as_it_was() as cpus, faults.call_failer():
+        # Fewer records than events are without a place, and more.
+        for size in (SIZES[0], SIZES[-1]):
+            _check_without_memory(cpus[-1], size)
 
 
 def _check_order(it: Recorder) -> int:
