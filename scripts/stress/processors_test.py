@@ -8,7 +8,9 @@ when the module was loaded, and those that get it later.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -17,10 +19,12 @@ from pathlib import Path
 import faults
 import following
 import memory
+import module_calls
 import recorder
 from chatter import Chatter
+from hog import Hog
 from ktap_output import Skip, comment
-from leftovers import make_connections
+from leftovers import Before, make_connections
 from measure import part
 from recorder import FOLDER, MODULE, PARAMETERS, Reader, Recorder, wait_until
 from saved import Saved
@@ -29,6 +33,8 @@ from waiting import Waiting
 HOTPLUGS = 100
 SLEEPS = 20
 SIZES = (16, 1024, 65536)
+LARGEST = 1 << 20
+RECORD_BYTES = 192
 CPUS = Path("/sys/devices/system/cpu")
 STATE = Path("/sys/power/state")
 PM_TEST = Path("/sys/power/pm_test")
@@ -348,3 +354,38 @@ def _check_size_stays(it: Recorder, size: int) -> None:
         assert "in use" in recorder.run_rmmod()
     count = _check_order(it)
     comment(f"{size} records a CPU: {saved.read} read + {saved.lost} lost; {count} left")
+
+
+def _oom_kills() -> int:
+    text = Path("/proc/vmstat").read_text()
+    return int(re.findall(r"^oom_kill (\d+)$", text, re.MULTILINE)[0])
+
+
+def _check_refused_for_memory() -> None:
+    """With ENOMEM, and a word on what to do."""
+    before = recorder.kernel_log()
+    try:
+        module_calls.load(f"ring_records={LARGEST}")
+    except OSError as error:
+        assert error.errno == errno.ENOMEM, error
+    else:
+        raise AssertionError("a ring that has no room was made")
+    told = recorder.kernel_log().removeprefix(before)
+    assert (f"cannot make a ring of {LARGEST} records per CPU (error -12): no memory; "
+            "load with a smaller ring_records") in told, told
+
+
+def test_largest_ring() -> None:
+    """The largest ring is made where it fits; elsewhere the load is refused, and nobody killed"""
+    with Recorder(f"ring_records={LARGEST}"):
+        comment(f"{memory.check() >> 20} MiB")
+    before, kills = Before(), _oom_kills()
+    # One CPU's part fits, the second one's does not.
+    with Hog(left=LARGEST * RECORD_BYTES * 3 // 2) as hog:
+        _check_refused_for_memory()
+        assert hog.is_alive() and _oom_kills() == kills, "somebody was killed"
+        before.check()
+        assert not memory.of_the_module(), memory.of_the_module()
+        with Recorder(f"ring_records={SIZES[-1]}"):
+            memory.check()
+        assert hog.is_alive() and _oom_kills() == kills, "somebody was killed"
