@@ -228,6 +228,7 @@ def _compare(hosts: TwoHosts, witness: Witness, talks: int) -> None:
     messages = talks * 2 * MESSAGES
     comment(f"bpftrace: {seen}, data {witness.maps['@data']} of {messages}, "
             f"{witness.missed} kept from it; nstat: {sums}")
+    assert messages and all(sums[name] for name in seen), (messages, sums)
     assert not sums["TcpRetransSegs"], "the wire is not as quiet as it should be"
     missing = sum(sums[name] - count for name, count in seen.items())
     missing += messages - witness.maps["@data"]
@@ -249,6 +250,7 @@ def test_attach_and_detach() -> None:
                 talks = sum(_round(log, number, kinds, choose)
                             for number in range(part(ROUNDS)))
             endpoints.quiet(hosts)
+        assert beside.talks, "no traffic beside"
         assert sources() == there, sources()
         _compare(hosts, witness, talks + beside.talks)
         comment(f"{part(ROUNDS)} rounds, {log.read} events read, none lost")

@@ -69,6 +69,7 @@ class Lives:
 
     def check(self) -> str:
         """Nothing may be alive still, or have ended twice; what lived, in words."""
+        assert self.begun, "nothing began"
         assert not self._alive, f"{len(self._alive)} without an end: {self._some()}"
         assert not self.unbegun, (f"{len(self.unbegun)} ended without having begun: "
                                   f"{self.unbegun[:5]}")

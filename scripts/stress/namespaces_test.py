@@ -83,6 +83,11 @@ def in_time_wait(hosts: TwoHosts, ipv6: bool, stack: ExitStack) -> None:
 STAGES: tuple[Stage, ...] = (mid_handshake, mid_transfer, in_time_wait)
 
 
+def _rounds() -> int:
+    """Each stage at least twice: sockets go before the namespace, and after it."""
+    return part(ROUNDS, least=2 * len(STAGES))
+
+
 def _build() -> TwoHosts:
     hosts = TwoHosts(delay_ms=2)
     hosts.__enter__()
@@ -137,7 +142,7 @@ def test_vanishing_namespaces() -> None:
     try:
         with Recorder("ring_records=65536", "events=all") as it:
             with Saved(FILE) as saved:
-                for number in range(part(ROUNDS)):
+                for number in range(_rounds()):
                     inodes |= _round(number)
                 LIMIT.write_text(str(HOSTS))
                 last = _hosts_within_limit()
@@ -146,7 +151,7 @@ def test_vanishing_namespaces() -> None:
         _check_lives(it.schema, inodes)
     finally:
         LIMIT.write_text(before)
-    comment(f"{part(ROUNDS)} rounds, {saved.read} events, none lost")
+    comment(f"{_rounds()} rounds, {saved.read} events, none lost")
 
 
 def _check_lives(schema: Schema, inodes: Iterable[int]) -> None:

@@ -247,6 +247,7 @@ def _count_in_order(reader: Reader) -> int:
         assert event["serial"] == serial + 1, (event.values, serial)
         assert event["time_ns"] >= time_ns, (event.values, time_ns)
         last[event["cpu"]] = event["serial"], event["time_ns"]
+    assert count, "nothing was there to be looked at"
     return count
 
 

@@ -101,6 +101,7 @@ def _watch(hosts: TwoHosts, storms: list[subprocess.Popen[str]]) -> None:
                 asking = pool.submit(_ask, hosts)
             time.sleep(UNLOAD_EVERY_S)
         seen |= asking.result()
+    assert tried, "the storms were over at once"
     assert "renoscope" in seen, seen        # the connections that stay
     comment(f"ss -ti {asked + 1} times, saw {', '.join(sorted(seen))}; "
             f"{tried} times tried to unload")
@@ -133,7 +134,7 @@ def test_switch_storm() -> None:
         with Saved() as saved:
             for done in _storm(hosts):
                 comment(", ".join(f"{name} {number}" for name, number in done.items()))
-                assert done["received"] == done["bytes"], done
+                assert done["received"] == done["bytes"] > 0, done
                 assert done["set"], done
         comment(f"law: {saved.read} read + {saved.lost} lost")
         for name in OURS:
