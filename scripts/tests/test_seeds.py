@@ -143,8 +143,8 @@ class Run(unittest.TestCase):
             seeds.check_fits(given, ["ring", "filters", "readers"])
 
     def test_a_scenario_that_runs_on_none_of_the_kernels_is_refused(self) -> None:
-        for names in (["soak"], ["ring", "soak"]):
-            self.assertIn("soak: not on stock-6.1",
+        for names in (["planted"], ["ring", "planted"]):
+            self.assertIn("planted: not on stock-6.1",
                           self.refused("", *names, "--kernel", "stock-6.1"))
 
 

@@ -187,12 +187,12 @@ class Failing(unittest.TestCase):
 
     def test_guest_hangs(self) -> None:
         started = time.monotonic()
-        done = boot("--timeout", "6", "--", "echo waiting; sleep 1000")
+        done = boot("--timeout", "30", "--", "echo waiting; sleep 1000")
         self.assertEqual(done.returncode, 124)
         self.assertEqual(done.stdout, "waiting\n")
-        self.assertIn("no end after 6 s", done.stderr)
+        self.assertIn("no end after 30 s", done.stderr)
         self.assertIn("Run /init", done.stderr)
-        self.assertLess(time.monotonic() - started, 30)
+        self.assertLess(time.monotonic() - started, 120)
 
     def test_guest_babbles_for_ever(self) -> None:
         done = boot("--timeout", "6", "--", "while :; do echo x; done")
