@@ -48,7 +48,7 @@ stress:
 
 bench:
 	scripts/install-deps test bench
-	scripts/bench/run $(PARTS)
+	scripts/bench/run $(if $(PARTS),$(PARTS),--write-page)
 
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'
@@ -58,6 +58,6 @@ help:
 	@echo 'make check             static checks only, no root'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
 	@echo 'make stress            load, faults and bad input, on kernels that check; hours long (PART=0.05 for a first look, SCENARIO=ring for one)'
-	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump; writes the tables of Documentation/performance.rst'
+	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump, hours long; writes the tables of Documentation/performance.rst (PARTS=limit for one part: its tables go to out/bench)'
 	@echo 'make clean             remove what was built and recorded'
 	@echo 'DEPS=no                with demo, test, check, eval, stress and bench: install no packages'

@@ -109,6 +109,8 @@ def _message_table(kept: Mapping[str, Part], names: Sequence[str],
     counted, clocked = _rows_of(kept, "messages"), _rows_of(kept, "seconds")
     rows = [_message_row(counted.get(name), clocked.get(name)) for name in names
             if name in counted or name in clocked]
+    if not rows and not first:
+        return []
     head = ("with", "more instructions", "times as long", "of the messages it has")
     shown = [place for place in range(4) if place != 2 or clocked]
     return table([head[place] for place in shown],
@@ -132,10 +134,12 @@ def messages(kept: Mapping[str, Part]) -> list[str]:
         told = kept["limit"].result
         limit = [[f"the physical limit: the clock read, {told['record_bytes']} bytes "
                   "stored", f"+{number(told['clock_and_stores'])}", "", NOTHING]]
-    return [*heading("A message on loopback: recording only"), *_base(kept),
-            *_message_table(kept, IN_MEMORY, limit),
-            *heading("A message on loopback: saved to a file"),
-            *_message_table(kept, SAVED)]
+    lines = []
+    if in_memory := _message_table(kept, IN_MEMORY, limit):
+        lines += [*heading("A message on loopback: recording only"), *_base(kept), *in_memory]
+    if saved := _message_table(kept, SAVED):
+        lines += [*heading("A message on loopback: saved to a file"), *saved]
+    return lines
 
 
 # ---- what was aimed at ----------------------------------------------------
@@ -294,13 +298,19 @@ SECTIONS: Sequence[tuple[str, Callable[[Mapping[str, Part]], list[str]]]] = (
 
 def tables(kept: Mapping[str, Part]) -> str:
     """Every table whose parts were measured."""
-    lines = [""]
-    if any(name.startswith(("messages-", "seconds-")) for name in kept):
-        lines += [*messages(kept), *targets(kept)]
+    lines = ["", *messages(kept), *targets(kept)]
     for name, section in SECTIONS:
         if name in kept:
             lines += section(kept)
     return "\n".join([*lines, *origins(kept)]) + "\n"
+
+
+def alone(made: str, missing: Sequence[str]) -> str:
+    """A page of nothing but these tables, for out/bench."""
+    title = "What it costs, measured here"
+    lacking = [f"Not measured: {', '.join(missing)}.", ""] if missing else []
+    return "\n".join([".. SPDX-License-Identifier: GPL-2.0", "", "=" * len(title), title,
+                      "=" * len(title), "", *lacking, made.lstrip("\n")])
 
 
 def updated(text: str, made: str) -> str:

@@ -8,11 +8,14 @@ the offsets that schema_source.py summed up.
 from __future__ import annotations
 
 import functools
+import importlib.machinery
+import importlib.util
 import ipaddress
 import itertools
 import struct
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from renoscope_lib import schema_source
@@ -40,6 +43,22 @@ SECOND = 1_000_000_000
 MS = 1_000_000
 
 CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
+
+
+def load_script(path: Path) -> ModuleType:
+    """A program without .py in its name as a module; nothing is left beside it."""
+    name = f"{path.parent.name}_{path.name}".replace("-", "_")
+    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module              # where dataclasses look for their module
+    write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = write_bytecode
+    return module
 
 
 @functools.cache

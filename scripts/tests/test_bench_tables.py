@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """make bench: its arithmetic, what it reads of others' output, and its tables."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -10,11 +12,12 @@ import sys
 import tempfile
 import time
 import unittest
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from .support import SCRIPTS
+from .support import SCRIPTS, load_script
 
 sys.path.insert(0, str(SCRIPTS / "bench"))
 sys.path.insert(0, str(SCRIPTS / "selftests"))
@@ -234,11 +237,21 @@ class Tables(unittest.TestCase):
         self.assertEqual(made.count("met") + made.count("missed"), 2)
 
     def test_only_what_was_measured(self) -> None:
-        made = page.tables({"limit": part({"record_bytes": 192, "clock": 1,
-                                           "clock_and_stores": 2})})
-        self.assertEqual(made.split("\n"), [
-            "", "Measured on", "-----------", "",
-            "- 2026-01-02, Linux 6.12, QEMU, commit abc: limit", "", ""])
+        made = page.tables({"reader": part([
+            {"what": "csv", "records": 10, "processor_s": 1, "memory_mib": 1}])})
+        headings = [line for line, under in zip(made.split("\n"), made.split("\n")[1:])
+                    if under.startswith("---")]
+        self.assertEqual(headings, ["Saving and reading", "Measured on"])
+        self.assertTrue(made.endswith(
+            "\n- 2026-01-02, Linux 6.12, QEMU, commit abc: reader\n\n"), made)
+
+    def test_each_part_alone_has_a_table(self) -> None:
+        limit_alone = page.tables({"limit": part(LIMIT)})
+        self.assertIn("192 bytes stored\n     - +76\n", limit_alone)
+        self.assertNotIn("saved to a file", limit_alone)
+        seconds = page.tables({"seconds-kernel": part({"rows": [row("tcpdump", 9)]})})
+        self.assertIn("   * - the tcpdump\n     -\n     - 1.50 (1.25 to 1.75)\n", seconds)
+        self.assertNotIn("recording only", seconds)
 
     def test_growth(self) -> None:
         made = "\n".join(page.capacity({"capacity": part({
@@ -283,6 +296,101 @@ class Tables(unittest.TestCase):
              "memory_mib": 33.2}])}))
         self.assertIn("   * - ``export --format jsonl``\n     - 125 000\n     - 24\n"
                       "     - 33\n", made)
+
+
+LIMIT = {"record_bytes": 192, "clock": 53, "clock_and_stores": 76.0}
+
+
+class Run(unittest.TestCase):
+    """scripts/bench/run, with nothing measured in earnest."""
+
+    def setUp(self) -> None:
+        self.run_ = load_script(SCRIPTS / "bench" / "run")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out, self.page = Path(folder.name, "bench"), Path(folder.name, "page.rst")
+        self.page.write_text(f"above\n{page.BEGINS}\nold tables\n{page.ENDS}\nbelow\n")
+        for name, value in (("OUT", self.out), ("PAGE", self.page)):
+            patched = mock.patch.object(self.run_, name, value)
+            patched.start()
+            self.addCleanup(patched.stop)
+
+    def bench(self, *arguments: str, fails: Sequence[str] = ()) -> tuple[int, str, str]:
+        """Exit code and what is said; what is measured succeeds, but for these."""
+        def measure(names: Sequence[str]) -> list[str]:
+            for name in names:
+                if name not in fails:
+                    self.keep(name)
+            return [name for name in names if name in fails]
+        out, errors = io.StringIO(), io.StringIO()
+        with mock.patch.object(self.run_, "measure_all", measure), \
+                mock.patch.object(sys, "argv", ["run", *arguments]), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            try:
+                code = self.run_.main()
+            except SystemExit as end:
+                code = end.code
+        return code, out.getvalue(), errors.getvalue()
+
+    def keep(self, name: str) -> None:
+        """A part's result, as simple as can be."""
+        result: Any = {"limit": LIMIT, "event": [], "reader": [
+            {"what": "csv", "records": 10, "processor_s": 1, "memory_mib": 1}]}.get(
+                name, {"rows": []})
+        self.out.mkdir(exist_ok=True)
+        parts.keep(self.out / f"{name}.json", result, "6.12")
+
+    def only(self, *names: str) -> None:
+        """As if there were no other parts."""
+        patched = mock.patch.object(self.run_, "PARTS",
+                                    {name: self.run_.PARTS[name] for name in names})
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def test_nothing_was_measured(self) -> None:
+        self.assertEqual(self.bench("--tables"),
+                         (1, "", "bench: nothing was measured here yet\n"))
+
+    def test_one_part_leaves_the_documentation_as_it_is(self) -> None:
+        before = self.page.read_text()
+        code, out, errors = self.bench("limit")
+        self.assertEqual((code, errors, self.page.read_text()), (0, "", before))
+        self.assertIn("192 bytes stored\n     - +76\n", out)
+        local = (self.out / "performance.rst").read_text()
+        self.assertIn("     - +76\n", local)
+        self.assertIn("Not measured: event, messages-ours,", local)
+        self.assertEqual(self.bench("reader")[1].count("+76"), 0, "not measured now")
+        self.assertIn("     - +76\n", (self.out / "performance.rst").read_text())
+
+    def test_the_page_is_refused_while_a_part_is_missing(self) -> None:
+        before = self.page.read_text()
+        self.only("limit", "event", "reader")
+        self.keep("limit")
+        for arguments, missing in ((("--tables",), "event reader"), (("event",), "reader")):
+            code, _out, errors = self.bench("--write-page", *arguments)
+            self.assertEqual(code, 2)
+            self.assertIn(f"--write-page: not measured: {missing}\n", errors)
+            self.assertFalse((self.out / "event.json").exists(), "refused in time")
+        code, _out, errors = self.bench("--write-page", fails=["event"])
+        self.assertEqual(code, 1)
+        self.assertIn("would lose what is not measured: event\n", errors)
+        self.assertEqual(self.page.read_text(), before)
+
+    def test_the_page_of_all_parts(self) -> None:
+        self.only("limit", "reader")
+        code, _out, errors = self.bench("--write-page")
+        self.assertEqual((code, errors), (0, ""))
+        written = self.page.read_text()
+        for words in ("above\n", "     - +76\n", "``export --format csv``", "below\n"):
+            self.assertIn(words, written)
+        self.assertNotIn("old tables", written)
+
+    def test_make_writes_the_page_of_everything_only(self) -> None:
+        for words, command in (((), "scripts/bench/run --write-page"),
+                               (("PARTS=limit reader",), "scripts/bench/run limit reader")):
+            said = subprocess.run(["make", "-n", "bench", *words], cwd=SCRIPTS.parent,
+                                  text=True, capture_output=True, check=True).stdout
+            self.assertEqual(said.splitlines()[-1], command)
 
 
 class Page(unittest.TestCase):
