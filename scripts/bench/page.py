@@ -135,6 +135,8 @@ def messages(kept: Mapping[str, Part]) -> list[str]:
         limit = [[f"the physical limit: the clock read, {told['record_bytes']} bytes "
                   "stored", f"+{number(told['clock_and_stores'])}", "", NOTHING]]
     lines = []
+    if _rows_of(kept, "messages") and not _rows_of(kept, "seconds"):
+        lines += ["Seconds were not measured, so no table says ``times as long``.", ""]
     if in_memory := _message_table(kept, IN_MEMORY, limit):
         lines += [*heading("A message on loopback: recording only"), *_base(kept), *in_memory]
     if saved := _message_table(kept, SAVED):
@@ -203,7 +205,7 @@ def _connections(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             f"{got['events'] / row['connections']:.1f} events each, {got['lost']} lost")
         cells.append((row["title"], more(row["more"]), number(1e9 / cost), told))
     return ["A connection opened, used for one message and closed at both ends; a second "
-            "here has 1 000 million instructions:", "",
+            "of the guest has 1 000 million instructions:", "",
             *table(("with", "instructions", "connections a second", "recorded"),
                    cells, (40, 25, 20, 25))]
 
@@ -213,7 +215,8 @@ def _sustained(told: Mapping[str, Any]) -> list[str]:
     return [f"The default kinds, saved by ``renoscope record`` on the same processor: "
             f"{number(rate)} events a second, {told['lost']} lost. These are all the "
             f"messages there could be ({number(told['messages'])} as fast as they can, in "
-            f"{told['seconds']:.1f} s).", ""]
+            f"{told['seconds']:.1f} s). A second of the guest has 1 000 million "
+            "instructions.", ""]
 
 
 def _reading(kept: Mapping[str, Part]) -> list[str]:
@@ -225,7 +228,8 @@ def _reading(kept: Mapping[str, Part]) -> list[str]:
     each = (rows["renoscope-ack-saved"]["more"]["median"]
             - rows["renoscope-ack"]["more"]["median"])
     return [f"To read an event and save it takes {number(each)} instructions: so one "
-            f"processor that does nothing else saves {number(1e9 / each)} a second.", ""]
+            f"processor that does nothing else saves {number(1e9 / each)} a second, if it "
+            "executes 1 000 million instructions a second.", ""]
 
 
 def _memory(told: Mapping[str, Any]) -> list[str]:

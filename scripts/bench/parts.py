@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts" / "qemu"))
+
+import commits  # noqa: E402  (found through the line above)
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Part:
     @property
     def origin(self) -> str:
         """In a line."""
-        return f"{self.date}, Linux {self.kernel}, {self.machine}, commit {self.commit}"
+        return (f"{self.date}, Linux {self.kernel}, {self.machine}, "
+                f"commit {commits.told(self.commit)}")
 
 
 def processor_of(cpuinfo: str) -> str:
@@ -54,16 +59,11 @@ def machine() -> str:
             + processor_of(Path("/proc/cpuinfo").read_text()))
 
 
-def commit() -> str:
-    """What is measured; a plus sign behind it: with changes."""
-    changes = _said("git", "status", "--porcelain", "module", "scripts")
-    return (_said("git", "rev-parse", "--short", "HEAD") or "unknown") + "+" * bool(changes)
-
-
 def keep(file: Path, result: Any, kernel: str) -> None:
     """Write one part's results."""
     file.write_text(json.dumps({
-        "result": result, "kernel": kernel, "machine": machine(), "commit": commit(),
+        "result": result, "kernel": kernel, "machine": machine(),
+        "commit": commits.current(),
         "date": time.strftime("%Y-%m-%d", time.gmtime())}, indent=1) + "\n")
 
 
