@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from parts import Part
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "qemu"))
+
+import generated  # noqa: E402  (found through the line above)
+from generated import table  # noqa: E402
+
 BEGINS = ".. generated begins: scripts/bench/run"
-ENDS = ".. generated ends"
 
 NOTHING = "\\-"
 GROUPS = ("ours", "kernel", "bpf", "bcc")
@@ -49,17 +55,6 @@ def ratio(spread: Mapping[str, float]) -> str:
 def plain(text: str) -> str:
     """What others wrote, with nothing in it that reStructuredText would take for markup."""
     return re.sub(r"([\\`*_|])", r"\\\1", text)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]],
-          widths: Sequence[int]) -> list[str]:
-    """A list-table, in which a cell may hold any one line."""
-    lines = [".. list-table::", "   :header-rows: 1",
-             f"   :widths: {' '.join(map(str, widths))}", ""]
-    for row in (head, *rows):
-        lines += [f"   {'*' if place == 0 else ' '} - {cell}".rstrip()
-                  for place, cell in enumerate(row)]
-    return [*lines, ""]
 
 
 def heading(text: str) -> list[str]:
@@ -319,8 +314,7 @@ def alone(made: str, missing: Sequence[str]) -> str:
 
 def updated(text: str, made: str) -> str:
     """The page with its generated part replaced."""
-    before, _, rest = text.partition(BEGINS + "\n")
-    _, ends, after = rest.partition(ENDS)
-    if not ends:
-        raise SystemExit(f"bench: performance.rst has no lines {BEGINS!r} and {ENDS!r}")
-    return f"{before}{BEGINS}\n{made}{ENDS}{after}"
+    try:
+        return generated.updated(text, BEGINS, made)
+    except ValueError as problem:
+        raise SystemExit(f"bench: performance.rst has {problem}") from None

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,12 @@ class Tally:
     def fail(self, name: str) -> None:
         """Count something that is wrong with the run itself."""
         self.add(name, ktap.Status.FAILED)
+
+    def include(self, other: Tally) -> None:
+        """Count what another counted."""
+        self.passed += other.passed
+        self.failures += other.failures
+        self.skips += other.skips
 
     def closing_line(self) -> str:
         """The counts in the form that machines look for."""
@@ -129,8 +135,13 @@ def run_quietly(guest: Guest) -> tuple[int, str, float]:
     return done.returncode, done.stdout, time.monotonic() - began
 
 
-def run_guests(tally: Tally, guests: Sequence[Guest], at_once: int = 0) -> None:
-    """Run guests, several at once."""
+def _nothing_more(_guest: Guest, _tally: Tally, _seconds: float) -> None:
+    """For those who want no more than the sum."""
+
+
+def run_guests(tally: Tally, guests: Sequence[Guest], at_once: int = 0,
+               ended: Callable[[Guest, Tally, float], None] = _nothing_more) -> None:
+    """Run guests, several at once; `ended` is told what one came to, and how long it took."""
     # Each keeps one processor busy, and they wait often: for timers, for TIME-WAIT.
     with ThreadPoolExecutor(max_workers=at_once or (os.cpu_count() or 1) + 1) as pool:
         running = {pool.submit(run_quietly, guest): guest for guest in guests}
@@ -139,4 +150,7 @@ def run_guests(tally: Tally, guests: Sequence[Guest], at_once: int = 0) -> None:
             code, output, seconds = finished.result()
             print(f"  -- {guest.name}: {seconds:.0f} s, {number} of {len(guests)}")
             print(textwrap.indent(output, "  "), end="", flush=True)
-            count_guest(tally, guest, code, output)
+            its = Tally()
+            count_guest(its, guest, code, output)
+            tally.include(its)
+            ended(guest, its, seconds)

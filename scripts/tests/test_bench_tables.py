@@ -26,6 +26,7 @@ sys.path.insert(0, str(SCRIPTS / "selftests"))
 
 import busy  # noqa: E402  (found through the lines above)
 import commits  # noqa: E402
+import generated  # noqa: E402
 import limit  # noqa: E402
 import messages  # noqa: E402
 import page  # noqa: E402
@@ -388,7 +389,7 @@ class Run(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.out, self.page = Path(folder.name, "bench"), Path(folder.name, "page.rst")
-        self.page.write_text(f"above\n{page.BEGINS}\nold tables\n{page.ENDS}\nbelow\n")
+        self.page.write_text(f"above\n{page.BEGINS}\nold tables\n{generated.ENDS}\nbelow\n")
         for of, name, value in ((self.run_, "OUT", self.out), (self.run_, "PAGE", self.page),
                                 (parts, "machine", lambda: "QEMU"),
                                 (commits, "current", lambda: "abc")):
@@ -476,9 +477,9 @@ class Run(unittest.TestCase):
 
 class Page(unittest.TestCase):
     def test_only_the_generated_part_changes(self) -> None:
-        text = f"above\n{page.BEGINS}\nold\n{page.ENDS}\nbelow\n"
+        text = f"above\n{page.BEGINS}\nold\n{generated.ENDS}\nbelow\n"
         new = page.updated(text, "\nnew\n")
-        self.assertEqual(new, f"above\n{page.BEGINS}\n\nnew\n{page.ENDS}\nbelow\n")
+        self.assertEqual(new, f"above\n{page.BEGINS}\n\nnew\n{generated.ENDS}\nbelow\n")
         self.assertEqual(page.updated(new, "\nnew\n"), new)
         with self.assertRaisesRegex(SystemExit, "no lines"):
             page.updated("nothing of it", "")
