@@ -9,7 +9,9 @@ markers; offsets are sums of sizes, because the record has no padding
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -103,14 +105,21 @@ def parameter_names(module: Path = MODULE_DIR) -> list[str]:
         r"^MODULE_PARM_DESC\((\w+),", path.read_text(), re.MULTILINE)})
 
 
+def find_compiler() -> str | None:
+    """A C compiler; also one that has its version in its name, as Debian's gcc-12 has."""
+    versions = {int(path.name.removeprefix("gcc-")) for folder in os.get_exec_path()
+                for path in Path(folder).glob("gcc-*") if path.name[4:].isdecimal()}
+    names = ["cc", "gcc", *(f"gcc-{version}" for version in sorted(versions, reverse=True))]
+    return next(filter(shutil.which, names), None)
+
+
 def _preprocess(module: Path) -> str:
-    try:
-        result = subprocess.run(
-            ["cc", "-E", "-P", "-x", "c", "-I", str(module), "-"],
-            input=MARKERS, text=True, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise Problem("there is no C compiler: sudo apt-get install gcc",
-                      NOT_THERE) from None
+    compiler = find_compiler()
+    if compiler is None:
+        raise Problem("there is no C compiler: sudo apt-get install gcc", NOT_THERE)
+    result = subprocess.run(
+        [compiler, "-E", "-P", "-x", "c", "-I", str(module), "-"],
+        input=MARKERS, text=True, capture_output=True, check=False)
     if result.returncode != 0:
         raise Problem("the headers cannot be preprocessed: "
                       f"{result.stderr.strip()}", NOT_THERE)

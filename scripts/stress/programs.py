@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from hosts import run
+from renoscope_lib import schema_source
 
 HERE = Path(__file__).resolve().parent
 BUILT = Path("/tmp/stress-programs")
@@ -21,7 +22,7 @@ def program(name: str) -> str:
     built = BUILT / name
     if not built.exists():
         BUILT.mkdir(exist_ok=True)
-        run("gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(built),
+        run(schema_source.find_compiler() or "gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(built),
             str(HERE / f"{name}.c"))
     return str(built)
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """The schema read from the headers, against what a C compiler makes of them."""
 
+import os
+import shutil
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from renoscope_lib import schema_source
+from renoscope_lib.errors import Problem
 
 from . import support
 
@@ -53,6 +57,24 @@ int main(void)
 	return 0;
 }
 """
+
+
+class Compiler(unittest.TestCase):
+    def test_one_with_its_version_in_its_name_will_do(self) -> None:
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        assert compiler
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.dict(os.environ, {"PATH": folder}):
+            self.assertIsNone(schema_source.find_compiler())
+            with self.assertRaisesRegex(Problem, "no C compiler: sudo apt-get install gcc"):
+                schema_source.read_source()
+            for name in ("gcc-ar-12", "gcc-9", "gcc-12"):
+                program = Path(folder, name)
+                program.write_text(f'#!/bin/sh\nPATH={os.path.dirname(compiler)}\n'
+                                   f'exec {compiler} "$@"\n')
+                program.chmod(0o755)
+            self.assertEqual(schema_source.find_compiler(), "gcc-12")
+            self.assertEqual(schema_source.read_source(), support.source())
 
 
 class AgainstTheCompiler(unittest.TestCase):

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
+import subprocess
 import sys
+import tempfile
 import types
 import unittest
+from pathlib import Path
 
 from .support import SCRIPTS
 
@@ -36,6 +40,41 @@ class Table(unittest.TestCase):
         named = {scenario.name for scenario in self.run_.PLAN}
         files = {path.name.removesuffix("_test.py") for path in STRESS.glob("*_test.py")}
         self.assertEqual(files | {"suspend"}, named)
+
+    def test_what_is_needed_is_named(self) -> None:
+        """What a scenario builds, asks for and runs stands in the table."""
+        signs = {'program("': self.run_.CC, "samples": self.run_.CC,
+                 'need("bpftrace")': "bpftrace", 'run("nm"': "nm", 'run("strip"': "strip",
+                 'run("openssl"': "openssl"}
+        beside = {"load_faults": "faults.py"}
+        for scenario in self.run_.PLAN:
+            if scenario.in_busybox:
+                continue
+            files = [f"{scenario.name}_test.py", *filter(None, [beside.get(scenario.name)])]
+            text = "".join((STRESS / name).read_text() for name in files)
+            with self.subTest(scenario.name):
+                self.assertEqual({need for sign, need in signs.items() if sign in text},
+                                 set(scenario.needs))
+
+    def test_what_is_missing_is_told_in_one_line_before_anything_begins(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            def told(*arguments: str) -> str:
+                done = subprocess.run(
+                    [sys.executable, STRESS / "run", *arguments], text=True, check=False,
+                    capture_output=True, env=os.environ | {"PATH": folder})
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                return done.stderr
+            self.assertEqual(
+                told("readers", "--part", "0.01"),
+                "stress: not here: a C compiler (for readers); install with: "
+                "scripts/install-deps test stress\n")
+            for name in ("bpftrace", "gcc-12"):
+                program = Path(folder, name)
+                program.write_text("#!/bin/sh\n")
+                program.chmod(0o755)
+            self.assertEqual(
+                told("holders", "lockdown"), "stress: not here: openssl (for lockdown); "
+                "install with: scripts/install-deps test stress\n")
 
     def test_parallel_processors_meet_no_patched_text(self) -> None:
         """Not with static keys, and where kprobes stay what they were made."""
