@@ -9,6 +9,12 @@ ifneq ($(words $(CURDIR)),1)
 $(error the kernel's build cannot take a path with a blank in it: move $(CURDIR))
 endif
 
+STRESS = $(if $(PART),--part $(PART)) $(SCENARIO)
+
+# Whether a command takes these words, before packages are installed for it; where not
+# even Python is there, it says so afterwards.
+check_words = ! command -v python3 >/dev/null || $(1) >/dev/null
+
 .PHONY: all modules modules_install clean demo test check eval stress bench help
 
 all: modules
@@ -43,11 +49,13 @@ eval:
 	scripts/eval/run
 
 stress:
-	scripts/install-deps test stress
-	scripts/stress/run $(if $(PART),--part $(PART)) $(SCENARIO)
+	@$(call check_words,scripts/stress/run --list $(STRESS))
+	scripts/install-deps stress
+	scripts/stress/run $(STRESS)
 
 bench:
-	scripts/install-deps test bench
+	@$(call check_words,scripts/bench/run --list $(PARTS))
+	scripts/install-deps bench
 	scripts/bench/run $(if $(PARTS),$(PARTS),--write-page)
 
 help:

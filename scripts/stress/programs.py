@@ -30,4 +30,4 @@ def program(name: str) -> str:
 def need(name: str) -> None:
     """A scenario that lacks a program fails: skipped, it would count as passed."""
     if not shutil.which(name):
-        raise RuntimeError(f"no {name} here: scripts/install-deps test stress")
+        raise RuntimeError(f"no {name} here: scripts/install-deps stress")

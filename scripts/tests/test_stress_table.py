@@ -67,14 +67,14 @@ class Table(unittest.TestCase):
             self.assertEqual(
                 told("readers", "--part", "0.01"),
                 "stress: not here: a C compiler (for readers); install with: "
-                "scripts/install-deps test stress\n")
+                "scripts/install-deps stress\n")
             for name in ("bpftrace", "gcc-12"):
                 program = Path(folder, name)
                 program.write_text("#!/bin/sh\n")
                 program.chmod(0o755)
             self.assertEqual(
                 told("holders", "lockdown"), "stress: not here: openssl (for lockdown); "
-                "install with: scripts/install-deps test stress\n")
+                "install with: scripts/install-deps stress\n")
 
     def test_parallel_processors_meet_no_patched_text(self) -> None:
         """Not with static keys, and where kprobes stay what they were made."""
