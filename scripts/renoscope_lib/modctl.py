@@ -26,6 +26,8 @@ KERNELS_REMARK = re.compile(
 # and the kinds that cannot be asked for.
 KINDS_ARE_IN = "cat schema in debugfs lists them"
 UNASKED_KINDS = ("lost", "mark")
+SETS_OF_KINDS = ("all", "default", "none")
+TIMEOUTS = re.compile(r"rto=0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-5])")
 
 # How the kernel shows the two values of a bool, and what it takes for them: 1 and 0,
 # and words by their first letters (kstrtobool()).
@@ -131,11 +133,26 @@ def _said(lines: Sequence[str]) -> str:
 
 def _with_kinds(said: str) -> str:
     """A module that was refused has no files in debugfs; its sources have a list."""
+    kinds = _kinds_of_sources()
+    return said.replace(KINDS_ARE_IN, f"there are: {' '.join(kinds)}") if kinds else said
+
+
+def _kinds_of_sources() -> list[str]:
+    """Those that can be asked for; none where there are no sources."""
     try:
-        kinds = [kind for kind in kind_names() if kind not in UNASKED_KINDS]
+        return [kind for kind in kind_names() if kind not in UNASKED_KINDS]
     except OSError:
-        return said
-    return said.replace(KINDS_ARE_IN, f"there are: {' '.join(kinds)}")
+        return []
+
+
+def _kinds_of_loaded(host: Host) -> list[str]:
+    """Those of the module that is loaded, if it lets us see them; else of the sources."""
+    try:
+        schema = (host.renoscope_dir() / "schema").read_text()
+    except (Problem, OSError):
+        return _kinds_of_sources()
+    return [kind for kind in re.findall(r"^kind \d+ (\w+)", schema, re.MULTILINE)
+            if kind not in UNASKED_KINDS]
 
 
 def _quoted(parameter: str) -> str:
@@ -215,6 +232,20 @@ def _reads_as(name: str, asked: str, now: str) -> bool:
     return asked.split() == now.split() or _number(asked.strip()) == _number(now)
 
 
+def _check_kinds(name: str, asked: str, host: Host) -> None:
+    """Problem if a word is no kind of event: the kernel would refuse what is proposed."""
+    kinds = _kinds_of_loaded(host)
+    if name == "events" and not _words(asked):
+        raise Problem("load: events: no kind is named; to record nothing write none", BAD_INPUT)
+    for word in _words(asked) if kinds else ():
+        if name == "events" and re.sub(r"^[+-]", "", word) not in (*kinds, *SETS_OF_KINDS):
+            raise Problem(f"load: events: {word!r} is no kind of event; there are: "
+                          f"{' '.join(kinds)}", BAD_INPUT)
+        if name == "freeze_on" and word not in (*kinds, "none") and not TIMEOUTS.fullmatch(word):
+            raise Problem(f"load: freeze_on: {word!r} is no trigger; there are: rto=K with K "
+                          f"from 1 to 255, {' '.join(kinds)}", BAD_INPUT)
+
+
 def _check_already(parameters: Sequence[str], host: Host) -> None:
     """Problem if the module that is loaded would have to change for them."""
     now = host.parameters()
@@ -226,6 +257,7 @@ def _check_already(parameters: Sequence[str], host: Host) -> None:
             raise Problem(f"load: there is no parameter {name!r}; there are: "
                           f"{' '.join(now)}", BAD_INPUT)
         if not _reads_as(name, asked, now[name]):
+            _check_kinds(name, asked, host)
             differ.append(f"{name} is {now[name]!r}")
             mends.append(set_command(shlex.quote(asked), name))
             if name in ONLY_AT_LOAD:

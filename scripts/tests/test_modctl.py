@@ -250,6 +250,28 @@ class Load(Machine):
                           "dance=1")
         self.assertEqual(self.host.ran, [])
 
+    def test_already_loaded_and_asked_for_what_is_no_kind(self) -> None:
+        """The kernel would refuse what is proposed."""
+        loaded(self.host, STATS)
+        for name in ("events", "freeze_on"):
+            self.host.put(f"/sys/module/tcp_renoscope/parameters/{name}", "state\n")
+        for kinds in ("state ack ", "state flying "):     # of the sources, of the module
+            for asked, told in (
+                    ("events=foo", "events: 'foo' is no kind of event; there are: " + kinds),
+                    ("events=", "events: no kind is named"),
+                    ("events=+segment,-foo", "events: '-foo' is no kind of event"),
+                    ("events=state,mark", "events: 'mark' is no kind of event"),
+                    ("freeze_on=rto=256", "freeze_on: 'rto=256' is no trigger; there are: "
+                     "rto=K with K from 1 to 255, " + kinds),
+                    ("freeze_on=state all", "freeze_on: 'all' is no trigger")):
+                self.load_refused(BAD_INPUT, "load: " + told, asked)
+            self.host.put("/sys/kernel/debug/renoscope/schema",
+                          "version 1\nkind 1 state x\nkind 2 flying x\nkind 3 mark x\n"
+                          "kind 4 segment y\nfield serial u64\n")
+        for asked in ("events=all", "events=default,segment", "events=+flying", "events=none",
+                      "freeze_on=none", "freeze_on=rto=255 flying"):
+            self.load_refused(NOT_SO, "mend: echo ", asked)
+
     def test_module_that_is_still_coming_up(self) -> None:
         self.host.put("/sys/module/tcp_renoscope/initstate", "coming\n")
         self.assertFalse(self.host.module_loaded())
