@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from . import VERSION, kmod, signing
 from .errors import NOT_SO, OK, Problem
 from .host import (CONGESTION_CONTROLS, MODULE, MOUNT_DEBUGFS, Host,
                    set_command, write_command)
+from .kernel_config import another_kernel, architecture, config_text, takes_modules
 from .place import BUILT, COMMAND, build_command
 from .stats import ATTACHED, Stats, parse_stats
 
@@ -37,8 +37,6 @@ SECURE_BOOT = ("/sys/firmware/efi/efivars/"
 EFI = "/sys/firmware/efi"
 LOCKDOWN = "/sys/kernel/security/lockdown"
 SIG_ENFORCE = "/sys/module/module/parameters/sig_enforce"
-
-DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,6 @@ class Doctor:
 
     def _kernel(self) -> Iterator[Check]:
         release, machine = self._host.release, self._host.machine
-        image = f"sudo apt-get install linux-image-{self._architecture()}"
         version = re.match(r"(\d+)\.(\d+)", release)
         new_enough = version is not None and (
             int(version[1]), int(version[2])) >= OLDEST_KERNEL
@@ -107,14 +104,10 @@ class Doctor:
                 "tested" if tested else "not older than 6.1, not tested"))
         if not new_enough:
             yield Check(FAIL, f"kernel {release} is older than 6.1",
-                        f"{image}, then reboot")
+                        another_kernel(self._host))
         if not wide:
             yield Check(FAIL, f"{machine} is not a 64-bit kernel",
-                        f"{image}, then reboot")
-
-    def _architecture(self) -> str:
-        machine = self._host.machine
-        return DEBIAN_ARCHITECTURES.get(machine, machine)
+                        another_kernel(self._host))
 
     def _headers(self) -> Iterator[Check]:
         release = self._host.release
@@ -122,7 +115,7 @@ class Doctor:
         if self._host.path(f"{build}/Makefile").exists():
             yield Check(GOOD, f"kernel headers: {build}")
             return
-        if not self._takes_modules():
+        if not takes_modules(self._host):
             return
         spare = self._loaded or self._found_module() is not None
         yield Check(WARN if spare else FAIL,
@@ -134,30 +127,10 @@ class Doctor:
 
     def _is_packaged(self) -> bool:
         """Whether the kernel has the name of one that Debian, or Ubuntu, packs."""
-        return self._host.release.endswith((f"-{self._architecture()}", "-generic"))
-
-    def _takes_modules(self) -> bool:
-        """Whether any module could be loaded, as far as it is known."""
-        text = self._config_text()
-        return text is None or "CONFIG_MODULES=y" in text.splitlines()
-
-    def _config_text(self) -> str | None:
-        release = self._host.release
-        packed = self._host.read_bytes("/proc/config.gz")
-        if packed is not None:
-            try:
-                return gzip.decompress(packed).decode(errors="replace")
-            except (OSError, EOFError):
-                pass
-        for name in (f"/boot/config-{release}", f"/lib/modules/{release}/config",
-                     f"/lib/modules/{release}/build/.config"):
-            text = self._host.read(name)
-            if text is not None:
-                return text
-        return None
+        return self._host.release.endswith((f"-{architecture(self._host)}", "-generic"))
 
     def _config(self) -> Iterator[Check]:
-        text = self._config_text()
+        text = config_text(self._host)
         if text is None:
             yield Check(WARN, "the kernel's configuration cannot be read, so "
                         "what it lacks is not known",
@@ -173,9 +146,7 @@ class Doctor:
                         + " ".join(f"CONFIG_{n}" for n in NEEDED_CONFIG))
         for name in lacking:
             yield Check(FAIL, f"the kernel was built without CONFIG_{name}",
-                        "sudo apt-get install linux-image-"
-                        f"{self._architecture()}"
-                        ", then reboot")
+                        another_kernel(self._host))
 
     def _debugfs(self) -> Iterator[Check]:
         mount = self._host.debugfs_mount()
@@ -262,10 +233,9 @@ class Doctor:
         if self._loaded:
             yield self._loaded_version()
             return
-        if not self._takes_modules():
+        if not takes_modules(self._host):
             yield Check(FAIL, f"{MODULE} is not loaded, and cannot be: this kernel takes "
-                        "no modules", f"sudo apt-get install linux-image-"
-                        f"{self._architecture()}, then reboot")
+                        "no modules", another_kernel(self._host))
             return
         path = self._found_module()
         if path is not None:

@@ -12,6 +12,7 @@ from . import kmod
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, set_command
+from .kernel_config import another_kernel, takes_modules
 from .place import (BUILD_AGAIN, BUILT, COMMAND, IS_IN_SOURCES,
                     build_command)
 from .schema_source import kind_names
@@ -299,6 +300,9 @@ def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
         print(f"{MODULE} is already loaded" + (", with these parameters" if parameters
                                                 else ""))
         return OK
+    if not takes_modules(host):
+        raise Problem(f"{MODULE} cannot be loaded: this kernel takes no modules; mend: "
+                      f"{another_kernel(host)}; {COMMAND} doctor says more", NOT_THERE)
     parameters = [_quoted(parameter) for parameter in parameters]
     command = _choose(path, host, built, parameters) + parameters
     host.need_root("loading a module")

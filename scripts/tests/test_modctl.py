@@ -211,6 +211,19 @@ class Load(Machine):
     def test_none(self) -> None:
         self.load_refused(NOT_THERE, "there is no tcp_renoscope to load")
 
+    def test_a_kernel_without_modules(self) -> None:
+        """No module would help, whether there is one or none."""
+        self.host.put(f"/boot/config-{RELEASE}", "# CONFIG_MODULES is not set\n")
+        told = ("cannot be loaded: this kernel takes no modules; mend: sudo apt-get install "
+                "linux-image-amd64, then reboot; scripts/renoscope doctor says more")
+        self.load_refused(NOT_THERE, told)
+        self.built.write_bytes(module_file())
+        self.load_refused(NOT_THERE, told)
+        self.assertEqual(self.host.ran, [])
+        self.host.put(f"/boot/config-{RELEASE}", "CONFIG_MODULES=y\n")
+        self.host.answers["insmod"] = (0, "", "")
+        self.assertEqual(self.load()[0], OK)
+
     def test_for_another_kernel(self) -> None:
         self.built.write_bytes(module_file("6.1.0-other"))
         self.load_refused(NOT_SO, f"was built for kernel 6.1.0-other, and this "
