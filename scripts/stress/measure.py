@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def fraction(text: str) -> float:
@@ -22,3 +26,9 @@ def part(whole: int, least: int = 1) -> int:
     if not 0 < least <= whole:
         raise ValueError(f"at least {least} of {whole}")
     return max(least, round(whole * PART))
+
+
+def some(things: Sequence[T]) -> list[T]:
+    """That part of these, and one at least: evenly spread, so that the last are met, too."""
+    count = part(len(things))
+    return [things[number * len(things) // count] for number in range(count)]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,9 +13,14 @@ from unittest import mock
 
 from .support import SCRIPTS
 
-sys.path.insert(0, str(SCRIPTS / "stress"))
+sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "selftests")]
 
 import measure  # noqa: E402  (found through the line above)
+import readers_test  # noqa: E402
+import samples  # noqa: E402
+
+A_RECORDING = samples.of_every_kind()
+SAMPLES = {name: A_RECORDING for name in ("of every kind", "another", "a third")}
 
 
 class Part(unittest.TestCase):
@@ -21,6 +28,18 @@ class Part(unittest.TestCase):
         with mock.patch.object(measure, "PART", 0.0001):
             self.assertEqual(measure.part(200), 1)
             self.assertEqual(measure.part(200, least=6), 6)
+
+    def test_some_of_all_kinds(self) -> None:
+        """Each of so many, or few from the first to the last."""
+        things = [(row, column) for row in "abcde" for column in range(46)]
+        self.assertEqual(measure.some(things), things)
+        for fraction, count in ((0.5, 115), (0.05, 12), (0.001, 1)):
+            with mock.patch.object(measure, "PART", fraction):
+                chosen = measure.some(things)
+            self.assertEqual((len(chosen), len(set(chosen))), (count, count))
+            if count > 1:
+                self.assertEqual({row for row, _ in chosen}, set("abcde"))
+                self.assertGreater(len({column for _, column in chosen}), 9)
 
     def test_as_asked(self) -> None:
         with mock.patch.object(measure, "PART", 0.25):
@@ -45,6 +64,33 @@ class Part(unittest.TestCase):
                                   cwd=SCRIPTS / "stress", capture_output=True,
                                   env={**os.environ, "RENOSCOPE_STRESS_PART": text})
             self.assertEqual(done.returncode, code, text)
+
+
+class Readers(unittest.TestCase):
+    """What is tried of damaged and hostile recordings, although no reader is run."""
+
+    def readings(self, fraction: float) -> list[int]:
+        """How many commands each of the tests runs that have no time of their own."""
+        counts = []
+        ran = mock.Mock(return_value=mock.Mock(code=2))
+        for test in (readers_test.test_whole_recordings, readers_test.test_giants,
+                     readers_test.test_nested_and_endless_words):
+            ran.reset_mock()
+            with (mock.patch.object(measure, "PART", fraction),
+                  mock.patch.object(readers_test, "samples", lambda: SAMPLES),
+                  mock.patch.multiple(readers_test.reading, run=ran, run_on_terminal=ran,
+                                      judge=mock.Mock()),
+                  contextlib.redirect_stdout(io.StringIO())):
+                test()
+            counts.append(ran.call_count)
+        return counts
+
+    def test_a_part_of_each(self) -> None:
+        readers = len(readers_test._readers())
+        self.assertEqual(self.readings(1), [3 * readers, 2 * 3 * readers, 5 * readers])
+        with mock.patch.object(measure, "PART", 0.01):
+            few = [measure.part(times * readers) for times in (3, 6, 5)]
+        self.assertEqual(self.readings(0.01), few)
 
 
 if __name__ == "__main__":
