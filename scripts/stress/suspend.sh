@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The machine sleeps and wakes while it records and is read: in a guest that has
-# busybox and no other file, since the connection to the host's files (9p over
-# virtio) does not outlive a suspend. Prints KTAP.
+# The machine sleeps and wakes while it records and is read.
+#
+# In a guest that has busybox and no other file, since the connection to the host's
+# files (9p over virtio) does not outlive a suspend. Prints KTAP.
 #
 #	suspend.sh MODULE TIMES
 #

@@ -467,6 +467,14 @@ class Run(unittest.TestCase):
             self.assertIn(words, written)
         self.assertNotIn("old tables", written)
 
+    def test_help_explains_each_part(self) -> None:
+        _, said, _ = self.bench("--help")
+        for name in self.run_.PARTS:
+            self.assertRegex(said, rf"(?m)^  {name} +\w.{{20,}}$")
+        for words in ("out/bench/PART.json", "out/bench/performance.rst",
+                      "Documentation/performance.rst"):
+            self.assertIn(words, said)
+
     def test_make_writes_the_page_of_everything_only(self) -> None:
         for words, command in (((), "scripts/bench/run --write-page"),
                                (("PARTS=limit reader",), "scripts/bench/run limit reader")):

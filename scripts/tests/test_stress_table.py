@@ -41,6 +41,14 @@ class Table(unittest.TestCase):
         files = {path.name.removesuffix("_test.py") for path in STRESS.glob("*_test.py")}
         self.assertEqual(files | {"suspend"}, named)
 
+    def test_help_explains_each_scenario(self) -> None:
+        said = subprocess.run([STRESS / "run", "--help"], text=True, check=True,
+                              capture_output=True).stdout
+        for name in {scenario.name for scenario in self.run_.PLAN}:
+            self.assertRegex(said, rf"(?m)^  {name} +[A-Z\d].{{20,}}\.$")
+        for words in ("out/stress/results.jsonl", "Documentation/stress.rst"):
+            self.assertIn(words, said)
+
     def test_what_is_needed_is_named(self) -> None:
         """What a scenario builds, asks for and runs stands in the table."""
         signs = {'program("': self.run_.CC, "samples": self.run_.CC,
