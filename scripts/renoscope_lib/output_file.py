@@ -16,6 +16,9 @@ from .only_one import first_holder
 
 CLOSED = -1
 
+# Between opening a file and having it alone somebody may replace it, who had it before.
+TRIES = 10
+
 
 class NoRoom(Problem):
     """The disk is full, or what its user may have of it."""
@@ -26,6 +29,14 @@ def have_alone(fd: int, name: str) -> None:
     if holder := first_holder(fd):
         raise Problem(f"cannot write {name}: {holder} writes it already; wait until it has "
                       "ended, or name another file", NOT_SO)
+
+
+def _has_name(fd: int, name: str) -> bool:
+    """Whether who opens the name now gets this file."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(name))
+    except FileNotFoundError:
+        return False
 
 
 class OutputFile:
@@ -44,6 +55,13 @@ class OutputFile:
 
     def _open(self, name: str, new: bool) -> None:
         """What is there already stays whose it is; it may be a device."""
+        for _ in range(TRIES):
+            if self._open_once(name, new):
+                return
+        raise Problem(f"cannot write {self.name}: again and again it is replaced", NOT_SO)
+
+    def _open_once(self, name: str, new: bool) -> bool:
+        """Whether what is open now is what has the name."""
         how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         is_made = True
         try:
@@ -57,13 +75,20 @@ class OutputFile:
         try:
             if stat.S_ISREG(os.fstat(self._fd).st_mode):
                 have_alone(self._fd, self.name)
+                if not _has_name(self._fd, name):
+                    self._let_go()
+                    return False
                 os.ftruncate(self._fd, 0)
             if is_made:
                 self._give_away()
         except BaseException:
-            fd, self._fd = self._fd, CLOSED
-            os.close(fd)
+            self._let_go()
             raise
+        return True
+
+    def _let_go(self) -> None:
+        fd, self._fd = self._fd, CLOSED
+        os.close(fd)
 
     def _give_away(self) -> None:
         """Under sudo what was made here is for whoever typed the command."""

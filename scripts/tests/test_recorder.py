@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -21,7 +22,7 @@ from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.ledger import Ledger
 from renoscope_lib.asked import Asked
 from renoscope_lib.options import complain
-from renoscope_lib.output_file import OutputFile
+from renoscope_lib.output_file import OutputFile, have_alone
 from renoscope_lib.recorder import Limits, Recorder, Summary
 from renoscope_lib.recording import RecordingParser, RecordingWriter
 from renoscope_lib.schema import Head
@@ -727,6 +728,40 @@ class Alone(unittest.TestCase):
             self.assertEqual(self.path.read_bytes(), b"recorded")
             self.assertEqual(list(self.path.parent.iterdir()), [self.path])
             self.path.unlink()
+
+    @contextmanager
+    def replaced_when_opened(self, times: int) -> Iterator[None]:
+        """An export that had the file takes its place as the recorder opens it."""
+        left = [times]
+
+        def replace_first(fd: int, name: str) -> None:
+            if left[0]:
+                left[0] -= 1
+                newer = self.path.with_name("newer")
+                newer.write_bytes(b"exported")
+                newer.rename(self.path)
+            have_alone(fd, name)
+
+        with mock.patch("renoscope_lib.output_file.have_alone", replace_first):
+            yield
+
+    def test_what_is_replaced_while_it_is_opened_is_not_what_is_written(self) -> None:
+        for old in (None, b"old"):
+            if old:
+                self.path.write_bytes(old)
+            with self.replaced_when_opened(2):
+                recording = self.output(self.path)
+            recording.write(b"recorded")
+            self.assertEqual(self.path.read_bytes(), b"recorded")
+            self.refused(OutputFile, self.path)
+            recording.close()
+            self.path.unlink()
+
+    def test_nor_for_ever(self) -> None:
+        with self.replaced_when_opened(1000), \
+                self.assertRaisesRegex(Problem, "again and again it is replaced"):
+            OutputFile(str(self.path))
+        self.assertEqual(self.path.read_bytes(), b"exported")
 
     def test_what_is_no_file_may_have_many_writers(self) -> None:
         pipe = self.path
