@@ -134,13 +134,14 @@ def _sockets(text: str) -> Iterator[str]:
 
 
 def _socket_holder(host: Host, namespace: Namespace, line: str) -> Holder | None:
-    words = line.split()
+    users = USERS.findall(line)
+    words = USERS.sub("", line).split()
     name = next((w for w in words if w in CONGESTION_CONTROLS), None)
     if name is None or len(words) < 5:
         return None
-    what = (f"{namespace.name}: {words[0]} socket {words[3]} -> {words[4]} "
-            f"uses {name}")
-    users = USERS.findall(line)
+    # In an address may be the name of an interface, which is anything but blanks.
+    what = (f"{namespace.name}: {words[0]} socket {harmless(words[3])} -> "
+            f"{harmless(words[4])} uses {name}")
     if not users:
         return Holder(what, "no process has it: wait, it closes by itself")
     name, pid, fd = users[0]
@@ -184,7 +185,8 @@ def file_holders(host: Host) -> list[Holder]:
     for pid, who, files in _processes(host):
         ours = sorted(f for f in files if f.startswith(prefix))
         if ours:
-            holders.append(Holder(f"{who} reads {', '.join(ours)}",
+            # In a mount namespace of its own anything may lie there.
+            holders.append(Holder(f"{who} reads {harmless(', '.join(ours))}",
                                   f"end it: sudo kill {pid}"))
     return holders
 

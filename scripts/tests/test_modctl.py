@@ -414,6 +414,24 @@ class Holders(Machine):
         self.host.answers = {}
         self.assertIn("process 66 (\ufffd?) has perf", self.holders()[0][0])
 
+    def test_a_name_like_ours_is_no_use_of_ours(self) -> None:
+        for name in ("a renoscope b", "reno_modern 1", " renoscope "):
+            self.host.answers["ss"] = (
+                0, f'ESTAB 0 0 10.0.0.1:1 10.0.0.2:2 users:(("{name}",pid=66,fd=3)) sk:2\n'
+                "\t cubic\n", "")
+            self.assertIn("none of sockets", self.holders()[0][0])
+
+    def test_files_and_interfaces_that_mean_mischief(self) -> None:
+        """Whoever has namespaces of his own gives them any name."""
+        self.host.put("/proc/66/comm", "cat\n")
+        self.host.link("/proc/66/fd/3", "/sys/kernel/debug/renoscope/a\x1b[2J\n\udcffb")
+        self.host.answers["ss"] = (
+            0, "LISTEN 0 0 10.0.0.1%a\x1b[2J:1 0.0.0.0:* sk:2\n\t renoscope\n", "")
+        self.assertEqual([what for what, _step in self.holders()], [
+            "process 66 (cat) reads /sys/kernel/debug/renoscope/a?[2J??b",
+            "this network namespace: LISTEN socket 10.0.0.1%a?[2J:1 -> 0.0.0.0:* "
+            "uses renoscope"])
+
     def test_the_first_of_many_has_it(self) -> None:
         self.assertIn("of process 8 (a)", self.held_by((b"a", 8), (b"b", 9))[0])
 
