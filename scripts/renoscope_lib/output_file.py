@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 from .errors import NOT_SO, Problem
 from .only_one import first_holder
@@ -94,7 +95,12 @@ class OutputFile:
         """Under sudo what was made here is for whoever typed the command."""
         uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
         if os.geteuid() == 0 and uid and gid:
-            os.fchown(self._fd, int(uid), int(gid))
+            self._give_to(int(uid), int(gid))
+
+    def _give_to(self, uid: int, gid: int) -> None:
+        """Some file systems know no owners, as that of a USB stick: it stays as it is."""
+        with suppress(OSError):
+            os.fchown(self._fd, uid, gid)
 
     def _failed(self, error: OSError) -> Problem:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -53,7 +53,7 @@ class WholeFile(OutputFile):
         if self._old is None:
             super()._give_away()
         elif os.geteuid() == 0:
-            os.fchown(self._fd, self._old.st_uid, self._old.st_gid)
+            self._give_to(self._old.st_uid, self._old.st_gid)
 
     def __enter__(self) -> Self:
         return self

@@ -847,6 +847,15 @@ class Owner(unittest.TestCase):
         self.assertEqual(self.write(self.folder / "link"), [])
         self.assertEqual((self.folder / "x").read_bytes(), b"new")
 
+    def test_a_file_system_without_owners_ends_nothing(self) -> None:
+        refused = mock.patch("os.fchown", side_effect=PermissionError(errno.EPERM, ""))
+        for write in (OutputFile, WholeFile, WholeFile):    # a new one, and two old ones
+            with refused:
+                output = write(str(self.folder / "x"))
+                output.write(b"new")
+                output.close()
+            self.assertEqual((self.folder / "x").read_bytes(), b"new")
+
     def test_standard_output(self) -> None:
         with mock.patch("os.write", lambda fd, data: len(data)):
             self.assertEqual(self.write("-"), [])
