@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -791,6 +792,38 @@ class Alone(unittest.TestCase):
                 with WholeFile(str(self.path)) as whole:
                     whole.write(b"whole")
             self.assertEqual(self.path.read_bytes(), b"whole")
+
+
+PIPED = """
+import sys
+from pathlib import Path
+from unittest import mock
+from renoscope_lib import cli
+from renoscope_lib.commands import record
+with mock.patch.object(record.Host, "renoscope_dir", lambda _: Path("/nix")):
+    print("begins", flush=True)
+    sys.exit(cli.main(["record", sys.argv[1]]))
+"""
+
+
+class Interrupted(unittest.TestCase):
+    def test_a_pipe_that_nobody_reads_is_left_when_asked(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pipe = Path(folder) / "pipe"
+            os.mkfifo(pipe)
+            for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+                with subprocess.Popen(
+                        [sys.executable, "-c", PIPED, pipe], cwd=support.SCRIPTS,
+                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+                    assert process.stdout is not None
+                    process.stdout.readline()
+                    # Until it waits for a reader.
+                    time.sleep(1)
+                    process.send_signal(number)
+                    try:
+                        self.assertEqual(process.wait(20), code)
+                    finally:
+                        process.kill()
 
 
 class Owner(unittest.TestCase):

@@ -24,8 +24,9 @@ def _record(options: argparse.Namespace) -> int:
     host = Host()
     ring = LiveRing(host.renoscope_dir())
     limits = Limits(options.duration, options.count, options.all)
+    # Of a pipe that nobody reads this waits, and a signal is to end that.
+    output = OutputFile(options.output)
     with stop_on_signals() as stop:
-        output = OutputFile(options.output)
         recorder = Recorder(
             ring, RecordingWriter(output.write), limits, stop,
             lambda holds: complain(f"recording to {output.name}{holds}; "
