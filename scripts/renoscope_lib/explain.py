@@ -18,6 +18,7 @@ from typing import Any
 
 from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
                explain_pace, explain_ports, explain_windows)
+from .arrivals import Arrivals
 from .explain_finding import FINE, RULES, Clock, Finding, Report, Subject
 from .explain_groups import Groups
 from .flows import is_chosen
@@ -78,6 +79,7 @@ class Explained:
         self.gaps = SharedGaps(schema, (*self._of_openings,
                                         *self._of_connections))
         self._pace = explain_pace.Pace(schema, self.gaps)
+        self._arrivals = Arrivals(schema, self.gaps)
         self._ports = explain_ports.ClosedPorts()
         self._has_begun = False
 
@@ -93,6 +95,7 @@ class Explained:
         if not of_recording:
             self._has_begun = True
             self._pace.feed(event)
+            self._arrivals.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
 
@@ -219,6 +222,8 @@ class Explained:
         if lost is not None:
             yield from explain_losses.findings(
                 lost, pace, self._knows_timeouts, subject, clock)
+        yield from explain_losses.on_arrival(
+            self._arrivals.dropped(life.cookie, clock.end_ns), subject, clock)
         if window is not None:
             yield from explain_windows.findings(self._windows, window, subject,
                                                 clock)

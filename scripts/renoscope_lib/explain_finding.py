@@ -66,6 +66,8 @@ RULES = {
     "spurious": Rule("sent again for nothing", ("ca_state",)),
     "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),
     "path-mtu": Rule("segments too large for the path", ("ca_state", "rto")),
+    "dropped-on-arrival": Rule("dropped here on arrival", (
+        "ack", "bad_checksum")),
     "local-drops": Rule("dropped by this host itself", ("reno_reduction",)),
     "ecn": Rule("congestion marked by ECN", ("ca_state",)),
     "reduced": Rule("cwnd reduced without a loss", ("ca_state",)),

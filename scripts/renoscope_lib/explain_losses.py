@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import explain_pace
+from .arrivals import Arrival
 from .explain_finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding,
                               Subject, brief, capped, look, often, share,
                               spelled)
 from .losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
+from .sequence import MODULUS, relative
 from .words import plural
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
@@ -24,6 +26,7 @@ LONG_WAIT_US = 1_000_000
 MANY_TIMEOUTS = 3
 HIGH_RATE = 0.02
 ENOUGH_LOST = 10
+MANY_DROPPED = 3
 
 # A fall this deep of a window that was one.
 CUTS = (RECOVERY, LOSS, CWR)
@@ -216,6 +219,29 @@ def _episode_line(episode: Episode, clock: Clock) -> str:
                   f"{plural(episode.segments, 'segment')} sent again")
     undone = ", undone: nothing was lost" if episode.undone else ""
     return f"{clock.at(episode.began_ns)} {words}{_change(episode)}{undone}"
+
+
+# ---- dropped here
+
+def on_arrival(dropped: list[Arrival], subject: Subject,
+               clock: Clock) -> Iterator[Finding]:
+    """What came to this host and did not get to its connection."""
+    if not dropped:
+        return
+    count = len(dropped)
+    yield Finding(
+        "dropped-on-arrival",
+        TROUBLE if count >= MANY_DROPPED else NOTEWORTHY, subject,
+        f"{spelled(count, 'segment')} came to this host and never reached "
+        f"{'its' if count == 1 else 'their'} connection: dropped here, most likely by "
+        "the firewall's input chain",
+        "by this host, most likely its input firewall",
+        capped(f"{clock.at(one.time_ns)} seq={relative(one.seq, one.isn)} next="
+               f"{relative((one.seq + one.takes) % MODULUS, one.isn)} passed IP, and "
+               "did not reach it" for one in dropped),
+        "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: "
+        "nstat -az TcpExtTCPBacklogDrop (a full backlog), a socket filter, MD5 or AO\n"
+        + look("flow", subject), dropped[0].time_ns)
 
 
 # ---- for nothing

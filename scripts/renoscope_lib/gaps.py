@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .chosen import Chosen
+from .chosen import NO_SAMPLE, Chosen
 from .schema import Event, Schema
 from .stats import Source, Stats, missed_between, unhooked_words
 from .tables import seconds
@@ -265,6 +265,12 @@ class Gaps:
     def missed_calls(self) -> bool:
         """Whether the kernel skipped a call of a probe that the view needs."""
         return bool(self._missed)
+
+    @property
+    def may_sample_acks(self) -> bool:
+        """Whether `ack_sample` may have left out some."""
+        return (self._filter_unknown or self._chosen.parameters.get(
+            "ack_sample", "").strip() not in NO_SAMPLE)
 
     @property
     def _may_filter_by_state(self) -> bool:

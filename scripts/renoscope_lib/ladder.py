@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .analyst import Analyst
+from .arrivals import Arrivals
 from .conversations import Conversation, Conversations
 from .hearing import HEARD_BY, Hearing
-from .rungs import Rung, Seen, Segments, told_of
+from .rungs import DROPPED, Rung, Seen, Segments, told_of
 from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
@@ -28,7 +29,7 @@ from .words import duration, plural, spaced
 NEEDED_KINDS = ("segment", "ack", "state", "retransmit", "synack_retransmit",
                 "syn", "synack", "request", "time_wait", "time_wait_end",
                 "reset_sent", "reset_received", "rto", "probe", "zero_window",
-                "ca_state")
+                "ca_state", "bad_checksum")
 
 # Rungs, and lines between them, kept of a conversation.
 MOST_RUNGS = 50_000
@@ -157,6 +158,8 @@ class Ladder:
         self.left_out_rungs = 0
         self.next_ns: int | None = None
         self._segments = Segments(self.gaps)
+        self._arrivals = Arrivals(schema, self.gaps)
+        self.dropped = 0
         self._analyst = Analyst(self.scaled)
         self._sentences = Sentences(schema, Numbers(), headers=False)
         self._states = (_States(), _States())
@@ -291,6 +294,8 @@ class Ladder:
             self.gaps.hear(event, seen.end)
             self._states[seen.end].see_arrival(seen.flags)
         rung, is_new = self._segments.see(seen)
+        if seen.kind == event.kind:
+            self._arrivals.feed(event, rung)
         if rung is None:
             return
         if self._cpus_in_doubt or self._deaf:
@@ -376,7 +381,12 @@ class Ladder:
 
     def finish(self, end_ns: int | None) -> None:
         """Nothing more comes."""
-        self._segments.finish(max(end_ns or 0, self.gaps.last_ns))
+        last_ns = max(end_ns or 0, self.gaps.last_ns)
+        self._segments.finish(last_ns)
+        for arrival in self._arrivals.all_dropped(last_ns):
+            self.dropped += 1
+            if isinstance(arrival.tag, Rung):
+                arrival.tag.fate = DROPPED
 
     # ---- what came of it
 

@@ -17,7 +17,7 @@ from html import escape
 
 from . import ladder_words
 from .ladder import Fact, Ladder, Step
-from .rungs import LOST, PARTLY_LOST, Rung
+from .rungs import DROPPED, LOST, PARTLY_LOST, Rung
 from .words import duration, plural
 
 # More than that nobody scrolls through; --from, --to and --limit choose.
@@ -210,9 +210,10 @@ class _Picture:
     def _draw(self, rung: Rung, began: float, ended: float) -> None:
         x1, x2 = self._rail(rung.way), self._rail(1 - rung.way)
         right = x2 > x1
-        style = ("rung lost" if rung.fate == LOST else
+        is_lost = rung.fate in (LOST, DROPPED)
+        style = ("rung lost" if is_lost else
                  "rung again" if rung.again else "rung")
-        head = "lost" if rung.fate == LOST else "again" if rung.again else "head"
+        head = "lost" if is_lost else "again" if rung.again else "head"
         if rung.fate == LOST:
             x2, ended = x1 + (x2 - x1) * 0.72, ended + 10
         else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from . import ladder_words
 from .ladder import Fact, Ladder, Line, Step
-from .rungs import LOST, Rung
+from .rungs import DROPPED, LOST, Rung
 from .show import COLOURS, RESET
 from .tables import COLUMNS, note
 from .words import duration, plural
@@ -164,7 +164,7 @@ class TextLadder:
         if delay and len(label) + len(delay) + 10 > self._inside:
             rest.append(f"{delay} on its way")
             delay = ""
-        colour = (RED if rung.fate == LOST else YELLOW if rung.again
+        colour = (RED if rung.fate in (LOST, DROPPED) else YELLOW if rung.again
                   else "")
         yield self._line(self._before(rung.number, rung.at_ns),
                          self._arrow(rung, label, delay), colour)
@@ -183,7 +183,8 @@ class TextLadder:
         if is_lost:
             width = max(width * 4 // 5, min(len(label) + 8, width))
         goes_right = rung.way == self._left
-        head = sign["lost" if is_lost else "right" if goes_right else "left"]
+        stops = is_lost or rung.fate == DROPPED
+        head = sign["lost" if stops else "right" if goes_right else "left"]
         delay = delay and f" {delay} "
         text = f" {label} "
         shaft = sign["line"] * (width - 4 - len(text) - len(delay))

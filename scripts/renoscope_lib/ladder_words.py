@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from .conversations import Conversation
 from .ladder import (SAW_ACK, SAW_DATA, SAW_FIN, SAW_RST, SAW_SYN, SAW_SYNACK,
                      Ladder)
-from .rungs import IN_FLIGHT, NOT_SEEN, PARTLY_LOST, Rung
+from .rungs import DROPPED, IN_FLIGHT, NOT_SEEN, PARTLY_LOST, Rung
 from .sequence import RST, SYN
 from .words import connection, duration, plural
 
@@ -101,6 +101,9 @@ def fate(rung: Rung) -> str:
         return "still on its way when watching ended"
     if rung.fate == NOT_SEEN:
         return "not seen to arrive, but events are missing here"
+    if rung.fate == DROPPED:
+        return ("DROPPED here (input firewall?): it came to this host and never "
+                "reached its connection")
     return "LOST: it never arrived" if rung.fate else ""
 
 
@@ -136,7 +139,9 @@ def _again(rung: Rung) -> str:
     original = rung.original
     if original is not None:
         text += f", first as {original.number}"
-        if original.received_ns is not None and not original.pieces \
+        if original.fate == DROPPED:
+            text += ", which was dropped on arrival"
+        elif original.received_ns is not None and not original.pieces \
                 and original.sent_ns is not None:
             late = (rung.sent_ns is not None
                     and original.received_ns > rung.sent_ns)
@@ -206,7 +211,10 @@ def heading(ladder: Ladder) -> str:
     if ladder.sent_again:
         parts.append(f"{ladder.sent_again} sent again")
     if both and (ladder.lost or not ladder.is_partial):
-        parts.append(f"{ladder.lost} lost")
+        parts.append(f"{ladder.lost} lost"
+                     + (" on the way" if ladder.dropped else ""))
+    if ladder.dropped:
+        parts.append(f"{ladder.dropped} dropped on arrival")
     parts.append(completeness(ladder.completeness))
     if ladder.initial_rtt_us is not None:
         parts.append(f"initial RTT {duration(ladder.initial_rtt_us)}")

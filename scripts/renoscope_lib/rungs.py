@@ -171,6 +171,7 @@ class Rung:
 
 LOST, PARTLY_LOST, IN_FLIGHT, NOT_SEEN = ("lost", "partly lost", "in flight",
                                           "not seen to arrive")
+DROPPED = "dropped on arrival"
 
 
 # ---- from an event to what it says
