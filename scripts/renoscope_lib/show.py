@@ -4,7 +4,7 @@
 A line tells who (time, CPU, connection, local end, peer), what happened in the
 field's words, and behind the bar where the connection stood at that moment.
 Sequence numbers are relative to the ISN of whoever sent them.  Where an ISN is
-not known, the raw number is shown and says so.
+not known, not even from earlier events, the raw number is shown and says so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .flows import is_lost
 from .schema import Event, Schema
 from .segments import Numbers, arrow, has_socket, known_isn
 from .sentences import Sentences, knows_queues, of_limit
+from .small_socks import SmallSocks
 from .tables import none_chosen
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint, wall_clock)
@@ -153,25 +154,34 @@ class LineWriter:
         self._who = who_words
         self._numbers = Numbers(raw)
         self._sentences = Sentences(schema, self._numbers)
+        self._small_socks = SmallSocks(schema)
         self._colour = colour
 
     def heading(self) -> str:
         """Names for the columns of every line."""
+        raw = ("" if self._numbers.raw
+               else "; (raw): a number as on the wire, its ISN was not seen")
         return (f"{self._clock.heading} {WHO_HEADING}  what happened  | "
-                "where the connection stood")
+                f"where the connection stood{raw}")
 
     def note(self, event: Event) -> None:
         """An event that is not shown still counts for those after it."""
         self._clock.text(event)
+        self._small_socks.see(event)
         self._sentences.note(event)
 
     def what(self, event: Event) -> str:
         """The sentence alone."""
         self._clock.text(event)
-        return self._sentences.what(event)
+        return self._sentences.what(self._completed(event))
+
+    def _completed(self, event: Event) -> Event:
+        self._small_socks.see(event)
+        return self._small_socks.completed(event)
 
     def line(self, event: Event) -> str:
         """The event's line, without a newline."""
+        event = self._completed(event)
         if is_lost(event):
             text = self._lost(event)
         elif event.kind == MARK:
@@ -196,6 +206,7 @@ class LineWriter:
 
     def where_it_stood(self, event: Event) -> str:
         """Its queues, or its numbers and its congestion state, before the event."""
+        event = self._small_socks.completed(event)
         queues = self._queues(event) if "half_open" in event.values else ""
         if queues or event.kind == "synack_retransmit":
             return queues

@@ -11,6 +11,7 @@ from renoscope_lib.flows import Joiner
 from renoscope_lib.json_lines import JsonWriter
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, Filter, LineWriter
+from renoscope_lib.small_socks import SmallSocks
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B, LISTEN,
@@ -133,6 +134,65 @@ class Received(unittest.TestCase):
     def test_json_leaves_out_what_is_not_known(self) -> None:
         self.assertEqual(plain(self.ack(snd_isn=0))["relative"],
                          {"rcv_nxt": 1, "seg_seq": 1})
+
+
+class SmallSock(unittest.TestCase):
+    """In TIME-WAIT the kernel has forgotten ISNs and scales; show has not."""
+
+    def setUp(self) -> None:
+        self.scene = Scene()
+        self.writer = LineWriter(support.schema(), Clock())
+
+    def whole(self, **values: Any) -> Event:
+        return self.scene.event("ack", **{
+            "snd_isn": ISN_A, "rcv_isn": ISN_B, "snd_una": ISN_A + 1,
+            "snd_nxt": ISN_A + 1, "rcv_nxt": ISN_B + 1, "seg_seq": ISN_B + 1,
+            "seg_ack": ISN_A + 1, "seg_flags": ACK, "seg_window": 511,
+            "snd_wscale": 8, "rcv_wscale": 7, "state": ESTABLISHED} | values)
+
+    def small(self, kind: str = "segment", **values: Any) -> Event:
+        return self.scene.event(kind, **{
+            "seg_seq": ISN_B + 9, "seg_ack": ISN_A + 21, "seg_flags": FIN | ACK,
+            "seg_window": 511, "state": FIN_WAIT_2,
+            "snd_una": ISN_A + 21, "snd_nxt": ISN_A + 21,
+            "rcv_nxt": ISN_B + 9} | values)
+
+    def test_its_numbers_go_on(self) -> None:
+        for see in (self.writer.line, self.writer.note):
+            for state in (FIN_WAIT_2, TIME_WAIT):
+                with self.subTest(see=see.__name__, state=state):
+                    self.setUp()
+                    see = getattr(self.writer, see.__name__)
+                    see(self.whole())
+                    shown = self.writer.line(self.small(state=state))
+                    self.assertIn("[FIN,ACK] seq=9 ack=21 len=0 next=10 win=130816",
+                                  shown)
+                    self.assertIn("| una=21 nxt=21 rcv=9", shown)
+                    self.assertNotIn("(raw)", shown)
+
+    def test_of_one_not_seen_before_they_are_raw(self) -> None:
+        self.writer.line(self.whole(cookie=6))
+        shown = self.writer.line(self.small())
+        self.assertIn(f"seq={ISN_B + 9}(raw) ack={ISN_A + 21}(raw)", shown)
+        self.assertIn("(raw): a number as on the wire, its ISN was not seen",
+                      self.writer.heading())
+
+    def test_what_it_was_before_it_connected_anew_is_forgotten(self) -> None:
+        self.writer.line(self.whole())
+        self.writer.note(self.scene.event("state", state=SYN_SENT, old_state=CLOSED))
+        self.assertIn("(raw)", self.writer.line(self.small()))
+
+    def test_a_new_syn_counts_from_itself(self) -> None:
+        self.writer.line(self.whole())
+        self.assertIn("[SYN] seq=0 ", self.writer.line(self.small(
+            seg_seq=77, seg_flags=SYN, state=TIME_WAIT)))
+
+    def test_the_earliest_are_forgotten(self) -> None:
+        socks = SmallSocks(support.schema(), most=2)
+        for cookie in (1, 2, 3):
+            socks.see(self.whole(cookie=cookie))
+        self.assertEqual([socks.completed(self.small(cookie=cookie))["snd_isn"]
+                          for cookie in (1, 2, 3)], [0, ISN_A, ISN_A])
 
 
 class OtherKinds(unittest.TestCase):

@@ -55,7 +55,8 @@ def add(commands: Any) -> None:
         "Ctrl-C. The local end stands left, the peer right; < is a segment "
         "received, > one sent. una, nxt and rcv are the oldest number not "
         "acknowledged, the next to send and the next expected; those of an "
-        "ack are from before it is processed.",
+        "ack are from before it is processed. (raw) marks a sequence number as it "
+        "is on the wire: its ISN was not seen.",
         "sudo scripts/renoscope show --port 5000 --kind state,retransmit")
     show.add_argument("--once", action="store_true",
                       help="live: end when all that the ring holds is shown")

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a small sock has forgotten, from what its connection told before.
+
+TIME-WAIT, and FIN-WAIT-2 without a process, live in a small sock: it keeps the
+connection's id, and neither ISNs nor window scales.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+
+from .kept import MOST
+from .schema import Event, Schema
+from .segments import has_socket, is_received
+from .sequence import RST, SYN
+
+SMALL = ("FIN-WAIT-2", "TIME-WAIT")
+WHOLE = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
+         "LAST-ACK")
+NAMES = ("snd_isn", "rcv_isn", "snd_wscale", "rcv_wscale")
+ISNS = frozenset(NAMES[:2])
+PACKED = struct.Struct("IIBB")
+
+
+class SmallSocks:
+    """Show it every event; it completes those of small socks.
+
+    The latest connections are remembered.
+    """
+
+    def __init__(self, schema: Schema, most: int = MOST) -> None:
+        states = schema.values.get("state", {})
+        self._small = [number for number, name in states.items() if name in SMALL]
+        self._whole = [number for number, name in states.items() if name in WHOLE]
+        self._connecting = next((number for number, name in states.items()
+                                 if name == "SYN-SENT"), -1)
+        self._most = most
+        self._known: dict[int, bytes] = {}
+
+    def see(self, event: Event) -> None:
+        """The next event."""
+        cookie = event["cookie"]
+        if not cookie:
+            return
+        if event["state"] == self._connecting:
+            self._known.pop(cookie, None)  # anew, with another ISN
+        elif event["state"] in self._whole and has_socket(event) \
+                and event["snd_isn"] and event["rcv_isn"] \
+                and ISNS.isdisjoint(event.filled):
+            self._remember(cookie, PACKED.pack(*(event[name] for name in NAMES)))
+
+    def _remember(self, cookie: int, told: bytes) -> None:
+        if cookie not in self._known and len(self._known) >= self._most:
+            del self._known[next(iter(self._known))]
+        self._known[cookie] = told
+
+    def completed(self, event: Event) -> Event:
+        """The same event, or one that has what its small sock has forgotten."""
+        if event["state"] not in self._small or event["snd_isn"] or event["rcv_isn"]:
+            return event
+        known = self._known.get(event["cookie"])
+        if known is None:
+            return event
+        values = dict(zip(NAMES, PACKED.unpack(known)))
+        if event["seg_flags"] & (SYN | RST):
+            # a SYN's own number is another ISN, a RST's may be nobody's
+            del values["rcv_isn" if is_received(event) else "snd_isn"]
+        return dataclasses.replace(event, values=event.values | values)
