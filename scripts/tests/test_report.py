@@ -256,6 +256,55 @@ class Content(Stage):
                           counted_["segments out"]), ("725 B", "1.45 kB", "–"))
         self.assertEqual(made.row("Bytes by peer", "10.77.0.2")["connections"], "2")
 
+    def amounts(self, *states: str, **destroyed: int) -> tuple[str, str]:
+        """What 7 bytes there and 5 back are told as, with so many of sequence numbers."""
+        self.setUp()
+        numbers = {"snd_isn": 99, "rcv_isn": 7, "snd_una": 107, "snd_nxt": 107,
+                   "rcv_nxt": 13}
+        events = [self.event("ack", 50, **numbers)]
+        for n, (old, new) in enumerate(zip(("ESTABLISHED", *states), states)):
+            if old == "FIN-WAIT-1" or new == "TIME-WAIT":  # its FIN is acknowledged
+                numbers.update(snd_una=108, snd_nxt=108)
+            if new in ("CLOSE-WAIT", "CLOSING"):
+                numbers.update(rcv_nxt=14)
+            kind, more = ("time_wait", {}) if new in (old, "TIME-WAIT") else (
+                "state", {"old_state": number_of("state", old)})
+            events.append(self.event(kind, 60 + n, state=number_of("state", new),
+                                     **numbers | more))
+        if destroyed:
+            events.append(self.event("destroy", 90, state=CLOSED, segs_out=7, segs_in=6,
+                                     **numbers | destroyed))
+        if states[-1:] == ("FIN-WAIT-2",) and destroyed:  # its FIN comes later
+            step = {"time_wait_step": number_of("time_wait_step", "timer_set")}
+            events.append(self.event("time_wait", 95, **step | {
+                "state": number_of("state", "TIME-WAIT")}))
+        made = page(*self.connect(0), *events)
+        row = made.row("Connections, in order of time", "sk:5")
+        talker = made.row("Bytes by connection", "sk:5")
+        self.assertEqual((row["sent"], row["received"]),
+                         (talker["sent"], talker["received"]))
+        return row["sent"], row["received"]
+
+    def test_syn_and_fin_are_no_bytes(self) -> None:
+        passive = 1 << number_of("sock_flags", "passive")
+        for name, states, destroyed in (
+                ("open", ("FIN-WAIT-1", "FIN-WAIT-2"), {}),
+                ("half closed", ("CLOSE-WAIT",), {}),
+                ("we close first", ("FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"),
+                 {"bytes_acked": 9, "bytes_received": 6}),
+                ("a small sock waits for its FIN",
+                 ("FIN-WAIT-1", "FIN-WAIT-2", "FIN-WAIT-2"),
+                 {"bytes_acked": 9, "bytes_received": 5}),
+                ("the peer does", ("CLOSE-WAIT", "LAST-ACK"),
+                 {"bytes_acked": 8, "bytes_received": 6, "sock_flags": passive,
+                  "snd_una": 108, "snd_nxt": 108}),
+                ("reset in LAST-ACK", ("CLOSE-WAIT", "LAST-ACK"),
+                 {"bytes_acked": 8, "bytes_received": 6, "snd_nxt": 108}),
+                ("reset", (), {"bytes_acked": 7, "bytes_received": 5,
+                               "sock_flags": passive})):
+            with self.subTest(name):
+                self.assertEqual(self.amounts(*states, **destroyed), ("7 B", "5 B"))
+
     def test_bytes_go_past_the_wrap(self) -> None:
         numbers = (2**32 - 10 + step for step in (1, *range(0, 2**32 + 2, 2**30)))
         made = page(*(self.event("ack", n, snd_isn=2**32 - 10, snd_una=una % 2**32)

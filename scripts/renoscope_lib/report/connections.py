@@ -170,7 +170,8 @@ def _lasted(told: Told, life: Life) -> Cell:
 COLUMNS = (Column("connection"), Column("local – peer"),
            number("from (s)", "seconds from the first event"),
            Column("states"), number("lasted", "up to TIME-WAIT or CLOSED"),
-           number("sent", "bytes that were acknowledged"), number("received"),
+           number("sent", "bytes that were acknowledged, without SYN and FIN"),
+           number("received", "bytes that came, without the FIN"),
            number("again", "segments sent again"), prose("what went wrong"))
 
 
@@ -197,7 +198,8 @@ LEGEND = join(
     tag("span", class_="key closing"), "closing; TIME-WAIT, 60 s on Linux, is not "
     "drawn. Unfold it to read each state with its time and what ended it. (implied) "
     "stands where a reason is worked out from what happened around it; + is still "
-    "going on; – was not seen.")
+    "going on; – was not seen. What was sent and received is payload, without SYN "
+    "and FIN.")
 
 
 def show(told: Told) -> Section:

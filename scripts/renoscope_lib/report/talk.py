@@ -44,8 +44,9 @@ def show(told: Told) -> Section:
               [(code(connection(talk.cookie)),
                 ends(talk.local, talk.remote),
                 *_amounts(talk, talks[0].bytes)) for talk in talks],
-              "The kernel's own counts, told when a socket goes, in which a FIN is a "
-              "byte. Of those still open "
+              "The kernel's own counts, told when a socket goes, without SYN and FIN, "
+              "which it counts as a byte each. Where no state was recorded a FIN is "
+              "still in them. Of those still open "
               "bytes are counted by sequence numbers, from the beginning of the "
               "connection, and segments are not known: –.",
               and_more(more_talks, told.other("states"), "connection")))

@@ -4,6 +4,8 @@
 When a socket goes, the kernel tells its own counts.  Until then bytes are counted
 by how far the sequence numbers went, so a byte sent twice is one; segments are
 not known then.  Both count from a connection's beginning, where its ISN is known.
+Both count SYN and FIN as sequence numbers do; these are no bytes that anybody sent, and
+are taken off again where a state shows them.
 """
 
 from __future__ import annotations
@@ -23,22 +25,43 @@ NEEDED_KINDS = ("destroy", "ack", "retransmit")
 TALKING = frozenset(("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
                      "CLOSING", "LAST-ACK"))
 
+# Where our FIN is at least queued, and where the peer's has come.
+OWN_FIN = frozenset(("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK", "TIME-WAIT"))
+OWN_FIN_ACKED = frozenset(("FIN-WAIT-2", "TIME-WAIT"))
+PEERS_FIN = frozenset(("CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"))
+
 
 @dataclass(slots=True)
 class Talk(Packable):
-    """One connection's amounts; segments are None until the kernel tells them."""
+    """One connection's amounts; segments are None until the kernel tells them.
+
+    `acked` and `came` count sequence numbers, with FINs and without a SYN.
+    """
 
     cookie: int
     local: str
     remote: str
-    sent: int = 0
-    received: int = 0
+    acked: int = 0
+    came: int = 0
+    own_fin: bool = False
+    own_fin_acked: bool = False
+    peers_fin: bool = False
     una: int | None = None
     rcv: int | None = None
     segs_out: int | None = None
     segs_in: int | None = None
     sent_again: int = 0
     over: bool = False
+
+    @property
+    def sent(self) -> int:
+        """Bytes that were acknowledged."""
+        return max(self.acked - self.own_fin_acked, 0)
+
+    @property
+    def received(self) -> int:
+        """Bytes that came."""
+        return max(self.came - self.peers_fin, 0)
 
     @property
     def bytes(self) -> int:
@@ -87,18 +110,30 @@ class Talkers:
     def __init__(self, schema: Schema) -> None:
         self.gaps = Gaps(schema, NEEDED_KINDS)
         self.kept: Kept[Talk] = Kept(lambda talk: talk.over)
-        self._talking = frozenset(
-            number for number, name in schema.values.get("state", {}).items()
-            if name in TALKING)
+        self._schema = schema
+        self._names = schema.values.get("state", {})
 
     def feed(self, event: Event) -> None:
         """The next event."""
         if self.gaps.takes(event) or not event["cookie"]:
             return
+        state = self._names.get(event["state"], "")
         if event.kind == "destroy":
             self._ends(event)
-        elif event["state"] in self._talking and event["snd_una"]:
-            self._goes_on(event)
+        elif event.kind == "time_wait":
+            talk = self.kept.get(event["cookie"])
+            if talk is not None:
+                self._see_fins(talk, state)
+        elif state in TALKING and event["snd_una"]:
+            self._goes_on(event, state)
+
+    @staticmethod
+    def _see_fins(talk: Talk, state: str) -> None:
+        """What comes once a small sock has taken over is not counted."""
+        if not talk.over:
+            talk.own_fin |= state in OWN_FIN
+            talk.own_fin_acked |= state in OWN_FIN_ACKED
+            talk.peers_fin |= state in PEERS_FIN
 
     def _talk(self, event: Event) -> Talk:
         talk = self.kept.get(event["cookie"])
@@ -107,12 +142,13 @@ class Talkers:
                 event["cookie"], local_endpoint(event), remote_endpoint(event)))
         return talk
 
-    def _goes_on(self, event: Event) -> None:
+    def _goes_on(self, event: Event, state: str) -> None:
         talk = self._talk(event)
         if talk.over:
             return  # a small sock, which has no numbers of its own
-        talk.sent += _advance(talk.una, event["snd_una"], event["snd_isn"])
-        talk.received += _advance(talk.rcv, event["rcv_nxt"], event["rcv_isn"])
+        self._see_fins(talk, state)
+        talk.acked += _advance(talk.una, event["snd_una"], event["snd_isn"])
+        talk.came += _advance(talk.rcv, event["rcv_nxt"], event["rcv_isn"])
         talk.una, talk.rcv = event["snd_una"], event["rcv_nxt"]
         if event.kind == "retransmit":
             talk.sent_again += event.values.get("retransmit_segs", 1) or 1
@@ -121,7 +157,12 @@ class Talkers:
         if not event["segs_out"] and not event["segs_in"]:
             return  # a listener, or a socket that a disconnect has cleared
         talk = self._talk(event)
-        talk.sent, talk.received = event["bytes_acked"], event["bytes_received"]
+        is_passive = "passive" in self._schema.bit_names("sock_flags",
+                                                         event["sock_flags"])
+        talk.acked = max(event["bytes_acked"] - (not is_passive), 0)
+        talk.came = event["bytes_received"]
+        talk.own_fin_acked |= (talk.own_fin and event["snd_nxt"] != 0
+                               and event["snd_una"] == event["snd_nxt"])
         talk.segs_out, talk.segs_in = event["segs_out"], event["segs_in"]
         talk.sent_again = max(talk.sent_again, event["retrans_segs"])
         talk.over = True
