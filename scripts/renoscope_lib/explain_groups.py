@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from .explain_finding import RULES, SEVERITIES, Finding, Report, brief
+from .explain_finding import (RULES, SEVERITIES, TROUBLE, Finding, Report,
+                              brief)
 from .words import connection, plural
 
 
@@ -22,6 +24,7 @@ class Group:
     least_us: int = 0
     most_us: int = 0
     total_us: int = 0
+    severities: Counter[str] = field(default_factory=Counter)
 
     def add(self, finding: Finding) -> None:
         """One more."""
@@ -30,6 +33,7 @@ class Group:
         self.most_us = max(self.most_us, cost_us)
         self.total_us += cost_us
         self.count += 1
+        self.severities[finding.severity] += 1
         if SEVERITIES.index(finding.severity) < SEVERITIES.index(self.severity):
             self.severity = finding.severity
 
@@ -52,7 +56,16 @@ class Group:
         if self.count == 1:
             return f"{connection(subject.cookie)} {subject.service}"
         noun = "listener" if subject.is_listener else "connection"
-        return f"{plural(self.count, noun)} {subject.service}"
+        return f"{plural(self.count, noun)}{self._how_many()} {subject.service}"
+
+    def _how_many(self) -> str:
+        """Of each severity, where they are not all of one."""
+        if len(self.severities) < 2:
+            return ""
+        words = ", ".join(
+            f"{self.severities[one]} {one.upper() if one == TROUBLE else one}"
+            for one in SEVERITIES if self.severities[one])
+        return f" ({words})"
 
     def _cost(self) -> str:
         if not self.total_us:
@@ -69,7 +82,8 @@ class Group:
         return {"rule": self.rule, "severity": self.severity,
                 "service": self.first.subject.service,
                 "gist": self.first.gist or None,
-                "count": self.count, "least_us": self.least_us,
+                "count": self.count, "by_severity": dict(self.severities),
+                "least_us": self.least_us,
                 "most_us": self.most_us, "total_us": self.total_us,
                 "words": self.words()}
 

@@ -11,9 +11,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib import explain, handshakes
+from renoscope_lib import explain, explain_losses, handshakes
 from renoscope_lib.explain import as_json
-from renoscope_lib.explain_finding import (FINE, RULES, Subject, added, brief,
+from renoscope_lib.explain_finding import (FINE, NUMBERS, RULES, Subject, added, brief,
                                            share, spelled)
 from renoscope_lib.explain_text import Typed, as_text, coloured
 from renoscope_lib.handshakes import Handshakes
@@ -82,6 +82,20 @@ class Summary(Case):
         text = " ".join(self.text(*self.slow(0), *self.slow(1, 5)).split())
         self.assertIn("2 connections to 10.77.0.2:5000, 3 s to 6 s, 9.1 s in all:",
                       text)
+
+    def test_how_many_of_each_severity(self) -> None:
+        events = []
+        for cookie, wait_s in ((0x20, 0.3), (0x21, 1.0), (0x22, 1.0)):
+            life = Life(self.scene, cookie)
+            events += [life.connects(), life.syn_again(wait_s, wait_s),
+                       life.change(wait_s + 0.04, "SYN-SENT", "ESTABLISHED")]
+        self.assertIn("TROUBLE     slow to connect: 3 connections (2 TROUBLE, 1 "
+                      "noteworthy) to 10.77.0.2:5000,",
+                      re.sub(r"\n +", " ", self.text(*events)))
+        data = as_json(self.explained(*sorted(events, key=lambda e: e["time_ns"])), None)
+        list(data["reports"])
+        group = next(iter(data["summary"]))
+        self.assertEqual(group["by_severity"], {"trouble": 2, "noteworthy": 1})
 
     def test_the_worst_is_told_first(self) -> None:
         life = self.life
@@ -370,6 +384,13 @@ class Rules(unittest.TestCase):
     def test_each_is_documented(self) -> None:
         page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
         self.assertEqual([name for name in RULES if f"``{name}``" not in page], [])
+
+    def test_what_makes_losses_trouble_is_documented(self) -> None:
+        page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
+        self.assertIn(
+            f"TROUBLE from {explain_losses.HIGH_RATE:.0%} on, if "
+            f"{NUMBERS[explain_losses.ENOUGH_LOST]} segments or more were",
+            " ".join(page.split()))
 
     def test_each_needs_kinds_that_exist(self) -> None:
         kinds = set(support.schema().kind_meanings)
