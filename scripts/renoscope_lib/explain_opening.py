@@ -102,6 +102,13 @@ def refusals_of(told: Told) -> list[Refusal]:
             *(refusal for one in told.far for refusal in one.refusals)]
 
 
+def _queue_gist(refusals: list[Refusal]) -> str:
+    """Which of the listener's queues was full; empty if none."""
+    reasons = {refusal.reason for refusal in refusals}
+    return next((gist for reason, gist in QUEUE_GISTS.items()
+                 if reason in reasons), "")
+
+
 def _was_disturbed(opening: Opening) -> bool:
     return bool(opening.syns_again or opening.attempts or opening.refusals)
 
@@ -211,6 +218,11 @@ def _undisturbed_passive(told: Told) -> tuple[str, str]:
 
 
 def _next_of_slow(told: Told, subject: Subject) -> str:
+    return _next_of_queue(told) or look("handshakes", subject, "--steps")
+
+
+def _next_of_queue(told: Told) -> str:
+    """What helps against a full queue; empty if none was."""
     reasons = {refusal.reason for refusal in refusals_of(told)}
     if "accept_queue_full" in reasons:
         return ("let the program accept() faster, or raise its backlog and "
@@ -218,7 +230,7 @@ def _next_of_slow(told: Told, subject: Subject) -> str:
     if reasons & {"half_open_queue_full", "unproven_peer"}:
         return ("net.ipv4.tcp_syncookies=1, or raise "
                 "net.ipv4.tcp_max_syn_backlog and the backlog")
-    return look("handshakes", subject, "--steps")
+    return ""
 
 
 # ---- failed, or not over
@@ -247,6 +259,8 @@ def _failed(told: Told, clock: Clock) -> Finding:
 
 
 def _next_of_failure(told: Told, subject: Subject) -> str:
+    if _next_of_queue(told):
+        return _next_of_queue(told)
     outcome = told.row.outcome
     is_known = outcome != "failed" or told.opening.error
     return (NEXT.get(outcome, "") if is_known else "") or look(
@@ -266,9 +280,8 @@ def _why(told: Told) -> tuple[str, ...]:
 
 def _gist_of_failure(outcome: str, opening: Opening,
                      refusals: list[Refusal]) -> str:
-    for refusal in refusals:
-        if refusal.reason in QUEUE_GISTS:
-            return QUEUE_GISTS[refusal.reason]
+    if _queue_gist(refusals):
+        return _queue_gist(refusals)
     if outcome == "failed":
         return errno_words(opening.error) if opening.error else "why is not known"
     return {"timed out": "no answer", "refused": "refused by RST or ICMP"
@@ -292,8 +305,8 @@ def _waiting(told: Told, is_known_to_last: bool,
         f"connect() has waited {brief(since_us)} when watching ended: no answer "
         f"to {spelled(1 + opening.syns_again, 'SYN')} "
         f"({added(_waits_us(opening))}){reason}",
-        "no answer yet", _steps(opening, clock),
-        look("handshakes", subject, "--steps"), opening.began_ns, since_us)
+        _queue_gist(refusals) or "no answer yet", _steps(opening, clock),
+        _next_of_slow(told, subject), opening.began_ns, since_us)
 
 
 def _waited_at_least(told: Told, clock: Clock) -> Finding:
@@ -301,13 +314,15 @@ def _waited_at_least(told: Told, clock: Clock) -> Finding:
     opening, subject = told.opening, subject_of(told)
     last_ns = opening.syn_waits[-1].time_ns
     waited_us = clock.since_us(opening.began_ns, last_ns) or 0
+    refusals = refusals_of(told)
+    reason = f"; {refusal_words(refusals)}" if refusals else ""
     return Finding(
         "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
         f"connect() waited {brief(waited_us)} or more: no answer to "
         f"{spelled(opening.syns_again, 'SYN')} by then "
-        f"({added(_waits_us(opening))}); what came of it was not seen",
-        f"{spelled(opening.syns_again, 'SYN')} without an answer",
-        _steps(opening, clock), look("handshakes", subject, "--steps"),
+        f"({added(_waits_us(opening))}){reason}; what came of it was not seen",
+        _queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
+        _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, waited_us)
 
 

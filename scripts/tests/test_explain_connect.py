@@ -260,6 +260,37 @@ class BothEnds(Case):
         self.assertIn("the accept queue was full once",
                       found["accept-queue-full"].sentence)
 
+    def dropped(self, *more: Event) -> list[Event]:
+        """Of a client its SYNs, each dropped for a full accept queue, and more."""
+        at, port = self.at, 40112
+        at.accept_queue = 129
+        return self.ordered(
+            self.life.connects(), self.life.syn_again(1, 1), *more,
+            *(event for at_s in (0.02, 1.02) for event in (
+                at.syn(at_s, port, ISN), at.refused(at_s, port, ACCEPT_FULL, ISN))))
+
+    def test_one_that_waits_still_has_the_same_cause_and_advice(self) -> None:
+        events = self.dropped()
+        lost = self.scene.event("lost", cpu=1, lost_events=8000)
+        for rule, finding in (
+                ("connect-waiting", self.found(*events, end_s=2.5)),
+                ("connect-slow", self.found(lost, *events, end_s=2.5))):
+            with self.subTest(rule):
+                self.assertEqual(finding[rule].gist,
+                                 "the listener's accept queue was full")
+                self.assertIn("2 SYNs dropped by the listener, accept queue full",
+                              finding[rule].sentence)
+                self.assertIn("let the program accept() faster",
+                              finding[rule].next_step)
+
+    def test_and_one_that_gave_up(self) -> None:
+        life = self.life
+        finding = self.found(*self.dropped(
+            life.event("error", 3, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+            life.change(3, "SYN-SENT", "CLOSED")))["connect-failed"]
+        self.assertEqual(finding.gist, "the listener's accept queue was full")
+        self.assertIn("let the program accept() faster", finding.next_step)
+
 
 class Listening(Case):
     """Seen at the listener alone."""
