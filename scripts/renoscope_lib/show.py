@@ -9,7 +9,7 @@ not known, not even from earlier events, the raw number is shown and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .flows import is_lost
@@ -23,6 +23,9 @@ from .words import (connection, duration, local_endpoint, plural,
 
 INFINITE_SSTHRESH = 0x7fffffff
 MARK = "mark"
+
+# Ids told to somebody who has named none of them.
+FEW_IDS = 8
 
 RESET = "\033[0m"
 COLOURS = {
@@ -72,8 +75,11 @@ class Filter:
 class ChoiceSeen:
     """Whether a connection that was asked for was seen, or how many others."""
 
-    def __init__(self, wanted: Filter) -> None:
+    def __init__(self, wanted: Filter, schema: Schema | None = None) -> None:
         self._wanted = wanted
+        names = schema.values.get("state", {}) if schema else {}
+        self._listening = [number for number, name in names.items()
+                           if name == "LISTEN"]
         self._found = wanted.port is None and wanted.cookie is None
         self._others: set[int] = set()
 
@@ -84,13 +90,32 @@ class ChoiceSeen:
         if self._wanted.chooses(event):
             self._found = True
             self._others.clear()
-        elif event["cookie"]:
+        elif event["cookie"] and event["state"] not in self._listening:
             self._others.add(event["cookie"])
 
     def none_chosen(self) -> str:
         """What to say if there was none; empty if there was one."""
         return "" if self._found else none_chosen(
             len(self._others), self._wanted.port, self._wanted.cookie)
+
+    def not_there(self) -> str:
+        """The same for the end of a command that failed: whom one could name."""
+        if self._found:
+            return ""
+        cookie, port = self._wanted.cookie, self._wanted.port
+        asked = " ".join(filter(None, (
+            "" if cookie is None else connection(cookie),
+            "" if port is None else f"port {port}")))
+        return f"{asked} is not in this recording{who_is_here(self._others)}"
+
+
+def who_is_here(cookies: Collection[int]) -> str:
+    """Goes on from `is not in this recording`."""
+    if not cookies:
+        return ", nor is any connection"
+    if len(cookies) > FEW_IDS:
+        return f"; {len(cookies)} other ids are"
+    return f"; these are: {', '.join(map(connection, sorted(cookies)))}"
 
 
 @dataclass

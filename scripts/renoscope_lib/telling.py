@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from .errors import BAD_INPUT, OK, Problem
+from .errors import BAD_INPUT, NOT_SO, OK, Problem
 from .flows import Joiner
 from .gaps import Gaps
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .json_pieces import json_pieces
 from .schema import Event
+from .show import ChoiceSeen, Filter
 from .stream import LiveRing
 from .tables import note
 
@@ -50,6 +51,21 @@ def finish(source: Input) -> int:
     if complaint:
         raise Problem(complaint, BAD_INPUT)
     return OK
+
+
+def choice_of(options: argparse.Namespace, source: Input) -> ChoiceSeen:
+    """Who looks out for those that --port and --connection choose."""
+    return ChoiceSeen(Filter(None, getattr(options, "port", None),
+                             getattr(options, "connection", None)), source.schema)
+
+
+def finish_choice(options: argparse.Namespace, source: Input,
+                  chosen: ChoiceSeen) -> int:
+    """The exit code, which tells as well if there was none of those asked for."""
+    code = finish(source)
+    if chosen.not_there():
+        raise Problem(f"{options.parser.prog.split()[-1]}: {chosen.not_there()}", NOT_SO)
+    return code
 
 
 def coloured() -> bool:
@@ -88,7 +104,9 @@ def tell(options: argparse.Namespace, source: Input, view: View,
          as_text: Callable[[int | None], Iterable[str]]) -> int:
     """Feed everything the source has to a view, then print what it says."""
     view.gaps.begin(source.parameters(), *source.parameters_read())
+    chosen = choice_of(options, source)
     for event in joined(source):
+        chosen.see(event)
         view.feed(event)
     view.gaps.see_sources(source.stats())
     if options.json:
@@ -97,7 +115,7 @@ def tell(options: argparse.Namespace, source: Input, view: View,
         print()
     else:
         print_view(as_text(source.end_ns()), view.gaps.remarks())
-    return finish(source)
+    return finish_choice(options, source, chosen)
 
 
 def print_view(lines: Iterable[str], remarks: list[str]) -> None:

@@ -17,7 +17,8 @@ from renoscope_lib import cli, command_table
 from renoscope_lib.errors import Problem
 
 from . import support
-from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, MS, SYN_SENT, Scene)
+from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN, MS, SECOND, SYN_SENT,
+                      Scene)
 
 RENOSCOPE = support.SCRIPTS / "renoscope"
 LOADED = Path("/sys/module/tcp_renoscope").exists()
@@ -247,11 +248,12 @@ class Help(unittest.TestCase):
 
 
 class Show(unittest.TestCase):
-    def show(self, *arguments: str, data: bytes | None = None) -> list[str]:
+    def show(self, *arguments: str, data: bytes | None = None,
+             code: int = 0) -> list[str]:
         data = support.recording(session()) if data is None else data
         result = run("show", "-", *arguments, stdin=data)
-        self.assertEqual(result.stderr, b"")
-        self.assertEqual(result.returncode, 0)
+        self.assertEqual(bool(result.stderr), bool(code), result.stderr)
+        self.assertEqual(result.returncode, code)
         return result.stdout.decode().splitlines()
 
     def test_lines(self) -> None:
@@ -283,14 +285,36 @@ class Show(unittest.TestCase):
         for option, value, said in (
                 ("--connection", "99", "No connection with the id sk:99"),
                 ("--port", "1", "No connection with port 1")):
-            lines = self.show(option, value)
+            lines = self.show(option, value, code=1)
             self.assertEqual((len(lines), lines[-1]), (
                 1 + 1 + 1, f"{said}; 2 others are in this recording."))
-            self.assertEqual(len(self.show(option, value, "--json")), 1)
+            self.assertEqual(len(self.show(option, value, "--json", code=1)), 1)
             self.assertIn(said, run("states", option, value, "-",
                                     stdin=support.recording(session())
                                     ).stdout.decode())
         self.assertEqual(len(self.show("--port", "80", "--kind", "rto")), 1 + 1)
+
+    def test_the_exit_code_tells_as_well(self) -> None:
+        """And the complaint names those that are there, no listener, if they are few."""
+        scene = Scene()
+        few = session() + scene.pack("accepted", SECOND, cookie=7, state=LISTEN)
+        many = b"".join(scene.pack("ack", n, cookie=n) for n in range(1, 11))
+        for view in ("handshakes", "states", "losses", "windows", "rounds", "explain",
+                     "cwnd", "show"):
+            for data, option, value, told in (
+                    (few, "--connection", "99", "sk:99 is not in this recording; these "
+                     "are: sk:5, sk:6"),
+                    (few, "--port", "1", "port 1 is not in this recording; these are: "
+                     "sk:5, sk:6"),
+                    (many, "--connection", "99", "sk:99 is not in this recording; 10 "
+                     "other ids are"),
+                    (few, "--connection", "5", "")):
+                with self.subTest(view, option=option, value=value):
+                    done = run(view, "-", option, value,
+                               stdin=support.recording(data))
+                    self.assertEqual(
+                        (done.returncode, done.stderr.decode()),
+                        (1, f"renoscope: {view}: {told}\n") if told else (0, ""))
 
     def test_raw_and_absolute(self) -> None:
         lines = self.show("--raw-seq", "--absolute")

@@ -918,7 +918,7 @@ class Command(Stage):
                          [("sk:a", [["sk:a"], ["sk:b"]]),
                           ("sk:c", [["sk:c"], []])])
         code, out, _ = self.run_flow("sk:99", "--json")
-        self.assertEqual((code, json.loads(out)), (0, {"connections": []}))
+        self.assertEqual((code, json.loads(out)), (1, {"connections": []}))
 
     def test_one_without_an_id_is_named_by_its_number(self) -> None:
         self.two()
@@ -949,9 +949,12 @@ class Command(Stage):
 
     def test_none_and_nonsense(self) -> None:
         self.two()
-        code, out, _ = self.run_flow("sk:99")
-        self.assertEqual((code, out), (0, "No connection with the id sk:99; 2 "
-                                       "others are in this recording.\n"))
+        for asked, told in ((("sk:99",), "sk:99"), (("9",), "port 9"),
+                            (("--connection", "99", "--port", "9"), "sk:99 port 9")):
+            code, out, err = self.run_flow(*asked)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn(f"flow: {told} is not in this recording; these are: sk:a, "
+                          "sk:b, sk:c\n", err)
         code, _, err = self.run_flow("nonsense")
         self.assertEqual(code, 2)
         self.assertIn("'nonsense' names no connection", err)

@@ -17,12 +17,13 @@ from typing import Any
 
 from .. import ladder_json, ladder_svg, ladder_text, ladder_words
 from ..conversations import Conversation, Conversations
-from ..errors import BAD_INPUT, Problem
+from ..errors import BAD_INPUT, NOT_SO, Problem
 from ..json_pieces import json_pieces
 from ..ladder import Ladder, Part
 from ..options import add_choice, add_command, add_input, limit
 from ..place import COMMAND
 from ..replay import Replay
+from ..show import who_is_here
 from ..tables import aligned, none_chosen, seconds
 from ..telling import coloured, finish, print_view
 from ..whole_file import WholeFile, check_is_another
@@ -201,9 +202,24 @@ def _flow(options: argparse.Namespace) -> int:
                       f"{COMMAND} flow {file}{words[0]}", BAD_INPUT)
     if options.json:
         _list_as_json([], [])
-    else:
-        print(none_chosen(len(conversations), options.port, _wanted_id(options)))
-    return finish(replay.source)
+    return _none(options, replay, conversations)
+
+
+def _none(options: argparse.Namespace, replay: Replay,
+          conversations: Conversations) -> int:
+    """The exit code where nobody was found; a complaint if somebody was asked for."""
+    word = options.which or ""
+    asked = [f"port {word}" if word.isdigit() else word] if word else []
+    asked += [connection(options.connection)] if options.connection is not None else []
+    asked += [f"port {options.port}"] if options.port is not None else []
+    if not asked and not options.json:
+        print(none_chosen(0, None, None))
+    code = finish(replay.source)
+    if asked:
+        ids = {cookie for one in conversations for ids in one.ids for cookie in ids}
+        raise Problem(f"flow: {' '.join(asked)} is not in this recording"
+                      f"{who_is_here(ids)}", NOT_SO)
+    return code
 
 
 def add(commands: Any) -> None:

@@ -11,8 +11,8 @@ from ..inputs import Input
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, add_input, check_kinds,
                        kinds)
-from ..show import ChoiceSeen, Clock, Filter, LineWriter
-from ..telling import coloured, finish, joined, open_input
+from ..show import Clock, Filter, LineWriter
+from ..telling import choice_of, coloured, finish_choice, joined, open_input
 
 
 def _show_writer(options: argparse.Namespace,
@@ -35,7 +35,7 @@ def _show(options: argparse.Namespace) -> int:
     check_kinds("show", options.kind, source.schema)
     writer = _show_writer(options, source)
     wanted = Filter(options.kind, options.port, options.connection)
-    chosen = ChoiceSeen(wanted)
+    chosen = choice_of(options, source)
     for event in joined(source):
         chosen.see(event)
         if wanted.wants(event):
@@ -44,7 +44,7 @@ def _show(options: argparse.Namespace) -> int:
             writer.note(event)
     if not options.json and chosen.none_chosen():
         print(chosen.none_chosen())
-    return finish(source)
+    return finish_choice(options, source, chosen)
 
 
 def add(commands: Any) -> None:
