@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .gaps import Gaps
+from .namespace_words import Namespaces
 from .packets import packet_of
 from .pcapng import PcapngWriter
 from .schema import Event, Schema
@@ -104,6 +105,7 @@ class CaptureFile:
         self.segments = 0
         self.packets = 0
         self.both_ends: set[int] = set()
+        self.namespaces = Namespaces(schema, MOST_INTERFACES)
 
     def begin(self, about: dict[str, Any]) -> None:
         """What stands before all packets; `about` is a recording's META."""
@@ -262,6 +264,7 @@ class CaptureFile:
 
     def _note_sender(self, event: Event) -> None:
         """Whether another namespace has the other end."""
+        self.namespaces.see(event)
         ends = tuple(event[name] for name in ENDS)
         there = self._senders.get((*ends[2:], *ends[:2]))
         if there is not None and there != event["netns"]:

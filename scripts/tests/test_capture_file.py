@@ -194,6 +194,31 @@ class Who(Scenes):
         self.assertEqual(blocks[0].data, blocks[1].data)
         self.assertEqual(self.file.both_ends, {CLIENTS, SERVERS})
 
+    def test_what_each_namespace_is(self) -> None:
+        """Told by a SYN, or by what a socket says of itself."""
+        passive = 1 << support.number_of("sock_flags", "passive")
+        for name, more, listens in (("SYN", {"seg_flags": SYN}, {}),
+                                    ("socket", {}, {"sock_flags": passive})):
+            with self.subTest(name):
+                sent = self.segment(**more)
+                self.capture(sent, self.server(sent, netns=SERVERS, **listens))
+                self.assertEqual(self.file.namespaces.words(CLIENTS),
+                                 f"{CLIENTS} (10.77.0.1, a client)")
+                self.assertEqual(self.file.namespaces.words(SERVERS),
+                                 f"{SERVERS} (10.77.0.2, its listener 5000)")
+
+    def test_a_namespace_that_is_more_than_one_thing(self) -> None:
+        self.capture(*(self.segment(False, local_port=port, seg_flags=SYN,
+                                    local_addr=f"10.77.0.{port}")
+                       for port in (1, 2, 3, 4)), self.segment(seg_flags=SYN))
+        self.assertEqual(self.file.namespaces.words(CLIENTS), f"{CLIENTS} (10.77.0.1, "
+                         "10.77.0.2 ..., its listeners 1, 2 ..., and clients)")
+
+    def test_of_what_no_segment_tells_nothing_is_said(self) -> None:
+        self.capture(self.segment(state=support.number_of("state", "TIME-WAIT")))
+        self.assertEqual(self.file.namespaces.words(CLIENTS), f"{CLIENTS} (10.77.0.1)")
+        self.assertEqual(self.file.namespaces.words(SERVERS), f"{SERVERS}")
+
     def test_one_namespace(self) -> None:
         sent = self.segment()
         names, blocks = self.capture(sent, self.server(sent, netns=SERVERS),
@@ -384,6 +409,17 @@ class Command(unittest.TestCase):
         self.assertEqual(len(blocks_of(done.stdout)[1]), 1)
         self.assertIn(b"there is something behind its end", done.stderr)
         self.assertEqual(done.returncode, 2)
+
+    def test_which_end_is_which(self) -> None:
+        scene, header = Scene(), {"header_words": 5, "seg_flags": SYN}
+        recording = support.recording(
+            scene.pack("segment", 0, netns=CLIENTS, segment_flags=OUT, **header),
+            scene.pack("segment", MS, netns=SERVERS, cookie=0, local_addr=SERVER,
+                       remote_addr=CLIENT, local_port=5000, remote_port=40112, **header))
+        done = subprocess.run([RENOSCOPE, "export", "-", "--format", "pcapng"],
+                              input=recording, capture_output=True, check=True)
+        self.assertIn(f"for one end: --netns {CLIENTS} (10.77.0.1, a client) or --netns "
+                      f"{SERVERS} (10.77.0.2, its listener 5000)\n", done.stderr.decode())
 
     def test_without_segments(self) -> None:
         done = subprocess.run([RENOSCOPE, "export", "-", "--format", "pcapng"],

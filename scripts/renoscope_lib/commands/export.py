@@ -125,7 +125,8 @@ def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
     if len(file.both_ends) > 1:
         complain("both ends of a connection are in it, and so each of their segments "
                  "twice, which readers take for retransmissions; for one end: "
-                 + " or ".join(f"--netns {n}" for n in sorted(file.both_ends)))
+                 + " or ".join(f"--netns {file.namespaces.words(n)}"
+                               for n in sorted(file.both_ends)))
     _say_of(file, source)
 
 
