@@ -24,7 +24,7 @@ from .host import Host, set_command
 from .ledger import Account, Ledger
 from .recording import RecordingWriter
 from .schema import Schema, parse_schema
-from .stats import parse_stats
+from .stats import Stats, parse_stats
 from .stopping import Stop
 from .words import plural
 
@@ -121,11 +121,21 @@ def meta(host: Host) -> dict[str, Any]:
     }
 
 
-def beginning(stats_text: str) -> str:
+def _left_aside(stats: Stats) -> list[str]:
+    """What happened before and could be had."""
+    kept = stats.kept()
+    if not kept:
+        return []
+    return [f"{plural(kept, 'earlier event')} in the ring, which --all records, too"]
+
+
+def beginning(stats_text: str, whole_ring: bool) -> str:
     """What holds when recording begins, in parentheses, for who waits for it."""
-    limits = [THAW if limit == "frozen" else limit
-              for limit in limits_of(parse_stats(stats_text))]
-    return f" ({'; '.join(limits)})" if limits else ""
+    stats = parse_stats(stats_text)
+    holds = [THAW if limit == "frozen" else limit for limit in limits_of(stats)]
+    if not whole_ring:
+        holds += _left_aside(stats)
+    return f" ({'; '.join(holds)})" if holds else ""
 
 
 class Recorder:
@@ -167,7 +177,7 @@ class Recorder:
         self._asked.see_stats(before)
         self._asked.see_stats(placed)
         self._writer.begin(about(), schema_text, before)
-        self._begun(beginning(placed))
+        self._begun(beginning(placed, self._limits.whole_ring))
         self._follow(reader, schema, ledger)
         return self._finish(reader, schema, ledger)
 

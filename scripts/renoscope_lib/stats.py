@@ -100,6 +100,11 @@ class Stats:
         """The last serial claimed, by CPU."""
         return {cpu: stats.written for cpu, stats in self.cpus.items()}
 
+    def kept(self) -> int:
+        """How many events a reader finds that begins with the oldest."""
+        return sum(max(stats.written + 1 - stats.oldest, 0)
+                   for stats in self.cpus.values())
+
 
 def unhooked_words(count: int) -> str:
     """What so many network namespaces are called, where there is no hook."""

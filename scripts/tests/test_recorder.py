@@ -27,6 +27,7 @@ from renoscope_lib.output_file import OutputFile, have_alone
 from renoscope_lib.recorder import Limits, Recorder, Summary
 from renoscope_lib.recording import RecordingParser, RecordingWriter
 from renoscope_lib.schema import Head
+from renoscope_lib.stats import parse_stats
 from renoscope_lib.stopping import Stop, stop_on_signals
 from renoscope_lib.stream import LiveReader
 from renoscope_lib.whole_file import WholeFile
@@ -161,13 +162,33 @@ class Recording(RecordingCase):
                 (("filter port=443", "freeze frozen 1 after 0 on rto"),
                  " (filter port=443; frozen: nothing will come until echo 0 | "
                  "sudo tee /sys/module/tcp_renoscope/parameters/frozen)")):
-            told: list[str] = []
-            ring = FakeRing([{"cpu0": 10}], [
-                lambda: told.append("read"), self.stop.ask], lines)
-            Recorder(ring, RecordingWriter(bytearray().extend), Limits(),
-                     self.stop, told.append).run(lambda: support.META)
-            self.assertEqual(told[0], said)
-            self.stop.asked = False
+            self.assertEqual(self.told_at_the_beginning({"cpu0": 0}, lines), said)
+
+    def told_at_the_beginning(self, written: Written, lines: tuple[str, ...] = (),
+                              whole_ring: bool = False) -> str:
+        told: list[str] = []
+        ring = FakeRing([written], [
+            lambda: told.append("read"), self.stop.ask], lines)
+        Recorder(ring, RecordingWriter(bytearray().extend),
+                 Limits(whole_ring=whole_ring), self.stop,
+                 told.append).run(lambda: support.META)
+        self.stop.asked = False
+        return told[0]
+
+    def test_what_the_ring_holds_is_told_where_it_is_left_aside(self) -> None:
+        """The trouble may be over when somebody begins to record."""
+        self.assertEqual(
+            self.told_at_the_beginning({"cpu0": 10, "cpu1": 3}, ("filter port=443",)),
+            " (filter port=443; 13 earlier events in the ring, which --all records, too)")
+        self.assertEqual(self.told_at_the_beginning({"cpu0": 1}),
+                         " (1 earlier event in the ring, which --all records, too)")
+        self.assertEqual(self.told_at_the_beginning({"cpu0": 10}, whole_ring=True), "")
+
+    def test_how_many_events_a_ring_holds(self) -> None:
+        """What was overwritten is gone; a CPU without slots holds none."""
+        stats = parse_stats(support.stats_text(
+            "cpu 4 written 100 oldest 85 unwritten 0", "cpu 5 written 7 oldest 8 unwritten 7"))
+        self.assertEqual(stats.kept(), 16)
 
     def test_start_between_two_readings_of_stats(self) -> None:
         """The reader was placed at 11: neither 10, read before, nor 12."""
