@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import tempfile
 import unittest
@@ -646,7 +647,57 @@ class Command(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stderr, b"renoscope: cannot write "
                          b"/nix/x.html: No such file or directory\n")
-        self.assertEqual(run("report", str(self.file)).returncode, 2)
+
+    def report_here(self, *words: str, stdin: bytes = b"") -> tuple[int, str, list[str]]:
+        """Without -o, in the folder: exit code, what is said, and the pages there."""
+        done = run("report", *words, stdin=stdin, cwd=self.folder)
+        self.assertEqual(done.stdout, b"")
+        return (done.returncode, done.stderr.decode(),
+                sorted(path.name for path in self.folder.glob("*.html")))
+
+    def test_a_page_without_a_name_is_called_as_the_recording(self) -> None:
+        below = self.folder / "a" / "tcp.renoscope"
+        below.parent.mkdir()
+        below.write_bytes(self.whole)
+        code, said, pages = self.report_here("a/tcp.renoscope")
+        self.assertEqual((code, pages), (0, ["tcp.html"]), said)
+        self.assertRegex(said, r"^renoscope: tcp\.html: \d+ kB, opens in any browser\n$")
+        made = Page((self.folder / "tcp.html").read_text())
+        self.assertIn("renoscope report tcp.renoscope -o tcp.html", made.text)
+
+    def test_of_standard_input_it_has_our_name(self) -> None:
+        self.assertEqual(self.report_here("-", stdin=self.whole)[::2],
+                         (0, ["renoscope.html"]))
+
+    def test_an_earlier_page_is_replaced(self) -> None:
+        self.assertEqual(self.report_here(self.file.name)[0], 0)
+        old = (self.folder / "x.html").stat().st_ino
+        self.assertEqual(self.report_here(self.file.name)[0], 0)
+        self.assertNotEqual((self.folder / "x.html").stat().st_ino, old)
+
+    def test_what_is_no_page_of_ours_is_left(self) -> None:
+        """Unless it was named."""
+        output = self.folder / "x.html"
+        for make in (lambda: output.write_text("<html>mine</html>"), output.mkdir,
+                     lambda: output.symlink_to("nowhere"), lambda: os.mkfifo(output)):
+            make()
+            code, said, _ = self.report_here(self.file.name)
+            self.assertEqual((code, said), (
+                2, "renoscope: report: x.html is there and is no page of renoscope "
+                "report; name another with -o\n"))
+            if output.is_dir():
+                output.rmdir()
+            else:
+                output.unlink()
+        output.write_text("<html>mine</html>")
+        self.assertEqual(
+            run("report", str(self.file), "-o", str(output)).returncode, 0)
+
+    def test_a_recording_with_a_pages_name_is_left(self) -> None:
+        (self.folder / "y.html").write_bytes(self.whole)
+        self.assertEqual(self.report_here("y.html")[:2], (
+            2, "renoscope: report: y.html is the recording itself\n"))
+        self.assertEqual((self.folder / "y.html").read_bytes(), self.whole)
 
     def test_a_bad_recording_leaves_the_old_page_alone(self) -> None:
         output = self.folder / "x.html"

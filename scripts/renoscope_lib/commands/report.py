@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+import stat
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ..options import add_command, limit
+from ..errors import BAD_INPUT, Problem
+from ..options import add_command, complain, limit
 from ..report import page
 from ..report.parts import ROWS
 from ..report.told import Told
@@ -17,8 +22,17 @@ from ..telling import finish, joined, open_input
 from ..whole_file import WholeFile, check_is_another
 
 
+# Where a page says of itself what it is.
+HEAD_BYTES = 4096
+
+
 def _report(options: argparse.Namespace) -> int:
+    is_named = options.output is not None
+    if not is_named:
+        options.output = _own_name(options.file)
     check_is_another("report", options.file, options.output)
+    if not is_named:
+        _check_is_ours(options.output)
     source = open_input(options.file, follows=False)
     watch = Watch(source.schema)
     watch.begin(source)
@@ -26,8 +40,32 @@ def _report(options: argparse.Namespace) -> int:
         watch.feed(event)
     watch.end(source)
     told = Told.of(watch, source, options.file, options.limit, _command(options))
-    _write(page.html(told), options.output)
+    _write(page.html(told), options.output, print if is_named else complain)
     return finish(source)
+
+
+def _own_name(recording: str | None) -> str:
+    """What the page is called if nobody says so; it is made here."""
+    if recording is None or recording == "-":
+        return "renoscope.html"
+    return f"{Path(recording).stem}.html"
+
+
+def _check_is_ours(path: str) -> None:
+    """Nobody asked for this name: only an earlier page is replaced."""
+    if os.path.lexists(path) and not _is_page(path):
+        raise Problem(f"report: {path} is there and is no page of renoscope report; "
+                      "name another with -o", BAD_INPUT)
+
+
+def _is_page(path: str) -> bool:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            return page.MADE_BY.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -41,13 +79,13 @@ def _command(options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _write(html: str, path: str) -> None:
+def _write(html: str, path: str, say: Callable[[str], None]) -> None:
     if path == "-":
         sys.stdout.write(html)
         return
     with WholeFile(path) as file:
         file.write(html.encode())
-    print(f"{path}: {max(len(html) // 1000, 1)} kB, opens in any browser")
+    say(f"{path}: {max(len(html) // 1000, 1)} kB, opens in any browser")
 
 
 def add(commands: Any) -> None:
@@ -59,8 +97,11 @@ def add(commands: Any) -> None:
         "every connection with the time in each state, SYN-ACK backoff, losses, "
         "zero windows, queues, top talkers, resets.",
         "scripts/renoscope report tcp.renoscope -o tcp.html")
-    command.add_argument("-o", "--output", required=True, metavar="FILE.html",
-                         help="where to write the page; - is standard output")
+    command.add_argument("-o", "--output", metavar="FILE.html",
+                         help="where to write the page; - is standard output "
+                              "(default: FILE's name with .html, or renoscope.html, in "
+                              "the current folder, where only an earlier page is "
+                              "replaced)")
     command.add_argument("--limit", type=limit, metavar="N", default=ROWS,
                          help=f"rows of a table, 0 for all (default {ROWS})")
     command.add_argument("file", nargs="?", metavar="FILE",

@@ -22,6 +22,9 @@ from .told import Told
 
 HERE = Path(__file__).resolve().parent
 
+# By this a page is known again.
+MADE_BY = tag("meta", name="generator", content="renoscope report")
+
 
 def _own(name: str) -> str:
     """A file of this program's, without the line on its licence."""
@@ -48,7 +51,7 @@ def _head(title: str, style: str, script: str) -> Html:
                    content="width=device-width, initial-scale=1"),
                tag("meta", name="color-scheme", content="light dark"),
                tag("meta", name="referrer", content="no-referrer"),
-               tag("meta", name="generator", content="renoscope report"),
+               MADE_BY,
                tag("title", f"{title} – renoscope"), tag("style", raw(style)))
 
 
