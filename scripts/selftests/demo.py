@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,34 +109,48 @@ def wait_for_the_end(hosts: TwoHosts) -> None:
                lambda: not hosts.is_busy(CLIENT) and not hosts.is_busy(SERVER))
 
 
-def undisturbed(hosts: TwoHosts, out: Path) -> None:
+@contextmanager
+def own_ring() -> Iterator[tuple[Recorder, TwoHosts]]:
+    """The module loaded anew, and two hosts that know of nothing earlier."""
+    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
+        for host in (CLIENT, SERVER):
+            hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
+        yield it, hosts
+
+
+def undisturbed(out: Path) -> None:
     """The sample program's session."""
     file = out / "session.renoscope"
-    with Recording(file):
-        transcript = sessions.greet(hosts, "Ann")
-        wait_for_the_end(hosts)
-    text = timeline(file, transcript)
+    with own_ring() as (_, hosts):
+        with Recording(file):
+            transcript = sessions.greet(hosts, "Ann")
+            wait_for_the_end(hosts)
+        text = timeline(file, transcript)
     (out / "session.txt").write_text(text + "\n")
     say(text)
     say("\n" + LEGEND)
 
 
-def lost_third_segment(hosts: TwoHosts, out: Path, it: Recorder) -> None:
+def _play_lost_third_segment(it: Recorder, hosts: TwoHosts) -> None:
+    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
+    server = sessions.start_server(hosts)
+    client = sessions.start_client(hosts, "--wait")
+    for count in range(1, RETRANSMITS + 1):
+        wait_until("a SYN-ACK retransmit", lambda n=count: len(
+            it.events("synack_retransmit")) >= n)
+        say(f"   SYN-ACK sent again, for the {NTH[count]} time")
+    hosts.stop_dropping(SERVER)
+    say("   The next segment is let through.")
+    sessions.finish(client, "\n")
+    sessions.finish(server)
+    wait_for_the_end(hosts)
+
+
+def lost_third_segment(out: Path) -> None:
     """The same with the third segment of the handshake dropped for a while."""
     file = out / "lost-ack.renoscope"
-    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
-    with Recording(file):
-        server = sessions.start_server(hosts)
-        client = sessions.start_client(hosts, "--wait")
-        for count in range(1, RETRANSMITS + 1):
-            wait_until("a SYN-ACK retransmit", lambda n=count: len(
-                it.events("synack_retransmit")) >= n)
-            say(f"   SYN-ACK sent again, for the {NTH[count]} time")
-        hosts.stop_dropping(SERVER)
-        say("   The next segment is let through.")
-        sessions.finish(client, "\n")
-        sessions.finish(server)
-        wait_for_the_end(hosts)
+    with own_ring() as (it, hosts), Recording(file):
+        _play_lost_third_segment(it, hosts)
     table = recorder.renoscope("handshakes", str(file))
     (out / "lost-ack.txt").write_text(table.stdout)
     say("\n" + table.stdout + table.stderr)
@@ -162,15 +178,12 @@ def tell_next(name: str) -> None:
 
 def session_and_handshake(out: Path) -> None:
     """Both parts of the demo without a scene."""
-    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
-        for host in (CLIENT, SERVER):
-            hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
-        say(f"\nLinux {run('uname', '-r').strip()}, two hosts {DELAY_MS} ms apart each way, "
-            "sysctl net.ipv4.tcp_congestion_control=renoscope")
-        say("\n== 1. A session of the sample program (>>>> is what the programs say)\n")
-        undisturbed(hosts, out)
-        say("== 2. The handshake's third segment is dropped, again and again\n")
-        lost_third_segment(hosts, out, it)
+    say(f"\nLinux {run('uname', '-r').strip()}, two hosts {DELAY_MS} ms apart each way, "
+        "sysctl net.ipv4.tcp_congestion_control=renoscope")
+    say("\n== 1. A session of the sample program (>>>> is what the programs say)\n")
+    undisturbed(out)
+    say("== 2. The handshake's third segment is dropped, again and again\n")
+    lost_third_segment(out)
     say(f"Recordings and text are in {out}:\n  "
         "scripts/renoscope show out/demo/session.renoscope\n  "
         "scripts/renoscope handshakes out/demo/lost-ack.renoscope")

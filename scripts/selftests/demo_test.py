@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make demo` without a scene: each of its recordings tells of its own part alone."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import demo
+from renoscope_lib.inputs import RecordingInput
+from renoscope_lib.schema import Event
+
+
+def _events(file: Path) -> list[Event]:
+    return [event for batch in RecordingInput(str(file)).batches() for event in batch]
+
+
+def _count(events: list[Event], kind: str) -> int:
+    return sum(event.kind == kind for event in events)
+
+
+def test_recordings() -> None:
+    """make demo: one session each, undisturbed, then with SYN-ACKs sent again"""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        demo.session_and_handshake(out)
+        for name in ("session", "lost-ack"):
+            completed = _count(_events(out / f"{name}.renoscope"), "completed")
+            assert completed == 1, (name, completed)
+        again = _count(_events(out / "lost-ack.renoscope"), "synack_retransmit")
+        assert again >= demo.RETRANSMITS, again
