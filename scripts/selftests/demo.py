@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from renoscope_lib.schema import Event  # noqa: E402
 from renoscope_lib.show import Clock, LineWriter  # noqa: E402
 from renoscope_lib.words import connection  # noqa: E402
 
-DELAY_MS = 20
+ALGORITHM = "renoscope"
 NTH = {1: "first", 2: "second", 3: "third"}
 RETRANSMITS = len(NTH)
 
@@ -44,8 +42,12 @@ in segments (cwnd), the slow start threshold, the smoothed round trip time, and 
 retransmission timeout. The server's connection begins as a request in its
 listener's half-open queue; LISTEN -> SYN-RECEIVED is the moment when the kernel
 makes a socket of it. At the end the full socket is CLOSED and destroyed while a
-small one with the same id waits in TIME-WAIT.
+small one with the same id waits in TIME-WAIT. Each segment as it left and entered a
+host is in the recording too, and left out here.
 """
+
+# It is told once more where the connection gets it.
+LEFT_OUT = "segment"
 
 Transcript = list[dict[str, Any]]
 
@@ -83,14 +85,16 @@ def _side(event: Event) -> str:
 
 
 def _lines(file: Path) -> tuple[int, list[tuple[int, str]]]:
-    """The time that `show` counts from, and all events as lines with their times."""
+    """The time that `show` counts from, and events as its lines with their times."""
     source = RecordingInput(str(file))
     joiner = Joiner(source.schema)
     events = [event for batch in source.batches() for part in batch
               for event in joiner.feed(part)] + list(joiner.flush())
     writer = LineWriter(source.schema, Clock(), who_words=_side)
     first_ns = next(event["time_ns"] for event in events if begins_time(event))
-    return (first_ns, [(event["time_ns"], writer.line(event)) for event in events])
+    lines = [(event, writer.line(event)) for event in events]
+    return (first_ns, [(event["time_ns"], line) for event, line in lines
+                       if event.kind != LEFT_OUT])
 
 
 def timeline(file: Path, transcript: Transcript) -> str:
@@ -109,19 +113,10 @@ def wait_for_the_end(hosts: TwoHosts) -> None:
                lambda: not hosts.is_busy(CLIENT) and not hosts.is_busy(SERVER))
 
 
-@contextmanager
-def own_ring() -> Iterator[tuple[Recorder, TwoHosts]]:
-    """The module loaded anew, and two hosts that know of nothing earlier."""
-    with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
-        for host in (CLIENT, SERVER):
-            hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
-        yield it, hosts
-
-
 def undisturbed(out: Path) -> None:
     """The sample program's session."""
     file = out / "session.renoscope"
-    with own_ring() as (_, hosts):
+    with scenes.stage(ALGORITHM) as (_, hosts):
         with Recording(file):
             transcript = sessions.greet(hosts, "Ann")
             wait_for_the_end(hosts)
@@ -149,7 +144,7 @@ def _play_lost_third_segment(it: Recorder, hosts: TwoHosts) -> None:
 def lost_third_segment(out: Path) -> None:
     """The same with the third segment of the handshake dropped for a while."""
     file = out / "lost-ack.renoscope"
-    with own_ring() as (it, hosts), Recording(file):
+    with scenes.stage(ALGORITHM) as (it, hosts), Recording(file):
         _play_lost_third_segment(it, hosts)
     table = recorder.renoscope("handshakes", str(file))
     (out / "lost-ack.txt").write_text(table.stdout)
@@ -159,11 +154,12 @@ def lost_third_segment(out: Path) -> None:
 def play(name: str, out: Path) -> None:
     """One scene; its recording in OUT."""
     file = out / f"{name}.renoscope"
-    with scenes.stage(name) as (it, hosts):
+    scene = scenes.SCENES[name]
+    with scenes.stage(scene.algorithm) as (it, hosts):
         say(f"\nLinux {run('uname', '-r').strip()}, two hosts. The scene {name}: "
-            f"{scenes.SCENES[name].play.__doc__}\n")
+            f"{scene.play.__doc__}\n")
         with Recording(file):
-            still_open = scenes.SCENES[name].play(it, hosts)
+            still_open = scene.play(it, hosts)
             if still_open is None:
                 wait_for_the_end(hosts)
         if still_open is not None:
@@ -178,8 +174,8 @@ def tell_next(name: str) -> None:
 
 def session_and_handshake(out: Path) -> None:
     """Both parts of the demo without a scene."""
-    say(f"\nLinux {run('uname', '-r').strip()}, two hosts {DELAY_MS} ms apart each way, "
-        "sysctl net.ipv4.tcp_congestion_control=renoscope")
+    say(f"\nLinux {run('uname', '-r').strip()}, two hosts {scenes.DELAY_MS} ms apart each "
+        f"way, sysctl net.ipv4.tcp_congestion_control={ALGORITHM}")
     say("\n== 1. A session of the sample program (>>>> is what the programs say)\n")
     undisturbed(out)
     say("== 2. The handshake's third segment is dropped, again and again\n")

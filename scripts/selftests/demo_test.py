@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make demo` without a scene: each of its recordings tells of its own part alone."""
+"""`make demo` without a scene: what its recordings hold, and what can be made of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import demo
+import recorder
 from renoscope_lib.inputs import RecordingInput
 from renoscope_lib.schema import Event
 
@@ -20,12 +21,17 @@ def _count(events: list[Event], kind: str) -> int:
 
 
 def test_recordings() -> None:
-    """make demo: one session each, undisturbed, then with SYN-ACKs sent again"""
+    """make demo: one session in each recording, every segment of it"""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         demo.session_and_handshake(out)
         for name in ("session", "lost-ack"):
             completed = _count(_events(out / f"{name}.renoscope"), "completed")
             assert completed == 1, (name, completed)
+            made = recorder.renoscope("export", "--format", "pcapng", "-o",
+                                      str(out / f"{name}.pcapng"),
+                                      str(out / f"{name}.renoscope"))
+            assert made.returncode == 0, made
+            assert " header=" not in (out / "session.txt").read_text()
         again = _count(_events(out / "lost-ack.renoscope"), "synack_retransmit")
         assert again >= demo.RETRANSMITS, again

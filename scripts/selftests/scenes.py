@@ -113,12 +113,11 @@ class Scene(NamedTuple):
     """
 
     play: Callable[[Recorder, TwoHosts], ExitStack | None]
-    events: str = ""            # what else is recorded than by default
     algorithm: str = "cubic"
 
 
 SCENES = {
-    "handshake": Scene(handshake, "+segment"),
+    "handshake": Scene(handshake),
     "slow-connect": Scene(slow_connect),
     "full-backlog": Scene(full_backlog),
     "collapsing-window": Scene(collapsing_window, algorithm="renoscope"),
@@ -127,12 +126,13 @@ SCENES = {
 
 
 @contextmanager
-def stage(name: str) -> Iterator[tuple[Recorder, TwoHosts]]:
-    """The module loaded, and two hosts, for the time of a with block."""
-    scene = SCENES[name]
+def stage(algorithm: str) -> Iterator[tuple[Recorder, TwoHosts]]:
+    """The module loaded, and two hosts, for the time of a with block.
+
+    Every segment is recorded: `flow` shows which were lost, and Wireshark reads them.
+    """
     with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
-        if scene.events:
-            (PARAMETERS / "events").write_text(scene.events)
+        (PARAMETERS / "events").write_text("+segment")
         for host in (CLIENT, SERVER):
-            hosts.sysctl(host, f"net.ipv4.tcp_congestion_control={scene.algorithm}")
+            hosts.sysctl(host, f"net.ipv4.tcp_congestion_control={algorithm}")
         yield it, hosts
