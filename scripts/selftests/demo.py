@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """What `make demo` does inside the guest: demo.py OUT [SCENE], or --scenes.
 
-With a scene: plays it (scenes.py) and leaves its recording in OUT. Else two hosts, 20 ms
-apart each way, run the sample program twice: once undisturbed,
-and once with the handshake's third segment dropped, so that the server has to
-send its SYN-ACK again. What the programs say they do and what renoscope saw
-the kernel do are laid side by side by time.
+With a scene: plays it (scenes.py), leaves its recording in OUT, and says what explain
+tells of it and what to type next. Else two hosts, 20 ms apart each way, run the sample
+program twice: once undisturbed, and once with the handshake's third segment dropped, so
+that the server has to send its SYN-ACK again. What the programs say they do and what
+renoscope saw the kernel do are laid side by side by time.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 import recorder  # noqa: E402  (found through the line above)
@@ -26,6 +28,7 @@ from recorder import Recorder, wait_until  # noqa: E402
 from renoscope_lib.flows import Joiner  # noqa: E402
 from renoscope_lib.gaps import begins_time  # noqa: E402
 from renoscope_lib.inputs import RecordingInput  # noqa: E402
+from renoscope_lib.place import IN_SOURCES  # noqa: E402
 from renoscope_lib.schema import Event  # noqa: E402
 from renoscope_lib.show import Clock, LineWriter  # noqa: E402
 from renoscope_lib.words import connection  # noqa: E402
@@ -166,10 +169,25 @@ def play(name: str, out: Path) -> None:
             still_open.close()
 
 
-def tell_next(name: str) -> None:
-    """What to type now."""
-    say(f"The recording is in out/demo/{name}.renoscope; Documentation/{name}.rst tells "
-        "what can be read from it")
+def next_commands(name: str, file: str) -> list[str]:
+    """What to type after a scene."""
+    return [f"{IN_SOURCES} {view.replace('FILE', file)}"
+            for view in scenes.SCENES[name].views]
+
+
+def explained(file: str) -> str:
+    """What explain says of a recording, asked as a person would in the tree."""
+    return subprocess.run([sys.executable, IN_SOURCES, "explain", file], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True).stdout
+
+
+def ending(name: str, out: Path) -> str:
+    """What a scene leaves to see, and what to type now."""
+    file = os.path.relpath(out / f"{name}.renoscope", ROOT)
+    return "\n".join([
+        f"$ {IN_SOURCES} explain {file}", explained(file),
+        f"Documentation/{name}.rst tells more of it. Next:",
+        *(f"  {command}" for command in next_commands(name, file))])
 
 
 def session_and_handshake(out: Path) -> None:
@@ -182,7 +200,8 @@ def session_and_handshake(out: Path) -> None:
     lost_third_segment(out)
     say(f"Recordings and text are in {out}:\n  "
         "scripts/renoscope show out/demo/session.renoscope\n  "
-        "scripts/renoscope handshakes out/demo/lost-ack.renoscope")
+        "scripts/renoscope flow out/demo/session.renoscope\n  "
+        "scripts/renoscope explain out/demo/lost-ack.renoscope")
 
 
 def main() -> None:
@@ -193,7 +212,7 @@ def main() -> None:
     try:
         if len(sys.argv) > 2:
             play(sys.argv[2], Path(sys.argv[1]))
-            tell_next(sys.argv[2])
+            say(ending(sys.argv[2], Path(sys.argv[1])))
         else:
             session_and_handshake(Path(sys.argv[1]))
     except TimeoutError as error:

@@ -32,6 +32,7 @@ def _check(name: str) -> None:
         (place / "scripts").symlink_to(ROOT / "scripts")
         (place / DEMO_FOLDER).mkdir(parents=True)
         demo.play(name, place / DEMO_FOLDER)
+        assert "scripts/renoscope explain" in demo.ending(name, place / DEMO_FOLDER)
         shown = list(pages.shown_in(PAGES / f"{name}.rst"))
         assert any(DEMO_FOLDER in one.command for one in shown), "the page shows no command"
         for one in shown:

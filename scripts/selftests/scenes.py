@@ -113,15 +113,17 @@ class Scene(NamedTuple):
     """
 
     play: Callable[[Recorder, TwoHosts], ExitStack | None]
+    views: tuple[str, str]      # after explain; FILE is its recording
     algorithm: str = "cubic"
 
 
 SCENES = {
-    "handshake": Scene(handshake),
-    "slow-connect": Scene(slow_connect),
-    "full-backlog": Scene(full_backlog),
-    "collapsing-window": Scene(collapsing_window, algorithm="renoscope"),
-    "syn-flood": Scene(syn_flood),
+    "handshake": Scene(handshake, ("flow FILE", "states FILE")),
+    "slow-connect": Scene(slow_connect, ("handshakes FILE", "flow FILE")),
+    "full-backlog": Scene(full_backlog, ("handshakes FILE", "show FILE --kind refused")),
+    "collapsing-window": Scene(collapsing_window, ("cwnd FILE", "losses FILE -v"),
+                               algorithm="renoscope"),
+    "syn-flood": Scene(syn_flood, ("synflood FILE", "handshakes FILE")),
 }
 
 
