@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -57,6 +58,16 @@ class Ending(unittest.TestCase):
                 ROOT / "Documentation" / f"{name}.rst")}
             commands = demo.next_commands(name, f"out/demo/{name}.renoscope")
             self.assertLessEqual(set(commands), shown)
+
+    def test_they_are_listed(self) -> None:
+        """In README, the quick start and make help."""
+        helped = subprocess.run(["make", "-s", "help"], cwd=ROOT, text=True,
+                                capture_output=True, check=True).stdout
+        for place, text in (
+                ("make help", helped), *((path, (ROOT / path).read_text()) for path in (
+                    "README.md", "Documentation/quick-start.rst"))):
+            for name in scenes.SCENES:
+                self.assertRegex(text, rf"(SCENE=|[ `]){name}[`,. \n]", place)
 
 
 if __name__ == "__main__":
