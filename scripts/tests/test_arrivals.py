@@ -12,7 +12,7 @@ from renoscope_lib.ladder import Ladder
 from renoscope_lib.ladder_text import Look, TextLadder
 from renoscope_lib.rungs import DROPPED
 from tests.explain_scene import ISN, PEER_ISN, Case, Life
-from tests.support import ACK, MS, RST, feed, number_of, schema
+from tests.support import ACK, MS, RST, number_of, schema
 from tests.test_flow import A, B, Stage
 
 
