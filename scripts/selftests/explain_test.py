@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import endpoints
 import recorder
 import troubles
+from disturbed_traffic import set_offloads
 from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
@@ -29,6 +31,7 @@ Finding = dict[str, Any]
 
 DELAY_MS = 20
 BACKLOG = 2
+WALLED_BYTES = 100_000
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
 SLOW_NS = 250_000_000         # less than any rule calls slow
@@ -259,6 +262,43 @@ def _check_timeouts(it: Recorder, findings: list[Finding], pair: Pair) -> None:
     longest_us = max(e["rto_us"] for e in timeouts)
     assert f"backoff up to {brief(longest_us)}" in found["sentence"], found
     assert found["severity"] == "trouble", found
+
+
+def _wall(hosts: TwoHosts, port: int) -> None:
+    """The server's own firewall drops one of ten long segments for a port."""
+    hosts.run(SERVER, "nft", "add table inet wall; add chain inet wall in "
+              "{ type filter hook input priority 0; }; add rule inet wall in "
+              f"tcp dport {port} meta length > 1000 numgen inc mod 10 == 5 counter drop")
+
+
+def _dropped_by_wall(hosts: TwoHosts) -> int:
+    found = re.search(r"counter packets (\d+)", hosts.run(SERVER, "nft", "list", "ruleset"))
+    assert found
+    return int(found[1])
+
+
+def test_own_firewall() -> None:
+    """explain: what the host's own firewall drops on arrival is counted as nft does; no one else's"""
+    with Recorder("events=all"), TwoHosts(DELAY_MS) as hosts:
+        set_offloads(hosts, False)
+        _wall(hosts, PORT)
+        with connected(False) as pair, connected(False, port=PORT + 1) as well:
+            for ends in (pair, well):
+                say(*ends, size=WALLED_BYTES)
+            client, server, *others = map(endpoints.cookie, (*pair, *well))
+            dropped = _dropped_by_wall(hosts)
+        endpoints.quiet(hosts)
+        assert dropped, "the firewall had nothing to drop"
+        # What came last may be on its way to its connection for a while.
+        words = f"{spelled(dropped, 'segment')} came to this host and never reached "
+        wait_until(f"explain to say: {words}", lambda: _on_arrival(server).startswith(words))
+        assert not any(map(_on_arrival, (client, *others)))
+
+
+def _on_arrival(cookie: int) -> str:
+    """What is said of segments that were dropped here."""
+    found = _of(_findings(), cookie).get("dropped-on-arrival")
+    return found["sentence"] if found else ""
 
 
 # ---- the end
