@@ -158,7 +158,7 @@ def play(name: str, out: Path) -> None:
     """One scene; its recording in OUT."""
     file = out / f"{name}.renoscope"
     scene = scenes.SCENES[name]
-    with scenes.stage(scene.algorithm) as (it, hosts):
+    with scenes.stage(scene.algorithm, scene.events) as (it, hosts):
         say(f"\nLinux {run('uname', '-r').strip()}, two hosts. The scene {name}: "
             f"{scene.play.__doc__}\n")
         with Recording(file):

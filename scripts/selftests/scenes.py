@@ -26,6 +26,10 @@ CLIENTS = 12
 FORGED_SYNS = 250
 TRANSFER_BYTES = 1_500_000
 
+# So `flow` shows which were lost, and Wireshark reads them. In a long transfer they would
+# slow an emulated kernel down until its timers fire for nothing.
+EVERY_SEGMENT, NOTHING_MORE = "+segment", ""
+
 _BUSY_SERVER = """
 import socket, sys
 with socket.create_server((sys.argv[1], 5000), backlog=int(sys.argv[2])) as listener:
@@ -115,6 +119,7 @@ class Scene(NamedTuple):
     play: Callable[[Recorder, TwoHosts], ExitStack | None]
     views: tuple[str, str]      # after explain; FILE is its recording
     algorithm: str = "cubic"
+    events: str = EVERY_SEGMENT
 
 
 SCENES = {
@@ -122,19 +127,17 @@ SCENES = {
     "slow-connect": Scene(slow_connect, ("handshakes FILE", "flow FILE")),
     "full-backlog": Scene(full_backlog, ("handshakes FILE", "show FILE --kind refused")),
     "collapsing-window": Scene(collapsing_window, ("cwnd FILE", "losses FILE -v"),
-                               algorithm="renoscope"),
+                               algorithm="renoscope", events=NOTHING_MORE),
     "syn-flood": Scene(syn_flood, ("synflood FILE", "handshakes FILE")),
 }
 
 
 @contextmanager
-def stage(algorithm: str) -> Iterator[tuple[Recorder, TwoHosts]]:
-    """The module loaded, and two hosts, for the time of a with block.
-
-    Every segment is recorded: `flow` shows which were lost, and Wireshark reads them.
-    """
+def stage(algorithm: str, events: str = EVERY_SEGMENT) -> Iterator[tuple[Recorder, TwoHosts]]:
+    """The module loaded, and two hosts, for the time of a with block."""
     with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
-        (PARAMETERS / "events").write_text("+segment")
+        if events:
+            (PARAMETERS / "events").write_text(events)
         for host in (CLIENT, SERVER):
             hosts.sysctl(host, f"net.ipv4.tcp_congestion_control={algorithm}")
         yield it, hosts
