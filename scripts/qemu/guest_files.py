@@ -66,6 +66,15 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Terminal:
+    """The user's terminal, of which the guest's is to be the like."""
+
+    name: str
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Guest:
     """All that a boot's initramfs is made from."""
 
@@ -77,6 +86,8 @@ class Guest:
     files: Sequence[tuple[Path, str]]
     shares: Sequence[Path]
     modules: Sequence[str]
+    terminal: Terminal | None = None
+    stdin: bytes = b""
 
     def uses_9p(self) -> bool:
         """Whether the guest mounts anything of the host."""
@@ -132,6 +143,7 @@ def busybox() -> bytes:
 def settings_text(guest: Guest, inserted: Sequence[str]) -> str:
     """The shell assignments that guest/init and guest/finish read."""
     modules = guest.kernel.modules
+    terminal = guest.terminal
     values = {
         "root": guest.root,
         "release": guest.kernel.release,
@@ -141,6 +153,9 @@ def settings_text(guest: Guest, inserted: Sequence[str]) -> str:
         "modules": " ".join(inserted),
         "ninep_root": NINEP_ROOT_OPTIONS,
         "ninep_share": NINEP_SHARE_OPTIONS,
+        "input": f"{SETTINGS}/stdin" if guest.stdin else "/dev/null",
+        "terminal": f"rows {terminal.rows} cols {terminal.columns}" if terminal else "",
+        "terminal_name": terminal.name if terminal else "dumb",
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
@@ -157,6 +172,7 @@ def build(guest: Guest) -> bytes:
     archive.add_file("/init", (GUEST_SCRIPTS / "init").read_bytes(), executable=True)
     archive.add_file(f"{SETTINGS}/finish", (GUEST_SCRIPTS / "finish").read_bytes(), True)
     archive.add_file(f"{SETTINGS}/command", command_text(guest.command).encode())
+    archive.add_file(f"{SETTINGS}/stdin", guest.stdin)
 
     inserted = []
     try:

@@ -2,12 +2,15 @@
 """Start QEMU, pass on what the guest sends, and be sure that QEMU ends.
 
 The first serial port is the kernel's console and goes to a file.  The second
-carries the command's output: a serial port because its driver is built into
-every kernel, while virtio's may be a module that is not there yet.
+carries the command's output, and what the user types where there is a terminal for
+it: a serial port because its driver is built into every kernel, while virtio's may be
+a module that is not there yet.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import selectors
 import shutil
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guest_files import share_tag
+from keyboard import Keyboard
 from result_stream import Ending, ResultStream
 
 QEMU = "qemu-system-x86_64"
@@ -128,18 +132,24 @@ class Outcome:
     seconds: float
 
 
-def run(machine: Machine, token: str, timeout: float, show: Callable[[bytes], None]) -> Outcome:
+def run(
+    machine: Machine,
+    token: str,
+    timeout: float,
+    show: Callable[[bytes], None],
+    keyboard: Keyboard | None = None,
+) -> Outcome:
     """Run a guest to its end or to the time limit; QEMU is gone on return."""
     started = time.monotonic()
     stream = ResultStream(token)
     with subprocess.Popen(
         machine.command_line(),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if keyboard else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as qemu:
         try:
-            complaints, ended = _pass_on(qemu, stream, show, started + timeout)
+            complaints, ended = _pass_on(qemu, stream, show, started + timeout, keyboard)
         finally:
             qemu.kill()
     return Outcome(
@@ -156,25 +166,34 @@ def _pass_on(
     stream: ResultStream,
     show: Callable[[bytes], None],
     deadline: float,
+    keyboard: Keyboard | None,
 ) -> tuple[bytes, bool]:
     """Show the guest's output until QEMU ends; return QEMU's messages, and if it did."""
     assert qemu.stdout and qemu.stderr
     complaints = b""
     powering_off = False
     with selectors.DefaultSelector() as selector:
-        selector.register(qemu.stdout, selectors.EVENT_READ)
-        selector.register(qemu.stderr, selectors.EVENT_READ)
-        while selector.get_map() and time.monotonic() < deadline:
+        pipes = {qemu.stdout, qemu.stderr}
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ)
+        while pipes and time.monotonic() < deadline:
             if KVM_IS_BROKEN.encode() in complaints:
                 return complaints, False
-            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
+            for key, _ in selector.select(_left(deadline)):
+                if keyboard and key.fd == keyboard.fd:
+                    _press(qemu, keyboard.typed())
+                    continue
                 data = os.read(key.fd, READ_SIZE)
                 if not data:
                     selector.unregister(key.fileobj)
+                    pipes.remove(key.fileobj)
                 elif key.fileobj is qemu.stderr:
                     complaints += data
                 else:
-                    show(stream.feed(data))
+                    shown = stream.feed(data)
+                    show(shown)
+                    if keyboard:
+                        _lend_or_give_back(keyboard, selector, stream, shown)
             if stream.ending and not powering_off:
                 powering_off = True
                 deadline = time.monotonic() + POWER_OFF_SECONDS
@@ -184,3 +203,32 @@ def _pass_on(
     except subprocess.TimeoutExpired:
         return complaints, False
     return complaints, True
+
+
+def _left(deadline: float) -> float | None:
+    """The seconds until then; None for ever."""
+    return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+
+
+def _lend_or_give_back(
+    keyboard: Keyboard, selector: selectors.BaseSelector, stream: ResultStream, shown: bytes
+) -> None:
+    """The keys are the guest's from the command's first output to its end.
+
+    Until then Ctrl-C ends a guest that does not come up, as it ends any program.
+    """
+    keyboard.saw(shown)
+    if stream.ending and keyboard.is_lent:
+        selector.unregister(keyboard.fd)
+        keyboard.give_back()
+    elif shown and not stream.ending and not keyboard.is_lent:
+        keyboard.lend()
+        selector.register(keyboard.fd, selectors.EVENT_READ)
+
+
+def _press(qemu: subprocess.Popen[bytes], keys: bytes) -> None:
+    """Type; what a guest that takes no keys leaves behind is lost, as on any terminal."""
+    assert qemu.stdin
+    os.set_blocking(qemu.stdin.fileno(), False)
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        os.write(qemu.stdin.fileno(), keys)

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "qemu"))
 
 import guest_files  # noqa: E402
-from guest_files import Guest, GuestError, Kernel  # noqa: E402
+from guest_files import Guest, GuestError, Kernel, Terminal  # noqa: E402
 
 
 class Command(unittest.TestCase):
@@ -62,6 +62,17 @@ class Settings(unittest.TestCase):
         script = text + 'printf "%s|" "$root" "$workdir" "$modules" "$release"'
         shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout
         self.assertEqual(shown, "host|/it's here/$(false)|/m/a.ko /m/b.ko|6.12.0-test|")
+
+    def terminal_settings(self, **changes: object) -> str:
+        text = guest_files.settings_text(self.guest(**changes), [])
+        script = text + 'printf "%s|" "$input" "$terminal" "$terminal_name"'
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout
+
+    def test_what_the_command_reads(self) -> None:
+        self.assertEqual(self.terminal_settings(), "/dev/null||dumb|")
+        self.assertEqual(self.terminal_settings(terminal=Terminal("xterm", 100, 30)),
+                         "/dev/null|rows 30 cols 100|xterm|")
+        self.assertEqual(self.terminal_settings(stdin=b"ls\n"), "/run/renoscope/stdin||dumb|")
 
     def test_kernel_without_9p_is_refused_early(self) -> None:
         with self.assertRaisesRegex(GuestError, "no 9p"):
