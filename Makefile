@@ -15,7 +15,7 @@ STRESS = $(if $(PART),--part $(PART)) $(SCENARIO)
 # even Python is there, it says so afterwards.
 check_words = ! command -v python3 >/dev/null || $(1) >/dev/null
 
-.PHONY: all modules modules_install clean demo test check eval stress bench help
+.PHONY: all modules modules_install clean demo guest test check eval stress bench help
 
 all: modules
 
@@ -35,6 +35,9 @@ clean:
 
 demo:
 	scripts/demo $(KERNEL) $(SCENE)
+
+guest:
+	@scripts/guest $(KERNEL)
 
 test:
 	scripts/install-deps test
@@ -63,10 +66,11 @@ help:
 	@echo 'make modules_install   install it'
 	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one); 5 minutes and 260 MB the first time, then under a minute'
 	@echo 'make demo SCENE=...    a scene of its own: handshake, slow-connect, full-backlog, collapsing-window or syn-flood'
+	@echo 'make guest             a shell in such a kernel, the module loaded and two hosts to play with; exit ends it'
 	@echo 'make test              every check and test; installs what it needs'
 	@echo 'make check             static checks only, no root'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
 	@echo 'make stress            load, faults and bad input, on kernels that check; hours long (PART=0.05 for a first look, SCENARIO=ring for one)'
 	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump, hours long; writes the tables of Documentation/performance.rst (PARTS=limit for one part: its tables go to out/bench)'
 	@echo 'make clean             remove what was built and recorded'
-	@echo 'DEPS=no                with demo, test, check, eval, stress and bench: install no packages'
+	@echo 'DEPS=no                with demo, guest, test, check, eval, stress and bench: install no packages'
