@@ -292,6 +292,12 @@ def _choose(path: str | None, host: Host, built: Path,
     return ["modprobe", MODULE]
 
 
+def _check_takes_modules(host: Host) -> None:
+    if not takes_modules(host):
+        raise Problem(f"{MODULE} cannot be loaded: this kernel takes no modules; mend: "
+                      f"{another_kernel(host)}; {COMMAND} doctor says more", NOT_THERE)
+
+
 def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
     """The subcommand: prints what was done."""
     path, parameters = _split(words)
@@ -300,11 +306,11 @@ def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
         print(f"{MODULE} is already loaded" + (", with these parameters" if parameters
                                                 else ""))
         return OK
-    if not takes_modules(host):
-        raise Problem(f"{MODULE} cannot be loaded: this kernel takes no modules; mend: "
-                      f"{another_kernel(host)}; {COMMAND} doctor says more", NOT_THERE)
+    if not path:
+        _check_takes_modules(host)
     parameters = [_quoted(parameter) for parameter in parameters]
     command = _choose(path, host, built, parameters) + parameters
+    _check_takes_modules(host)
     host.need_root("loading a module")
     log = _log(host)
     result = host.run(command)
