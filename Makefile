@@ -64,7 +64,7 @@ bench:
 help:
 	@echo 'make                   build the module for the running kernel (KERNELDIR=... for another)'
 	@echo 'make modules_install   install it'
-	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one); 5 minutes and 260 MB the first time, then under a minute'
+	@echo 'make demo              watch real TCP in a kernel under QEMU (KERNEL=6.1 for the older one); 5 minutes and 260 MB the first time, then about a minute'
 	@echo 'make demo SCENE=...    a scene of its own: handshake, slow-connect, full-backlog, collapsing-window or syn-flood'
 	@echo 'make guest             a shell in such a kernel, the module loaded and two hosts to play with; exit ends it'
 	@echo 'make test              every check and test; installs what it needs'
