@@ -20,7 +20,7 @@ from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
 SCRIPTS = Path(__file__).resolve().parent.parent
 BUILT = SCRIPTS.parent / "module" / "tcp_renoscope.ko"
 COMMANDS = {"renoscope": SCRIPTS / "renoscope",
-            "chatter": SCRIPTS / "selftests" / "chatter.py"}
+            "chatter": SCRIPTS / "selftests" / "guest_chatter.py"}
 COMMANDS_FOLDER = Path("/usr/local/bin")
 CHANGES = Path("/run/renoscope/kernel-modules")
 DELAY_MS = 20

@@ -478,8 +478,9 @@ class Run(unittest.TestCase):
     def test_make_writes_the_page_of_everything_only(self) -> None:
         for words, command in (((), "scripts/bench/run --write-page"),
                                (("PARTS=limit reader",), "scripts/bench/run limit reader")):
-            said = subprocess.run(["make", "-n", "bench", *words], cwd=SCRIPTS.parent,
-                                  text=True, capture_output=True, check=True).stdout
+            said = subprocess.run(["make", "--no-print-directory", "-n", "bench", *words],
+                                  cwd=SCRIPTS.parent, text=True, capture_output=True,
+                                  check=True).stdout
             self.assertEqual(said.splitlines()[-1], command)
 
 

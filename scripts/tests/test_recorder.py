@@ -815,16 +815,31 @@ class Alone(unittest.TestCase):
             self.assertEqual(self.path.read_bytes(), b"whole")
 
 
+# On x86-64, on arm64 and whatever else has the generic table.
+OPENAT = {"x86_64": "257"}.get(os.uname().machine, "56")
+
 PIPED = """
+import signal
 import sys
 from pathlib import Path
 from unittest import mock
 from renoscope_lib import cli
 from renoscope_lib.commands import record
 with mock.patch.object(record.Host, "renoscope_dir", lambda _: Path("/nix")):
+    signal.signal(signal.SIGINT, signal.default_int_handler)    # which a shell may ignore
     print("begins", flush=True)
     sys.exit(cli.main(["record", sys.argv[1]]))
 """
+
+
+def _wait_until_it_opens(process: subprocess.Popen[bytes]) -> None:
+    """Until it sleeps in openat(), as it does for a reader."""
+    proc = Path("/proc", str(process.pid))
+    deadline = time.monotonic() + 60
+    while (proc / "syscall").read_text().split()[0] != OPENAT:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"it waits for no reader: {process.returncode}")
+        time.sleep(0.01)
 
 
 class Interrupted(unittest.TestCase):
@@ -838,8 +853,7 @@ class Interrupted(unittest.TestCase):
                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
                     assert process.stdout is not None
                     process.stdout.readline()
-                    # Until it waits for a reader.
-                    time.sleep(1)
+                    _wait_until_it_opens(process)
                     process.send_signal(number)
                     try:
                         self.assertEqual(process.wait(20), code)

@@ -18,16 +18,16 @@ sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "qemu"), str(SCRIPTS / "s
 
 import commits  # noqa: E402  (found through the line above)
 import generated  # noqa: E402
-import results  # noqa: E402
+import last_runs  # noqa: E402
 import seeds  # noqa: E402
 import tally  # noqa: E402
 
 PLAN = [("ring", "stock-6.1"), ("ring", "debug-6.12"), ("readers", "host")]
-A_RUN = results.Result("ring", "stock-6.1", "6.1.0-9-amd64", 1.0, "", 12, 0, 0, 823.4, "abc",
+A_RUN = last_runs.Result("ring", "stock-6.1", "6.1.0-9-amd64", 1.0, "", 12, 0, 0, 823.4, "abc",
                        True, "2026-01-02")
 ROW = ("   * - ring\n     - stock-6.1\n     - 6.1.0-9-amd64\n     - 12 passed, 0 failed\n"
        "     - 14 min\n     - 2026-01-02\n     - abc\n")
-PAGE = f"above\n\n{results.BEGINS}\n\nnothing yet\n\n{generated.ENDS}\n\nbelow\n"
+PAGE = f"above\n\n{last_runs.BEGINS}\n\nnothing yet\n\n{generated.ENDS}\n\nbelow\n"
 
 
 def as_it_is(commit: str) -> str:
@@ -38,7 +38,7 @@ def as_it_is(commit: str) -> str:
 @mock.patch.object(commits, "told", as_it_is)
 class Table(unittest.TestCase):
     def test_a_row(self) -> None:
-        made = results.table(results.rows([A_RUN]), PLAN)
+        made = last_runs.table(last_runs.rows([A_RUN]), PLAN)
         self.assertIn(ROW, made)
         self.assertIn("Of no whole run there is a result: ring on debug-6.12, readers on host.",
                       made)
@@ -47,47 +47,47 @@ class Table(unittest.TestCase):
                                              "2026-01-02", "abc+"))
 
     def test_nothing_was_run(self) -> None:
-        self.assertEqual(results.table({}, PLAN), f"\n{results.NO_RUN}\n\n")
+        self.assertEqual(last_runs.table({}, PLAN), f"\n{last_runs.NO_RUN}\n\n")
 
     def test_the_newest_whole_run(self) -> None:
         runs = [replace(A_RUN, date="2025-12-30"), A_RUN,
                 replace(A_RUN, date="2026-01-03", part=0.05),
                 replace(A_RUN, date="2026-01-04", seed="filters/7:1"),
                 replace(A_RUN, date="2026-01-05", passed=0, skipped=1)]
-        self.assertEqual(results.rows(runs), {A_RUN.place: A_RUN.row()})
+        self.assertEqual(last_runs.rows(runs), {A_RUN.place: A_RUN.row()})
         of_a_series = replace(A_RUN, seed="77")
-        self.assertEqual(results.rows([A_RUN, of_a_series])[A_RUN.place], of_a_series.row())
+        self.assertEqual(last_runs.rows([A_RUN, of_a_series])[A_RUN.place], of_a_series.row())
 
     def test_lines_are_added(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "results.jsonl")
-            self.assertEqual(results.load(file), [])
-            results.keep(file, A_RUN)
-            results.keep(file, replace(A_RUN, failed=1))
-            self.assertEqual(results.load(file), [A_RUN, replace(A_RUN, failed=1)])
+            self.assertEqual(last_runs.load(file), [])
+            last_runs.keep(file, A_RUN)
+            last_runs.keep(file, replace(A_RUN, failed=1))
+            self.assertEqual(last_runs.load(file), [A_RUN, replace(A_RUN, failed=1)])
 
     def test_the_page_keeps_what_was_not_run_now(self) -> None:
-        page = results.updated(PAGE, [A_RUN], PLAN)
+        page = last_runs.updated(PAGE, [A_RUN], PLAN)
         self.assertIn(ROW, page)
         self.assertTrue(page.startswith("above\n") and page.endswith("below\n"), page)
         readers = replace(A_RUN, scenario="readers", kernel="host", release="")
-        both = results.updated(page, [readers], PLAN)
+        both = last_runs.updated(page, [readers], PLAN)
         self.assertIn(ROW, both)
         self.assertLess(both.index(ROW), both.index("   * - readers\n     - host\n     -\n"))
-        self.assertEqual(results.updated(both, [], PLAN), both)
-        later = results.updated(both, [replace(A_RUN, date="2026-02-01")], PLAN)
+        self.assertEqual(last_runs.updated(both, [], PLAN), both)
+        later = last_runs.updated(both, [replace(A_RUN, date="2026-02-01")], PLAN)
         self.assertNotIn(ROW, later)
         self.assertIn("     - 2026-02-01\n", later)
-        self.assertEqual(results.updated(both, [], PLAN[:2]), page.replace(
+        self.assertEqual(last_runs.updated(both, [], PLAN[:2]), page.replace(
             ", readers on host", ""), "no scenario any more")
         with self.assertRaises(ValueError):
-            results.updated("nothing of it", [], PLAN)
+            last_runs.updated("nothing of it", [], PLAN)
 
     def test_the_documentation_has_a_place_for_it(self) -> None:
         page = (SCRIPTS.parent / "Documentation" / "stress.rst").read_text(encoding="utf-8")
         plan = [(scenario.name, kernel) for scenario, kernel
                 in load_script(SCRIPTS / "stress" / "run").chosen((), ())]
-        self.assertEqual(results.updated(page, [], plan), page)
+        self.assertEqual(last_runs.updated(page, [], plan), page)
 
 
 class Run(unittest.TestCase):
@@ -128,14 +128,14 @@ class Run(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertEqual(out.splitlines()[-1], "11 passed, 1 failed")
         self.assertIn("    2 min  ring on debug-6.12: 1 passed, 1 failed\n", out)
-        kept = {result.place: result for result in results.load(self.out / "results.jsonl")}
+        kept = {result.place: result for result in last_runs.load(self.out / "results.jsonl")}
         self.assertEqual(len(kept), 6)
         ring = kept["ring", "debug-6.12"]
         self.assertRegex(ring.date, r"^20\d\d-\d\d-\d\d$")
-        self.assertEqual(ring, results.Result(
+        self.assertEqual(ring, last_runs.Result(
             "ring", "debug-6.12", "6.12.9-test", 0.5, "", 1, 1, 0, 120.0, "abc", True, ring.date))
         self.assertNotEqual(kept["readers", "host"].release, "6.12.9-test")
-        self.assertEqual(self.stress("--table")[1], f"\n{results.NO_RUN}\n\n")
+        self.assertEqual(self.stress("--table")[1], f"\n{last_runs.NO_RUN}\n\n")
 
     def test_a_tree_with_changes(self) -> None:
         self.tree = "abc+"
@@ -145,7 +145,7 @@ class Run(unittest.TestCase):
         self.tree = "def"
         begun.ended(tally.Guest("readers-host", "", self.out, []), tally.Tally(), 1)
         self.assertEqual([(result.commit, result.clean)
-                          for result in results.load(self.out / "results.jsonl")],
+                          for result in last_runs.load(self.out / "results.jsonl")],
                          [("abc", False)] * 2)
 
     def test_the_page(self) -> None:
