@@ -103,11 +103,17 @@ def table(rows_: Mapping[Place, Sequence[str]], plan: Sequence[Place]) -> str:
     if not known:
         return f"\n{NO_RUN}\n\n"
     lines = ["", *generated.table(HEAD, [rows_[place] for place in known], WIDTHS)]
-    missing = [f"{scenario} on {kernel}" for scenario, kernel in plan
-               if (scenario, kernel) not in rows_]
+    missing = [place for place in plan if place not in rows_]
     if missing:
-        lines += [f"Of no whole run there is a result: {', '.join(missing)}.", ""]
+        lines += ["Of these there is no result of a whole run:", "", *_by_scenario(missing), ""]
     return "\n".join(lines) + "\n"
+
+
+def _by_scenario(places: Sequence[Place]) -> list[str]:
+    """A line for each scenario, with its kernels."""
+    scenarios = dict.fromkeys(scenario for scenario, _ in places)
+    return [f"- {name}: " + ", ".join(kernel for scenario, kernel in places if scenario == name)
+            for name in scenarios]
 
 
 def updated(page: str, results: Iterable[Result], plan: Sequence[Place]) -> str:

@@ -40,7 +40,7 @@ class Table(unittest.TestCase):
     def test_a_row(self) -> None:
         made = last_runs.table(last_runs.rows([A_RUN]), PLAN)
         self.assertIn(ROW, made)
-        self.assertIn("Of no whole run there is a result: ring on debug-6.12, readers on host.",
+        self.assertIn("no result of a whole run:\n\n- ring: debug-6.12\n- readers: host\n",
                       made)
         changed = replace(A_RUN, clean=False, skipped=2, failed=1, seconds=99.4)
         self.assertEqual(changed.row()[3:], ("12 passed, 1 failed, 2 skipped", "99 s",
@@ -79,7 +79,7 @@ class Table(unittest.TestCase):
         self.assertNotIn(ROW, later)
         self.assertIn("     - 2026-02-01\n", later)
         self.assertEqual(last_runs.updated(both, [], PLAN[:2]), page.replace(
-            ", readers on host", ""), "no scenario any more")
+            "- readers: host\n", ""), "no scenario any more")
         with self.assertRaises(ValueError):
             last_runs.updated("nothing of it", [], PLAN)
 
