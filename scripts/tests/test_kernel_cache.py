@@ -3,41 +3,24 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import lzma
 import struct
 import subprocess
 import sys
 import tempfile
-import types
 import unittest
 from pathlib import Path
 
-QEMU = Path(__file__).resolve().parent.parent / "qemu"
+from .support import SCRIPTS, load_script
+
+QEMU = SCRIPTS / "qemu"
 sys.path.insert(0, str(QEMU))
 
 import bzimage  # noqa: E402
 import cache  # noqa: E402
 
-
-def load_command(name: str) -> types.ModuleType:
-    """Import a command, whose file has no .py at its end."""
-    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(QEMU / name))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[loader.name] = module       # where dataclasses look for their module
-    write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = write_bytecode
-    return module
-
-
-fetch_kernel = load_command("fetch-kernel")
-build_kernel = load_command("build-kernel")
+fetch_kernel = load_script(QEMU / "fetch-kernel")
+build_kernel = load_script(QEMU / "build-kernel")
 
 
 class Scratch(unittest.TestCase):

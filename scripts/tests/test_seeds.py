@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import random
 import re
 import sys
 import unittest
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from unittest import mock
 
-SCRIPTS = Path(__file__).resolve().parent.parent
+from .support import SCRIPTS, load_script
+
 STRESS = SCRIPTS / "stress"
 sys.path[:0] = [str(STRESS), str(SCRIPTS / "selftests")]
 
 import seeds  # noqa: E402  (found through the line above)
 from ktap_output import Skip  # noqa: E402
-
 
 # Enough for many tries, in seconds.
 A_TIME = 0.1
@@ -105,21 +101,10 @@ class Table(unittest.TestCase):
                          said)
 
 
-def load_run() -> ModuleType:
-    """The command as a module."""
-    loader = importlib.machinery.SourceFileLoader("stress_run", str(STRESS / "run"))
-    spec = importlib.util.spec_from_loader("stress_run", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stress_run"] = module      # where dataclasses look for it
-    loader.exec_module(module)
-    return module
-
-
 class Run(unittest.TestCase):
     def refused(self, given: str, *arguments: str) -> str:
         """What it says; that it begins with anything is a failure."""
-        command = load_run()
+        command = load_script(STRESS / "run")
         with (mock.patch.object(seeds, "GIVEN", given),
               mock.patch.object(sys, "argv", ["run", *arguments]),
               mock.patch.object(command, "guest_of", side_effect=AssertionError("it begins")),

@@ -3,38 +3,21 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
-import types
 import unittest
 from pathlib import Path
 
-from .support import SCRIPTS
+from .support import SCRIPTS, load_script
 
 STRESS = SCRIPTS / "stress"
 
 
-def _table() -> types.ModuleType:
-    loader = importlib.machinery.SourceFileLoader("stress_run", str(STRESS / "run"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[loader.name] = module       # where dataclasses look for their module
-    write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = write_bytecode
-    return module
-
-
 class Table(unittest.TestCase):
     def setUp(self) -> None:
-        self.run_ = _table()
+        self.run_ = load_script(STRESS / "run")
 
     def test_every_scenario_has_its_file(self) -> None:
         named = {scenario.name for scenario in self.run_.PLAN}
