@@ -13,14 +13,14 @@ import sys
 from collections.abc import Sequence
 
 from . import VERSION, progress
-from .commands import IN_ORDER
+from .commands import modules
 from .errors import EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK, Problem
 from .options import Parser, complain
 from .place import COMMAND
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Every subcommand and option."""
+def build_parser(word: str = "") -> argparse.ArgumentParser:
+    """The subcommand that this word is, or every one; with their options."""
     parser = Parser(
         prog="renoscope",
         description="See TCP work: the kernel's state changes, sequence "
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
                         version=f"renoscope {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND",
                                      required=True, parser_class=Parser)
-    for module in IN_ORDER:
+    for module in modules(word):
         module.add(commands)
     return parser
 
@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        options, unknown = build_parser().parse_known_args(arguments)
+        options, unknown = build_parser(*words[:1]).parse_known_args(words)
         if unknown:  # the subcommand's own --help knows better
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         code = options.run(options)

@@ -7,13 +7,14 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import cli, command_table
+from renoscope_lib import cli, command_table, commands
 from renoscope_lib.errors import Problem
 
 from . import support
@@ -45,6 +46,29 @@ def session() -> bytes:
         scene.pack("lost", 50 * MS, serial=4, lost_events=3),
         scene.pack("ack", 60 * MS, serial=7, cookie=6, local_port=80),
     ])
+
+
+class Modules(unittest.TestCase):
+    """A file for each command, read when that command is wanted."""
+
+    def test_each_file_is_in_the_help(self) -> None:
+        files = {path.stem for path in Path(commands.__file__).parent.glob("[a-z]*.py")}
+        self.assertEqual(sorted(commands.NAMES), sorted(files))
+
+    def test_each_adds_the_command_of_its_name(self) -> None:
+        self.assertEqual(tuple(command.name for command in command_table.commands()),
+                         commands.NAMES)
+
+    def test_no_other_command_is_read(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c",
+             "import atexit, sys; atexit.register(lambda: print(*sys.modules));"
+             "from renoscope_lib import cli; cli.main(['show', '--help'])"],
+            cwd=support.SCRIPTS, capture_output=True, text=True, check=True)
+        read = done.stdout.splitlines()[-1].split()
+        self.assertEqual([name for name in read if ".commands." in name],
+                         ["renoscope_lib.commands.show"])
+        self.assertNotIn("renoscope_lib.report", read)
 
 
 class Errors(unittest.TestCase):
@@ -158,7 +182,7 @@ class Numbers(unittest.TestCase):
             command.add_argument("file")
             command.set_defaults(run=lambda _: struct.pack("B", 256), parser=command)
 
-        with mock.patch.object(cli, "IN_ORDER", (mock.Mock(add=add),)), \
+        with mock.patch.object(cli, "modules", lambda _: [mock.Mock(add=add)]), \
                 self.assertRaises(struct.error):
             cli.main(["reckon", "x.renoscope"])
 

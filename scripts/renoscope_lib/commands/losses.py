@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+"""losses: what was sent again, and what it did to cwnd."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from .. import losses
+from ..options import add_choice, add_command, add_input, chosen
+from ..telling import open_input, tell
+
+
+def _losses(options: argparse.Namespace) -> int:
+    source = open_input(options.file, follows=False)
+    view = losses.Losses(source.schema)
+    return tell(options, source, view,
+                partial(losses.as_json, view, wanted=chosen(options)),
+                partial(losses.as_text, view, wanted=chosen(options),
+                        verbose=options.verbose))
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = add_command(
+        commands, "losses", _losses,
+        "what was sent again, why, and what it did to cwnd",
+        "Without FILE: what the ring holds now. Retransmissions by cause, "
+        "timeouts with their backoff, recoveries with cwnd and ssthresh before "
+        "and after, and the time in each state of congestion avoidance.",
+        "scripts/renoscope losses -v tcp.renoscope")
+    add_choice(command)
+    command.add_argument("-v", "--verbose", action="store_true",
+                         help="every episode of every connection too")
+    add_input(command, "one JSON object: every connection with its episodes")

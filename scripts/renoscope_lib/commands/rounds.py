@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""rounds: cwnd and ssthresh, one value a round trip."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from .. import figure, rounds
+from ..errors import BAD_INPUT, Problem
+from ..options import add_choice, add_command, add_input, chosen
+from ..telling import open_input, tell
+from ..whole_file import check_is_another
+
+
+def _rounds(options: argparse.Namespace) -> int:
+    check_is_another("rounds", options.file, *options.draw)
+    source = open_input(options.file, follows=False)
+    view = rounds.Rounds(source.schema)
+    wanted = chosen(options)
+    code = tell(options, source, view,
+                partial(rounds.as_json, view, wanted=wanted),
+                lambda _end_ns: rounds.as_text(view, wanted))
+    for path in options.draw:
+        figure.draw(_only_one(list(view.flows(wanted))), path)
+    return code
+
+
+def _only_one(flows: list[rounds.Flow]) -> rounds.Flow:
+    if len(flows) != 1:
+        raise Problem(f"rounds: a picture is of one connection, here are "
+                      f"{len(flows)}: choose with --connection", BAD_INPUT)
+    return flows[0]
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = add_command(
+        commands, "rounds", _rounds,
+        "cwnd and ssthresh by round trip, phases named",
+        "Without FILE: what the ring holds now. Of connections that use one of "
+        "this module's own algorithms. --draw makes the textbook's picture.",
+        "scripts/renoscope rounds transfer.renoscope --draw transfer.png")
+    add_choice(command)
+    command.add_argument("--draw", action="append", default=[],
+                         metavar="FILE.png",
+                         help="also draw one connection, as PNG or SVG; may be "
+                         "repeated (needs python3-matplotlib)")
+    add_input(command, "one JSON object: every connection with its rounds")

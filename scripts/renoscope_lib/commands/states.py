@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+"""states: what each connection went through, and how long."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from .. import states
+from ..options import add_choice, add_command, add_input, chosen
+from ..telling import open_input, tell
+
+
+def _states(options: argparse.Namespace) -> int:
+    source = open_input(options.file, follows=False)
+    view = states.States(source.schema)
+    as_json, as_text = ((states.counts_as_json, states.counts_as_text)
+                        if options.counts else (states.as_json, states.as_text))
+    return tell(options, source, view,
+                partial(as_json, view, wanted=chosen(options)),
+                partial(as_text, view, wanted=chosen(options)))
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = add_command(
+        commands, "states", _states,
+        "each connection's states and the time in each",
+        "Without FILE: what the ring holds now. SYN-RECEIVED counts from the "
+        "request on, TIME-WAIT to its real end. Who reset a connection and why "
+        "is told; (implied) stands where it is worked out. Last come the "
+        "counts by state, as netstat -ant has them.",
+        "scripts/renoscope states tcp.renoscope --port 5000")
+    add_choice(command)
+    command.add_argument("--counts", action="store_true",
+                         help="only the counts by state")
+    add_input(command, "one JSON object: every connection, and the counts")

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+"""synflood: whether one is under way, and what helps."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from .. import synflood
+from ..options import add_command, add_input, port
+from ..synflood import FloodWatch
+from ..telling import open_input, tell
+
+
+def _synflood(options: argparse.Namespace) -> int:
+    source = open_input(options.file, follows=False)
+    view = FloodWatch(source.schema, options.port)
+    return tell(options, source, view, partial(synflood.as_json, view),
+                partial(synflood.as_text, view))
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    flood = add_command(
+        commands, "synflood", _synflood,
+        "whether a SYN flood is under way, and what helps",
+        "Without FILE: what the ring holds now. A verdict for each listener "
+        "with its evidence: the half-open queue, the share of handshakes that "
+        "complete, the sources, cookies and refusals.",
+        "scripts/renoscope synflood listener.renoscope")
+    flood.add_argument("--port", type=port, metavar="N",
+                       help="only listeners with this port")
+    add_input(flood, "one JSON object: verdicts and evidence")
