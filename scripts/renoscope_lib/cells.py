@@ -58,9 +58,13 @@ def texts_of(schema: Schema, field: Field,
     words = _words_of(schema, field)
     if words is None:
         return None
-    if field.type == "u8":
-        return [encode(words(number)) for number in range(256)]
-    return Remembered(lambda value: encode(words(value)))
+    text = _encoded(words, encode)
+    return list(map(text, range(256))) if field.type == "u8" else Remembered(text)
+
+
+def _encoded(words: Callable[[Any], str | list[str]],
+             encode: Callable[[str | list[str]], str]) -> Callable[[Any], str]:
+    return lambda value: encode(words(value))
 
 
 def _words_of(schema: Schema,

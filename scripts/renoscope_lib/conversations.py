@@ -39,6 +39,10 @@ OPENED = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
           "LAST-ACK")
 
 
+def _no_ids() -> tuple[list[int], list[int]]:
+    return [], []
+
+
 @dataclass(slots=True, eq=False)
 class Conversation:
     """Two ends, and what is known of each; an end is 0 or 1 in every pair here."""
@@ -51,7 +55,7 @@ class Conversation:
     last_ns: int = 0
     isns: list[int | None] = field(default_factory=lambda: [None, None])
     netns: list[int | None] = field(default_factory=lambda: [None, None])
-    ids: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    ids: tuple[list[int], list[int]] = field(default_factory=_no_ids)
     states: list[str] = field(default_factory=lambda: ["", ""])
     opener: int | None = None
     events: int = 0

@@ -173,8 +173,9 @@ class Track(Packable):
 
     def break_off(self) -> None:
         """What follows the last event is not known."""
-        for line in (self.cwnd, self.ssthresh, self.srtt_us, self.phases):
+        for line in (self.cwnd, self.ssthresh, self.srtt_us):
             line.break_off(self.last_ns)
+        self.phases.break_off(self.last_ns)
         self.trips.forget()
 
 
@@ -363,8 +364,9 @@ class Cwnd:
                    and is_chosen(track, wanted.cookie, wanted.port))
 
     def _series(self, track: Track) -> Series:
-        for kept in (track.cwnd, track.ssthresh, track.srtt_us, track.marks):
-            kept.settle()
+        for line in (track.cwnd, track.ssthresh, track.srtt_us):
+            line.settle()
+        track.marks.settle()
         cwnd, ssthresh, srtt_us = (list(line.steps(track.last_ns)) for line in (
             track.cwnd, track.ssthresh, track.srtt_us))
         own = self._own.kept.get(track.cookie) if track.tells_rounds else None

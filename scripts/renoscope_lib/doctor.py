@@ -95,11 +95,11 @@ class Doctor:
     def _kernel(self) -> Iterator[Check]:
         release, machine = self._host.release, self._host.machine
         version = re.match(r"(\d+)\.(\d+)", release)
-        new_enough = version is not None and (
-            int(version[1]), int(version[2])) >= OLDEST_KERNEL
+        series = (int(version[1]), int(version[2])) if version else (0, 0)
+        new_enough = series >= OLDEST_KERNEL
         wide = "64" in machine or machine == "s390x"
         if new_enough and wide:
-            tested = (int(version[1]), int(version[2])) in TESTED_KERNELS
+            tested = series in TESTED_KERNELS
             yield Check(GOOD, f"kernel {release} on {machine}: 64 bit, " + (
                 "tested" if tested else "not older than 6.1, not tested"))
         if not new_enough:

@@ -22,7 +22,7 @@ from .arrivals import Arrivals
 from .explain_finding import FINE, RULES, Clock, Finding, Report, Subject
 from .explain_groups import Groups
 from .flows import is_chosen
-from .gaps import Gaps
+from .gaps import Gaps, View
 from .handshakes import Handshakes, Told
 from .listeners import HANDSHAKE_KINDS
 from .losses import Losses
@@ -46,7 +46,7 @@ OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit",
 class SharedGaps(Gaps):
     """Tells every view behind it what was recorded, too."""
 
-    def __init__(self, schema: Schema, views: Sequence[Any]) -> None:
+    def __init__(self, schema: Schema, views: Sequence[View]) -> None:
         super().__init__(schema, NEEDED_KINDS,
                          loss="a verdict may lack a part, be missing, or be wrong")
         self._views = views
@@ -74,8 +74,9 @@ class Explained:
         self._states = States(schema)
         self._losses = Losses(schema)
         self._windows = Windows(schema)
-        self._of_openings = (self._handshakes, self._floods)
-        self._of_connections = (self._states, self._losses, self._windows)
+        self._of_openings: tuple[View, ...] = (self._handshakes, self._floods)
+        self._of_connections: tuple[View, ...] = (self._states, self._losses,
+                                                  self._windows)
         self.gaps = SharedGaps(schema, (*self._of_openings,
                                         *self._of_connections))
         self._pace = explain_pace.Pace(schema, self.gaps)

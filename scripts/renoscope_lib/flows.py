@@ -73,9 +73,17 @@ def is_lost(event: Event) -> bool:
 class Ends(Protocol):
     """A connection as a view keeps it: its id, and both ends in words."""
 
-    cookie: int
-    local: str
-    remote: str
+    @property
+    def cookie(self) -> int:
+        """Its id."""
+
+    @property
+    def local(self) -> str:
+        """Our end."""
+
+    @property
+    def remote(self) -> str:
+        """The peer's."""
 
 
 def is_chosen(connection: Ends, cookie: int | None, port: int | None) -> bool:

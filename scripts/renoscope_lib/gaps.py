@@ -13,7 +13,7 @@ one loss for each CPU, and the CPUs reach back differently far.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from .chosen import NO_SAMPLE, Chosen
 from .schema import Event, Schema
@@ -373,3 +373,14 @@ class Gaps:
         return {"first_ns": self.first_ns,
                 "end_ns": max(end_ns or 0, self.last_ns),
                 "lost_events": self.lost_events, "notes": self.remarks()}
+
+
+class View(Protocol):
+    """What is fed with events and tells of them."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """What was missed."""
+
+    def feed(self, event: Event) -> None:
+        """The next event."""

@@ -144,8 +144,8 @@ def _socket_holder(host: Host, namespace: Namespace, line: str) -> Holder | None
             f"{harmless(words[4])} uses {name}")
     if not users:
         return Holder(what, "no process has it: wait, it closes by itself")
-    name, pid, fd = users[0]
-    return Holder(f"{what}, fd {fd} of {_who(host, int(pid), name)}",
+    process, pid, fd = users[0]
+    return Holder(f"{what}, fd {fd} of {_who(host, int(pid), process)}",
                   f"end that process or let it close the socket: sudo kill {pid}")
 
 

@@ -465,7 +465,7 @@ class IsnAudit:
             return
         ends = ends_of(event)
         side = PEER if whose == PEER else OWN
-        keys = [(side, isn, ends)]
+        keys: list[tuple[Any, ...]] = [(side, isn, ends)]
         if event["cookie"]:
             keys.append((side, event["cookie"]))
         known = any(key in self._seen for key in keys)

@@ -32,7 +32,7 @@ COOKIE_BITS = 64
 class Packable:
     """A dataclass with slots that is pickled by its values, without their names."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), tuple(getattr(self, name)
@@ -90,7 +90,8 @@ class Kept(Generic[T]):
         """All that were added with this id; whoever drops needs them no more."""
         for turn in range(self._turns.pop(cookie, 0) + 1):
             key = cookie | turn << COOKIE_BITS
-            self._all.pop(key, None)
+            if key in self._all:
+                del self._all[key]
             self._unpacked.pop(key, None)
 
     def _hold(self, key: int, item: T) -> T:

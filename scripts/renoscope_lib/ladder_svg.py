@@ -116,7 +116,7 @@ class _Picture:
     def _is_left(self, end: int) -> bool:
         return end == self._left
 
-    def _rail(self, end: int) -> int:
+    def _rail(self, end: int) -> float:
         return LEFT_RAIL if self._is_left(end) else RIGHT_RAIL
 
     def _time(self, time_ns: int) -> str:

@@ -98,7 +98,7 @@ class Ledger:
 
     def add_run(self, run: Run) -> None:
         """Many events at once."""
-        self.cpus.setdefault(run.cpu, CpuLedger()).add_run(run.first, run.count)
+        self.cpus.setdefault(run.cpu, CpuLedger()).add_run(run.first, run.length)
 
     def last(self, cpu: int) -> int:
         """The last serial accounted for on a CPU."""

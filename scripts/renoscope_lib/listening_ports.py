@@ -11,7 +11,7 @@ seen have labels of their own; those that come later share one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .exposition import COUNTER, GAUGE, Family, Sample
 from .flows import StateNames
@@ -62,6 +62,9 @@ FULLEST: tuple[tuple[str, str, Callable[[Listener], float]], ...] = (
     ("accept_queue_fill_ratio", "how full the fullest accept queue is; 1 is full",
      _accept_fill),
 )
+BY_PORT: tuple[tuple[tuple[tuple[str, str, Callable[[Listener], float]], ...],
+                     Callable[[Iterable[float]], float]], ...] = (
+    (SUMS, sum), (FULLEST, max))
 
 
 class ListeningPorts:
@@ -103,7 +106,7 @@ class ListeningPorts:
     def families(self) -> Iterator[Family]:
         """The queues as their last events told, and what went through them."""
         groups = self._by_label()
-        for metrics, how in ((SUMS, sum), (FULLEST, max)):
+        for metrics, how in BY_PORT:
             for name, help_, value_of in metrics:
                 yield Family(
                     f"renoscope_{name}", GAUGE,

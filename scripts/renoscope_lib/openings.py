@@ -414,8 +414,8 @@ class Openings:
         elif (old, new) == ("LISTEN", "SYN-RECEIVED"):
             # without a listener the child was not found: not a connection
             if event.listener is not None:
-                opening = self._passive(event)
-                opening.listener = opening.listener or event.listener
+                child = self._passive(event)
+                child.listener = child.listener or event.listener
         elif old == "SYN-RECEIVED" or (old == "SYN-SENT"
                                        and new in (ESTABLISHED, CLOSED)):
             self._ends(event, old, new)

@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
     options_between = False
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings, allow_abbrev=False)
+        super().__init__(*arguments, **settings)
+        self.allow_abbrev = False
 
     def parse_known_args(self, args: Any = None,    # type: ignore[override]
                          namespace: Any = None) -> Any:
@@ -129,9 +130,9 @@ cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
 
 def add_command(commands: Any, name: str,
                 run: Callable[[argparse.Namespace], int], purpose: str,
-                more: str, example: str) -> argparse.ArgumentParser:
+                more: str, example: str) -> Parser:
     """One command: what it is for, more on it, and one example."""
-    parser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name, help=purpose,
         description=textwrap.fill(f"{purpose[0].upper()}{purpose[1:]}. {more}", 78),
         epilog=f"example:\n  {as_typed(example)}\n\n{EXIT_CODES_HELP}",

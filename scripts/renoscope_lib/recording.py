@@ -164,7 +164,7 @@ class RecordingParser:
         for found in A_TYPE.finditer(self._buffer, 1):
             header = self._buffer[found.start():found.start() + CHUNK_HEADER.size]
             if len(header) == CHUNK_HEADER.size and not self._fault_of(
-                    *CHUNK_HEADER.unpack(header)):
+                    CHUNK_HEADER.unpack(header)):
                 return found.start()
         return None
 
@@ -260,7 +260,7 @@ class RecordingParser:
     def _chunk_begins(self, data: bytes) -> bool:
         """Whether a chunk stands where a record should: its own says it is longer."""
         return len(data) >= CHUNK_HEADER.size and not self._fault_of(
-            *CHUNK_HEADER.unpack_from(data), only_known=True)
+            CHUNK_HEADER.unpack_from(data), only_known=True)
 
     def _put_back(self, records: bytes) -> None:
         self._buffer[:0] = records
@@ -281,7 +281,7 @@ class RecordingParser:
         if len(self._buffer) < CHUNK_HEADER.size:
             return False
         type_, length = CHUNK_HEADER.unpack_from(self._buffer)
-        if fault := self._fault_of(type_, length):
+        if fault := self._fault_of((type_, length)):
             return self._go_on_behind(fault, type_)
         if type_ == RECORDS:
             self._drop(CHUNK_HEADER.size)
@@ -353,14 +353,15 @@ class RecordingParser:
             return True
         if len(self._buffer) < CHUNK_HEADER.size:
             return False
-        if self._fault_of(*CHUNK_HEADER.unpack_from(self._buffer), only_known=True):
+        if self._fault_of(CHUNK_HEADER.unpack_from(self._buffer), only_known=True):
             self._searched += len(self._drop(1))
         else:
             self._searched = 0
         return True
 
-    def _fault_of(self, type_: bytes, length: int, only_known: bool = False) -> str:
+    def _fault_of(self, header: tuple[Any, ...], only_known: bool = False) -> str:
         """Why no chunk can begin like this; empty if one can."""
+        type_, length = header
         if not (type_.isalpha() and type_.isupper()) \
                 or only_known and type_ not in (*TEXTS, RECORDS):
             return "no chunk begins"

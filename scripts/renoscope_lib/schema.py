@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .errors import BAD_INPUT, Problem
 
@@ -23,7 +23,8 @@ LOST = "lost"
 MARK = "mark"
 
 TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
-BYTE_ORDERS = {"little": "<", "big": ">"}
+ByteOrder = Literal["little", "big"]
+BYTE_ORDERS: dict[ByteOrder, str] = {"little": "<", "big": ">"}
 
 # What the scripts themselves look at in every record.
 NEEDED_FIELDS = (
@@ -150,7 +151,7 @@ class Run(NamedTuple):
 
     cpu: int
     first: int
-    count: int
+    length: int
 
 
 # The lowest byte of every number of 16 bits, one after the other, and the one above it.
@@ -164,7 +165,7 @@ class Schema:
 
     version: int
     record_bytes: int
-    byte_order: str
+    byte_order: ByteOrder
     kinds: dict[int, str]
     kind_meanings: dict[str, str]
     fields: list[Field]
@@ -230,7 +231,7 @@ class Schema:
         for place in self.fields_of(kind):
             number = values.get(place.name, 0) % (1 << 8 * place.size)
             record[place.offset:place.end] = number.to_bytes(
-                place.size, "little" if self.byte_order == "little" else "big")
+                place.size, self.byte_order)
         return bytes(record)
 
     def knows_kinds_of(self, records: bytes) -> bool:
@@ -305,8 +306,7 @@ class Schema:
     def time_of(self, record: bytes) -> int:
         """One record's time_ns, cheaply."""
         place = self.field_named("time_ns")
-        return int.from_bytes(record[place.offset:place.end],
-                              "little" if self.byte_order == "little" else "big")
+        return int.from_bytes(record[place.offset:place.end], self.byte_order)
 
     def name_of(self, unit: str, number: int) -> str:
         """The name that a number of this unit stands for."""
@@ -366,7 +366,9 @@ class _Parser:
         for word in ("version", "record_bytes", "byte_order"):
             if word not in self.settings:
                 raise SchemaError(f"broken: it has no {word} line")
-        if self.settings["byte_order"] not in BYTE_ORDERS:
+        order = next((known for known in BYTE_ORDERS
+                      if known == self.settings["byte_order"]), None)
+        if order is None:
             raise SchemaError("broken: byte_order is "
                               f"{self.settings['byte_order']!r}")
         try:
@@ -378,8 +380,7 @@ class _Parser:
         self._check_fields(record_bytes)
         self._check_needed()
         return Schema(int(self.settings["version"]), record_bytes,
-                      self.settings["byte_order"], self.kinds,
-                      self.kind_meanings, self.fields, self.values)
+                      order, self.kinds, self.kind_meanings, self.fields, self.values)
 
     def _check_fields(self, record_bytes: int) -> None:
         for place in self.fields:

@@ -179,7 +179,8 @@ def read_source(module: Path = MODULE_DIR) -> Source:
         elif word == "detail":
             fields.begin(words[0])
         elif word == "field":
-            fields.add(*words, meaning)
+            type_, name, unit = words
+            fields.add(type_, name, unit, meaning)
         elif f"{word}s" in flags:
             flags[f"{word}s"].append(Flag(words[0], int(words[1]), meaning))
         elif word == "word":

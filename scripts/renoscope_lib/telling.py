@@ -7,11 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import BAD_INPUT, NOT_SO, OK, Problem
 from .flows import Joiner
-from .gaps import Gaps
+from .gaps import View
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .json_pieces import json_pieces
@@ -22,15 +22,6 @@ from .tables import note
 
 # What follows live may keep a person waiting so long for a missing part.
 LIVE_HOLD_NS = 200_000_000
-
-
-class View(Protocol):
-    """What is fed with events and tells of them."""
-
-    gaps: Gaps
-
-    def feed(self, event: Event) -> None:
-        """The next event."""
 
 
 def open_input(name: str | None, follows: bool,

@@ -55,7 +55,7 @@ def _by_half_open(row: Connection) -> tuple[float, ...]:
     return row.state == SYN_RECEIVED, row.again, *_by_again(row)
 
 
-CONNECTION_ORDERS = {
+CONNECTION_ORDERS: dict[str, Order] = {
     "retrans": Order("r", "retransmits", "retr", _by_again),
     "rtt": Order("t", "RTT", "rtt/var", lambda row: (row.srtt_us,)),
     "cwnd": Order("c", "cwnd", "cwnd", lambda row: (row.cwnd,)),
@@ -66,7 +66,7 @@ CONNECTION_ORDERS = {
                      lambda row: (row.acked_now + row.received_now,)),
 }
 
-LISTENER_ORDERS = {
+LISTENER_ORDERS: dict[str, Order] = {
     "half-open": Order("h", "half-open", "half-open",
                        lambda row: (row.half_open, row.accept_queue)),
     "retrans": Order("r", "SYN-ACKs sent again", "again",
@@ -98,8 +98,8 @@ class Choice:
 
     def rows(self, frame: Frame) -> list[Any]:
         """Those of the frame, the most first, not limited yet."""
-        rows: list[Any] = list(frame.connections if self.by == CONNECTIONS
-                               else frame.listeners)
+        rows: list[Any] = [*frame.connections] if self.by == CONNECTIONS else [
+            *frame.listeners]
         rank = self.sorting.rank
         rows.sort(key=lambda row: (rank(row), row.cookie),
                   reverse=not self.is_reversed)
@@ -315,8 +315,9 @@ def _first_of(by_rank: Sequence[int], widths: Sequence[int], width: int,
 def table(frame: Frame, choice: Choice, width: int | None = None,
           height: int | None = None) -> Table:
     """So many rows as there is room for; None is no bound."""
-    columns: Sequence[Column[Any]] = (CONNECTION_COLUMNS if choice.by == CONNECTIONS
-                                      else LISTENER_COLUMNS)
+    columns: Sequence[Column[Any]] = CONNECTION_COLUMNS
+    if choice.by == LISTENERS:
+        columns = LISTENER_COLUMNS
     rows = choice.rows(frame)
     most = min(bound for bound in (choice.limit or len(rows), height, len(rows))
                if bound is not None)

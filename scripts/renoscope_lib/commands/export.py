@@ -12,7 +12,7 @@ from .. import columns, npz_file
 from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, OK, Problem
-from ..export import Lines
+from ..export import LineFormat, Lines
 from ..host import set_command
 from ..inputs import Input
 from ..json_lines import JsonWriter
@@ -87,7 +87,7 @@ class _Output:
 
 def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
            output: _Output) -> None:
-    writers = {"jsonl": JsonWriter, "csv": CsvWriter}
+    writers: dict[str, Callable[..., LineFormat]] = {"jsonl": JsonWriter, "csv": CsvWriter}
     lines = Lines(source, writers[options.format](source.schema,
                                                   source.wall_offset_ns()), wanted)
     lines.write(output.write, output.flush)

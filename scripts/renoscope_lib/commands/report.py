@@ -40,7 +40,10 @@ def _report(options: argparse.Namespace) -> int:
         watch.feed(event)
     watch.end(source)
     told = Told.of(watch, source, options.file, options.limit, _command(options))
-    _write(page.html(told), options.output, print if is_named else complain)
+    say: Callable[[str], None] = complain
+    if is_named:
+        say = print
+    _write(page.html(told), options.output, say)
     return finish(source)
 
 

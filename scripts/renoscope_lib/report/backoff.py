@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -153,6 +153,7 @@ def _by_attempt(rows: list[RetransmitRow]) -> Html:
     for row in rows:
         if row.waited_us is not None and row.predicted_us is not None:
             waits[row.attempt].append(row)
+    picks: tuple[Callable[[Iterable[int]], float], ...] = (min, statistics.median, max)
     return table(
         "All requests together, sent again by the timer",
         (Column("attempt"), number("SYN-ACKs"), number("predicted"),
@@ -160,7 +161,7 @@ def _by_attempt(rows: list[RetransmitRow]) -> Html:
         [(str(attempt), count(len(some)),
           span(int(statistics.median(r.predicted_us or 0 for r in some))),
           *(span(int(pick(r.waited_us or 0 for r in some)))
-            for pick in (min, statistics.median, max)))
+            for pick in picks))
          for attempt, some in sorted(waits.items())])
 
 

@@ -64,13 +64,11 @@ def _shown(cell: Child | Cell) -> Child:
 
 
 def _cell(column: Column, cell: Child | Cell, is_first: bool) -> Html:
-    key = None
-    if isinstance(cell, Cell):
-        cell, key = cell.shown, cell.key
-    attributes = {"class_": column.css_class, "data_key": key}
+    attributes: dict[str, object] = {"class_": column.css_class,
+                                     "data_key": cell.key if isinstance(cell, Cell) else None}
     if is_first:
-        return tag("th", cell, scope="row", **attributes)
-    return tag("td", cell, **attributes)
+        return tag("th", _shown(cell), scope="row", **attributes)
+    return tag("td", _shown(cell), **attributes)
 
 
 def table(caption: str, columns: Sequence[Column],
