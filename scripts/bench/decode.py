@@ -112,7 +112,7 @@ class Maker:
             self._put(record, kind, header_words=8, segment_flags=0x11, tsval=77)
         return record
 
-    def chunks(self, count: int):
+    def chunks(self, count: int) -> Iterator[bytes]:
         """So many records, a chunk at a time."""
         templates = {kind: self._template(kind) for kind in MIX}
         for begun in range(0, count, CHUNK_RECORDS):

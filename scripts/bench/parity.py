@@ -257,15 +257,13 @@ def sender(algorithm: str) -> Iterator[socket.socket]:
     The other reads nothing and has room for everything: when a program runs must
     not matter. Its low-water mark lets it acknowledge as if somebody read.
     """
-    sends = ((socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode()),
-             (socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM_BYTES))
     receives = ((socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM_BYTES),
                 (socket.SOL_SOCKET, socket.SO_RCVLOWAT, ROOM_BYTES))
     with ExitStack() as stack:
         listener = stack.enter_context(endpoints.listen(SERVER, False, *receives))
         sock = stack.enter_context(endpoints.tcp_socket(CLIENT, False))
-        for level, option, value in sends:
-            sock.setsockopt(level, option, value)
+        sock.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm.encode())
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM_BYTES)
         sock.settimeout(PATIENCE_S)
         sock.connect(listener.getsockname())
         stack.enter_context(listener.accept()[0])

@@ -57,7 +57,7 @@ MODES = {"cwnd not full": ("", ()),
 
 def _use(pair: endpoints.Pair, algorithm: str) -> None:
     for end in pair:
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
+        end.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm.encode())
 
 
 def _exchange(pair: endpoints.Pair) -> int:

@@ -152,8 +152,9 @@ def _beside_reno(results: list[Result]) -> list[float]:
 
 def targets(results: list[Result]) -> str:
     """What was aimed at, and what came of it; 1 is as much as reno."""
-    comparisons = [("itself once more, one transfer", AGAIN, _is_start),
-                   ("renoscope, one transfer", "renoscope", _is_start)]
+    comparisons: list[tuple[str, str, Callable[[Result], bool]]] = [
+        ("itself once more, one transfer", AGAIN, _is_start),
+        ("renoscope, one transfer", "renoscope", _is_start)]
     comparisons += [(f"{subject}, one transfer, {depth:g} BDP", subject, _start_with(depth))
                     for subject in (RFC9406, "reno_modern") for depth in (0.25, 1, 4)]
     rows = [["over reno", "sent again", "in all", "time of transfer"]]

@@ -24,6 +24,7 @@ SAMPLE_S = 0.05
 CHUNK = bytes(256 * 1024)
 SEND_BUFFER = 16 << 20
 CLONE_NEWNET = 0x40000000
+TCP_CONGESTION = 13     # socket's own is not known to the type checker
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 # struct tcp_info (include/uapi/linux/tcp.h): offsets of what is read here.
@@ -102,7 +103,7 @@ class Traffic:
         with _inside(SENDER):
             sock = socket.socket()
         algorithm = flow.algorithm or self.algorithm
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, algorithm.encode())
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setblocking(False)
         sock.connect_ex(self._listener.getsockname())

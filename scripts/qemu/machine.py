@@ -173,8 +173,8 @@ def _pass_on(
     complaints = b""
     powering_off = False
     with selectors.DefaultSelector() as selector:
-        pipes = {qemu.stdout, qemu.stderr}
-        for pipe in pipes:
+        pipes: set[object] = {qemu.stdout, qemu.stderr}
+        for pipe in (qemu.stdout, qemu.stderr):
             selector.register(pipe, selectors.EVENT_READ)
         while pipes and time.monotonic() < deadline:
             if KVM_IS_BROKEN.encode() in complaints:

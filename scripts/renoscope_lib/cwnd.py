@@ -28,8 +28,8 @@ from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .losses import IDLE_STATES
-from .phases import LOSS, SLOW_START, UNTOLD, phase_of
-from .reno_words import CSS
+from .phases import LOSS, UNTOLD, phase_of
+from .reno_words import CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
 from .schema import Event, Schema
 from .segments import has_socket

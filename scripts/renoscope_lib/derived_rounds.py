@@ -16,7 +16,7 @@ that ACK, and cwnd at this moment is its window. It is how our own algorithms co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .kept import Packable
 from .phases import phase_of

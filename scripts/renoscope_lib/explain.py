@@ -19,7 +19,7 @@ from typing import Any
 from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
                explain_pace, explain_ports, explain_windows)
 from .arrivals import Arrivals
-from .explain_finding import FINE, RULES, Clock, Finding, Report, Subject
+from .explain_finding import FINE, RULES, US, Clock, Finding, Report, Subject
 from .explain_groups import Groups
 from .flows import is_chosen
 from .gaps import Gaps, View
@@ -277,7 +277,7 @@ class Explained:
 
 def _is_request(life: Life, opened: list[Opening]) -> bool:
     """Whether it never became a connection on the side that listens."""
-    return (life.opened_by != explain_ends.US
+    return (life.opened_by != US
             and not any(opening.established for opening in opened)
             and all(stay.state in (SYN_RECEIVED, "CLOSED")
                     for stay in life.stays)

@@ -12,7 +12,7 @@ only those asked for are kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .analyst import Analyst
 from .arrivals import Arrivals

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from html import escape
 
 from . import ladder_words
+from .conversations import Conversation
 from .ladder import Fact, Ladder, Step
 from .rungs import DROPPED, LOST, PARTLY_LOST, Rung
 from .words import duration, plural
@@ -245,7 +246,7 @@ class _Picture:
         self._text(near, y + lean - 5, duration(rung.delay_us or 0),
                    "small halo", "end" if right else "start", turn)
 
-    def _conversation(self) -> ladder_words.Conversation:
+    def _conversation(self) -> Conversation:
         conversation = self._ladder.conversation
         assert conversation is not None
         return conversation

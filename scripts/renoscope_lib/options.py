@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **settings)
         self.allow_abbrev = False
 
-    def parse_known_args(self, args: Any = None,    # type: ignore[override]
+    def parse_known_args(self, args: Any = None,
                          namespace: Any = None) -> Any:
         if not self.options_between:
             return super().parse_known_args(args, namespace)

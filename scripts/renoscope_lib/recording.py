@@ -55,7 +55,7 @@ TOLD_DAMAGES = 2
 class RecordingWriter:
     """Writes the chunks in their order; `write` must take all it is given."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
 
     def _chunk(self, type_: bytes, payload: bytes) -> None:

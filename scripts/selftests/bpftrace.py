@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from ktap_output import Skip
 from recorder import PARAMETERS, wait_until
@@ -61,7 +61,7 @@ class Bpftrace:
         self.references = len(probes) + len(set(probes))
         self.output = ""
 
-    def __enter__(self) -> Bpftrace:
+    def __enter__(self) -> Self:
         before = _references()
         self.process = subprocess.Popen(self.command, text=True, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)

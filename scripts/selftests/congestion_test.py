@@ -14,7 +14,7 @@ from endpoints import (PORT, Pair, await_records, both_families, connected, rece
                        records, say, word)
 from hosts import CLIENT, SERVER, TwoHosts, run
 from ktap_output import Skip
-from recorder import Recorder, wait_until
+from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 from troubles import one_segment_a_packet
 
@@ -75,10 +75,10 @@ s.close()
 def test_setsockopt() -> None:
     """setsockopt(TCP_CONGESTION) chooses it for one socket"""
     with Recorder(), socket.socket() as one, socket.socket() as other:
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, NAME)
-        chosen = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+        one.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, NAME)
+        chosen = one.getsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, 16)
         assert chosen.rstrip(b"\0") == NAME, chosen
-        rest = other.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+        rest = other.getsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, 16)
         assert rest.rstrip(b"\0") != NAME, rest
 
 
@@ -109,12 +109,12 @@ def test_user_namespace_sysctl() -> None:
 
 
 def _choose(sock: socket.socket, name: str) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+    sock.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, name.encode())
     _check_name(sock, name)
 
 
 def _check_name(sock: socket.socket, name: str) -> None:
-    chosen = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    chosen = sock.getsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, 16)
     assert chosen.rstrip(b"\0").decode() == name, (chosen, name)
 
 
@@ -239,7 +239,7 @@ def _check_opened_late(it: Recorder, client: socket.socket, name: str) -> None:
     assert not records(it, client, "reno_reduction", "reno_undo")   # none of ours
     if name != "cubic":
         assert records(it, client, "ca_state")[0]["ssthresh"] == 5, name
-    client.settimeout(endpoints.PATIENCE_S)
+    client.settimeout(PATIENCE_S)
     _check_name(client, name)
     client.sendall(bytes(50_000))
     wait_until("an ACK", lambda: _data_acks(it, client))
@@ -252,7 +252,7 @@ def test_switch_listener() -> None:
     """On a listener, before listen() and after: children inherit what held then"""
     with Recorder() as it, TwoHosts(), ExitStack() as stack:
         listener = stack.enter_context(endpoints.tcp_socket(SERVER, False))
-        listener.settimeout(endpoints.PATIENCE_S)
+        listener.settimeout(PATIENCE_S)
         _choose(listener, ALL[-1])
         listener.bind((endpoints.address_of(SERVER, False), PORT))
         listener.listen()
@@ -280,7 +280,7 @@ def _fast_open(it: Recorder, listener: socket.socket, name: str, late: bool) -> 
         client.sendto(b"x", socket.MSG_FASTOPEN, listener.getsockname())
         if late:
             _choose(client, name)
-        client.settimeout(endpoints.PATIENCE_S)
+        client.settimeout(PATIENCE_S)
         with listener.accept()[0] as child:
             receive(child, 1)
             say(child, client, 50_000)

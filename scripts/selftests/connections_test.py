@@ -129,7 +129,8 @@ def test_simultaneous_open_and_close() -> None:
     ends = ((ADDRESSES[CLIENT][0], "6001"), (SERVER_IP, "6002"))
     with Recorder(), TwoHosts(delay_ms=500) as hosts:
         both = []
-        for host, here, there in ((CLIENT, *ends), (SERVER, *reversed(ends))):
+        for host, here, there in ((CLIENT, ends[0], ends[1]),
+                                  (SERVER, ends[1], ends[0])):
             both.append(hosts.start(host, "python3", "-c", SIMULTANEOUS,
                                     *here, *there))
         for _step in ("connect", "close"):

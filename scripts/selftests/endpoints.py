@@ -26,6 +26,7 @@ FAMILIES = (False, True)                # is it IPv6?
 
 CLONE_NEWNET = 0x40000000
 SO_COOKIE = 57
+TCP_CONGESTION = 13     # socket's own is not known to the type checker
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 REPAIR_ON, REPAIR_OFF, SEND_QUEUE = 1, -1, 2
 

@@ -120,7 +120,9 @@ def test_connection_id_is_the_one_of_ss() -> None:
             wait_until("ss to show the connection", lambda h=host: re.search(
                 r"sk:", hosts.run(h, "ss", "-tneH", "state", "established")))
             shown = hosts.run(host, "ss", "-tneH", "state", "established")
-            cookie = int(re.search(r"sk:([0-9a-f]+)", shown).group(1), 16)
+            found = re.search(r"sk:([0-9a-f]+)", shown)
+            assert found
+            cookie = int(found[1], 16)
             seen = {e["cookie"] for e in _on(host, it.events("state"))
                     if it.state_name(e["state"]) == "ESTABLISHED"}
             assert seen == {cookie}, (seen, shown)

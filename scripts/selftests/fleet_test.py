@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import endpoints
 import traffic
@@ -157,7 +158,7 @@ def _same_counts(it: Recorder, prometheus: servers.Prometheus) -> None:
 def _same_times(prometheus: servers.Prometheus) -> None:
     """Against the view of states, which reads the whole ring."""
     def are_same() -> bool:
-        times = {}
+        times: dict[Any, Any] = {}
         paths = (stay for life in json.loads(renoscope("states", "--json").stdout)[
             "connections"] for stay in life["path"])
         for stay in paths:

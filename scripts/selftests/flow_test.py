@@ -147,9 +147,9 @@ def _compare_header(rung: dict[str, Any], row: dict[str, str]) -> None:
     assert rung["raw"]["window"] == int(row["tcp.window_size_value"]), both
     assert rung["window"] == int(row["tcp.window_size"]), both
     options = rung["options"]
-    assert [options["mss"]] == (_numbers(row["tcp.options.mss_val"]) or [None]), both
-    assert [options["wscale"]] == (
-        _numbers(row["tcp.options.wscale.shift"]) or [None]), both
+    for name, shown in (("mss", "mss_val"), ("wscale", "wscale.shift")):
+        told = [] if options[name] is None else [options[name]]
+        assert told == _numbers(row[f"tcp.options.{shown}"]), both
     assert options["sack"] == [list(block) for block in zip(
         _numbers(row["tcp.options.sack_le"]),
         _numbers(row["tcp.options.sack_re"]))], both

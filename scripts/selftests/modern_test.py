@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import recorder
+import endpoints
 from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
 from renoscope_lib.schema import Event
@@ -67,7 +68,7 @@ def _play_slow_start(flow: Sender) -> bool:
 @contextmanager
 def _slow_start(it: Recorder, algorithm: str) -> Iterator[Sender]:
     """A connection until congestion avoidance; a disturbed one does not count."""
-    disturbed = []
+    disturbed: list[object] = []
     while len(disturbed) < ATTEMPTS:
         with sender(it, algorithm) as flow:
             if _play_slow_start(flow):
@@ -253,7 +254,7 @@ def test_cc_info() -> None:
                 flow.send(20)
                 hosts.stop_dropping(SERVER)
                 _check_info(flow, hosts, "avoidance")
-                flow.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+                flow.sock.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, b"cubic")
                 assert not _cc_info(flow)
                 assert round(_rtt_in_ss(hosts) * 1000) == flow.tcp_info(RTT_OFFSET)
 

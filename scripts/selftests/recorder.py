@@ -24,7 +24,7 @@ COMMAND = Path(__file__).resolve().parent.parent / "renoscope"
 PATIENCE_S = 60.0
 
 
-def wait_until(what: str, condition: Callable[[], object],
+def wait_until(what: str, condition: Callable[..., object],
                patience_s: float = PATIENCE_S) -> None:
     """Wait for a condition; TimeoutError names it if it does not come."""
     deadline = time.monotonic() + patience_s
@@ -75,7 +75,7 @@ class Reader:
 
     def read(self) -> list[Event]:
         """Everything there is to read now."""
-        events = []
+        events: list[Event] = []
         while True:
             try:
                 data = os.read(self.fd, 256 * self.schema.record_bytes)

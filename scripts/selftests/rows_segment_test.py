@@ -347,7 +347,7 @@ def _tshark(file: str) -> list[dict[str, str]]:
 def _of_tshark(rows: list[dict[str, str]]) -> list[Analysed]:
     places = {row["frame.number"]: place for place, row in enumerate(rows)}
     return [Analysed(
-        *(int(row[name] or 0) for name in (
+        *(int(row[name] or 0) for name in (     # type: ignore[call-arg]  # six of them
             "tcp.srcport", "tcp.seq", "tcp.ack", "tcp.len", "tcp.nxtseq",
             "tcp.window_size")),
         places.get(row["tcp.analysis.acks_frame"]),

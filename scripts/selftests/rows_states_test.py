@@ -660,9 +660,9 @@ def test_m15_socket_table() -> None:
         wait_until("both tables to agree", lambda: all(
             _counts_of_ss(scene.hosts, host) == _counts_of_records(scene, host)
             for host in (CLIENT, SERVER)), patience_s=10)
+        none: Counter[str] = Counter()
         told, truth = _counts_of_command(), sum(
-            (_counts_of_ss(scene.hosts, host) for host in (CLIENT, SERVER)),
-            Counter())
+            (_counts_of_ss(scene.hosts, host) for host in (CLIENT, SERVER)), none)
         assert told == truth, (told, truth)
         table = _counts_of_records(scene, SERVER)
         assert set(table) == ALL_STATES - {"CLOSED"}, table

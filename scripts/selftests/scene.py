@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from socket import socket as Socket     # a method of Scene is called socket
 
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import cookie_of, inside, sysctl
@@ -39,7 +40,7 @@ class Scene:
 
     def __init__(self, *parameters: str) -> None:
         self._parameters = parameters
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[Socket] = []
         self._stack = contextlib.ExitStack()
         self._hosts = contextlib.ExitStack()
         self._plugged: set[str] = set()
@@ -91,13 +92,13 @@ class Scene:
         for host in (CLIENT, SERVER):
             sysctl(host, name, value)
 
-    def keep(self, sock: socket.socket) -> socket.socket:
+    def keep(self, sock: Socket) -> Socket:
         """Have a socket closed at the end."""
         sock.settimeout(PATIENCE_S)
         self._sockets.append(sock)
         return sock
 
-    def socket(self, host: str, family: int, port: int = 0) -> socket.socket:
+    def socket(self, host: str, family: int, port: int = 0) -> Socket:
         """A TCP socket on a host, bound to its address."""
         with inside(host):
             sock = self.keep(socket.socket(DOMAINS[family], socket.SOCK_STREAM))
@@ -106,31 +107,31 @@ class Scene:
         return sock
 
     def listener(self, family: int, backlog: int = 128, port: int = 0,
-                 host: str = SERVER) -> socket.socket:
+                 host: str = SERVER) -> Socket:
         """A listening socket."""
         sock = self.socket(host, family, port)
         sock.listen(backlog)
         return sock
 
-    def accept(self, listener: socket.socket) -> socket.socket:
+    def accept(self, listener: Socket) -> Socket:
         """The next connection of a listener."""
         return self.keep(listener.accept()[0])
 
-    def connect(self, listener: socket.socket, family: int,
-                host: str = CLIENT) -> socket.socket:
+    def connect(self, listener: Socket, family: int,
+                host: str = CLIENT) -> Socket:
         """A client's socket, connected."""
         sock = self.socket(host, family)
         sock.connect(listener.getsockname()[:2])
         return sock
 
-    def pair(self, listener: socket.socket,
-             family: int) -> tuple[socket.socket, socket.socket]:
+    def pair(self, listener: Socket,
+             family: int) -> tuple[Socket, Socket]:
         """A connection: its socket on the client, its socket on the server."""
         client = self.connect(listener, family)
         return client, self.accept(listener)
 
     def start_connecting(self, host: str, family: int, peer: tuple[str, int],
-                         port: int = 0) -> socket.socket:
+                         port: int = 0) -> Socket:
         """A socket that has sent its SYN and waits for nothing."""
         sock = self.socket(host, family, port)
         sock.setblocking(False)
@@ -139,7 +140,7 @@ class Scene:
         sock.settimeout(PATIENCE_S)
         return sock
 
-    def ghost(self, listener: socket.socket, isn: int | None = None,
+    def ghost(self, listener: Socket, isn: int | None = None,
               port: int = 4000) -> Ghost:
         """A client of a listener, made of raw segments."""
         return Ghost(self.wire, listener.getsockname()[:2], isn=isn, port=port)
@@ -159,16 +160,16 @@ class Scene:
         self.hosts.run(host, "tc", "qdisc", verb, "dev", "wire", "root", "plug",
                        *what)
 
-    def life_of(self, sock: socket.socket) -> list[str]:
+    def life_of(self, sock: Socket) -> list[str]:
         """The states that a socket's connection went through."""
         return self.story.life(cookie_of(sock))
 
-    def events_of(self, sock: socket.socket) -> list[Event]:
+    def events_of(self, sock: Socket) -> list[Event]:
         """Everything recorded of a socket's connection."""
         return self.story.of_connection(cookie_of(sock))
 
 
-def for_each_family(check: Callable[[int], None]) -> None:
+def for_each_family(check: Callable[..., None]) -> None:
     """Run a check over IPv4, then IPv6; a failure says over which."""
     for family in FAMILIES:
         try:

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 import endpoints
 from endpoints import PORT
 from hosts import CLIENT, SERVER, TwoHosts, run
-from recorder import PARAMETERS, Recorder, wait_until
+from recorder import PARAMETERS, PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 
 PLAIN_WIRE = "delay 20ms limit 10000"
@@ -151,8 +151,8 @@ def sender(it: Recorder, algorithm: str) -> Iterator[Sender]:
         listener = stack.enter_context(endpoints.listen(SERVER, False, room, low_water))
         sock = stack.enter_context(endpoints.tcp_socket(
             CLIENT, False, (socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM_BYTES)))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
-        sock.settimeout(endpoints.PATIENCE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm.encode())
+        sock.settimeout(PATIENCE_S)
         sock.connect(listener.getsockname())
         stack.enter_context(listener.accept()[0])
         made = Sender(it, sock)

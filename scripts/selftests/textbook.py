@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager
 import endpoints
 from endpoints import PORT, Pair, await_records, records
 from hosts import CLIENT, SERVER, TwoHosts, run
-from recorder import Recorder
+from recorder import PATIENCE_S, Recorder
 from renoscope_lib.schema import Event
 
 NAME = b"reno_textbook"
@@ -81,8 +81,8 @@ def sending(hosts: TwoHosts, lost: range, algorithm: bytes = NAME) -> Iterator[P
     with ExitStack() as stack:
         listener = stack.enter_context(endpoints.listen(SERVER, False, *receiver))
         client = stack.enter_context(endpoints.tcp_socket(CLIENT, False, *sender))
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm)
-        client.settimeout(endpoints.PATIENCE_S)
+        client.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm)
+        client.settimeout(PATIENCE_S)
         client.connect(listener.getsockname())
         server = stack.enter_context(listener.accept()[0])
         client.sendall(bytes(SEGMENTS * SEGMENT_BYTES))

@@ -37,6 +37,7 @@ def _check_episode(it: Recorder, events: list[Event], what: str) -> None:
     flow, = losses.flows()
     episode, = flow.episodes
     assert not flow.partly, flow.partly
+    assert episode.before and episode.within
     assert (episode.what, episode.before.cwnd, episode.within.ssthresh) == (
         what, LOSS_AT, HALF), episode
 

@@ -188,8 +188,9 @@ def test_shared() -> None:
                 share.result()
         written = _written()
         os.close(fd)
-    read = sum((account.read for account in accounts), Counter())
-    lost = sum((account.lost for account in accounts), Counter())
+    none: Counter[int] = Counter()
+    read = sum((account.read for account in accounts), none)
+    lost = sum((account.lost for account in accounts), none)
     comment(f"written {written}, read by each {[a.read.total() for a in accounts]}, lost {lost}")
     assert {cpu: read[cpu] + lost[cpu] for cpu in cpus} == written, (read, lost, written)
     assert all(written.values()), written

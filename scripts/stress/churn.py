@@ -61,7 +61,7 @@ class Worker:
         with endpoints.listen(SERVER, ipv6, port=self.port(first)) as listener:
             client = endpoints.tcp_socket(
                 CLIENT, ipv6, (socket.IPPROTO_TCP, socket.TCP_SYNCNT, 6), NO_LINGER)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm)
+            client.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm)
             client.settimeout(PATIENCE_S)
             listener.settimeout(PATIENCE_S)
             client.connect((endpoints.address_of(SERVER, ipv6), self.port(first)))

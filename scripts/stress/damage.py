@@ -32,7 +32,7 @@ def _joined(chunks: list[tuple[bytes, bytes]]) -> bytes:
         type_ + struct.pack("<I", len(payload)) + payload for type_, payload in chunks)
 
 
-def _with(data: bytes, wanted: bytes, change: Callable[[bytes], bytes]) -> bytes:
+def _with(data: bytes, wanted: bytes, change: Callable[..., bytes]) -> bytes:
     """The same with chunks of one type changed."""
     return _joined([(type_, change(payload) if type_ == wanted else payload)
                     for _at, type_, payload in _chunks(data)])
@@ -206,8 +206,9 @@ def shuffled_records(random_: random.Random, data: bytes) -> bytes:
         records = [payload[at:at + 192] for at in range(0, len(payload), 192)]
         if random_.random() < 0.5:
             random_.shuffle(records)
-        return b"".join(random_.choices(records, k=len(records))
-                        if random_.random() < 0.5 else records)
+        if random_.random() < 0.5:
+            records = random_.choices(records, k=len(records))
+        return b"".join(records)
     return _with(data, b"RECS", shuffle)
 
 

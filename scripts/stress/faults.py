@@ -32,7 +32,7 @@ CALL_FAILER_MODULE = MODULE.parent.parent / "call_failer" / "call_failer.ko"
 MAY_FAIL = re.compile(r"alloc|create|memdup|register|setup|add_instance")
 FAILS_OTHERWISE = re.compile(r"_*(kmalloc|kvmalloc|kmemdup|\w*unregister|asan_|perf_trace_buf_)")
 
-Action = Callable[[], None]
+Action = Callable[..., object]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hosts import run
 from inside import cookie_of
@@ -267,7 +267,7 @@ class Stage:
             assert event.kind != "lost", "the ring is too small for this"
             who = _subject(self.it, event)
             if who.cookie not in self._theirs:
-                who = Subject(**{**vars(who), "cookie": 0})
+                who = replace(who, cookie=0)
             found[event.kind, who] += 1
         return found
 

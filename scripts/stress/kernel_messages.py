@@ -67,7 +67,7 @@ class Messages:
 
     def _read(self) -> list[str]:
         """Since the last time; a message that was overwritten unread is an error."""
-        lines = []
+        lines: list[str] = []
         while True:
             try:
                 record = os.read(self._fd, 8192).decode(errors="replace")

@@ -334,7 +334,7 @@ def test_every_call_of_attaching() -> None:
                 comment(f"{k - 1:3} calls of {function}" + OR_LESS)
 
 
-def _fail_each(action: Callable[[], None], check: Callable[[Outcome], None]) -> int:
+def _fail_each(action: Callable[..., object], check: Callable[[Outcome], None]) -> int:
     """Do it with each of its allocations failing once; how many there were."""
     with _closing(FailingAllocations()) as allocations:
         for n in itertools.count(1, STRIDE):

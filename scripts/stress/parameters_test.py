@@ -79,9 +79,9 @@ def _check_number(name: str, text: bytes, error: int) -> None:
     text = text[:4096].partition(b"\0")[0]
     number = re.fullmatch(rb"\+?([0-9]+)\n?", text)
     least, most = NUMBERS[name]
-    fits = bool(number) and least <= int(number[1]) <= most
+    fits = number is not None and least <= int(number[1]) <= most
     assert fits == (not error), f"{name} takes {text!r}: {not error}"
-    if fits and name != "frozen":
+    if number is not None and fits and name != "frozen":
         assert int(_read(PARAMETERS / name)) == int(number[1]), (name, text)
 
 

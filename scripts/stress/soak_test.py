@@ -136,10 +136,14 @@ class Memory:
         for name, most, early, late in zip(
                 ("kernel", "record", "watch"),
                 (GROWTH_OF_THE_KERNEL, GROWTH_OF_A_PROCESS, GROWTH_OF_A_PROCESS),
-                map(max, zip(*self.looks[:quarter])), map(max, zip(*self.looks[-quarter:]))):
+                _most(self.looks[:quarter]), _most(self.looks[-quarter:])):
             assert late <= early + most, (name, early, late)
             words.append(f"{name} {early >> 10} KiB at first, {late >> 10} KiB at last")
         return f"module {self.of_module >> 10} KiB throughout; {'; '.join(words)}"
+
+
+def _most(looks: list[list[int]]) -> list[int]:
+    return [max(column) for column in zip(*looks)]
 
 
 def _start_workers() -> list[subprocess.Popen[str]]:

@@ -68,7 +68,7 @@ def _server(hosts: TwoHosts, ipv6: bool) -> Iterator[subprocess.Popen[str]]:
 def _held(ipv6: bool, stack: ExitStack) -> None:
     """A connection of ours that stays: so the module is always in use."""
     pair = stack.enter_context(endpoints.connected(ipv6, port=PORT + 1))
-    pair.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"renoscope")
+    pair.client.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, b"renoscope")
 
 
 def _busy(hosts: TwoHosts) -> list[str]:
@@ -143,7 +143,7 @@ def test_switch_storm() -> None:
 
 def _is_as_before(it: Recorder, name: str) -> None:
     """The algorithm still works, and tells of it."""
-    option = (socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+    option = (socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, name.encode())
     with endpoints.connected(False) as pair:
         pair.client.setsockopt(*option)
         endpoints.say(*pair, size=50_000)

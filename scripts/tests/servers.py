@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 # Long enough for an emulated machine; only a defect reaches it.
 PATIENCE_S = 120.0
@@ -71,7 +71,7 @@ class Server:
         self._log = folder / f"{Path(command[0]).name}.log"
         self._process: subprocess.Popen[bytes]
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self._command],

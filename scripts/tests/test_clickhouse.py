@@ -141,13 +141,16 @@ class Schema(unittest.TestCase):
 class Answers(unittest.TestCase):
     """One server for all; each host's recording is inserted twice."""
 
+    server: servers.ClickHouse
+    events: list[Row]
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.server = cls.enterClassContext(servers.ClickHouse(
             cls.enterClassContext(servers.folder_for_servers())))
         cls.server.run((CLICKHOUSE / "schema.sql").read_text())
         cls.server.run("SYSTEM STOP MERGES")    # they would take doubles away
-        cls.events: list[Row] = []
+        cls.events = []
         for host, records in HOSTS.items():
             data = support.recording(b"".join(records))
             with tempfile.NamedTemporaryFile() as file:

@@ -118,7 +118,7 @@ class Stage(unittest.TestCase):
     def ladder(self, part: Part = Part(), end_ms: float = 60_000) -> Ladder:
         ladder = feed(Ladder(schema(), 1, part), *self.sorted_events())
         ladder.finish(self.scene.start_ns + round(end_ms * MS))
-        return ladder  # type: ignore[no-any-return]
+        return ladder
 
     @staticmethod
     def rungs(ladder: Ladder) -> list[Rung]:

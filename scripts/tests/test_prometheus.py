@@ -122,6 +122,10 @@ class Rules(unittest.TestCase):
 class Scraped(unittest.TestCase):
     """One node exporter and one Prometheus for all that is asked."""
 
+    file: Path
+    textfile: TextFile
+    prometheus: servers.Prometheus
+
     @classmethod
     def setUpClass(cls) -> None:
         enter = cls.enterClassContext

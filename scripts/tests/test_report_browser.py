@@ -98,6 +98,10 @@ def events() -> bytes:
 
 @unittest.skipIf(browser.CHROMIUM is None, "no browser: apt-get install chromium")
 class InABrowser(unittest.TestCase):
+    tab: browser.Tab
+    url: str
+    evil_url: str
+
     @classmethod
     def setUpClass(cls) -> None:
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())

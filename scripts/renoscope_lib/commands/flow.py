@@ -72,7 +72,7 @@ def _wanted_id(options: argparse.Namespace) -> int | None:
     word = options.which or ""
     if word.startswith("sk:"):
         return int(word.removeprefix("sk:"), 16)
-    return options.connection  # type: ignore[no-any-return]
+    return options.connection
 
 
 def _words_to_type(found: list[Conversation]) -> list[str]:

@@ -28,6 +28,10 @@ import ktap  # noqa: E402
 SERIES = os.environ.get("RENOSCOPE_KERNEL", "6.12")
 LIMIT_SECONDS = 120
 
+KERNEL: str
+SCRATCH: Path
+TROUBLE: str
+
 # A module whose loading does to the kernel what its parameter says.
 TROUBLE_C = """\
 // SPDX-License-Identifier: GPL-2.0

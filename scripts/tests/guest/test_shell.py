@@ -31,6 +31,7 @@ PATIENCE_S = 300
 COLUMNS, ROWS = 101, 31
 CONTROL = re.compile(r"\033\[[?0-9;]*[A-Za-z]|\r")
 PROMPT = "guest:"
+KERNEL: str
 
 ENVIRONMENT = {**os.environ, "DEPS": "no", "TERM": "xterm"}
 

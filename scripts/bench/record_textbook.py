@@ -7,7 +7,7 @@ In a guest, with a folder that it may write to:
     B=$(scripts/build-module "$K"); mkdir -p out/textbook
     scripts/qemu/boot --kernel "$K" --root host --share out/textbook -- env \\
         RENOSCOPE_MODULE="$B/module/tcp_renoscope.ko" \\
-        python3 scripts/bench/textbook.py out/textbook
+        python3 scripts/bench/record_textbook.py out/textbook
     for figure in timeout fast-recovery; do
         /usr/bin/python3 scripts/renoscope rounds out/textbook/$figure.renoscope \\
             --draw out/textbook/$figure.png --draw out/textbook/$figure.svg
