@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from renoscope_lib.host import Host
 
@@ -45,7 +46,7 @@ class FakeHost(Host):
         os.symlink(target, path)
 
 
-def fake_host(root: Path, **changes) -> FakeHost:
+def fake_host(root: Path, **changes: Any) -> FakeHost:
     """A machine with nothing on it."""
     return FakeHost(**{"root": root, "release": RELEASE, "machine": "x86_64",
                        "euid": 0} | changes)

@@ -312,9 +312,10 @@ class Tshark(Scenes):
             file = Path(folder) / "a.pcapng"
             subprocess.run([RENOSCOPE, "export", "-", "--format", "pcapng", "-o", file],
                            input=recording, check=True, capture_output=True)
-            command = ["tshark", "-n", "-r", file, "-T", "fields", "-E", "separator=/t",
-                       "-E", "aggregator=|", "-o", "tcp.check_checksum:TRUE",
-                       "-o", "ip.check_checksum:TRUE", "-Y", show or "frame"]
+            command: list[str | Path] = [
+                "tshark", "-n", "-r", file, "-T", "fields", "-E", "separator=/t",
+                "-E", "aggregator=|", "-o", "tcp.check_checksum:TRUE",
+                "-o", "ip.check_checksum:TRUE", "-Y", show or "frame"]
             done = subprocess.run(
                 [*command, *(word for name in fields for word in ("-e", name))],
                 check=False, capture_output=True, text=True)

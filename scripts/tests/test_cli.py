@@ -26,7 +26,7 @@ LOADED = Path("/sys/module/tcp_renoscope").exists()
 
 
 def run(*arguments: str, stdin: bytes = b"",
-        **options) -> subprocess.CompletedProcess[bytes]:
+        **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([RENOSCOPE, *arguments], input=stdin, timeout=60,
                           capture_output=True, check=False, **options)
 

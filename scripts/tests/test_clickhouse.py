@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from typing import Any
 
-from renoscope_lib.schema import Field
+from renoscope_lib.schema import Event, Field
 
 from . import handshake_scene as handshake
 from . import servers, support
@@ -32,7 +32,7 @@ SYN_SENT, ESTABLISHED, CLOSED = (number_of("state", name) for name in (
 def listener_host() -> Packed:
     """A web server: crowded, its SYN-ACKs lost, and once overrun."""
     listener = ListenerScene(limit=2)
-    events = []
+    events: list[Event] = []
     for number, peer in enumerate(("10.1.0.5", "10.1.0.6", "2001:db8:7::1"), 1):
         events += listener.queued(number, 100, number, peer=peer, local_addr=(
             "2001:db8::2" if ":" in peer else support.SERVER))

@@ -286,4 +286,4 @@ class InDebiansPython(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    unittest.main()

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import unittest
+from typing import Any
 
 from renoscope_lib.cwnd import Cwnd, Series
 from renoscope_lib.cwnd_text import (MARK_COLOURS, PHASE_COLOURS, Paper, as_json,
@@ -49,7 +50,7 @@ class Sender:
         self.tell("state", old_state=STATE["SYN-SENT"], cwnd=10,
                   ssthresh=INFINITE_SSTHRESH)
 
-    def tell(self, kind: str, **values) -> None:
+    def tell(self, kind: str, **values: Any) -> None:
         self.events.append(self.scene.event(kind, round(self.at_ms * MS), **{
             "state": ESTABLISHED, "ca_state": CA[self.ca], "cwnd": self.cwnd,
             "ssthresh": self.ssthresh, "snd_isn": self.isn, "rcv_isn": 7, "rcv_nxt": 8,
@@ -127,11 +128,11 @@ def told(series: Series) -> list[tuple[int, int, str, str]]:
     return [(r.cwnd, r.ssthresh, r.phase, r.happened_words) for r in series.rounds.rounds]
 
 
-def values(steps) -> list[int | None]:
+def values(steps: Any) -> list[int | None]:
     return [step.value for step in steps]
 
 
-def without_time(spans) -> list[str]:
+def without_time(spans: Any) -> list[str]:
     return [span.word for span in spans]
 
 
@@ -251,7 +252,7 @@ class Watching(unittest.TestCase):
         self.assertEqual(told(series), derived)
         self.assertIn("renoscope", series.algorithm)
 
-    def lossy(self, ca: str, **more) -> Series:
+    def lossy(self, ca: str, **more: Any) -> Series:
         self.sender.ca = ca
         self.sender.tell("ca_state", old_ca_state=CA["Open"], **more)
         self.sender.rounds(1)

@@ -5,6 +5,7 @@ import gzip
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 from renoscope_lib import VERSION
 from renoscope_lib.doctor import (FAIL, GOOD, LOCKDOWN, SECURE_BOOT, SIG_ENFORCE, WARN,
@@ -30,7 +31,7 @@ class Machine(unittest.TestCase):
         self.built = self.folder / "built.ko"
         self.host = self.good()
 
-    def good(self, **changes) -> FakeHost:
+    def good(self, **changes: Any) -> FakeHost:
         """A machine on which all is well."""
         host = fake_host(self.folder / "root", **changes)
         host.put(f"/lib/modules/{RELEASE}/build/Makefile")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 from renoscope_lib import explain, explain_losses, handshakes
 from renoscope_lib.explain import as_json
@@ -63,7 +64,7 @@ class Summary(Case):
                 life.change(at_s + 1.04 + second_wait_s, "SYN-SENT",
                             "ESTABLISHED")]
 
-    def text(self, *events: Event, end_s: float | None = None, **more) -> str:
+    def text(self, *events: Event, end_s: float | None = None, **more: Any) -> str:
         return "\n".join(as_text(self.explained(
             *sorted(events, key=lambda e: e["time_ns"])),
             self.end_ns(end_s), **more))
@@ -283,7 +284,7 @@ class Programs(Case):
 
 
 class Command(unittest.TestCase):
-    def run_it(self, file: bytes, *options: str) -> subprocess.CompletedProcess:
+    def run_it(self, file: bytes, *options: str) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "it.renoscope")
             path.write_bytes(file)

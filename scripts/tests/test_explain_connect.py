@@ -3,7 +3,7 @@
 
 import errno
 
-from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE
+from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Filter
 from renoscope_lib.stats import parse_stats
@@ -42,7 +42,8 @@ class Connect(Case):
                          (NOTEWORTHY, "nothing sent again"))
         self.assertNotIn("lost", finding.sentence)
 
-    def failing(self, error: int, *before, at_s: float = 0.04):
+    def failing(self, error: int, *before: Event,
+                at_s: float = 0.04) -> dict[str, Finding]:
         life = self.life
         return self.found(
             life.connects(), *before,
@@ -144,12 +145,12 @@ class BothEnds(Case):
         self.at = ListenerScene(scene=self.scene)
         self.isn = ISN
 
-    def client(self, *again: tuple[float, float], took_s: float):
+    def client(self, *again: tuple[float, float], took_s: float) -> list[Event]:
         life = self.life
         return [life.connects(), *(life.syn_again(*one) for one in again),
                 life.change(took_s, "SYN-SENT", "ESTABLISHED")]
 
-    def ordered(self, *events):
+    def ordered(self, *events: Event) -> list[Event]:
         return sorted(events, key=lambda event: event["time_ns"])
 
     def test_synacks_lost(self) -> None:
@@ -300,7 +301,7 @@ class Listening(Case):
         self.at = ListenerScene(limit=64, scene=self.scene)
 
     def client(self, n: int = 0, at_s: float = 0, accept_s: float = 0.01,
-               cookie: int = 0x200):
+               cookie: int = 0x200) -> list[Event]:
         port = 3000 + n
         return [*self.at.queued(at_s, port, cookie + n),
                 self.at.completed(at_s + 0.04, port, cookie + n),

@@ -380,7 +380,7 @@ class Windows(Case):
 
 class Pace(Case):
     def bulk(self, seconds: float = 2, window: int = 64_000, out: int = 10,
-             **values) -> Iterator[Event]:
+             **values: Any) -> Iterator[Event]:
         """Each 40 ms an ACK, with so much on its way."""
         life = self.life
         for n in range(round(seconds / 0.04)):

@@ -3,6 +3,7 @@
 
 import unittest
 from unittest import mock
+from typing import Any
 
 from renoscope_lib.flows import Joiner
 from renoscope_lib.schema import Event
@@ -66,7 +67,7 @@ class Connecting(unittest.TestCase):
     def test_ending_to_hold_one_asks_nothing_of_the_others(self) -> None:
         """There may be as many as a scan of a network leaves unanswered."""
         class Unsearched(dict[int, object]):
-            def items(self):
+            def items(self) -> Any:
                 raise AssertionError("searched")
             values = keys = __iter__ = items
 
@@ -111,7 +112,7 @@ class Closed(unittest.TestCase):
     def setUp(self) -> None:
         self.scene = Scene()
 
-    def closed(self, **values) -> Event:
+    def closed(self, **values: Any) -> Event:
         return self.scene.event("state", **{
             "old_state": 9, "state": CLOSED, "local_port": 0} | values)
 
@@ -158,13 +159,13 @@ class Newborn(unittest.TestCase):
     def setUp(self) -> None:
         self.scene = Scene()
 
-    def birth(self, cpu: int = 0, **values) -> Event:
+    def birth(self, cpu: int = 0, **values: Any) -> Event:
         return self.scene.event("state", 0, cpu, **{
             "old_state": LISTEN, "state": SYN_RECEIVED, "cookie": LISTENER,
             "local_addr": ANY, "local_port": 5000, "remote_addr": ANY,
             "remote_port": 0} | values)
 
-    def grown(self, cpu: int = 0, **values) -> Event:
+    def grown(self, cpu: int = 0, **values: Any) -> Event:
         return self.scene.event("state", 0, cpu, **{
             "old_state": SYN_RECEIVED, "state": ESTABLISHED, "cookie": CHILD,
             "local_addr": SERVER, "local_port": 5000, "remote_addr": CLIENT,

@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
+from typing import Any
 
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from renoscope_lib.freezes import Bounds, FreezeWatch, Shelf, Triggers
@@ -66,7 +67,7 @@ class Watching(unittest.TestCase):
     def freeze(self) -> None:
         self.host.put(f"{PARAMETERS}/frozen", "1")
 
-    def watch(self, stop: Stop, **triggers) -> bool:
+    def watch(self, stop: Stop, **triggers: Any) -> bool:
         shelf = Shelf(self.kept, Bounds(10, 1 << 20), self.said.append,
                       lambda: NOON)
         watch = FreezeWatch(self.host, self.ring, shelf, stop,

@@ -147,13 +147,14 @@ class Marks(GapsCase):
     def test_until_when_anything_is_known(self) -> None:
         at_ns = self.scene.start_ns
         later_ns = at_ns + 60 * SECOND
-        for events, frozen, known_s, throughout in (
+        cases: tuple[tuple[list[Event], str, int | None, bool], ...] = (
                 ([], "0", 60, False), ([], "Y", None, True),
                 ([self.mark(1, "thawed")], "Y", 60, False),
                 ([self.scene.event("ack", SECOND)], "Y", 1, False),
                 ([self.mark(2, "frozen")], "0", 2, False),
                 ([self.mark(2, "frozen"), self.mark(3, "thawed")], "0", 60,
-                 False)):
+                 False))
+        for events, frozen, known_s, throughout in cases:
             gaps = Gaps(support.schema(), ())
             gaps.begin({"frozen": frozen})
             for event in events:

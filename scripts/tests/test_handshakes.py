@@ -4,6 +4,7 @@
 import itertools
 import unittest
 import unittest.mock
+from typing import Any
 
 from renoscope_lib import openings
 from renoscope_lib.handshakes import Handshakes, OpeningRow, as_json, as_text
@@ -31,7 +32,7 @@ class Retransmits(unittest.TestCase):
         self.scene = Scene()
 
     def again(self, at_s: float, retrans: int, timeouts: int,
-              by_timer: bool = True, **values) -> Event:
+              by_timer: bool = True, **values: Any) -> Event:
         """A SYN-ACK sent again at_s seconds after the first one."""
         return self.scene.event("synack_retransmit", round(at_s * SECOND), **{
             "local_addr": SERVER, "local_port": 5000, "remote_addr": CLIENT,

@@ -279,7 +279,8 @@ class Collecting(unittest.TestCase):
 
 class Shown(unittest.TestCase):
     def view(self, connections: int, peers: int = 1) -> IsnAudit:
-        at, rng, events = ListenerScene(), random.Random(2), []
+        at, rng = ListenerScene(), random.Random(2)
+        events: list[Event] = []
         for n in range(connections):
             events += at.queued(n, 1024 + n, 0x300 + n,
                                 isn=rng.randrange(1, MODULUS),

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "qemu"))
 
 import machine  # noqa: E402
+from result_stream import Ending  # noqa: E402
 from keyboard import PLAIN, Keyboard, Left, ScreenModes  # noqa: E402
 from machine import Machine  # noqa: E402
 
@@ -125,7 +126,7 @@ class Relay(OnPty):
                             "printf '\\036TOKEN 0 0\\n'")
         self.assertFalse(outcome.timed_out)
         self.assertEqual(self.shown, b"ready\ngot typed before\n")
-        self.assertEqual(outcome.ending, machine.Ending(0, 0))
+        self.assertEqual(outcome.ending, Ending(0, 0))
         self.assertFalse(self.lent_until_qemu_ended)
         self.assertEqual(termios.tcgetattr(self.terminal), self.before)
 

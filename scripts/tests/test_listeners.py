@@ -2,6 +2,7 @@
 """Listeners without end: those last heard of are kept, and what is not is told."""
 
 import gc
+import heapq
 import json
 import tracemalloc
 import unittest
@@ -146,8 +147,7 @@ class Floods(Crowd):
         for n in range(500):
             events += [*one.queued(n, 4000, 9 + n), one.completed(n, 4000, 9 + n)]
         with mock.patch.object(synflood, "FOLLOWED", 100), \
-                mock.patch.object(synflood.heapq, "nsmallest",
-                                  wraps=synflood.heapq.nsmallest) as search:
+                mock.patch.object(heapq, "nsmallest", wraps=heapq.nsmallest) as search:
             watch = feed(FloodWatch(support.schema()), *events)
         self.assertLess(search.call_count, 10)
         self.assertEqual(watch.pressures()[0].answered, 500)

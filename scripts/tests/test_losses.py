@@ -3,6 +3,7 @@
 
 import unittest
 from unittest import mock
+from typing import Any
 
 from renoscope_lib.losses import Flow, Losses, as_json, as_text
 from renoscope_lib.schema import Event
@@ -28,17 +29,17 @@ class Stage(unittest.TestCase):
         self.scene = Scene()
 
     def event(self, kind: str, at_ms: float, ca: str = "Open", cwnd: int = 24,
-              ssthresh: int = INFINITE_SSTHRESH, **values) -> Event:
+              ssthresh: int = INFINITE_SSTHRESH, **values: Any) -> Event:
         return self.scene.event(kind, round(at_ms * MS), **{
             "state": ESTABLISHED, "ca_state": CA[ca], "cwnd": cwnd,
             "ssthresh": ssthresh} | values)
 
-    def turn(self, at_ms: float, old: str, new: str, **values) -> Event:
+    def turn(self, at_ms: float, old: str, new: str, **values: Any) -> Event:
         return self.event("ca_state", at_ms, new, old_ca_state=CA[old],
                           **values)
 
     def again(self, at_ms: float, cause: str, ca: str = "Open", segs: int = 1,
-              **values) -> Event:
+              **values: Any) -> Event:
         return self.event("retransmit", at_ms, ca, retransmit_cause=number_of(
             "retransmit_cause", cause), retransmit_segs=segs,
             seg_flags=ACK, **values)

@@ -16,6 +16,7 @@ from .support import SCRIPTS
 sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "selftests")]
 
 import measure  # noqa: E402  (found through the line above)
+import reading  # noqa: E402
 import readers_test  # noqa: E402
 import samples  # noqa: E402
 
@@ -78,7 +79,7 @@ class Readers(unittest.TestCase):
             ran.reset_mock()
             with (mock.patch.object(measure, "PART", fraction),
                   mock.patch.object(readers_test, "samples", lambda: SAMPLES),
-                  mock.patch.multiple(readers_test.reading, run=ran, run_on_terminal=ran,
+                  mock.patch.multiple(reading, run=ran, run_on_terminal=ran,
                                       judge=mock.Mock()),
                   contextlib.redirect_stdout(io.StringIO())):
                 test()

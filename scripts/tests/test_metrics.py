@@ -382,7 +382,7 @@ class File(unittest.TestCase):
             yield []
         stop = Stop()
         source = FakeSource()
-        source.batches = looking  # type: ignore[method-assign]
+        source.batches = looking  # type: ignore[assignment]
         with TextFile(str(self.path)) as textfile:
             keep_true(source, textfile, 1e-9, 64, stop)  # type: ignore[arg-type]
             yield texts

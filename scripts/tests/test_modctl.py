@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
+from typing import Any
 
 from renoscope_lib import modctl
 from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
@@ -41,14 +42,14 @@ class Machine(unittest.TestCase):
         self.built = self.folder / "tcp_renoscope.ko"
         self.host = fake_host(self.folder / "root")
 
-    def printed(self, run) -> tuple[int, str]:
+    def printed(self, run: Any) -> tuple[int, str]:
         """Exit code and what was printed."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             code = run()
         return code, out.getvalue()
 
-    def refused(self, code: int, words: str, run) -> None:
+    def refused(self, code: int, words: str, run: Any) -> None:
         with self.assertRaises(Problem) as caught:
             self.printed(run)
         self.assertEqual(caught.exception.exit_code, code)
@@ -114,7 +115,7 @@ class Load(Machine):
             "`ring_records'\n[2.1] other\n"])
         answer = self.host.run
 
-        def run(argv):
+        def run(argv: Any) -> Any:
             if argv == ["dmesg"]:
                 self.host.answers["dmesg"] = (0, next(logs), "")
             return answer(argv)

@@ -2,7 +2,6 @@
 """Recording: read + lost = written, and every way in which it may not hold."""
 
 import errno
-import fcntl
 import itertools
 import os
 import random
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
+from typing import Any
 
 from renoscope_lib import stream
 from renoscope_lib.errors import NOT_SO, Problem
@@ -109,9 +109,9 @@ class RecordingCase(unittest.TestCase):
         return self.scene.pack("lost", cpu=cpu, serial=serial,
                                lost_events=count)
 
-    def run_with(self, stats: list[Written], reads: list,
+    def run_with(self, stats: list[Written], reads: list[Any],
                  lines: tuple[str, ...] = (),
-                 **limits) -> tuple[Summary, list[int], RecordingParser]:
+                 **limits: Any) -> tuple[Summary, list[int], RecordingParser]:
         ring = FakeRing(stats, reads, lines)
         result = record(ring, self.stop, Limits(**limits))
         self.assertEqual(ring.only_new, not limits.get("whole_ring", False))
@@ -252,7 +252,7 @@ class Recording(RecordingCase):
         self.assertEqual(serials, [1, 2, 3], "and nothing after it")
         self.assertTrue(summary.adds_up)
 
-    def drain_slowly(self, stats: list[Written], reads: list,
+    def drain_slowly(self, stats: list[Written], reads: list[Any],
                      ) -> tuple[Summary, FakeRing]:
         """Each look at the clock is a third of a second after the last."""
         ring = FakeRing(stats, [self.stop.ask, *reads])
@@ -364,7 +364,7 @@ class NotAskedFor(RecordingCase):
             ring.change("freeze frozen 1 after 0 on none", "kinds_off ack")
             return FakeRing.reader(ring, record_bytes, only_new)
 
-        def about() -> dict:
+        def about() -> dict[str, Any]:
             asked_at.append(ring.only_new)
             return support.META
 
@@ -495,7 +495,8 @@ class NotAskedFor(RecordingCase):
 
     def test_a_look_that_fails_ends_nothing(self) -> None:
         def fail(ring: FakeRing) -> None:
-            whole, ring.stats_text = ring.stats_text, broken
+            whole = ring.stats_text
+            setattr(ring, "stats_text", broken)
             ring._reads.insert(0, lambda: setattr(ring, "stats_text", whole))
 
         def broken() -> str:
@@ -869,11 +870,12 @@ class Owner(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.given: list[tuple[str, int, int]] = []
-        for patch in (
+        patches: tuple[Any, ...] = (
                 mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}),
                 mock.patch("os.geteuid", lambda: 0),
                 mock.patch("os.fchown", lambda fd, uid, gid: self.given.append(
-                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid)))):
+                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid))))
+        for patch in patches:
             patch.start()
             self.addCleanup(patch.stop)
 

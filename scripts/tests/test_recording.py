@@ -30,7 +30,7 @@ def read(data: bytes, step: int | None = None) -> tuple[bytes, RecordingParser]:
 
 def record_ends(data: bytes) -> list[int]:
     """File offsets behind each record, found by walking the chunks."""
-    ends = []
+    ends: list[int] = []
     at = 8
     while at < len(data):
         type_, length = struct.unpack_from("<4sI", data, at)

@@ -537,8 +537,10 @@ class Hostile(Stage):
             self.assertLess(len(markup), 100_000)
 
     def test_an_end_of_the_wrong_shape(self) -> None:
-        for cpus in (None, 7, [7], {"x": {}}, {"0": None}, {"0": {"written": EVIL}},
-                     {"0": {"start": -1, "written": 2**80}}, {"9" * 5000: {}}):
+        shapes: tuple[Any, ...] = (
+            None, 7, [7], {"x": {}}, {"0": None}, {"0": {"written": EVIL}},
+            {"0": {"start": -1, "written": 2**80}}, {"9" * 5000: {}})
+        for cpus in shapes:
             self.check(html(*self.connect(0), done={"cpus": cpus}))
 
     def test_a_time_beyond_all_calendars(self) -> None:

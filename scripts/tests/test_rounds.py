@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 from renoscope_lib.figure import Span, spans
 from renoscope_lib.kept import Kept
@@ -35,19 +36,19 @@ class Stage(unittest.TestCase):
         self.scene = Scene()
 
     def event(self, kind: str, at_ms: float, cwnd: int, ssthresh: int = 16,
-              ca: str = "Open", **values) -> Event:
+              ca: str = "Open", **values: Any) -> Event:
         return self.scene.event(kind, round(at_ms * MS), **{
             "state": ESTABLISHED, "ca_state": CA[ca], "cwnd": cwnd,
             "ssthresh": ssthresh} | values)
 
-    def round(self, at_ms: float, cwnd: int, **values) -> Event:
+    def round(self, at_ms: float, cwnd: int, **values: Any) -> Event:
         return self.event("reno_round", at_ms, cwnd, **values)
 
-    def reduction(self, at_ms: float, cause: str, **values) -> Event:
+    def reduction(self, at_ms: float, cause: str, **values: Any) -> Event:
         return self.event("reno_reduction", at_ms, 24, reno_cause=number_of(
             "reno_cause", cause), **values)
 
-    def phase(self, at_ms: float, name: str, cause: str = "begin", **values) -> Event:
+    def phase(self, at_ms: float, name: str, cause: str = "begin", **values: Any) -> Event:
         return self.event("reno_phase", at_ms, 4,
                           phase=number_of("reno_phase", name),
                           reno_cause=number_of("reno_cause", cause), **values)

@@ -4,6 +4,7 @@
 import struct
 import sys
 import unittest
+from typing import Any
 
 from renoscope_lib.errors import BAD_INPUT, Problem
 from renoscope_lib.schema import SchemaError, parse_schema
@@ -171,7 +172,7 @@ class Decoding(unittest.TestCase):
         """Each field gets a value of its own, as large as it can hold."""
         schema = support.schema()
         for kind in schema.kind_meanings:
-            values = {}
+            values: dict[str, Any] = {}
             for number, field in enumerate(schema.fields_of(kind), 1):
                 if field.type == "addr":
                     values[field.name] = f"2001:db8::{number:x}"

@@ -8,6 +8,7 @@ import io
 import random
 import re
 import sys
+import time
 import unittest
 from collections.abc import Callable
 from unittest import mock
@@ -81,7 +82,7 @@ class Given(unittest.TestCase):
 class Tries(unittest.TestCase):
     def test_no_time_for_a_single_one_fails(self) -> None:
         # The clock runs on by a minute each time that it is looked at.
-        with mock.patch.object(seeds.time, "monotonic", side_effect=range(0, 6000, 60)):
+        with mock.patch.object(time, "monotonic", side_effect=range(0, 6000, 60)):
             with self.assertRaisesRegex(AssertionError, "load: nothing was tried in 0.1 s"):
                 tried("load", "")
 

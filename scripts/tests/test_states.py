@@ -5,6 +5,7 @@ import errno
 import json
 import subprocess
 import unittest
+from typing import Any
 
 from renoscope_lib import schema_source
 from renoscope_lib.schema import Event, Schema, parse_schema
@@ -39,11 +40,11 @@ class Stage(unittest.TestCase):
         self.ends: dict[str, object] = {"snd_isn": 7, "rcv_isn": 9}
 
     def event(self, kind: str, at_ms: float, state: str = "ESTABLISHED",
-              **values) -> Event:
+              **values: Any) -> Event:
         return self.scene.event(kind, round(at_ms * MS), **self.ends | {
             "state": TCP[state]} | values)
 
-    def change(self, at_ms: float, old: str, new: str, **values) -> Event:
+    def change(self, at_ms: float, old: str, new: str, **values: Any) -> Event:
         return self.event("state", at_ms, new, old_state=TCP[old], **values)
 
     def path(self, at_ms: float, *names: str, step_ms: float = 1) -> list[Event]:
@@ -52,13 +53,13 @@ class Stage(unittest.TestCase):
                 for n, (old, new) in enumerate(zip(names, names[1:]))]
 
     def small(self, at_ms: float, step: str, state: str = "TIME-WAIT",
-              wait_us: int = 0, **values) -> Event:
+              wait_us: int = 0, **values: Any) -> Event:
         return self.event("time_wait", at_ms, state, time_wait_us=wait_us,
                           time_wait_step=number_of("time_wait_step", step),
                           **values)
 
     def small_end(self, at_ms: float, why: str, state: str = "TIME-WAIT",
-                  **values) -> Event:
+                  **values: Any) -> Event:
         return self.event("time_wait_end", at_ms, state, time_wait_ending=
                           number_of("time_wait_ending", why), **values)
 
@@ -364,7 +365,7 @@ class Resets(Stage):
         states = watch(*self.path(0, *self.UP), *events)
         return states.ending(next(states.lives())).words()
 
-    def closed(self, at_ms: float, old: str = "ESTABLISHED", **values) -> Event:
+    def closed(self, at_ms: float, old: str = "ESTABLISHED", **values: Any) -> Event:
         return self.change(at_ms, old, "CLOSED", **values)
 
     def test_received(self) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import unittest
+from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest import mock
 
@@ -32,8 +33,10 @@ class WithoutBpftrace(unittest.TestCase):
         self.addCleanup(path.stop)
 
     def test_absent(self) -> None:
-        for name, holder in (("attach", attach_test.Witness()),
-                             ("holders", holders_test._bpftrace(mock.Mock()))):
+        absent: tuple[tuple[str, AbstractContextManager[object]], ...] = (
+            ("attach", attach_test.Witness()),
+            ("holders", holders_test._bpftrace(mock.Mock())))
+        for name, holder in absent:
             with (self.subTest(name), self.assertRaisesRegex(RuntimeError, "no bpftrace here"),
                   holder):
                 pass

@@ -153,7 +153,7 @@ class Counts(Stage):
         self.assertTrue(frames[0].connections)
         self.assertEqual(*(sorted(frame.connections) for frame in frames))
         for name in ("states", "lost", "from_ns"):
-            self.assertEqual(*(getattr(frame, name) for frame in frames), name)
+            self.assertEqual(getattr(frames[0], name), getattr(frames[1], name), name)
 
     def test_events_are_counted_without_losses_and_marks(self) -> None:
         self.take("mark", 0, mark_cause=number_of("mark_cause", "begun"))

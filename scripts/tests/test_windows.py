@@ -3,6 +3,7 @@
 
 import unittest
 from unittest import mock
+from typing import Any
 
 from renoscope_lib.schema import Event
 from renoscope_lib.windows import (Flow, Window, Windows, as_json, as_text,
@@ -23,13 +24,13 @@ class Stage(unittest.TestCase):
     def setUp(self) -> None:
         self.scene = Scene()
 
-    def event(self, kind: str, at_ms: float, **values) -> Event:
+    def event(self, kind: str, at_ms: float, **values: Any) -> Event:
         return self.scene.event(kind, round(at_ms * MS), **{
             "state": ESTABLISHED, "snd_wscale": 8, "rcv_wscale": 7,
             "rcv_wnd": 64256, "snd_isn": 1} | values)
 
     def turns(self, at_ms: float, change: str, side: str = "peer",
-              **values) -> Event:
+              **values: Any) -> Event:
         opened = change == "opened"
         return self.event("zero_window", at_ms, **{
             "window_side": number_of("window_side", side),
@@ -39,7 +40,7 @@ class Stage(unittest.TestCase):
             "rcv_wnd": 64256 * (opened or side == "peer")} | values)
 
     def probe(self, at_ms: float, backoff: int, cause: str = "zero_window",
-              **values) -> Event:
+              **values: Any) -> Event:
         return self.event("probe", at_ms, **{
             "probe_cause": number_of("probe_cause", cause),
             "backoff": backoff, "rto_us": 240_000} | values)
