@@ -20,7 +20,8 @@ _MEANT = re.compile(r": data-race in ktime_get_mono_fast_ns / timekeeping_update
 _ACCESS = re.compile(r"\b(?:read|write)\b.* of \d+ bytes by ")
 # A frame of a module's, and where a processor is taken away from what it did.
 _IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
-_INTERRUPTION = re.compile(r" (?:asm_(?:sysvec|common|exc)\w*|\w*do_softirq\w*|handle_softirqs)\+0x")
+_INTERRUPTION = re.compile(r" (?:asm_(?:sysvec|common|exc)\w*"
+                           r"|\w*do_softirq\w*|handle_softirqs)\+0x")
 
 
 def reports(lines: Sequence[str]) -> Iterator[range]:

@@ -82,7 +82,8 @@ class Machine:
             # The guest's clock counts instructions: figures that repeat. Without ERMS, as
             # a kernel that has it copies with one `rep movsb`, which is counted once for
             # each byte, though a processor takes them by the cache line.
-            return ["-accel", "tcg", "-cpu", "max,-erms", "-icount", "shift=0,sleep=off", "-smp", "1"]
+            return ["-accel", "tcg", "-cpu", "max,-erms", "-icount", "shift=0,sleep=off",
+                    "-smp", "1"]
         if os.environ.get("RENOSCOPE_ACCEL") == "kvm":
             return ["-accel", "kvm", "-cpu", "host", "-smp", str(self.smp)]
         # Before QEMU 8.1 a processor that translates a page of code while another

@@ -30,7 +30,7 @@ OFF_BY_DEFAULT = ("segment",)
 
 # Both switches: where ftrace is off, kprobes are silent, too.
 PROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
-                + " && sudo sysctl -w kernel.ftrace_enabled=1")
+               + " && sudo sysctl -w kernel.ftrace_enabled=1")
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
                "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")

@@ -374,5 +374,3 @@ def healthy_words(told: Told) -> str:
         return ""
     what = "connected" if told.opening.opened_by == ACTIVE else "opened"
     return f"{what} in {brief(took_us)}"
-
-

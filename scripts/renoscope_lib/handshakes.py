@@ -644,8 +644,8 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
 LISTENER_HELP = (
     "How to read it: `queued` entered the half-open queue, `done` is complete; "
     "cookies are sent/valid/invalid. `half-open` and `accept` are the most "
-    "that waited in each queue, of the listener's backlog, - if no event told it. A queue takes one "
-    "more than that; then SYNs are refused, or answered with cookies.")
+    "that waited in each queue, of the listener's backlog, - if no event told it. A queue takes "
+    "one more than that; then SYNs are refused, or answered with cookies.")
 RETRANSMIT_HELP = (
     "How to read it: `waited` is the time since the SYN-ACK before, "
     "`predicted` the timer that the kernel had begun then: 1 s, doubled each "

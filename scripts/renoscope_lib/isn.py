@@ -44,7 +44,7 @@ from .flows import StateNames
 from .gaps import Gaps
 from .openings import Ends, ends_of
 from .schema import Event, Schema
-from .sequence import MODULUS, SYN
+from .sequence import MODULUS
 from .tables import aligned, note
 from .words import address, is_unset
 

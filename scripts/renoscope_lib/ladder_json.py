@@ -22,8 +22,8 @@ def _rung(ladder: Ladder, rung: Rung, flag_words: dict[int, str]) -> dict[str, A
         "delay_us": rung.delay_us, "fate": rung.fate or None,
         "flags": ladder_words.flag_names(rung.flags, flag_words),
         "seq": ladder.relative(rung.seq, rung.way),
-        "ack": None if rung.ack is None
-               else ladder.relative(rung.ack, 1 - rung.way),
+        "ack": (None if rung.ack is None
+                else ladder.relative(rung.ack, 1 - rung.way)),
         "len": rung.length, "window": ladder.window(rung),
         "raw": {"seq": rung.seq, "ack": rung.ack, "window": rung.window},
         "next": ladder.relative(rung.after, rung.way),

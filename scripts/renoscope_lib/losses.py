@@ -513,7 +513,8 @@ CAUSE_WORDS = {
 HOW_TO_READ = (
     "`again` counts segments sent again, the columns behind it by cause: {}. "
     "`timeouts` counts how often the connection's retransmission timer fired, with "
-    "2^n the longest wait's doublings; a SYN-ACK's timer is not counted. `undone` how often it turned out that nothing was lost.")
+    "2^n the longest wait's doublings; a SYN-ACK's timer is not counted. `undone` how "
+    "often it turned out that nothing was lost.")
 HOW_TO_READ_STATES = (
     "How long each stood in which state of congestion avoidance: Open all is well; "
     "Disorder something is out of order; CWR congestion without a loss; Recovery "

@@ -59,7 +59,7 @@ def dkms_keys(host: Host) -> Keys:
         found = re.findall(rf"^\s*{name}=(\S+)", text, re.MULTILINE)
         return found[-1].strip("\"'") if found else default
     return Keys(setting("mok_signing_key", DKMS_KEY),
-                   setting("mok_certificate", DKMS_CERTIFICATE))
+                setting("mok_certificate", DKMS_CERTIFICATE))
 
 
 def _is_built_by_dkms(path: str) -> bool:

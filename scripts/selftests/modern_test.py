@@ -347,6 +347,7 @@ def _check_restart(flow: Sender, least_ms: int, most_ms: int) -> None:
     assert first["ssthresh"] > restart["ssthresh"] == 16, first.values
     assert flow.phases()[2] == ("slow_start", "restart"), flow.phases()
 
+
 # ---- a name that is taken --------------------------------------------------
 
 NAME_TAKER = recorder.MODULE.parent.parent / "name_taker" / "name_taker.ko"

@@ -105,7 +105,7 @@ class Segment:
         ends = b"".join(ipaddress.ip_address(a).packed
                         for a in (self.source, self.dest))
         check = checksum(ends + struct.pack("!II", len(text), socket.IPPROTO_TCP)
-                          + text)
+                         + text)
         return text[:16] + struct.pack("!H", check) + text[18:]
 
 

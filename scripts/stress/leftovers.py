@@ -26,7 +26,8 @@ def registered() -> set[str]:
     """Every name in the lists of what modules register."""
     probes = {f"kprobe {line.split(maxsplit=1)[1]}"
               for line in KPROBES.read_text().splitlines()}
-    hooks = {f"ftrace {line}" for line in HOOKS.read_text().splitlines()} if HOOKS.exists() else set()
+    hooks = {f"ftrace {line}" for line in (
+        HOOKS.read_text().splitlines() if HOOKS.exists() else ())}
     names = {f"congestion control {name}" for name in AVAILABLE.read_text().split()}
     # The number of a state is whatever was free.
     states = {f"hotplug {line.partition(': ')[2]}" for line in HOTPLUG.read_text().splitlines()}
@@ -64,5 +65,3 @@ class Before:
         left = registered() ^ self.registered
         assert not left, f"left behind or gone: {sorted(left)}"
         make_connections()
-
-

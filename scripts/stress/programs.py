@@ -22,7 +22,8 @@ def program(name: str) -> str:
     built = BUILT / name
     if not built.exists():
         BUILT.mkdir(exist_ok=True)
-        run(schema_source.find_compiler() or "gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(built),
+        run(schema_source.find_compiler() or "gcc", "-O2", "-Wall", "-Werror", "-pthread",
+            "-o", str(built),
             str(HERE / f"{name}.c"))
     return str(built)
 

@@ -486,5 +486,3 @@ class Pace(Case):
         self.assertNotIn("long-path", self.found(
             *life.opens(), life.acked(1, min_rtt_us=1_000),
             life.acked(400, min_rtt_us=400_000)))
-
-

@@ -246,7 +246,6 @@ class WrapAround(Stage):
                          (4, 7, True))
         self.assertEqual((rungs[5].fate, rungs[6].fate), (LOST, ""))
 
-
     def test_what_lies_across_it_is_sent_again(self) -> None:
         self.sent(A, 100, 1, 1, 8)          # ends behind 2^32
         self.sent(A, 300, 1, 1, 8)

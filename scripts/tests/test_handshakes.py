@@ -438,8 +438,8 @@ class Lives(unittest.TestCase):
 
     def test_after_a_freeze_nothing_is_reckoned(self) -> None:
         """The answer may have come when nothing was recorded any more."""
-        frozen = self.at.scene.event("mark", 100 * MS, cookie=0, mark_cause=
-                                     number_of("mark_cause", "frozen"))
+        frozen = self.at.scene.event("mark", 100 * MS, cookie=0,
+                                     mark_cause=number_of("mark_cause", "frozen"))
         row = self.row(*self.at.queued(0, 40, 9), frozen, end_s=90)
         self.assertEqual(row.outcome, "half-open")
         view = Handshakes(support.schema())
@@ -454,8 +454,8 @@ class Lives(unittest.TestCase):
         queued = list(self.at.queued(0, 40, 9))
         row = self.row(queued[0], lost, self.at.completed(0.1, 40, 9))
         self.assertEqual((row.connection, row.took_us), ("sk:9", 100_000))
-        row = self.row(lost, queued[1], self.at.completed(0.1, 40, 9,
-                                                         since_synack_us=90_000))
+        row = self.row(lost, queued[1], self.at.completed(
+            0.1, 40, 9, since_synack_us=90_000))
         self.assertEqual((row.took_us, row.measured), (90_000, "first SYN-ACK"))
         row = self.row(lost, self.at.completed(0.1, 40, 9))
         self.assertEqual((row.outcome, row.took_us), ("established", None))

@@ -71,7 +71,7 @@ class OnATerminal(unittest.TestCase):
         environment = os.environ | {"TERM": "xterm"} | settings
         with subprocess.Popen([sys.executable, "-c", program], stderr=theirs,
                               stdout=theirs if stdout_too else subprocess.DEVNULL,
-                              env=environment) as it:
+                              env=environment):
             os.close(theirs)
             text = b""
             while True:

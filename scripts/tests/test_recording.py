@@ -227,7 +227,8 @@ class Damaged(unittest.TestCase):
         self.told(self.put(at + 8, b"7"), (), "its STAT chunk is not what it should be")
         self.told(self.put(at + 8, b"\xff"), (), "its STAT chunk is no text")
         length = struct.pack("<I", 5000)
-        self.told(self.put(at - 4, length), (), "what begins at byte [0-9]+ is longer than all the rest$")
+        self.told(self.put(at - 4, length), (),
+                  "what begins at byte [0-9]+ is longer than all the rest$")
         self.told(self.put(at - 4, struct.pack("<I", 300)), (), "its STAT chunk is no")
 
     def test_count_at_the_end(self) -> None:
@@ -267,7 +268,8 @@ class Damaged(unittest.TestCase):
         inner = b"STAT" + struct.pack("<I", 1 << 19)
         data = self.file[:at] + inner * (1 << 17)
         _, parser = read(data)
-        self.assertRegex(parser.complaint or "", "STAT chunk is not what it should be.*more such places")
+        self.assertRegex(parser.complaint or "",
+                         "STAT chunk is not what it should be.*more such places")
         self.assertTrue(parser.ended)
 
     def test_a_beginning_behind_the_end(self) -> None:

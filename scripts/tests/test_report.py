@@ -409,9 +409,9 @@ class Plots(Stage):
         self.assertEqual(made.all("img"), [])
 
     def test_one_is_not_many(self) -> None:
-        for number, words in ((1, "and 1 connection more; see "),
-                              (2, "and 2 connections more; see ")):
-            self.assertEqual(join(and_more(number, "renoscope cwnd", "connection")),
+        for many, words in ((1, "and 1 connection more; see "),
+                            (2, "and 2 connections more; see ")):
+            self.assertEqual(join(and_more(many, "renoscope cwnd", "connection")),
                              f"{words}<code>renoscope cwnd</code>")
 
     def test_no_page_too_large_to_mail(self) -> None:

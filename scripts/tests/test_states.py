@@ -60,8 +60,8 @@ class Stage(unittest.TestCase):
 
     def small_end(self, at_ms: float, why: str, state: str = "TIME-WAIT",
                   **values: Any) -> Event:
-        return self.event("time_wait_end", at_ms, state, time_wait_ending=
-                          number_of("time_wait_ending", why), **values)
+        return self.event("time_wait_end", at_ms, state,
+                          time_wait_ending=number_of("time_wait_ending", why), **values)
 
     def one(self, *events: Event) -> Life:
         life, = watch(*events).lives()
@@ -151,13 +151,13 @@ class Opening(Stage):
         self.assertEqual((life.stays[0].took_us, life.partly), (50_000, []))
 
     def test_syn_cookie(self) -> None:
-        cookie = self.event("synack", 0, "SYN-RECEIVED", cookie=0, synack_type=
-                            number_of("synack_type", "cookie"))
+        cookie = self.event("synack", 0, "SYN-RECEIVED", cookie=0,
+                            synack_type=number_of("synack_type", "cookie"))
         normal = self.event("synack", 0, "SYN-RECEIVED", cookie=0)
-        checked = self.event("cookie_checked", 1, "SYN-RECEIVED", cookie_verdict=
-                             number_of("cookie_verdict", "valid"))
-        wrong = self.event("cookie_checked", 1, "LISTEN", cookie_verdict=
-                           number_of("cookie_verdict", "invalid"), cookie=77)
+        checked = self.event("cookie_checked", 1, "SYN-RECEIVED",
+                             cookie_verdict=number_of("cookie_verdict", "valid"))
+        wrong = self.event("cookie_checked", 1, "LISTEN",
+                           cookie_verdict=number_of("cookie_verdict", "invalid"), cookie=77)
         states = watch(cookie, normal, wrong, checked,
                        self.change(2, "SYN-RECEIVED", "ESTABLISHED"))
         life, = states.lives()
@@ -195,8 +195,8 @@ class Opening(Stage):
             self.event("request", 0, "SYN-RECEIVED"),
             self.event("synack_retransmit", 1000, "SYN-RECEIVED",
                        since_synack_us=1_000_000, accept_limit=5),
-            self.event("request_end", 3000, "SYN-RECEIVED", request_ending=
-                       number_of("request_ending", "expired")))
+            self.event("request_end", 3000, "SYN-RECEIVED",
+                       request_ending=number_of("request_ending", "expired")))
         life, = states.lives()
         self.assertEqual(self.stays(life), [("SYN-RECEIVED", 3_000_000),
                                             ("CLOSED", None)])
@@ -211,8 +211,8 @@ class Opening(Stage):
     def test_request_ended_otherwise(self) -> None:
         states = watch(
             self.event("request", 0, "SYN-RECEIVED"),
-            self.event("request_end", 30, "SYN-RECEIVED", request_ending=
-                       number_of("request_ending", "other")))
+            self.event("request_end", 30, "SYN-RECEIVED",
+                       request_ending=number_of("request_ending", "other")))
         ending = states.ending(next(states.lives()))
         self.assertEqual(ending.how, "failed")
         self.assertIn("or ss -K", ending.words())
@@ -626,8 +626,8 @@ class InPart(Stage):
     def test_frozen_is_a_gap(self) -> None:
         states = watch(
             *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
-            self.event("mark", 5, "CLOSED", cookie=0, kinds_on=0, mark_cause=
-                       number_of("mark_cause", "frozen")))
+            self.event("mark", 5, "CLOSED", cookie=0, kinds_on=0,
+                       mark_cause=number_of("mark_cause", "frozen")))
         self.assertEqual(states.counts(0)[1], 1)
         self.assertIn("frozen", states.gaps.remarks()[0])
 
@@ -698,7 +698,6 @@ class InPart(Stage):
             self.event("retransmit", 9, "FIN-WAIT-1"))
         self.assertEqual(self.stays(life)[-2:], [("ESTABLISHED", None),
                                                  ("FIN-WAIT-1", None)])
-
 
     def test_a_cpu_that_reaches_back_less_far(self) -> None:
         """A whole ring: what ended it may have been on a CPU that is overwritten."""

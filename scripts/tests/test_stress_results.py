@@ -23,8 +23,9 @@ import seeds  # noqa: E402
 import tally  # noqa: E402
 
 PLAN = [("ring", "stock-6.1"), ("ring", "debug-6.12"), ("readers", "host")]
-A_RUN = last_runs.Result("ring", "stock-6.1", "6.1.0-9-amd64", 1.0, "", 12, 0, 0, 823.4, "abc",
-                       True, "2026-01-02")
+A_RUN = last_runs.Result(
+    "ring", "stock-6.1", "6.1.0-9-amd64", 1.0, "", 12, 0, 0, 823.4, "abc",
+    True, "2026-01-02")
 ROW = ("   * - ring\n     - stock-6.1\n     - 6.1.0-9-amd64\n     - 12 passed, 0 failed\n"
        "     - 14 min\n     - 2026-01-02\n     - abc\n")
 PAGE = f"above\n\n{last_runs.BEGINS}\n\nnothing yet\n\n{generated.ENDS}\n\nbelow\n"

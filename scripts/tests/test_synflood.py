@@ -12,7 +12,7 @@ from renoscope_lib.synflood import (Evidence, FloodWatch, Verdict, evidence_of,
                                     verdict_of)
 
 from . import support
-from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, INVALID,
+from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID,
                               LISTENER_GONE, RESET_BY_PEER, VALID, VALID_REFUSED,
                               ListenerScene)
 from .support import MS, SECOND, feed, number_of

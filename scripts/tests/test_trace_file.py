@@ -13,7 +13,7 @@ from renoscope_lib.trace_file import TraceFile
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN, LOSS, MS, OPEN,
-                      SECOND, SYN_RECEIVED, SYN_SENT, Scene, number_of)
+                      SECOND, SYN_SENT, Scene, number_of)
 from .test_export import many
 
 RENOSCOPE = support.SCRIPTS / "renoscope"

@@ -75,7 +75,8 @@ def show(told: Told) -> Section:
               (Column("connection"), Column("local – peer"), Column("whose window"),
                number("times"), number("zero for"), number("longest"),
                number("probes", "zero-window probes of the persist timer"),
-               Column("stood still", meaning="where something shows that there was something to send"),
+               Column("stood still",
+                      meaning="where something shows that there was something to send"),
                Column("at the end")),
               map(_row, shown), None,
               and_more(left_out, told.other("windows"), "window")))

@@ -148,7 +148,8 @@ class Passing(unittest.TestCase):
                 self.assertEqual(done.stdout, "1\n")
 
     def test_stock_module_and_loopback(self) -> None:
-        done = boot("--module", "veth", "--", "ip link add name a type veth && ping -c1 -q 127.0.0.1")
+        done = boot("--module", "veth", "--",
+                    "ip link add name a type veth && ping -c1 -q 127.0.0.1")
         self.assert_passed(done)
         self.assertIn("1 packets received", done.stdout)
 
