@@ -45,6 +45,9 @@ client.recv(1)
 """
 CLIENT_CODE = """
 import socket, sys
+if sys.argv[4:]:
+    print("is ready", flush=True)
+    sys.stdin.readline()
 for _ in range(int(sys.argv[3])):
     try:
         socket.create_connection((sys.argv[1], int(sys.argv[2])), 60).close()
@@ -67,6 +70,15 @@ def server(hosts: TwoHosts, backlog: int = BACKLOG, accepts: str = "at once",
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def ready_client(hosts: TwoHosts, count: int) -> Iterator[Any]:
+    """Connects as soon as it reads a line: its start would take seconds."""
+    with hosts.start(CLIENT, sys.executable, "-c", CLIENT_CODE, "10.77.0.2", "5000",
+                     str(count), "when told") as process:
+        assert process.stdout.readline() == "is ready\n"
+        yield process
 
 
 def connect(hosts: TwoHosts, count: int, port: int = 5000,
@@ -128,9 +140,11 @@ def _is_called(seen: dict[str, Any], words: str) -> bool:
 
 def test_flood_with_cookies() -> None:
     """Forged SYNs fill the queue: cookies hold, real clients come in by one"""
-    with Recorder() as it, no_request_left(it), TwoHosts() as hosts, server(hosts):
+    with Recorder() as it, no_request_left(it), TwoHosts() as hosts, \
+            server(hosts), ready_client(hosts, 3) as client:
+        # The queue stays full for 7 s: then those go who had two more SYN-ACKs.
         flood(hosts, 100)
-        connect(hosts, 3)
+        client.communicate("now\n")
         wait_until("SYN-ACKs unanswered for longer than a second", lambda: len(
             {e["cookie"] for e in it.events("synack_retransmit")}) > BACKLOG)
         seen = _flooded()
