@@ -19,6 +19,7 @@ from .errors import NOT_PERMITTED, NOT_THERE, Problem
 from .place import COMMAND
 
 MODULE = "tcp_renoscope"
+PARAMETERS = f"/sys/module/{MODULE}/parameters"
 DEBUGFS_DIR = "renoscope"
 CONGESTION_CONTROLS = ("renoscope", "reno_textbook", "reno_modern")
 
@@ -35,7 +36,7 @@ def write_command(value: str, path: str) -> str:
 
 def set_command(value: str, parameter: str) -> str:
     """The command that sets a parameter of the module."""
-    return write_command(value, f"/sys/module/{MODULE}/parameters/{parameter}")
+    return write_command(value, f"{PARAMETERS}/{parameter}")
 
 
 @dataclass
@@ -97,13 +98,12 @@ class Host:
 
     def parameters(self) -> dict[str, str]:
         """The module's parameters as they are now."""
-        folder = self.path(f"/sys/module/{MODULE}/parameters")
+        folder = self.path(PARAMETERS)
         try:
             names = sorted(entry.name for entry in folder.iterdir())
         except OSError:
             return {}
-        found = {name: self.read(f"/sys/module/{MODULE}/parameters/{name}")
-                 for name in names}
+        found = {name: self.read(f"{PARAMETERS}/{name}") for name in names}
         return {name: text.strip() for name, text in found.items()
                 if text is not None}
 

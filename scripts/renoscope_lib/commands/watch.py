@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
-from ..freezes import Bounds, FreezeWatch, Shelf, Triggers
+from ..freezes import FreezeWatch, Triggers
 from ..host import Host
 from ..only_one import only_one
 from ..options import (add_command, complain, count, limit,
                        number_of_seconds)
+from ..shelf import Bounds, Shelf
 from ..stopping import stop_on_signals
 from ..stream import LiveRing
 

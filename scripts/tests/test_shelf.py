@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Recordings that are kept: the oldest make room, whatever the clock says."""
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from renoscope_lib.errors import NOT_SO, Problem
+from renoscope_lib.output_file import NoRoom, OutputFile
+from renoscope_lib.recorder import Summary
+from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.shelf import Bounds, Shelf
+
+from . import support
+
+NOON = 1700000000 + 43200 - 1700000000 % 86400
+
+
+class Keeping(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.now = NOON
+        self.said: list[str] = []
+
+    def shelf(self, files: int = 3, total_bytes: int = 1000) -> Shelf:
+        return Shelf(self.folder, Bounds(files, total_bytes), self.said.append,
+                     lambda: self.now)
+
+    def save(self, shelf: Shelf, size: int = 10) -> str:
+        def fill(file: OutputFile) -> Summary:
+            file.write(bytes(size))
+            return Summary(0, 0, [])
+        return shelf.save(fill)[0].name
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_the_oldest_make_room(self) -> None:
+        shelf = self.shelf(files=3)
+        names = []
+        for _ in range(5):
+            names.append(self.save(shelf))
+            self.now += 60
+        self.assertEqual(self.files(), names[2:])
+
+    def test_more_than_ten_in_one_second(self) -> None:
+        shelf = self.shelf(files=3)
+        names = [self.save(shelf) for _ in range(12)]
+        self.assertEqual(names[-1], "freeze-20231114T120000Z-12.renoscope")
+        self.assertEqual([path.name for path in shelf.kept()], names[-3:])
+
+    def test_by_size(self) -> None:
+        shelf = self.shelf(files=100, total_bytes=100)
+        names = []
+        for size in (40, 40, 40, 60):
+            names.append(self.save(shelf, size))
+            self.now += 1
+        self.assertEqual(self.files(), names[2:])
+        self.save(shelf, 500)
+        self.assertEqual(len(self.files()), 1, "the newest always")
+
+    def test_the_clock_was_set_back(self) -> None:
+        shelf = self.shelf(files=1)
+        self.save(shelf)
+        self.now -= 3600
+        self.assertEqual([self.save(shelf)], self.files())
+
+    def test_set_back_the_clock_makes_nothing_older(self) -> None:
+        """Not what was saved last, nor what was before it."""
+        shelf = self.shelf(files=3)
+        names = [self.save(shelf)]
+        for step_s in (60, -3600, 60, -60, 0, 7200):
+            self.now += step_s
+            names.append(self.save(shelf))
+            self.assertEqual(self.files(), sorted(names[-3:]))
+        self.assertEqual(len(set(names)), len(names), "no two have one name")
+
+    def test_set_back_a_name_is_never_given_twice(self) -> None:
+        """The same second comes again, and what was saved in it first stays as it is."""
+        shelf = self.shelf(files=9, total_bytes=1000)
+        for size in (1, 2):
+            self.save(shelf, size)
+        self.now += 60
+        self.save(shelf, 3)
+        self.now -= 60
+        self.save(shelf, 4)
+        self.assertEqual([path.stat().st_size for path in shelf.kept()], [1, 2, 3, 4])
+
+    def test_set_back_a_name_may_come_again(self) -> None:
+        """Of a file that is gone."""
+        shelf = self.shelf(files=2)
+        names = []
+        for second in (0, 1, 2, 0, 2, 0, 1, 3):
+            self.now = NOON + second
+            names.append(self.save(shelf))
+            self.assertEqual(self.files(), sorted(names[-2:]))
+        self.assertEqual(names[3], names[0])
+
+    def test_no_room_while_the_clock_is_set_back(self) -> None:
+        shelf = self.shelf()
+        first = self.save(shelf)
+        self.now -= 3600
+        second = self.save(shelf)
+        shelf._give_up_the_oldest(NoRoom("full", NOT_SO))
+        self.assertEqual(self.files(), [second])
+        self.assertIn(first, self.said[0])
+
+    def recording(self, moment: str, boot: str, monotonic_ns: object) -> str:
+        """A recording that an earlier watch has left."""
+        name = f"freeze-{moment}.renoscope"
+        written: list[bytes] = []
+        RecordingWriter(written.append).begin(
+            {"boot_id": boot, "clocks": {"monotonic_ns": monotonic_ns}},
+            support.schema_text(), "")
+        (self.folder / name).write_bytes(b"".join(written))
+        return name
+
+    def test_an_earlier_watch_has_seen_the_clock_set_back(self) -> None:
+        """Then the clock that is never set tells, in each boot; this one is the last."""
+        older = [self.recording("20300101T000000Z", "before", 7),
+                 self.recording("20200101T000000Z", "now", 1),
+                 self.recording("20200101T000002Z", "now", 2),
+                 self.recording("20200101T000001Z", "now", 3)]
+        strange = self.recording("20400101T000000Z", "now", "x")
+        os.mkfifo(self.folder / "freeze-19990101T000000Z.renoscope")
+        shelf = Shelf(self.folder, Bounds(3, 1 << 20), self.said.append,
+                      lambda: self.now, "now")
+        self.assertEqual([path.name for path in shelf.kept()],
+                         ["freeze-19990101T000000Z.renoscope",
+                          older[0], strange, *older[1:]])
+        self.now = 0
+        newest = self.save(shelf)
+        self.assertEqual(self.files(), sorted([*older[2:], newest]))
+
+    def test_only_its_own_are_removed(self) -> None:
+        others = ["freeze-mine.renoscope", "session.renoscope", "notes.part",
+                  "freeze-20231114T120000Z.renoscope.old"]
+        for name in others:
+            (self.folder / name).write_bytes(bytes(5000))
+        shelf = self.shelf(files=1, total_bytes=1)
+        self.save(shelf)
+        self.assertEqual(self.save(shelf), "freeze-20231114T120000Z-2.renoscope")
+        self.assertEqual(self.files(), sorted(
+            [*others, "freeze-20231114T120000Z-2.renoscope"]))
+
+    def test_a_half_written_one_goes(self) -> None:
+        (self.folder / "freeze-20231114T120000Z.renoscope.part").touch()
+        self.shelf()
+        self.assertEqual(self.files(), [])
+
+        def fill(_: OutputFile) -> Summary:
+            raise Problem("no room", NOT_SO)
+        with self.assertRaises(Problem):
+            self.shelf().save(fill)
+        self.assertEqual(self.files(), [])
+
+    def test_a_planted_link_is_not_followed(self) -> None:
+        precious = self.folder / "precious"
+        precious.write_text("precious")
+        shelf = self.shelf()
+        os.symlink(precious, self.folder
+                   / "freeze-20231114T120000Z.renoscope.part")
+        with self.assertRaises(Problem):
+            self.save(shelf)
+        self.assertEqual(precious.read_text(), "precious")
+        self.assertEqual(len(self.files()), 2, "nor removed: it is not ours")
+
+    def save_while_full(self, kept: int) -> None:
+        """The disk has room once no more than so many are kept."""
+        shelf = self.shelf()
+
+        def fill(file: OutputFile) -> Summary:
+            file.write(bytes(10))
+            if len(shelf.kept()) > kept:
+                OutputFile("/dev/full").write(b"x")
+            return Summary(0, 0, [])
+        self.now += 60
+        shelf.save(fill)
+
+    def test_the_oldest_is_given_up_where_there_is_no_room(self) -> None:
+        names = []
+        for _ in range(2):
+            names.append(self.save(self.shelf()))
+            self.now += 60
+        self.save_while_full(kept=1)
+        self.assertEqual(self.files()[0], names[1])
+        self.assertEqual(len(self.files()), 2)
+        self.assertIn("No space left on device; gave up the oldest, " + names[0],
+                      self.said[0])
+
+    def test_only_one_is_given_up(self) -> None:
+        for _ in range(3):
+            self.save(self.shelf())
+            self.now += 60
+        with self.assertRaisesRegex(Problem, "No space left"):
+            self.save_while_full(kept=0)
+        self.assertEqual(len(self.files()), 2)
+
+    def test_nothing_to_give_up(self) -> None:
+        with self.assertRaisesRegex(Problem, "No space left"):
+            self.save_while_full(kept=-1)
+        self.assertEqual(self.files(), [])
+
+    def test_an_unfinished_one_keeps_no_room(self) -> None:
+        """Open, it would, though it has no name any more."""
+        before = os.listdir("/proc/self/fd")
+        with mock.patch.object(os, "fsync", side_effect=OSError(5, "bad disk")), \
+                self.assertRaisesRegex(Problem, "bad disk"):
+            self.save(self.shelf())
+        self.assertEqual(os.listdir("/proc/self/fd"), before)
+
+    def test_the_name_is_on_disk_when_it_is_saved(self) -> None:
+        synced = []
+        whole = os.fsync
+
+        def fsync(fd: int) -> None:
+            synced.append((os.readlink(f"/proc/self/fd/{fd}"), self.files()))
+            whole(fd)
+        with mock.patch.object(os, "fsync", fsync):
+            name = self.save(self.shelf())
+        unfinished = f"{name}.part"
+        self.assertEqual(synced, [
+            (str(self.folder / unfinished), [unfinished]),
+            (str(self.folder), [name])])
+
+    def test_no_such_folder(self) -> None:
+        self.folder = self.folder / "absent"
+        with self.assertRaises(Problem) as caught:
+            self.shelf()
+        self.assertIn("absent: No such file", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
