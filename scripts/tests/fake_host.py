@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
+import tempfile
+import unittest
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from renoscope_lib.errors import Problem
 from renoscope_lib.host import Host
 
 RELEASE = "6.12.0-test-amd64"
+STATS = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
+         "source state sock:inet_sock_set_state attached\n")
 
 
 @dataclass
@@ -64,3 +71,27 @@ def loaded(host: FakeHost, stats: str) -> None:
     host.put("/sys/module/tcp_renoscope/initstate", "live\n")
     host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
     host.put("/sys/kernel/debug/renoscope/stats", stats)
+
+
+class OnFakeHost(unittest.TestCase):
+    """Runs commands on one, and hears what they say."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.built = self.folder / "tcp_renoscope.ko"
+        self.host = fake_host(self.folder / "root")
+
+    def printed(self, run) -> tuple[int, str]:
+        """Exit code and what was printed."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = run()
+        return code, out.getvalue()
+
+    def refused(self, code: int, words: str, run) -> None:
+        with self.assertRaises(Problem) as caught:
+            self.printed(run)
+        self.assertEqual(caught.exception.exit_code, code)
+        self.assertIn(words, str(caught.exception))

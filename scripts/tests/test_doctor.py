@@ -10,13 +10,9 @@ from typing import Any
 from renoscope_lib import VERSION
 from renoscope_lib.doctor import (FAIL, GOOD, LOCKDOWN, SECURE_BOOT, SIG_ENFORCE, WARN,
                                   Doctor)
-from renoscope_lib.stats import parse_stats
-from renoscope_lib.errors import Problem
 
-from .fake_host import RELEASE, FakeHost, fake_host, loaded, module_file
+from .fake_host import RELEASE, STATS, FakeHost, fake_host, loaded, module_file
 
-STATS = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
-         "source state sock:inet_sock_set_state attached\n")
 CONFIG = "".join(f"CONFIG_{name}=y\n" for name in
                  ("MODULES", "INET", "NETFILTER", "TRACEPOINTS", "KPROBES",
                   "KRETPROBES", "HAVE_FUNCTION_ARG_ACCESS_API", "DEBUG_FS",
@@ -348,20 +344,6 @@ class Machine(unittest.TestCase):
                    '.ipv4.tcp_allowed_congestion_control="reno cubic renoscope"')
         self.host.put(f"{folder}/tcp_available_congestion_control", "reno")
         self.finds(FAIL, "no congestion control of ours")
-
-
-class Stats(unittest.TestCase):
-    def test_parse(self) -> None:
-        stats = parse_stats(STATS + "source x y:z missing: two words\n")
-        self.assertEqual(stats.written(), {0: 3})
-        self.assertEqual(stats.records_per_cpu, 8)
-        self.assertEqual(stats.sources[1].status, "missing: two words")
-
-    def test_broken(self) -> None:
-        for text in ("", "version 2\n", STATS + "cpu 1 written x\n",
-                     STATS + "cpu 1 written 4\n", STATS + "source x\n"):
-            with self.subTest(text), self.assertRaises(Problem):
-                parse_stats(text)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a recording says of its module ends up on terminals: nothing may command them."""
+"""The module's `stats`: what they say, and what is refused of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,23 @@ from renoscope_lib.stats import parse_stats
 
 from . import support
 
+GOOD = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
+        "source state sock:inet_sock_set_state attached\n")
 ESCAPES = "\x1b[2Jpwn\x07"
+
+
+class Parsing(unittest.TestCase):
+    def test_parse(self) -> None:
+        stats = parse_stats(GOOD + "source x y:z missing: two words\n")
+        self.assertEqual(stats.written(), {0: 3})
+        self.assertEqual(stats.records_per_cpu, 8)
+        self.assertEqual(stats.sources[1].status, "missing: two words")
+
+    def test_broken(self) -> None:
+        for text in ("", "version 2\n", GOOD + "cpu 1 written x\n",
+                     GOOD + "cpu 1 written 4\n", GOOD + "source x\n"):
+            with self.subTest(text), self.assertRaises(Problem):
+                parse_stats(text)
 
 
 class FromElsewhere(unittest.TestCase):
