@@ -33,7 +33,8 @@ sys.path.insert(0, str(SCRIPTS))
 
 from renoscope_lib import schema_source  # noqa: E402  (found through the line above)
 from renoscope_lib.recording import RecordingWriter  # noqa: E402
-from renoscope_lib.schema import Schema, parse_schema  # noqa: E402
+from renoscope_lib.schema import Schema  # noqa: E402
+from renoscope_lib.schema_parser import parse_schema  # noqa: E402
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # which has numpy
 CONNECTIONS = 100

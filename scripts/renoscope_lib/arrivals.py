@@ -98,9 +98,7 @@ class Arrivals:
 
     def __init__(self, schema: Schema, gaps: Gaps) -> None:
         self._gaps = gaps
-        self._established = next(
-            (number for number, name in schema.values.get("state", {}).items()
-             if name == "ESTABLISHED"), -1)
+        self._established = schema.numbers_of("state", "ESTABLISHED")
         self.kept: Kept[Reached] = Kept(lambda reached: not reached.waiting)
         self._bad: set[_Ends] = set()
         self._hears_segments = False
@@ -138,7 +136,7 @@ class Arrivals:
         reached.came += 1
         reached.waiting.append(Arrival(
             reached.came, time_ns, seq, takes, event["rcv_isn"],
-            event["state"] == self._established
+            event["state"] in self._established
             and not event["seg_flags"] & (SYN | RST), tag))
         if len(reached.waiting) > MOST_WAITING:
             del reached.waiting[0]

@@ -8,8 +8,7 @@ any loss is: by a record of kind lost, which every view knows.
 
 from __future__ import annotations
 
-import struct
-
+from .heads import Heads
 from .schema import LOST, Schema
 
 # More than any recording holds: the serial itself is damaged.
@@ -23,12 +22,7 @@ class Continuity:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._size = schema.record_bytes
-        place = schema.field_named("cpu")
-        codes = {1: "B", 2: "H", 4: "I", 8: "Q"}
-        order = "<" if schema.byte_order == "little" else ">"
-        self._cpus = struct.Struct(f"{order}{place.offset}x{codes[place.size]}"
-                                   f"{self._size - place.end}x")
+        self._heads = Heads(schema)
         self._next: dict[int, int] = {}
         self._awaited: dict[int, int] = {}
         self._last_ns = 0
@@ -39,13 +33,13 @@ class Continuity:
 
     def expects(self, record: bytes) -> bool:
         """Whether just this record, to be sure, would be its CPU's next."""
-        head = next(self._schema.heads(record))
+        head = next(self._heads.each(record))
         return (self._schema.knows_kinds_of(record)
                 and self._next.get(head.cpu) == head.serial)
 
     def may_follow(self, record: bytes) -> bool:
         """The same, or it is one of a CPU that is new, and of about that time."""
-        head = next(self._schema.heads(record))
+        head = next(self._heads.each(record))
         if head.cpu in self._next:
             return self.expects(record)
         return (self._schema.knows_kinds_of(record) and head.cpu < MOST_CPUS
@@ -55,20 +49,21 @@ class Continuity:
 
     def missing_before(self, records: bytes) -> bytes:
         """Records of kind lost that belong before these; b"" if nothing is missing."""
-        numbers = [cpu for cpu, in self._cpus.iter_unpack(records)]
+        cpus = self._schema.column("cpu", records)
         lost = b""
         if self._awaited:
-            firsts = dict(zip(reversed(numbers), range(len(numbers) - 1, -1, -1)))
+            firsts = dict(zip(reversed(cpus), range(len(cpus) - 1, -1, -1)))
             for cpu in sorted(self._awaited.keys() & firsts.keys()):
                 lost += self._missing(cpu, self._head(records, firsts[cpu])[0])
-        for cpu, at in dict(zip(numbers, range(len(numbers)))).items():
+        for cpu, at in dict(zip(cpus, range(len(cpus)))).items():
             serial, lost_events = self._head(records, at)
             self._next[cpu] = serial + max(lost_events, 1)
-        self._last_ns = self._schema.time_of(records[-self._size:])
+        self._last_ns = self._schema.time_of(records[-self._schema.record_bytes:])
         return lost
 
     def _head(self, records: bytes, at: int) -> tuple[int, int]:
-        head = next(self._schema.heads(records[at * self._size:(at + 1) * self._size]))
+        size = self._schema.record_bytes
+        head = next(self._heads.each(records[at * size:(at + 1) * size]))
         return head.serial, head.lost_events
 
     def _missing(self, cpu: int, serial: int) -> bytes:

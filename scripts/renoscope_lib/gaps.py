@@ -189,7 +189,7 @@ class Gaps:
         self._opened_by_mark = True
         if cause != "frozen":
             self._kinds_marked = True
-            self._hold_from_first(self._kinds_off(event["kinds_on"]))
+            self._hold_from_first(self._kinds_off(event))
         if cause == "filter":
             self._filter_marked_at_first = True
 
@@ -202,7 +202,7 @@ class Gaps:
             if is_before_read and not self._kinds_marked:
                 self._forget_kinds()
             self._kinds_marked = True
-            change = self._change_kinds(self._kinds_off(event["kinds_on"]))
+            change = self._change_kinds(self._kinds_off(event))
             if change is None and cause in ("begun", "events"):
                 return  # not of kinds that this view needs
             words += change or ""
@@ -234,9 +234,8 @@ class Gaps:
                        for words, kinds in (("not recorded", new),
                                             ("recorded", ended)) if kinds)
 
-    def _kinds_off(self, kinds_on: int) -> list[str]:
-        return [kind for number, kind in self._schema.kinds.items()
-                if kind in self._needs and not kinds_on >> number & 1]
+    def _kinds_off(self, mark: Event) -> list[str]:
+        return [kind for kind in self._schema.kinds_off(mark) if kind in self._needs]
 
     @property
     def frozen_throughout(self) -> bool:

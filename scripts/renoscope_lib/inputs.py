@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from .errors import BAD_INPUT, Problem
+from .heads import Heads
 from .host import Host
 from .ledger import Ledger
 from .progress import Progress
 from .recording import RecordingParser
-from .schema import Event, Schema, parse_schema
+from .schema import Event, Schema
+from .schema_parser import parse_schema
 from .stats import Stats, parse_stats
 from .stream import LiveRing
 
@@ -80,9 +82,7 @@ def _nanoseconds(value: object) -> int | None:
 
 def decode(schema: Schema, records: bytes) -> list[Event]:
     """Whole records to events."""
-    size = schema.record_bytes
-    return [schema.decode(records[at:at + size])
-            for at in range(0, len(records), size)]
+    return list(map(schema.decode, schema.each(records)))
 
 
 class RecordingInput:
@@ -248,17 +248,16 @@ class LiveInput:
         before a quiet one's last: these are left out.
         """
         mark = parse_stats(self._ring.stats_text()).written()
-        ledger = Ledger()
-        size = self.schema.record_bytes
+        ledger, heads = Ledger(), Heads(self.schema)
         while not ledger.reached(mark):
             records = self._reader.read()
             if not records:
                 return
             wanted = []
-            for at, head in enumerate(self.schema.heads(records)):
+            for head, record in zip(heads.each(records), self.schema.each(records)):
                 ledger.add(head)
                 if head.serial <= mark.get(head.cpu, 0):
-                    wanted.append(records[at * size:(at + 1) * size])
+                    wanted.append(record)
             yield b"".join(wanted)
 
     def wall_offset_ns(self) -> int | None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 from .inputs import Input
-from .schema import Schema
+from .schema import OWN_KINDS, Schema
 from .top import Frame, Top
 
 
@@ -39,11 +40,9 @@ class StreamClock:
 
 def _bytes_before(schema: Schema, records: bytes, boundary_ns: int) -> int:
     """How many bytes of the records lie before a moment."""
-    size = schema.record_bytes
-    for at in range(0, len(records), size):
-        if schema.time_of(records[at:at + size]) >= boundary_ns:
-            return at
-    return len(records)
+    times = map(schema.time_of, schema.each(records))
+    before = sum(1 for _ in takewhile(lambda time_ns: time_ns < boundary_ns, times))
+    return before * schema.record_bytes
 
 
 class Intervals:
@@ -105,11 +104,9 @@ class Intervals:
     def _begin(self, records: bytes) -> None:
         """With the first event: what a recorder says of itself is no beginning."""
         schema = self._source.schema
-        for head, at in zip(schema.heads(records),
-                            range(0, len(records), schema.record_bytes)):
-            if schema.kinds.get(head.kind) not in ("lost", "mark"):
-                first_ns = schema.time_of(records[at:at + schema.record_bytes])
-                self._boundary_ns = first_ns + (self._every_ns or 0)
+        for kind, record in zip(schema.kinds_of(records), schema.each(records)):
+            if schema.kinds.get(kind) not in OWN_KINDS:
+                self._boundary_ns = schema.time_of(record) + (self._every_ns or 0)
                 return
 
     def _advance(self, now_ns: int) -> Iterator[Frame]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .schema import Head, Run
+from .heads import Head, Run
 
 
 @dataclass(frozen=True)

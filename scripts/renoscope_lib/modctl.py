@@ -15,6 +15,7 @@ from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, set_command
 from .kernel_config import another_kernel, takes_modules
 from .place import (BUILD_AGAIN, BUILT, COMMAND, IS_IN_SOURCES,
                     build_command)
+from .schema import OWN_KINDS
 from .schema_source import kind_names
 
 # What the kernel itself says of a module: of its origin, and parse_args() of
@@ -23,10 +24,8 @@ KERNELS_REMARK = re.compile(
     r"`.*' invalid for parameter `.*'|loading out-of-tree module .*"
     r"|module verification failed: .*", re.DOTALL)
 
-# Where the module's messages send for the kinds, which is true once it is loaded,
-# and the kinds that cannot be asked for.
+# Where the module's messages send for the kinds, which is true once it is loaded.
 KINDS_ARE_IN = "cat schema in debugfs lists them"
-UNASKED_KINDS = ("lost", "mark")
 SETS_OF_KINDS = ("all", "default", "none")
 TIMEOUTS = re.compile(r"rto=0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-5])")
 
@@ -141,7 +140,7 @@ def _with_kinds(said: str) -> str:
 def _kinds_of_sources() -> list[str]:
     """Those that can be asked for; none where there are no sources."""
     try:
-        return [kind for kind in kind_names() if kind not in UNASKED_KINDS]
+        return [kind for kind in kind_names() if kind not in OWN_KINDS]
     except OSError:
         return []
 
@@ -153,7 +152,7 @@ def _kinds_of_loaded(host: Host) -> list[str]:
     except (Problem, OSError):
         return _kinds_of_sources()
     return [kind for kind in re.findall(r"^kind \d+ (\w+)", schema, re.MULTILINE)
-            if kind not in UNASKED_KINDS]
+            if kind not in OWN_KINDS]
 
 
 def _quoted(parameter: str) -> str:

@@ -8,7 +8,7 @@ read + lost = written can be checked on each CPU to the last event.
 
 What was never written is another matter.  Somebody may switch kprobes off and on
 again meanwhile: the `stats` say so as long as it lasts, so they are read in between,
-too (asked.py).
+too (unrecorded.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from .asked import Asked, limits_of
+from .heads import Heads
 from .host import Host, set_command
 from .ledger import Account, Ledger
 from .recording import RecordingWriter
-from .schema import Schema, parse_schema
+from .schema_parser import parse_schema
 from .stats import Stats, parse_stats
 from .stopping import Stop
+from .unrecorded import Unrecorded, limits_of
 from .words import plural
 
 # How long the last events may let one wait for the next; they are there already.
@@ -149,7 +150,11 @@ class Recorder:
         self._begun = begun
         self._limits = limits
         self._stop = stop
-        self._asked: Asked
+        self._schema_text = ring.schema_text()
+        self._schema = parse_schema(self._schema_text)
+        self._heads = Heads(self._schema)
+        self._unrecorded = Unrecorded(self._schema, limits.whole_ring)
+        self._ledger = Ledger()
         self._records = 0
 
     def run(self, about: Callable[[], dict[str, Any]]) -> Summary:
@@ -159,46 +164,39 @@ class Recorder:
         what held before is asked for only then, or a change in between would show
         nowhere.
         """
-        schema_text = self._ring.schema_text()
-        schema = parse_schema(schema_text)
         before = self._ring.stats_text()
-        reader = self._ring.reader(schema.record_bytes,
+        reader = self._ring.reader(self._schema.record_bytes,
                                    only_new=not self._limits.whole_ring)
         try:
-            return self._record(reader, schema, schema_text, before, about)
+            self._begin(before, self._ring.stats_text(), about)
+            self._follow(reader)
+            return self._finish(reader)
         finally:
             reader.close()
 
-    def _record(self, reader: Reader, schema: Schema, schema_text: str,
-                before: str, about: Callable[[], dict[str, Any]]) -> Summary:
-        placed = self._ring.stats_text()
-        ledger = self._opening_ledger(before, placed)
-        self._asked = Asked(schema, self._limits.whole_ring)
-        self._asked.see_stats(before)
-        self._asked.see_stats(placed)
-        self._writer.begin(about(), schema_text, before)
+    def _begin(self, before: str, placed: str,
+               about: Callable[[], dict[str, Any]]) -> None:
+        """With the stats from before and after the reader was placed."""
+        if not self._limits.whole_ring:
+            self._ledger = Ledger.between(parse_stats(before).written(),
+                                          parse_stats(placed).written())
+        self._unrecorded.see_stats(before)
+        self._unrecorded.see_stats(placed)
+        self._writer.begin(about(), self._schema_text, before)
         self._begun(beginning(placed, self._limits.whole_ring))
-        self._follow(reader, schema, ledger)
-        return self._finish(reader, schema, ledger)
 
-    def _opening_ledger(self, before: str, placed: str) -> Ledger:
-        if self._limits.whole_ring:
-            return Ledger()
-        return Ledger.between(parse_stats(before).written(),
-                              parse_stats(placed).written())
-
-    def _follow(self, reader: Reader, schema: Schema, ledger: Ledger) -> None:
+    def _follow(self, reader: Reader) -> None:
         now = time.monotonic()
         next_look = now + LOOK_S
         deadline = math.inf
         if self._limits.duration_s is not None:
             deadline = now + self._limits.duration_s
-        while not self._stop.asked and not self._counted_enough(ledger):
+        while not self._stop.asked and not self._counted_enough():
             now = time.monotonic()
             if now >= deadline:
                 return
             if now >= next_look:
-                self._asked.look(self._ring.stats_text)
+                self._unrecorded.look(self._ring.stats_text)
                 next_look = now + LOOK_S
             records = reader.read()
             if records == b"":
@@ -206,29 +204,27 @@ class Recorder:
             if records is None:
                 reader.wait(min(next_look, deadline) - now, self._stop.wake_fd)
             else:
-                self._take(records, schema, ledger, None)
+                self._take(records)
 
-    def _counted_enough(self, ledger: Ledger) -> bool:
+    def _counted_enough(self) -> bool:
         return (self._limits.count is not None
-                and ledger.read >= self._limits.count)
+                and self._ledger.read >= self._limits.count)
 
-    def _finish(self, reader: Reader, schema: Schema,
-                ledger: Ledger) -> Summary:
+    def _finish(self, reader: Reader) -> Summary:
         stats_text = self._ring.stats_text()
         mark = parse_stats(stats_text).written()
-        if not self._counted_enough(ledger):
-            self._drain(reader, schema, ledger, mark)
-        if self._counted_enough(ledger):
-            mark = ledger.lasts()
-        self._asked.see_stats(stats_text)
-        summary = Summary(ledger.read, ledger.lost, ledger.accounts(mark),
-                          self._asked.limits(), self._asked.skipped,
-                          self._asked.silent())
-        self._writer.end(stats_text, self._done(ledger, summary))
+        if not self._counted_enough():
+            self._drain(reader, mark)
+        if self._counted_enough():
+            mark = self._ledger.lasts()
+        self._unrecorded.see_stats(stats_text)
+        summary = Summary(self._ledger.read, self._ledger.lost, self._ledger.accounts(mark),
+                          self._unrecorded.limits(), self._unrecorded.skipped,
+                          self._unrecorded.silent())
+        self._writer.end(stats_text, self._done(summary))
         return summary
 
-    def _drain(self, reader: Reader, schema: Schema, ledger: Ledger,
-               mark: dict[int, int]) -> None:
+    def _drain(self, reader: Reader, mark: dict[int, int]) -> None:
         """Read on until the mark; what is behind it is not taken.
 
         It may be a whole ring, so time begins anew with all that is taken.  That
@@ -239,59 +235,54 @@ class Recorder:
             records = reader.read()
             taken = self._records
             if records:
-                self._take(records, schema, ledger, mark)
+                self._take(records, mark)
             if self._records > taken:
                 deadline = time.monotonic() + DRAIN_S
-            if (ledger.reached(mark) or self._counted_enough(ledger)
+            if (self._ledger.reached(mark) or self._counted_enough()
                     or records == b""):
                 return
             if records is None:
                 reader.wait(DRAIN_S / 10)
 
-    def _take(self, records: bytes, schema: Schema, ledger: Ledger,
-              mark: dict[int, int] | None) -> None:
+    def _take(self, records: bytes, mark: dict[int, int] | None = None) -> None:
         """Account for records and write them, as far as they are wanted."""
         if mark is not None or self._limits.count is not None:
-            records = self._wanted(records, schema, ledger, mark)
-        runs = schema.runs(records)
+            records = self._wanted(records, mark)
+        runs = self._heads.runs(records)
         if runs is None:
-            self._account_each(records, schema, ledger)
+            self._account_each(records)
         else:
             for run in runs:
-                ledger.add_run(run)
-                self._asked.see_event()
+                self._ledger.add_run(run)
+                self._unrecorded.see_event()
         self._writer.records(records)
-        self._records += len(records) // schema.record_bytes
+        self._records += len(records) // self._schema.record_bytes
 
-    def _account_each(self, records: bytes, schema: Schema, ledger: Ledger) -> None:
-        size = schema.record_bytes
-        for place, head in enumerate(schema.heads(records)):
-            ledger.add(head)
-            if head.kind == self._asked.mark_kind:
-                self._asked.see_mark(schema.decode(
-                    records[place * size:(place + 1) * size]))
+    def _account_each(self, records: bytes) -> None:
+        for head, record in zip(self._heads.each(records), self._schema.each(records)):
+            self._ledger.add(head)
+            if head.kind == self._unrecorded.mark_kind:
+                self._unrecorded.see_mark(self._schema.decode(record))
             else:
-                self._asked.see_event()
+                self._unrecorded.see_event()
 
-    def _wanted(self, records: bytes, schema: Schema, ledger: Ledger,
-                mark: dict[int, int] | None) -> bytes:
+    def _wanted(self, records: bytes, mark: dict[int, int] | None) -> bytes:
         """The records up to the count and the mark."""
         wanted = bytearray()
-        size = schema.record_bytes
-        read = ledger.read
-        for place, head in enumerate(schema.heads(records)):
+        read = self._ledger.read
+        for head, record in zip(self._heads.each(records), self._schema.each(records)):
             if self._limits.count is not None and read >= self._limits.count:
                 break
             if mark is not None and head.serial > mark.get(head.cpu, 0):
                 continue
-            wanted += records[place * size:(place + 1) * size]
+            wanted += record
             read += not head.lost_events
         return bytes(wanted)
 
-    def _done(self, ledger: Ledger, summary: Summary) -> dict[str, Any]:
+    def _done(self, summary: Summary) -> dict[str, Any]:
         cpus = {}
         for account in summary.accounts:
-            seen = ledger.cpus.get(account.cpu)
+            seen = self._ledger.cpus.get(account.cpu)
             cpus[str(account.cpu)] = {
                 "first_serial": seen.first if seen else None,
                 **{name: number for name, number in asdict(account).items()

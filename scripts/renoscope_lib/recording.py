@@ -26,7 +26,8 @@ from typing import Any
 
 from .continuity import Continuity
 from .errors import BAD_INPUT, Problem
-from .schema import Schema, parse_schema
+from .schema import Schema
+from .schema_parser import parse_schema
 from .stats import parse_stats
 from .words import plural
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a recording was not asked for: kinds off, a filter, sampling, a freeze.
+"""What a recording holds no event of, though none was lost.
 
 The law read + lost = written covers what the module wrote.  What it was told not
-to write shows in two places: the `stats` say what holds when recording begins
-and ends, and the marks in the ring tell of each change in between.  Nothing marks
-that somebody switched kprobes or ftrace off and on again: for that alone the
-`stats` are looked at again and again.
+to write (kinds off, a filter, sampling, a freeze) shows in two places: the `stats` say
+what holds when recording begins and ends, and the marks in the ring tell of each change
+in between.  Nothing marks that somebody switched kprobes or ftrace off and on again:
+for that alone the `stats` are looked at again and again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .errors import Problem
-from .schema import MARK, Event, Schema
+from .schema import MARK, OWN_KINDS, Event, Schema
 from .stats import Stats, missed_between, parse_stats, unhooked_words
 
 # Off because nobody should pay for it unasked; missed only where it was on once.
 EXTRA = "segment"
 
 # Made by the module itself, or told of apart.
-NEVER_MISSED = frozenset({"lost", MARK, EXTRA})
+NEVER_MISSED = frozenset({*OWN_KINDS, EXTRA})
 
 
 def _without(kinds: Iterable[str]) -> str:
@@ -55,8 +55,8 @@ def _missing(stats: Stats) -> dict[str, str]:
             if source.is_missing}
 
 
-class Asked:
-    """Collects what was not asked for, each once, in the order it was seen.
+class Unrecorded:
+    """Collects what was not asked for or did not come, each once, in the order it was seen.
 
     `whole_ring` is for a recording of all that the ring holds: what the kernel
     skipped before the first reading of `stats` concerns it too.
@@ -76,8 +76,7 @@ class Asked:
         self._unhooked = 0
         self._extra_was_off: set[bool] = set()
         self.skipped: list[str] = []
-        self.mark_kind = next((number for number, name in schema.kinds.items()
-                               if name == MARK), -1)
+        self.mark_kind = schema.kind_number(MARK)
 
     def see_stats(self, text: str) -> None:
         """A reading of `stats`: before and after the reader is placed, and at the end."""
@@ -121,8 +120,7 @@ class Asked:
         changed before that and changed back left nothing out.
         """
         cause = self._schema.name_of("mark_cause", event["mark_cause"])
-        off = {name for number, name in self._schema.kinds.items()
-               if not event["kinds_on"] >> number & 1}
+        off = set(self._schema.kinds_off(event))
         if self._is_before_all:
             self._off_before_all.append(off)
         elif cause in ("events", "begun"):

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from hosts import run
-from renoscope_lib.schema import Event, Schema, parse_schema
+from renoscope_lib.schema import Event, Schema
+from renoscope_lib.schema_parser import parse_schema
 
 MODULE = Path(os.environ.get("RENOSCOPE_MODULE", ""))
 NAME = "tcp_renoscope"

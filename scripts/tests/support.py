@@ -21,7 +21,8 @@ from typing import Any
 from renoscope_lib import schema_source
 from renoscope_lib.flows import Joiner
 from renoscope_lib.recording import RecordingWriter
-from renoscope_lib.schema import Event, Schema, parse_schema
+from renoscope_lib.schema import Event, Schema
+from renoscope_lib.schema_parser import parse_schema
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 

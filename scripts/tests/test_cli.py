@@ -16,6 +16,7 @@ from unittest import mock
 
 from renoscope_lib import cli, command_table, commands
 from renoscope_lib.errors import Problem
+from renoscope_lib.options import complain
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN, MS, SECOND, SYN_SENT,
@@ -171,6 +172,19 @@ class Errors(unittest.TestCase):
             file.flush()
             run("record", file.name)
             self.assertEqual(Path(file.name).read_bytes(), b"precious")
+
+
+class Complaints(unittest.TestCase):
+    def test_a_terminal_that_is_gone_ends_nothing(self) -> None:
+        master, slave = os.openpty()
+        os.close(master)
+        with open(slave, "w", encoding="utf-8") as gone, \
+                mock.patch("sys.stderr", gone):
+            complain("saved")
+            with self.assertRaises(OSError):
+                gone.flush()
+            with open(os.devnull, "w", encoding="utf-8") as null:
+                os.dup2(null.fileno(), slave)   # for what it still holds
 
 
 class Numbers(unittest.TestCase):

@@ -17,7 +17,8 @@ from renoscope_lib import csv_lines, json_lines
 from renoscope_lib.export import LineFormat, Lines
 from renoscope_lib.flows import Joiner
 from renoscope_lib.inputs import decode
-from renoscope_lib.schema import Schema, parse_schema
+from renoscope_lib.schema import Schema
+from renoscope_lib.schema_parser import parse_schema
 from renoscope_lib.show import Filter
 
 from . import support

@@ -1,36 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """Recording: read + lost = written, and every way in which it may not hold."""
 
-import errno
 import itertools
-import os
 import random
-import resource
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from unittest import mock
 from typing import Any
 
-from renoscope_lib import stream
 from renoscope_lib.errors import NOT_SO, Problem
+from renoscope_lib.heads import Heads
 from renoscope_lib.ledger import Ledger
-from renoscope_lib.asked import Asked
-from renoscope_lib.options import complain
-from renoscope_lib.output_file import OutputFile, have_alone
 from renoscope_lib.recorder import Limits, Recorder, Summary
 from renoscope_lib.recording import RecordingParser, RecordingWriter
-from renoscope_lib.schema import Head
 from renoscope_lib.stats import parse_stats
-from renoscope_lib.stopping import Stop, stop_on_signals
-from renoscope_lib.stream import LiveReader
-from renoscope_lib.whole_file import WholeFile
+from renoscope_lib.stopping import Stop
+from renoscope_lib.unrecorded import Unrecorded
 
 from . import support
 from .support import Scene
@@ -89,7 +74,7 @@ def record(ring: FakeRing, stop: Stop,
                        stop).run(lambda: support.META)
     parser = RecordingParser()
     serials = [head.serial for blob in parser.feed(bytes(file))
-               for head in support.schema().heads(blob)]
+               for head in Heads(support.schema()).each(blob)]
     parser.close()
     return summary, serials, parser
 
@@ -131,9 +116,9 @@ class Recording(RecordingCase):
                 places.append((cpu, serials[cpu]))
             records = b"".join(self.acks(serial, cpu=cpu) for cpu, serial in places)
             at_once, each = Ledger(), Ledger()
-            for head in support.schema().heads(records):
+            for head in Heads(support.schema()).each(records):
                 each.add(head)
-            runs = support.schema().runs(records)
+            runs = Heads(support.schema()).runs(records)
             for run in runs or ():
                 at_once.add_run(run)
             is_whole = not any(cpu.disorder for cpu in each.cpus.values())
@@ -553,32 +538,32 @@ class NotAskedFor(RecordingCase):
             self.assertEqual(summary.limits, limits)
 
     def test_skipped_probes_are_no_completeness(self) -> None:
-        asked = Asked(support.schema())
+        unrecorded = Unrecorded(support.schema())
         line = "source syn kprobe:tcp_conn_request attached{}"
         for told in ("", ", missed 2 calls"):
-            asked.see_stats(support.stats_text(line.format(told), cpu0=1))
-        self.assertEqual(asked.skipped,
+            unrecorded.see_stats(support.stats_text(line.format(told), cpu0=1))
+        self.assertEqual(unrecorded.skipped,
                          ["2 calls missed at kprobe:tcp_conn_request"])
-        said = str(Summary(1, 0, [], [], asked.skipped))
+        said = str(Summary(1, 0, [], [], unrecorded.skipped))
         self.assertIn("not complete: the kernel skipped probes (2 calls", said)
 
     def test_skipped_probes_that_are_off_at_the_end(self) -> None:
         """To switch a kind off takes nothing back of what it missed."""
         for now in ("off", "missing: kprobes are switched off on this machine"):
-            asked = Asked(support.schema())
+            unrecorded = Unrecorded(support.schema())
             for status in ("attached, missed 1 calls", f"{now}, missed 3 calls"):
-                asked.see_stats(support.stats_text(
+                unrecorded.see_stats(support.stats_text(
                     f"source syn kprobe:tcp_conn_request {status}", cpu0=1))
-            self.assertEqual(asked.skipped,
+            self.assertEqual(unrecorded.skipped,
                              ["2 calls missed at kprobe:tcp_conn_request"])
 
     def test_earlier_skips_are_not_ours(self) -> None:
-        asked = Asked(support.schema())
+        unrecorded = Unrecorded(support.schema())
         for _ in range(2):
-            asked.see_stats(support.stats_text(
+            unrecorded.see_stats(support.stats_text(
                 "source syn kprobe:tcp_conn_request attached, missed 2 calls",
                 cpu0=1))
-        self.assertEqual(asked.skipped, [])
+        self.assertEqual(unrecorded.skipped, [])
 
     def test_earlier_skips_are_of_the_whole_ring(self) -> None:
         """The events that were missed then would be in the ring."""
@@ -615,414 +600,6 @@ class NotAskedFor(RecordingCase):
                      "freeze on none"):
             with self.subTest(line), self.assertRaisesRegex(Problem, "broken"):
                 self.run_with([{"cpu0": 0}], [self.stop.ask], (line,))
-
-
-class Ledgers(unittest.TestCase):
-    def test_reached(self) -> None:
-        ledger = Ledger.between({0: 5}, {0: 5})
-        self.assertTrue(ledger.reached({0: 5}))
-        self.assertFalse(ledger.reached({0: 6}))
-        ledger.add(Head(6, 0, 0))
-        self.assertTrue(ledger.reached({0: 6}))
-        self.assertFalse(ledger.reached({0: 6, 1: 1}))
-
-
-class Output(unittest.TestCase):
-    def test_no_room(self) -> None:
-        output = OutputFile("/dev/full")
-        with self.assertRaises(Problem) as caught:
-            output.write(b"x")
-        self.assertEqual(str(caught.exception), "cannot write /dev/full: "
-                         "No space left on device")
-        self.assertEqual(caught.exception.exit_code, NOT_SO)
-        output.close()
-
-    def test_file_keeps_whole_records_when_there_is_no_more_room(self) -> None:
-        """A limit on the file's size stands for a full disk."""
-        scene = Scene()
-        records = [scene.pack("ack") for _ in range(10)]
-        limit = len(support.recording()) + 700
-        old = resource.getrlimit(resource.RLIMIT_FSIZE)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "full"
-            output = OutputFile(str(path))
-            writer = RecordingWriter(output.write)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
-            try:
-                with self.assertRaisesRegex(Problem, "File too large"):
-                    writer.begin(support.META, support.schema_text(),
-                                 support.stats_text(cpu0=0))
-                    for record in records:
-                        writer.records(record)
-            finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, old)
-            output.close()
-            parser = RecordingParser()
-            kept = list(parser.feed(path.read_bytes()))
-            parser.close()
-        self.assertGreater(len(kept), 1)
-        self.assertEqual(kept, records[:len(kept)])
-        self.assertIn("cut off", parser.cut_off)
-
-    def test_short_writes(self) -> None:
-        """A pipe may take less than it is offered."""
-        with tempfile.NamedTemporaryFile() as file:
-            output = OutputFile(file.name)
-            whole = os.write
-            with mock.patch("renoscope_lib.output_file.os.write",
-                            lambda fd, data: whole(fd, data[:3])):
-                output.write(b"0123456789")
-            output.close()
-            self.assertEqual(Path(file.name).read_bytes(), b"0123456789")
-
-    def test_no_such_folder(self) -> None:
-        with self.assertRaisesRegex(Problem, "cannot write /nix/da/x"):
-            OutputFile("/nix/da/x")
-
-
-class Alone(unittest.TestCase):
-    """Two that write one file at once."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "x"
-
-    def output(self, name: object, new: bool = False) -> OutputFile:
-        output = OutputFile(str(name), new)
-        self.addCleanup(output.close)
-        return output
-
-    def refused(self, write: Callable[[str], object], name: Path) -> None:
-        with self.assertRaises(Problem) as raised:
-            write(str(name))
-        self.assertRegex(
-            str(raised.exception),
-            rf"^cannot write {name}: (process {os.getpid()}|another process) writes it "
-            r"already; wait until it has ended, or name another file$")
-        self.assertEqual(raised.exception.exit_code, NOT_SO)
-
-    def test_the_second_is_refused_and_spoils_nothing(self) -> None:
-        link = self.path.with_name("link")
-        link.symlink_to("x")
-        hard = self.path.with_name("hard")
-        for new in (True, False):   # as watch does, as record does
-            first = self.output(self.path, new)
-            first.write(b"of the first")
-            hard.hardlink_to(self.path)
-            for name in (self.path, link, hard):
-                self.refused(OutputFile, name)
-                self.refused(WholeFile, name)
-                self.refused(lambda name: WholeFile(name, at_once=False), name)
-            self.assertEqual(self.path.read_bytes(), b"of the first")
-            first.close()
-            self.output(self.path).write(b"then")
-            self.assertEqual(self.path.read_bytes(), b"then")
-            for path in (self.path, hard):
-                path.unlink()
-        self.assertEqual(list(self.path.parent.iterdir()), [link])
-
-    def test_a_whole_file_is_there_alone_from_its_beginning(self) -> None:
-        self.path.write_bytes(b"old")
-        with WholeFile(str(self.path)) as first:
-            first.write(b"new")
-            self.refused(OutputFile, self.path)
-            self.refused(WholeFile, self.path)
-            self.assertEqual(self.path.read_bytes(), b"old")
-        self.assertEqual(self.path.read_bytes(), b"new")
-        with WholeFile(str(self.path)) as later:
-            later.drop()
-        with mock.patch("secrets.token_hex", lambda _: "nix/x"), \
-                self.assertRaisesRegex(Problem, "No such file"):
-            WholeFile(str(self.path))
-        self.output(self.path).write(b"newer")
-
-    def test_a_whole_file_takes_no_place_that_somebody_has_taken(self) -> None:
-        for old in (None, b"old"):
-            if old:
-                self.path.write_bytes(old)
-            whole = WholeFile(str(self.path))
-            whole.write(b"whole")
-            self.path.unlink(missing_ok=True)
-            recording = OutputFile(str(self.path))
-            recording.write(b"recorded")
-            self.refused(lambda _: whole.close(), self.path)
-            recording.close()
-            self.assertEqual(self.path.read_bytes(), b"recorded")
-            self.assertEqual(list(self.path.parent.iterdir()), [self.path])
-            self.path.unlink()
-
-    @contextmanager
-    def replaced_when_opened(self, times: int) -> Iterator[None]:
-        """An export that had the file takes its place as the recorder opens it."""
-        left = [times]
-
-        def replace_first(fd: int, name: str) -> None:
-            if left[0]:
-                left[0] -= 1
-                newer = self.path.with_name("newer")
-                newer.write_bytes(b"exported")
-                newer.rename(self.path)
-            have_alone(fd, name)
-
-        with mock.patch("renoscope_lib.output_file.have_alone", replace_first):
-            yield
-
-    def test_what_is_replaced_while_it_is_opened_is_not_what_is_written(self) -> None:
-        for old in (None, b"old"):
-            if old:
-                self.path.write_bytes(old)
-            with self.replaced_when_opened(2):
-                recording = self.output(self.path)
-            recording.write(b"recorded")
-            self.assertEqual(self.path.read_bytes(), b"recorded")
-            self.refused(OutputFile, self.path)
-            recording.close()
-            self.path.unlink()
-
-    def test_nor_for_ever(self) -> None:
-        with self.replaced_when_opened(1000), \
-                self.assertRaisesRegex(Problem, "again and again it is replaced"):
-            OutputFile(str(self.path))
-        self.assertEqual(self.path.read_bytes(), b"exported")
-
-    def test_what_is_no_file_may_have_many_writers(self) -> None:
-        pipe = self.path
-        os.mkfifo(pipe)
-        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        self.addCleanup(os.close, reader)
-        for name in (pipe, "/dev/null", "/dev/full"):
-            self.output(name)
-            self.output(name)
-            WholeFile(str(name)).close()
-
-    def test_standard_output_by_its_name(self) -> None:
-        for words in (["/dev/stdout"], ["-"]):
-            with self.path.open("wb") as stdout:
-                subprocess.run(
-                    [sys.executable, "-c", "import sys\n"
-                     "from renoscope_lib.output_file import OutputFile\n"
-                     "OutputFile(sys.argv[1]).write(b'new')", *words],
-                    stdout=stdout, check=True, cwd=support.SCRIPTS, timeout=60)
-            self.assertEqual(self.path.read_bytes(), b"new")
-
-    def test_file_systems_without_locks(self) -> None:
-        for error in (errno.ENOLCK, errno.EOPNOTSUPP):
-            with mock.patch("fcntl.flock", side_effect=OSError(error, "")):
-                self.output(self.path).write(b"one")
-                self.output(self.path).write(b"more")
-                with WholeFile(str(self.path)) as whole:
-                    whole.write(b"whole")
-            self.assertEqual(self.path.read_bytes(), b"whole")
-
-
-# On x86-64, on arm64 and whatever else has the generic table.
-OPENAT = {"x86_64": "257"}.get(os.uname().machine, "56")
-
-PIPED = """
-import signal
-import sys
-from pathlib import Path
-from unittest import mock
-from renoscope_lib import cli
-from renoscope_lib.commands import record
-with mock.patch.object(record.Host, "renoscope_dir", lambda _: Path("/nix")):
-    signal.signal(signal.SIGINT, signal.default_int_handler)    # which a shell may ignore
-    print("begins", flush=True)
-    sys.exit(cli.main(["record", sys.argv[1]]))
-"""
-
-
-def _wait_until_it_opens(process: subprocess.Popen[bytes]) -> None:
-    """Until it sleeps in openat(), as it does for a reader."""
-    proc = Path("/proc", str(process.pid))
-    deadline = time.monotonic() + 60
-    while (proc / "syscall").read_text().split()[0] != OPENAT:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"it waits for no reader: {process.returncode}")
-        time.sleep(0.01)
-
-
-class Interrupted(unittest.TestCase):
-    def test_a_pipe_that_nobody_reads_is_left_when_asked(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            pipe = Path(folder) / "pipe"
-            os.mkfifo(pipe)
-            for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
-                with subprocess.Popen(
-                        [sys.executable, "-c", PIPED, pipe], cwd=support.SCRIPTS,
-                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-                    assert process.stdout is not None
-                    process.stdout.readline()
-                    _wait_until_it_opens(process)
-                    process.send_signal(number)
-                    try:
-                        self.assertEqual(process.wait(20), code)
-                    finally:
-                        process.kill()
-
-
-class Owner(unittest.TestCase):
-    """Under sudo: whose the output is."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.given: list[tuple[str, int, int]] = []
-        patches: tuple[Any, ...] = (
-                mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}),
-                mock.patch("os.geteuid", lambda: 0),
-                mock.patch("os.fchown", lambda fd, uid, gid: self.given.append(
-                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid))))
-        for patch in patches:
-            patch.start()
-            self.addCleanup(patch.stop)
-
-    def write(self, name: str | Path, new: bool = False) -> list[tuple[str, int, int]]:
-        """Which files were given away, and to whom."""
-        self.given.clear()
-        output = OutputFile(str(name), new)
-        output.write(b"new")
-        output.close()
-        return self.given
-
-    def test_what_was_made_here_is_the_callers(self) -> None:
-        for new in (False, True):
-            path = self.folder / f"x{new}"
-            self.assertEqual(self.write(path, new), [(str(path), 1234, 1235)])
-
-    def test_what_was_there_stays_whose_it_is(self) -> None:
-        path = self.folder / "x"
-        path.write_bytes(b"something old")
-        link = self.folder / "link"
-        link.symlink_to("x")
-        for name in (path, link):
-            self.assertEqual(self.write(name), [])
-            self.assertEqual(path.read_bytes(), b"new")
-
-    def test_a_device_is_nobodys_to_give(self) -> None:
-        self.assertEqual(self.write("/dev/null"), [])
-
-    def test_nor_a_pipe(self) -> None:
-        pipe = self.folder / "pipe"
-        os.mkfifo(pipe)
-        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        self.addCleanup(os.close, reader)
-        self.assertEqual(self.write(pipe), [])
-        self.assertEqual(os.read(reader, 99), b"new")
-
-    def test_a_file_made_through_a_link_stays_where_the_kernel_guards_it(self) -> None:
-        (self.folder / "link").symlink_to("x")
-        self.assertEqual(self.write(self.folder / "link"), [])
-        self.assertEqual((self.folder / "x").read_bytes(), b"new")
-
-    def test_a_file_system_without_owners_ends_nothing(self) -> None:
-        refused = mock.patch("os.fchown", side_effect=PermissionError(errno.EPERM, ""))
-        for write in (OutputFile, WholeFile, WholeFile):    # a new one, and two old ones
-            with refused:
-                output = write(str(self.folder / "x"))
-                output.write(b"new")
-                output.close()
-            self.assertEqual((self.folder / "x").read_bytes(), b"new")
-
-    def test_standard_output(self) -> None:
-        with mock.patch("os.write", lambda fd, data: len(data)):
-            self.assertEqual(self.write("-"), [])
-
-
-class Signals(unittest.TestCase):
-    def setUp(self) -> None:
-        old = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        self.addCleanup(signal.signal, signal.SIGHUP, old)
-
-    def test_each_asks_to_stop_and_wakes(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            with stop_on_signals() as stop:
-                self.assertFalse(stop.asked)
-                os.kill(os.getpid(), number)
-                self.assertEqual(len(os.read(stop.wake_fd, 10)), 1)
-                self.assertTrue(stop.asked)
-        self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
-        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
-
-    def test_under_nohup_a_hangup_does_not_end_it(self) -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with stop_on_signals() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            self.assertFalse(stop.asked)
-        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
-
-
-class Complaints(unittest.TestCase):
-    def test_a_terminal_that_is_gone_ends_nothing(self) -> None:
-        master, slave = os.openpty()
-        os.close(master)
-        with open(slave, "w", encoding="utf-8") as gone, \
-                mock.patch("sys.stderr", gone):
-            complain("saved")
-            with self.assertRaises(OSError):
-                gone.flush()
-            with open(os.devnull, "w", encoding="utf-8") as null:
-                os.dup2(null.fileno(), slave)   # for what it still holds
-
-
-class Live(unittest.TestCase):
-    """LiveReader on a FIFO, which blocks and polls as trace_raw does."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "trace_raw"
-        os.mkfifo(self.path)
-        self.reader = LiveReader(self.path, 192)
-        self.addCleanup(self.reader.close)
-        self.writer = os.open(self.path, os.O_WRONLY)
-
-    def test_whole_records_only(self) -> None:
-        self.assertIsNone(self.reader.read(), "nothing there yet")
-        os.write(self.writer, b"a" * 192 + b"b" * 100)
-        self.reader.wait(5)
-        self.assertEqual(self.reader.read(), b"a" * 192)
-        os.write(self.writer, b"b" * 92)
-        self.assertEqual(self.reader.read(), b"b" * 192)
-        os.close(self.writer)
-        self.assertEqual(self.reader.read(), b"")
-
-    def test_gathers_what_many_writes_gave(self) -> None:
-        stream.BATCH_BYTES, usual = 2000, stream.BATCH_BYTES
-        self.addCleanup(setattr, stream, "BATCH_BYTES", usual)
-        reader = LiveReader(self.path, 192)
-        self.addCleanup(reader.close)
-        sent = random.Random(1).randbytes(192 * 25)
-        os.write(self.writer, sent[:1000])
-        os.write(self.writer, sent[1000:])
-        self.assertEqual(reader.read(), sent[:1920], "no more than it may")
-        self.assertEqual(reader.read(), sent[1920:3840])
-        self.assertEqual(reader.read(), sent[3840:])
-        self.assertIsNone(reader.read())
-
-    def test_end_amid_a_record(self) -> None:
-        os.write(self.writer, b"a" * 192 + b"b" * 100)
-        os.close(self.writer)
-        self.assertEqual(self.reader.read(), b"a" * 192)
-        self.assertEqual(self.reader.read(), b"")
-
-    def test_wakes_for_another_fd(self) -> None:
-        read, write = os.pipe()
-        os.write(write, b"x")
-        self.reader.wait(30, read)
-        for fd in (read, write, self.writer):
-            os.close(fd)
-
-    def test_a_time_longer_than_poll_can_take(self) -> None:
-        os.write(self.writer, b"x")
-        for seconds in (1e7, 1e300, float("inf")):
-            self.reader.wait(seconds)
-
-    def test_missing_file(self) -> None:
-        with self.assertRaisesRegex(Problem, "No such file"):
-            LiveReader(self.path.parent / "nix", 192)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Collection
 
 from renoscope_lib.errors import BAD_INPUT, Problem
+from renoscope_lib.heads import Heads
 from renoscope_lib.recording import RecordingParser
 
 from . import support
@@ -156,7 +157,7 @@ class Damaged(unittest.TestCase):
               words: str) -> None:
         records = [given[at:at + SIZE] for at in range(0, len(given), SIZE)]
         self.assertRegex(parser.complaint or "", words)
-        heads = list(parser.schema.heads(given))
+        heads = list(Heads(parser.schema).each(given))
         self.assertEqual(
             [record for record, head in zip(records, heads) if not head.lost_events],
             [record for i, record in enumerate(self.records) if i not in gone])

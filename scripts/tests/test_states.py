@@ -8,7 +8,8 @@ import unittest
 from typing import Any
 
 from renoscope_lib import schema_source
-from renoscope_lib.schema import Event, Schema, parse_schema
+from renoscope_lib.schema import Event, Schema
+from renoscope_lib.schema_parser import parse_schema
 from renoscope_lib.show import Filter
 from renoscope_lib.states import Life, States, as_json, as_text, counts_as_text
 

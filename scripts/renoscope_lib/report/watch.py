@@ -15,10 +15,11 @@ from ..explain import NEEDED_KINDS as EXPLAIN_KINDS
 from ..explain import Explained
 from ..gaps import Gaps
 from ..handshakes import Handshakes
+from ..heads import Head
 from ..inputs import Input
 from ..ledger import Ledger
 from ..losses import Losses
-from ..schema import LOST, Event, Head, Schema
+from ..schema import LOST, Event, Schema
 from ..states import States
 from ..windows import Windows
 from .talkers import NEEDED_KINDS as TALKERS_KINDS
