@@ -32,7 +32,7 @@ from typing import IO, Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .place import COMMAND
-from .recording import RecordingParser
+from .recording_parser import RecordingParser
 from .schema import SCOPE_ALL, Field, Schema
 
 NUMPY_TYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "addr": "V16"}

@@ -20,7 +20,7 @@ from .heads import Heads
 from .host import Host
 from .ledger import Ledger
 from .progress import Progress
-from .recording import RecordingParser
+from .recording_parser import RecordingParser
 from .schema import Event, Schema
 from .schema_parser import parse_schema
 from .stats import Stats, parse_stats

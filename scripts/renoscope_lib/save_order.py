@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Problem
-from .recording import MAX_TEXT_BYTES, RecordingParser
+from .recording import MAX_TEXT_BYTES
+from .recording_parser import RecordingParser
 
 PIECE_BYTES = 1 << 16
 

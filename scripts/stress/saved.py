@@ -18,7 +18,7 @@ from typing import Any
 
 import memory
 import recorder
-from renoscope_lib.recording import RecordingParser
+from renoscope_lib.recording_parser import RecordingParser
 from renoscope_lib.schema import Event
 
 DRAINING_S = 600

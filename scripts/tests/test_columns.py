@@ -20,11 +20,11 @@ from unittest import mock
 
 from renoscope_lib import columns
 from renoscope_lib.errors import NOT_THERE, Problem
-from renoscope_lib.recording import RecordingParser
+from renoscope_lib.recording_parser import RecordingParser
 
 from . import support
 from .support import Scene
-from .test_recording import record_ends
+from .test_recording_parser import record_ends
 
 DEBIAN_PYTHON = "/usr/bin/python3"
 HAS_NUMPY = importlib.util.find_spec("numpy") is not None

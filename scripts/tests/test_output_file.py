@@ -17,7 +17,8 @@ from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.output_file import OutputFile, have_alone
-from renoscope_lib.recording import RecordingParser, RecordingWriter
+from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.recording_parser import RecordingParser
 from renoscope_lib.whole_file import WholeFile
 
 from . import support

@@ -12,7 +12,8 @@ from renoscope_lib.errors import NOT_SO, Problem
 from renoscope_lib.heads import Heads
 from renoscope_lib.ledger import Ledger
 from renoscope_lib.recorder import Limits, Recorder, Summary
-from renoscope_lib.recording import RecordingParser, RecordingWriter
+from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.recording_parser import RecordingParser
 from renoscope_lib.stats import parse_stats
 from renoscope_lib.stopping import Stop
 from renoscope_lib.unrecorded import Unrecorded

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from renoscope_lib.errors import BAD_INPUT, Problem
 from renoscope_lib.heads import Heads
-from renoscope_lib.recording import RecordingParser
+from renoscope_lib.recording_parser import RecordingParser
 
 from . import support
 from .support import Scene
