@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .. import modctl
+from .. import loading
 from ..host import Host
 from ..options import add_command
 
 
 def _load(options: argparse.Namespace) -> int:
-    return modctl.load(options.words, Host())
+    return loading.load(options.words, Host())
 
 
 def add(commands: Any) -> None:

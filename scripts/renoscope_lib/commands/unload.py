@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .. import modctl
+from .. import loading
 from ..host import Host
 from ..options import add_command
 
 
 def _unload(_: argparse.Namespace) -> int:
-    return modctl.unload(Host())
+    return loading.unload(Host())
 
 
 def add(commands: Any) -> None:

@@ -5,7 +5,7 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib import modctl
+from renoscope_lib import load_parameters, loading
 from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
                                   OK, Problem)
 from renoscope_lib.schema_source import MODULE_DIR, kind_names, read_source
@@ -19,10 +19,10 @@ NO = ("0", "n", "N", "off", "Off", "false")
 
 class Load(OnFakeHost):
     def load(self, *words: str) -> tuple[int, str]:
-        return self.printed(lambda: modctl.load(words, self.host, self.built))
+        return self.printed(lambda: loading.load(words, self.host, self.built))
 
     def load_refused(self, code: int, words: str, *arguments: str) -> None:
-        self.refused(code, words, lambda: modctl.load(arguments, self.host,
+        self.refused(code, words, lambda: loading.load(arguments, self.host,
                                                       self.built))
 
     def test_the_one_beside_the_scripts(self) -> None:
@@ -93,7 +93,7 @@ class Load(OnFakeHost):
         self.built.write_bytes(module_file())
         self.host.answers["insmod"] = (1, "", "Invalid parameters\n")
         logs = iter([[], [f"[2.0] tcp_renoscope: {said}"]])
-        with mock.patch.object(modctl, "_log", lambda _: next(logs)), \
+        with mock.patch.object(loading, "_log", lambda _: next(logs)), \
                 self.assertRaises(Problem) as caught:
             self.load(parameter)
         return str(caught.exception)
@@ -101,12 +101,12 @@ class Load(OnFakeHost):
     def test_refused_kinds_are_listed(self) -> None:
         """The module's own list went with it."""
         for name in ("event_sources.c", "event_freeze.c"):
-            self.assertIn(modctl.KINDS_ARE_IN, (MODULE_DIR / name).read_text())
+            self.assertIn(loading.KINDS_ARE_IN, (MODULE_DIR / name).read_text())
         said = "no kind of event; cat schema in debugfs lists them"
         told = self.refused_saying(f"events: 'foo' is {said}", "events=foo")
         self.assertIn("'foo' is no kind of event; there are: state ack ", told)
         self.assertNotRegex(told, "schema| lost| mark")
-        with mock.patch.object(modctl, "kind_names", side_effect=OSError):
+        with mock.patch.object(load_parameters, "kind_names", side_effect=OSError):
             self.assertIn(said, self.refused_saying(said, "events=foo"))
 
     def test_the_list_of_kinds(self) -> None:
@@ -221,8 +221,9 @@ class Load(OnFakeHost):
                  "events=ack,state", "ring_records=16")):
             self.load_refused(NOT_SO, f"tcp_renoscope is already loaded, and {words}",
                               *arguments)
-        self.load_refused(BAD_INPUT, "there is no parameter 'dance'; there are: events ",
-                          "dance=1")
+        for words in (["dance=1"], ["ring_records=16", "dance=1"]):
+            self.load_refused(BAD_INPUT, "there is no parameter 'dance'; there are: events ",
+                              *words)
         self.assertEqual(self.host.ran, [])
 
     def test_already_loaded_and_asked_for_what_is_no_kind(self) -> None:
@@ -269,7 +270,7 @@ class Load(OnFakeHost):
 
 class Unload(OnFakeHost):
     def unload(self) -> tuple[int, str]:
-        return self.printed(lambda: modctl.unload(self.host))
+        return self.printed(lambda: loading.unload(self.host))
 
     def test_done(self) -> None:
         loaded(self.host, STATS)
@@ -285,7 +286,7 @@ class Unload(OnFakeHost):
         self.host.answers["rmmod"] = (
             1, "", "rmmod: ERROR: could not remove: Operation not permitted\n")
         self.refused(NOT_SO, "Operation not permitted",
-                     lambda: modctl.unload(self.host))
+                     lambda: loading.unload(self.host))
 
     def test_in_use(self) -> None:
         loaded(self.host, STATS)
