@@ -25,6 +25,9 @@ MARK = "mark"
 # does is told by them.
 OWN_KINDS = (LOST, MARK)
 
+# Off by default, because nobody should pay for it unasked.
+EXTRA_KIND = "segment"
+
 TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
 BYTE_ORDERS = {"little": "<", "big": ">"}
 ByteOrder = Literal["little", "big"]

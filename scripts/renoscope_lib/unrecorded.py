@@ -13,14 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .errors import Problem
-from .schema import MARK, OWN_KINDS, Event, Schema
+from .schema import EXTRA_KIND, MARK, OWN_KINDS, Event, Schema
 from .stats import Stats, missed_between, parse_stats, unhooked_words
 
-# Off because nobody should pay for it unasked; missed only where it was on once.
-EXTRA = "segment"
-
-# Made by the module itself, or told of apart.
-NEVER_MISSED = frozenset({*OWN_KINDS, EXTRA})
+# The extra kind is told of apart: it is missed only where it was on once.
+NEVER_MISSED = frozenset({*OWN_KINDS, EXTRA_KIND})
 
 
 def _without(kinds: Iterable[str]) -> str:
@@ -84,7 +81,7 @@ class Unrecorded:
         self._note(limits_of(stats))
         self._look(stats)
         if stats.kinds_off is not None:
-            self._extra_was_off.add(EXTRA in stats.kinds_off)
+            self._extra_was_off.add(EXTRA_KIND in stats.kinds_off)
         if self._first_stats is None:
             self._first_stats = stats
         since = None if self._missed_since_load else self._first_stats
@@ -137,7 +134,7 @@ class Unrecorded:
 
     def _note_kinds(self, off: set[str]) -> None:
         self._note(_kinds_off(off))
-        self._extra_was_off.add(EXTRA in off)
+        self._extra_was_off.add(EXTRA_KIND in off)
 
     def _note(self, limits: Iterable[str]) -> None:
         self._limits.update(dict.fromkeys(limits))
@@ -154,5 +151,5 @@ class Unrecorded:
     def limits(self) -> list[str]:
         """All that was not asked for; empty if all was."""
         self._note_early()      # no event came: any of it may have left some out
-        partly = [_without([EXTRA])] if len(self._extra_was_off) > 1 else []
+        partly = [_without([EXTRA_KIND])] if len(self._extra_was_off) > 1 else []
         return [*self._limits, *partly]
