@@ -37,15 +37,22 @@ class Chosen:
         """Whether nothing was recorded then."""
         return self._text("frozen") in ("1", "Y")
 
+    @property
+    def filter(self) -> str:
+        """What is let in; empty if everything is."""
+        text = self._text("filter")
+        return "" if text in NO_FILTER else text
+
+    def samples(self, what: str) -> bool:
+        """Whether it is only one in some; `what` is `flow` or `ack`."""
+        return self._text(f"{what}_sample") not in NO_SAMPLE
+
     def choice(self) -> list[str]:
         """The filter and sampling in words; none if everything is let in."""
-        words = []
-        if self._text("filter") not in NO_FILTER:
-            words.append(f"the filter {self._text('filter')!r}")
-        for name, what in (("flow_sample", "connections"),
-                           ("ack_sample", "plain acks")):
-            if self._text(name) not in NO_SAMPLE:
-                words.append(f"1 in {_number(self._text(name))} {what}")
+        words = [f"the filter {self.filter!r}"] if self.filter else []
+        for what, noun in (("flow", "connections"), ("ack", "plain acks")):
+            if self.samples(what):
+                words.append(f"1 in {_number(self._text(f'{what}_sample'))} {noun}")
         return words
 
 

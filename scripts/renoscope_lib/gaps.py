@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from .chosen import NO_SAMPLE, Chosen
+from .chosen import Chosen
 from .schema import Event, Schema
 from .stats import Source, Stats, missed_between, unhooked_words
 from .tables import seconds
@@ -268,14 +268,12 @@ class Gaps:
     @property
     def may_sample_acks(self) -> bool:
         """Whether `ack_sample` may have left out some."""
-        return (self._filter_unknown or self._chosen.parameters.get(
-            "ack_sample", "").strip() not in NO_SAMPLE)
+        return self._filter_unknown or self._chosen.samples("ack")
 
     @property
     def _may_filter_by_state(self) -> bool:
         """Whether a connection may have been recorded in some of its states only."""
-        return (self._filter_unknown
-                or "state" in self._chosen.parameters.get("filter", ""))
+        return self._filter_unknown or "state" in self._chosen.filter
 
     def lacks(self, *kinds: str) -> list[str]:
         """Of which of these some events may be missing other than in a gap."""

@@ -19,9 +19,7 @@ A SYN meets a listener, which tells of it by `syn` or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from .chosen import NO_FILTER, NO_SAMPLE
 from .gaps import Gaps
 from .schema import Event
 from .sequence import ACK, RST, SYN
@@ -38,39 +36,22 @@ class Hearing(Gaps):
     """The gaps of a view that says what did not arrive."""
 
     _heard = (0, 0)
-    _filter = ""
-    _sampled = _acks_sampled = False
-    _filter_unread = False
-    _read_ns = 0
-
-    def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
-              when: str = "set when recording began") -> None:
-        """What the module was told to record, at some moment."""
-        super().begin(parameters, read_ns, when)
-
-        def text(name: str) -> str:
-            return parameters.get(name, "").strip()
-
-        self._read_ns = read_ns
-        self._filter = "" if text("filter") in NO_FILTER else text("filter")
-        self._sampled = text("flow_sample") not in NO_SAMPLE
-        self._acks_sampled = text("ack_sample") not in NO_SAMPLE
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
         if event.kind == "mark" and self._schema.name_of(
                 "mark_cause", event["mark_cause"]) == "filter":
             self._heard = (0, 0)
-            if event["time_ns"] >= self._read_ns:
-                self._filter_unread = True
         return super().takes(event)
 
     def hear(self, event: Event, end: int) -> None:
         """An end tells of an arrival."""
         heard = HEARD_BY.get(event.kind, 0)
-        if self._filter_unread or BY_STATE.search(self._filter) \
-                or heard == MOST_SEGMENTS and self._acks_sampled \
-                or (self._filter or self._sampled) and not self._is_of_its_own(event):
+        chosen = self._chosen
+        if self._filter_unknown or BY_STATE.search(chosen.filter) \
+                or heard == MOST_SEGMENTS and chosen.samples("ack") \
+                or (chosen.filter or chosen.samples("flow")) \
+                and not self._is_of_its_own(event):
             return
         both = list(self._heard)
         both[end] = max(both[end], heard)
@@ -93,7 +74,7 @@ class Hearing(Gaps):
         """
         if not flags & SYN or flags & ACK:
             return True
-        if self._filter_unread or BY_ID.search(self._filter):
+        if self._filter_unknown or BY_ID.search(self._chosen.filter):
             return False
         return self._heard[end] >= EVERY_SEGMENT \
             or not again and not self.not_recorded("syn")
