@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from .inputs import input_name
 from .place import COMMAND
 from .recording_parser import RecordingParser
 from .schema import SCOPE_ALL, Field, Schema
@@ -180,7 +181,7 @@ def read(path: str | Path) -> Columns:
     """
     numpy = _numpy()
     is_stdin = str(path) == "-"
-    named = "standard input" if is_stdin else str(path)
+    named = input_name(str(path))
     parser = RecordingParser()
     with closing(_Copy()) as copy:
         try:

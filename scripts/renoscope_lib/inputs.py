@@ -80,6 +80,11 @@ def _nanoseconds(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value < MOST_NS else None
 
 
+def input_name(name: str) -> str:
+    """A recording as a person calls it; - is standard input."""
+    return "standard input" if name == "-" else name
+
+
 def decode(schema: Schema, records: bytes) -> list[Event]:
     """Whole records to events."""
     return list(map(schema.decode, schema.each(records)))
@@ -89,7 +94,7 @@ class RecordingInput:
     """A recording from a file, or from a pipe while it is being written."""
 
     def __init__(self, name: str, shows_progress: bool = False) -> None:
-        self._name = "standard input" if name == "-" else name
+        self._name = input_name(name)
         self._fd = self._open(name)
         status = os.fstat(self._fd)
         self.follows = not stat.S_ISREG(status.st_mode)

@@ -86,7 +86,6 @@ class Source:
 class Stats:
     """One reading of the file; kinds_off is None where it does not say."""
 
-    records_per_cpu: int = 0
     filter: str = ""
     flow_sample: int = 1
     ack_sample: int = 1
@@ -137,9 +136,15 @@ def _unless_none(rest: str) -> str:
     return "" if rest == "none" else rest
 
 
-def _control_line(stats: Stats, word: str, rest: str) -> None:
-    """What is let into the ring; a module that cannot choose says nothing."""
-    if word == "filter":
+def _line(stats: Stats, word: str, rest: str) -> None:
+    """One line after `version`; of what is let into the ring a module that cannot
+    choose says nothing."""
+    if word == "cpu":
+        cpu, numbers = _cpu_line(rest)
+        stats.cpus[cpu] = numbers
+    elif word == "source":
+        stats.sources.append(Source(*rest.split(" ", 2)))
+    elif word == "filter":
         stats.filter = _unless_none(rest)
     elif word == "kinds_off":
         stats.kinds_off = [kind for kind in _unless_none(rest).split(",") if kind]
@@ -163,15 +168,8 @@ def parse_stats(text: str) -> Stats:
                 raise ValueError
             if word == "version":
                 version = rest
-            elif word == "records_per_cpu":
-                stats.records_per_cpu = int(rest)
-            elif word == "cpu":
-                cpu, numbers = _cpu_line(rest)
-                stats.cpus[cpu] = numbers
-            elif word == "source":
-                stats.sources.append(Source(*rest.split(" ", 2)))
             else:
-                _control_line(stats, word, rest)
+                _line(stats, word, rest)
         except (ValueError, KeyError, TypeError):
             raise Problem(f"stats: broken line {line[:60]!r}",
                           BAD_INPUT) from None

@@ -20,7 +20,6 @@ class Parsing(unittest.TestCase):
     def test_parse(self) -> None:
         stats = parse_stats(GOOD + "source x y:z missing: two words\n")
         self.assertEqual(stats.written(), {0: 3})
-        self.assertEqual(stats.records_per_cpu, 8)
         self.assertEqual(stats.sources[1].status, "missing: two words")
 
     def test_broken(self) -> None:

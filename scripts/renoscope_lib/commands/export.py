@@ -14,7 +14,7 @@ from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, OK, Problem
 from ..export import LineFormat, Lines
 from ..host import set_command
-from ..inputs import Input
+from ..inputs import Input, input_name
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
@@ -171,8 +171,7 @@ def _npz(options: argparse.Namespace) -> int:
         lost = int(recorded.of(LOST)["lost_events"].sum())
         complain(LOST_WORDS.format(plural(lost, "event"), "the arrays of kind lost say where"))
     if recorded.complaint:
-        named = "standard input" if options.file == "-" else options.file
-        raise Problem(f"{named}: {recorded.complaint}", BAD_INPUT)
+        raise Problem(f"{input_name(options.file)}: {recorded.complaint}", BAD_INPUT)
     return OK
 
 
