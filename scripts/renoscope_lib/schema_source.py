@@ -22,8 +22,6 @@ from .errors import NOT_THERE, Problem
 from .place import MODULE_SOURCE
 from .schema import SCOPE_ALL, Field
 
-MODULE_DIR = MODULE_SOURCE
-
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "addr": 16}
 
 MARKERS = """
@@ -93,16 +91,22 @@ class Source:
     tcp_flag_names: list[str]
 
 
-def kind_names(module: Path = MODULE_DIR) -> list[str]:
+def kind_names(module: Path = MODULE_SOURCE) -> list[str]:
     """The kinds of event, in their order; without a compiler."""
     return re.findall(r"^\tEVENT_KIND\((\w+),",
                       (module / "event_kinds.h").read_text(), re.MULTILINE)
 
 
-def parameter_names(module: Path = MODULE_DIR) -> list[str]:
+def parameter_names(module: Path = MODULE_SOURCE) -> list[str]:
     """The module's parameters, as modinfo -p would list them."""
     return sorted({name for path in module.glob("*.c") for name in re.findall(
         r"^MODULE_PARM_DESC\((\w+),", path.read_text(), re.MULTILINE)})
+
+
+def switch_names(module: Path = MODULE_SOURCE) -> list[str]:
+    """Those of them that are on or off, and nothing else."""
+    return sorted({name for path in module.glob("*.c") for name in re.findall(
+        r"^module_param_cb\((\w+), &switch_ops,", path.read_text(), re.MULTILINE)})
 
 
 def find_compiler() -> str | None:
@@ -165,7 +169,7 @@ def _names(numbers: Mapping[str, int], code: str) -> dict[int, str]:
     return {numbers[enum]: name for enum, name in pairs if enum in numbers}
 
 
-def read_source(module: Path = MODULE_DIR) -> Source:
+def read_source(module: Path = MODULE_SOURCE) -> Source:
     """Read the headers and the name tables beside them."""
     kinds: list[tuple[str, str]] = []
     flags: dict[str, list[Flag]] = {"sock_flags": [], "segment_flags": []}

@@ -12,7 +12,7 @@ from pathlib import Path
 from renoscope_lib import recording
 from renoscope_lib.command_table import commands
 from renoscope_lib.errors import EXIT_CODES_HELP
-from renoscope_lib.schema_source import kind_names, parameter_names
+from renoscope_lib.schema_source import kind_names, parameter_names, switch_names
 
 from .support import SCRIPTS
 
@@ -151,7 +151,8 @@ class Completion(unittest.TestCase):
                          - {"lost", "mark"})
         self.assertEqual(self.offers("load", "freeze_on", "=", "rto,refu"),
                          {"rto,refused"})
-        self.assertEqual(self.offers("load", "reno_abe", "="), {"0", "1"})
+        for switch in ("frozen", "reno_abe", *switch_names()):
+            self.assertEqual(self.offers("load", switch, "="), {"0", "1"})
         self.assertEqual(self.offers("load", "filter", "="), set())
 
 

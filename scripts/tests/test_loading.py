@@ -8,7 +8,8 @@ from typing import Any
 from renoscope_lib import load_parameters, loading
 from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
                                   OK, Problem)
-from renoscope_lib.schema_source import MODULE_DIR, kind_names, read_source
+from renoscope_lib.place import MODULE_SOURCE
+from renoscope_lib.schema_source import kind_names, read_source
 
 from .fake_host import RELEASE, STATS, OnFakeHost, loaded, module_file
 
@@ -101,7 +102,7 @@ class Load(OnFakeHost):
     def test_refused_kinds_are_listed(self) -> None:
         """The module's own list went with it."""
         for name in ("event_sources.c", "event_freeze.c"):
-            self.assertIn(loading.KINDS_ARE_IN, (MODULE_DIR / name).read_text())
+            self.assertIn(loading.KINDS_ARE_IN, (MODULE_SOURCE / name).read_text())
         said = "no kind of event; cat schema in debugfs lists them"
         told = self.refused_saying(f"events: 'foo' is {said}", "events=foo")
         self.assertIn("'foo' is no kind of event; there are: state ack ", told)

@@ -81,7 +81,7 @@ class AgainstTheCompiler(unittest.TestCase):
     def test_kinds_offsets_flags_and_words(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "layout"
-            subprocess.run(["cc", "-x", "c", "-I", schema_source.MODULE_DIR,
+            subprocess.run(["cc", "-x", "c", "-I", schema_source.MODULE_SOURCE,
                             "-o", program, "-"], input=PROGRAM, text=True,
                            check=True)
             compiled = subprocess.run([program], text=True, check=True,
