@@ -36,8 +36,7 @@ def random_record(random_: random.Random, kind: str) -> bytes:
     """Any bytes, of that kind."""
     record = bytearray(random_.randbytes(support.schema().record_bytes))
     at = support.schema().field_named("kind").offset
-    record[at] = next(n for n, name in support.schema().kinds.items()
-                      if name == kind)
+    record[at] = support.schema().kind_number(kind)
     return bytes(record)
 
 
@@ -80,7 +79,7 @@ class Whole(Files):
                 f.name for f in support.schema().fields_of(kind)))
             self.check(rows, self.decoded(kind))
 
-    def test_all_kinds(self) -> None:
+    def test_all_kinds_together_have_the_common_fields(self) -> None:
         rows = self.columns.of()
         self.assertNotIn("old_state", rows)
         self.check(rows, self.decoded(*support.schema().kinds.values()))
@@ -91,13 +90,13 @@ class Whole(Files):
         self.check(rows, self.decoded("syn", "request_end"))
         self.assertNotIn("half_open", self.columns.of("syn", "ack"))
 
-    def test_a_kind_that_is_not_there(self) -> None:
+    def test_a_kind_that_is_not_there_has_no_rows(self) -> None:
         self.assertEqual(len(self.columns.of("dance")), 0)
         self.assertEqual(self.columns.of("dance")["cwnd"].tolist(), [])
         with self.assertRaises(KeyError):
             self.columns.of("ack")["old_state"]
 
-    def test_about(self) -> None:
+    def test_what_is_known_of_the_recording_comes_along(self) -> None:
         self.assertEqual(self.columns.count, 300)
         self.assertEqual(self.columns.meta, support.META)
         self.assertEqual(self.columns.done, {"records": 300, "lost": 3})
@@ -106,7 +105,7 @@ class Whole(Files):
             kind: self.kinds.count(kind)
             for kind in support.schema().kinds.values() if kind in self.kinds})
 
-    def test_through_a_pipe(self) -> None:
+    def test_a_pipe_is_read_as_a_file(self) -> None:
         ours, theirs = os.pipe()
         with os.fdopen(ours, "rb") as source, os.fdopen(theirs, "wb") as writer:
             writer.write(support.recording(self.records[0]))
@@ -165,7 +164,7 @@ class Damaged(Files):
                 self.assertEqual(self.verdict(bytes(damaged)),
                                  self.parsers(bytes(damaged)))
 
-    def test_an_unknown_kind(self) -> None:
+    def test_an_unknown_kind_is_told_as_damage(self) -> None:
         record = bytearray(Scene().pack("ack"))
         record[support.schema().field_named("kind").offset] = 200
         self.assertEqual(self.verdict(support.recording(bytes(record))),

@@ -59,7 +59,7 @@ class Machine(unittest.TestCase):
         self.finds(GOOD, "events come from: 1 attached")
         self.finds(GOOD, "default congestion control is cubic")
 
-    def test_form(self) -> None:
+    def test_a_fault_stands_beside_its_mend(self) -> None:
         self.host.path("/proc/mounts").write_text("")
         self.assertIn("FAIL  debugfs is not mounted  — mend: sudo mount -t debugfs "
                       "none /sys/kernel/debug", self.lines())
@@ -78,11 +78,11 @@ class Machine(unittest.TestCase):
             self.host.euid = euid
             self.finds(FAIL, "sources are not known", f"mend: {mend}")
 
-    def test_not_root(self) -> None:
+    def test_who_is_not_root_is_sent_for_sudo(self) -> None:
         self.host.euid = 1000
         self.finds(FAIL, "not running as root", "mend: sudo")
 
-    def test_kernel(self) -> None:
+    def test_kernels_older_than_6_1_or_of_32_bit_fail(self) -> None:
         for release, fine in (("6.1.0", True), ("7.0-rc1", True),
                               ("6.0.19", False), ("5.19.0", False)):
             self.host.release = release
@@ -90,7 +90,7 @@ class Machine(unittest.TestCase):
         self.host.machine = "i686"
         self.finds(FAIL, "i686 is not a 64-bit kernel")
 
-    def test_headers(self) -> None:
+    def test_headers_fail_only_where_a_module_must_be_built(self) -> None:
         self.host.path(f"/lib/modules/{RELEASE}/build/Makefile").unlink()
         mend = f"mend: sudo apt-get install linux-headers-{RELEASE}"
         self.finds(WARN, "no kernel headers", mend)
@@ -119,7 +119,7 @@ class Machine(unittest.TestCase):
         self.assertEqual({line.partition("mend: ")[2] for line in self.lines()
                           if line.startswith(FAIL)}, {image.removeprefix("mend: ")})
 
-    def test_config(self) -> None:
+    def test_what_the_kernel_was_built_without_is_named(self) -> None:
         path = f"/boot/config-{RELEASE}"
         self.host.put(path, CONFIG.replace("CONFIG_DEBUG_FS=y",
                                            "# CONFIG_DEBUG_FS is not set"))
@@ -130,13 +130,13 @@ class Machine(unittest.TestCase):
         self.host.path(path).unlink()
         self.finds(WARN, "configuration cannot be read")
 
-    def test_debugfs_elsewhere(self) -> None:
+    def test_debugfs_may_be_mounted_elsewhere(self) -> None:
         self.host.put("/proc/mounts", "x /mnt/d debugfs rw 0 0\n")
         self.host.put("/mnt/d/renoscope/stats", STATS)
         self.finds(GOOD, "debugfs is mounted at /mnt/d")
         self.finds(GOOD, "places in the kernel")
 
-    def test_lockdown(self) -> None:
+    def test_a_locked_down_kernel_asks_for_a_signature_once(self) -> None:
         self.host.put(LOCKDOWN, "[none] integrity confidentiality\n")
         self.finds(GOOD, "lockdown: none")
         self.host.put(LOCKDOWN, "none [integrity] confidentiality\n")
@@ -184,7 +184,7 @@ class Machine(unittest.TestCase):
     def signed_by(self, signer: str) -> None:
         self.host.answers["modinfo -F signer"] = (0, f"{signer}\n", "")
 
-    def test_secure_boot(self) -> None:
+    def test_an_unsigned_module_is_told_how_to_be_signed(self) -> None:
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
         self.finds(GOOD, "Secure Boot: on")
         self.unload()
@@ -203,7 +203,7 @@ class Machine(unittest.TestCase):
         self.finds(GOOD, "Secure Boot: off")
         self.assertNotIn("module signature", "".join(self.lines()))
 
-    def test_what_dkms_has_signed(self) -> None:
+    def test_of_what_dkms_signs_the_key_must_be_enrolled(self) -> None:
         self.unload()
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
         self.host.answers["modinfo -k"] = (
@@ -247,7 +247,7 @@ class Machine(unittest.TestCase):
         self.host.answers["mokutil"] = (0, "/root/own.der is not enrolled\n", "")
         self.finds(WARN, "signed by 'own'", "--import /root/own.der")
 
-    def test_secure_boot_and_no_module_yet(self) -> None:
+    def test_before_there_is_a_module_dkms_key_is_proposed(self) -> None:
         self.unload()
         self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
         self.finds(WARN, "must be signed once it is built; DKMS does that")
@@ -261,7 +261,7 @@ class Machine(unittest.TestCase):
         self.finds(WARN, "is loaded in version 0.0.9, and this command is",
                    "mend: sudo scripts/renoscope unload && ")
 
-    def test_module(self) -> None:
+    def test_the_next_step_to_a_loaded_module_is_told(self) -> None:
         self.unload()
         self.finds(FAIL, "not loaded, and there is no tcp_renoscope.ko")
         self.built.write_bytes(module_file("6.1.0-other"))
@@ -272,7 +272,7 @@ class Machine(unittest.TestCase):
         self.host.answers["modinfo"] = (0, "/lib/modules/x.ko\n", "")
         self.finds(FAIL, "is not loaded", "mend: sudo scripts/renoscope load")
 
-    def test_sources(self) -> None:
+    def test_each_place_that_nothing_comes_from_is_told(self) -> None:
         loaded(self.host, STATS + "source ack tcp:tcp_probe off\n"
                "source segment netfilter:ipv4-in off\n"
                "source syn kprobe:tcp_conn_request off, missed 2 calls\n"
@@ -285,7 +285,7 @@ class Machine(unittest.TestCase):
         self.finds(FAIL, "source ca_state", "missing: no such tracepoint in "
                    "this kernel")
 
-    def test_kprobes_switched_off(self) -> None:
+    def test_kprobes_switched_off_are_told_once(self) -> None:
         """One line for all of them, with a mend that is no look into the log."""
         off = "missing: kprobes are switched off on this machine\n"
         loaded(self.host, STATS + "source syn kprobe:tcp_conn_request " + off
@@ -296,7 +296,7 @@ class Machine(unittest.TestCase):
                    "kernel.ftrace_enabled=1")
         self.assertNotIn("dmesg", "".join(self.lines()))
 
-    def test_ftrace_switched_off(self) -> None:
+    def test_ftrace_switched_off_is_told_with_kprobes(self) -> None:
         """And kprobes with it."""
         off = "switched off on this machine\n"
         loaded(self.host, STATS
@@ -305,7 +305,7 @@ class Machine(unittest.TestCase):
         self.finds(FAIL, "2 of these places are silent; switched off on this machine: "
                    "ftrace and kprobes", "kernel.ftrace_enabled=1")
 
-    def test_nothing_asked_for(self) -> None:
+    def test_events_none_is_told_once(self) -> None:
         """One line for all of them."""
         loaded(self.host, STATS.replace("attached", "off"))
         self.host.put("/sys/module/tcp_renoscope/parameters/events", "none\n")
@@ -314,7 +314,7 @@ class Machine(unittest.TestCase):
             ["warn  events=none: nothing is recorded  — mend: echo default | "
              "sudo tee /sys/module/tcp_renoscope/parameters/events"])
 
-    def test_what_keeps_events_out(self) -> None:
+    def test_each_that_keeps_events_out_has_its_mend(self) -> None:
         mend = "mend: echo {} | sudo tee /sys/module/tcp_renoscope/parameters/{}"
         for stats, said, value, name in (
                 ("freeze frozen 1 after 0 on rto", "recording is frozen", 0,
@@ -334,11 +334,11 @@ class Machine(unittest.TestCase):
                "freeze frozen 0 after 0 on rto\n")
         self.test_all_is_well()
 
-    def test_stats_that_cannot_be_used(self) -> None:
+    def test_stats_of_another_version_are_a_fault(self) -> None:
         loaded(self.host, "version 9\n")
         self.finds(FAIL, "version 9 is not supported")
 
-    def test_congestion_controls(self) -> None:
+    def test_who_may_choose_the_congestion_control_is_told(self) -> None:
         folder = "/proc/sys/net/ipv4"
         self.host.put(f"{folder}/tcp_allowed_congestion_control", "reno cubic")
         self.finds(WARN, "only root may choose renoscope", "mend: sudo sysctl -w net"

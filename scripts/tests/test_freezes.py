@@ -158,7 +158,7 @@ class Watching(unittest.TestCase):
         self.assertEqual(self.parameter("freeze_after"), "50\n")
         self.assertIn("somebody has set freeze_on to error", self.said[1])
 
-    def test_nothing_to_wait_for(self) -> None:
+    def test_without_a_trigger_it_ends_at_once(self) -> None:
         for value in ("none\n", "(null)\n", ""):
             self.host.put(f"{PARAMETERS}/freeze_on", value)
             with self.assertRaises(Problem) as caught:
@@ -177,7 +177,7 @@ class Watching(unittest.TestCase):
         self.assertEqual(self.parameter("frozen"), "1")
         self.assertEqual(self.parameter("freeze_on"), "none")
 
-    def test_the_module_goes(self) -> None:
+    def test_it_ends_when_the_module_goes(self) -> None:
         def unload() -> None:
             for name in ("frozen", "freeze_on", "freeze_after"):
                 self.host.path(f"{PARAMETERS}/{name}").unlink()

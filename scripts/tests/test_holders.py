@@ -30,7 +30,7 @@ class Holders(OnFakeHost):
     def holders(self) -> list[tuple[str, str]]:
         return [(h.what, h.step) for h in find_holders(self.host)]
 
-    def test_open_files(self) -> None:
+    def test_who_has_our_files_open_is_named_once(self) -> None:
         self.host.put("/proc/77/comm", "cat\n")
         for fd, target in (("3", "/sys/kernel/debug/renoscope/trace_pipe"),
                            ("4", "/sys/kernel/debug/renoscope/trace_pipe"),
@@ -41,7 +41,7 @@ class Holders(OnFakeHost):
             ("process 77 (cat) reads /sys/kernel/debug/renoscope/trace_pipe",
              "end it: sudo kill 77")])
 
-    def test_sockets(self) -> None:
+    def test_sockets_that_use_ours_are_named(self) -> None:
         self.host.answers["ss"] = (0, SS, "")
         listener, closing = self.holders()
         self.assertEqual(listener, (
@@ -110,7 +110,7 @@ class Holders(OnFakeHost):
                 mock.patch("os.stat", side_effect=ProcessLookupError):
             self.assertIn("none of sockets", self.holders()[0][0])
 
-    def test_namespaces(self) -> None:
+    def test_each_namespace_is_looked_into_once(self) -> None:
         """Ours, a named one, a process's own; each only once."""
         self.host.put("/run/netns/blue")
         self.host.put("/proc/5/ns/net")
@@ -126,7 +126,7 @@ class Holders(OnFakeHost):
             ("netns blue", "/run/netns/blue"),
             ("the network namespace of process 5 (containerd)", "/proc/5/ns/net")])
 
-    def test_defaults(self) -> None:
+    def test_namespaces_whose_default_is_ours_are_named(self) -> None:
         self.host.put("/run/netns/blue")
         default = "/proc/sys/net/ipv4/tcp_congestion_control"
         self.host.answers[f"cat {default}"] = (0, "reno_modern\n", "")
@@ -139,17 +139,17 @@ class Holders(OnFakeHost):
              "run: sudo nsenter --net=/run/netns/blue sysctl -w "
              "net.ipv4.tcp_congestion_control=cubic")])
 
-    def test_default_of_the_kernels_own(self) -> None:
+    def test_a_default_of_the_kernels_own_holds_nothing(self) -> None:
         self.host.answers["cat"] = (0, "cubic\n", "")
         self.assertIn("none of sockets", self.holders()[0][0])
 
-    def test_ftrace(self) -> None:
+    def test_ftrace_on_our_events_is_named(self) -> None:
         self.host.put("/sys/kernel/tracing/events/renoscope/enable", "X\n")
         self.assertEqual(self.holders(), [
             ("ftrace records the events of renoscope",
              "run: echo 0 | sudo tee /sys/kernel/tracing/events/renoscope/enable")])
 
-    def test_ftrace_in_an_instance(self) -> None:
+    def test_so_is_ftrace_in_an_instance(self) -> None:
         self.host.put("/sys/kernel/tracing/events/renoscope/enable", "0\n")
         for name, state in (("a", "0\n"), ("b", "1\n")):
             self.host.put(f"/sys/kernel/tracing/instances/{name}"
@@ -158,7 +158,7 @@ class Holders(OnFakeHost):
             "run: echo 0 | sudo tee "
             "/sys/kernel/tracing/instances/b/events/renoscope/enable"])
 
-    def test_perf_events(self) -> None:
+    def test_who_has_perf_events_open_is_named(self) -> None:
         self.host.put("/proc/77/comm", "bpftrace\n")
         self.host.link("/proc/77/fd/3", "anon_inode:bpf-map")
         self.host.link("/proc/77/fd/4", "anon_inode:[perf_event]")

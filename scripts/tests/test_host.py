@@ -13,7 +13,7 @@ from .fake_host import STATS, OnFakeHost, loaded
 class Folder(OnFakeHost):
     """What it takes to have the debugfs files."""
 
-    def test_ways_not_to_have_them(self) -> None:
+    def test_each_reason_not_to_have_them_has_its_mend(self) -> None:
         self.refused(NOT_THERE, "not loaded; load it with: sudo "
                      "scripts/renoscope load",
                      self.host.renoscope_dir)

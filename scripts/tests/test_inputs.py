@@ -28,7 +28,7 @@ class Files(unittest.TestCase):
         path.write_bytes(data)
         return str(path)
 
-    def test_recording(self) -> None:
+    def test_a_recording_gives_its_events_and_clocks(self) -> None:
         scene = Scene()
         source = RecordingInput(self.file(support.recording(
             scene.pack("ack") + scene.pack("destroy"), scene.pack("ack"),
@@ -40,12 +40,12 @@ class Files(unittest.TestCase):
         self.assertEqual(source.end_ns(), 9)
         self.assertEqual(source.wall_offset_ns(), (1700000000 - 1000) * SECOND)
 
-    def test_recording_without_events(self) -> None:
+    def test_a_recording_may_have_no_events(self) -> None:
         source = RecordingInput(self.file(support.recording()))
         self.assertEqual([e for batch in source.batches() for e in batch], [])
         self.assertIsNone(source.complaint())
 
-    def test_cut_off(self) -> None:
+    def test_a_cut_off_one_ends_with_its_last_event(self) -> None:
         scene = Scene()
         data = support.recording(scene.pack("ack", 5) + scene.pack("ack", 7))
         at = data.index(b"RECS") + 8 + 192 + 50
@@ -56,13 +56,13 @@ class Files(unittest.TestCase):
                          "50 bytes left over")
         self.assertEqual(source.end_ns(), scene.start_ns + 5)
 
-    def test_bad_file_is_named(self) -> None:
+    def test_a_bad_file_is_named(self) -> None:
         with self.assertRaisesRegex(Problem, f"{self.folder}/recording: not"):
             RecordingInput(self.file(b"hello"))
         with self.assertRaisesRegex(Problem, f"{self.folder}: Is a directory"):
             RecordingInput(str(self.folder))
 
-    def test_pipe_that_grows(self) -> None:
+    def test_a_pipe_gives_records_as_they_come(self) -> None:
         """Records are shown as they come; a pause is told."""
         path = self.folder / "pipe"
         os.mkfifo(path)
@@ -115,14 +115,14 @@ class Ring(unittest.TestCase):
         shown = [(e["cpu"], e["serial"]) for b in source.batches() for e in b]
         self.assertEqual(shown, [(0, 1), (0, 3), (1, 1)])
 
-    def test_busy_ring_does_not_keep_it_for_ever(self) -> None:
+    def test_a_busy_ring_does_not_keep_it_for_ever(self) -> None:
         scene = Scene()
         records = b"".join(scene.pack("ack") for _ in range(2000))
         source = LiveInput(self.ring(records, cpu0=1), follows=False)
         self.assertEqual([len(b) for b in source.batches()], [1],
                          "one reading is enough")
 
-    def test_following(self) -> None:
+    def test_following_it_ends_with_the_ring(self) -> None:
         scene = Scene()
         records = scene.pack("ack") + scene.pack("ack")
         source = LiveInput(self.ring(records, cpu0=0), follows=True)
@@ -135,11 +135,11 @@ class Ring(unittest.TestCase):
         self.assertTrue(before_ns <= read_ns <= time.monotonic_ns())
         self.assertEqual(when, "now set")
 
-    def test_missing(self) -> None:
+    def test_a_missing_ring_is_named(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix/schema"):
             LiveInput(LiveRing(Path("/nix")), follows=False)
 
-    def test_not_permitted(self) -> None:
+    def test_who_is_not_root_is_sent_for_sudo(self) -> None:
         """As where somebody opened debugfs to all, but not its files."""
         with mock.patch.object(Path, "read_text", side_effect=PermissionError), \
                 self.assertRaisesRegex(Problem, "/nix/schema is for root only; run it "

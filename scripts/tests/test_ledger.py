@@ -8,7 +8,7 @@ from renoscope_lib.ledger import Ledger
 
 
 class Ledgers(unittest.TestCase):
-    def test_reached(self) -> None:
+    def test_a_mark_is_reached_when_every_cpu_is(self) -> None:
         ledger = Ledger.between({0: 5}, {0: 5})
         self.assertTrue(ledger.reached({0: 5}))
         self.assertFalse(ledger.reached({0: 6}))

@@ -26,7 +26,7 @@ class Load(OnFakeHost):
         self.refused(code, words, lambda: loading.load(arguments, self.host,
                                                       self.built))
 
-    def test_the_one_beside_the_scripts(self) -> None:
+    def test_the_one_beside_the_scripts_is_loaded_first(self) -> None:
         self.built.write_bytes(module_file())
         self.host.answers["insmod"] = (0, "", "")
         self.host.put("/proc/mounts", "none /sys/kernel/debug debugfs rw 0 0\n")
@@ -36,27 +36,27 @@ class Load(OnFakeHost):
                          ["dmesg", f"insmod {self.built} events=state,ack"])
         self.assertIn("events are in /sys/kernel/debug/renoscope", out)
 
-    def test_without_debugfs(self) -> None:
+    def test_without_debugfs_its_mount_is_proposed_not_done(self) -> None:
         self.built.write_bytes(module_file())
         self.host.answers["insmod"] = (0, "", "")
         self.assertIn("mount it with: sudo mount -t debugfs", self.load()[1])
         self.assertFalse([c for c in self.host.ran if c.startswith("mount")])
 
-    def test_the_one_given(self) -> None:
+    def test_the_one_given_comes_before_the_one_beside(self) -> None:
         given = self.folder / "other.ko"
         given.write_bytes(module_file())
         self.host.answers["insmod"] = (0, "", "")
         self.load(str(given))
         self.assertEqual(self.host.ran, ["dmesg", f"insmod {given}"])
 
-    def test_the_one_installed(self) -> None:
+    def test_without_one_beside_the_installed_is_loaded(self) -> None:
         self.host.answers |= {"modinfo": (0, "/lib/modules/x.ko\n", ""),
                               "modprobe": (0, "", "")}
         self.load("ring_records=64")
         self.assertEqual(self.host.ran[-1],
                          "modprobe tcp_renoscope ring_records=64")
 
-    def test_unknown_parameter(self) -> None:
+    def test_an_unknown_parameter_is_refused_before_the_kernel_ignores_it(self) -> None:
         self.built.write_bytes(module_file())
         self.load_refused(BAD_INPUT, "no parameter 'event'; there are: events "
                           "ring_records", "event=state")
@@ -110,10 +110,10 @@ class Load(OnFakeHost):
         with mock.patch.object(load_parameters, "kind_names", side_effect=OSError):
             self.assertIn(said, self.refused_saying(said, "events=foo"))
 
-    def test_the_list_of_kinds(self) -> None:
+    def test_kinds_read_without_a_compiler_are_the_same(self) -> None:
         self.assertEqual(kind_names(), [name for name, _ in read_source().kinds])
 
-    def test_nothing_said_about_this_attempt(self) -> None:
+    def test_words_of_an_earlier_attempt_are_not_told(self) -> None:
         self.built.write_bytes(module_file())
         self.host.answers |= {
             "insmod": (1, "", "Invalid parameters\n"),
@@ -171,7 +171,7 @@ class Load(OnFakeHost):
                 else:
                     self.load_refused(NOT_SO, f"loaded, but {name} is", asked)
 
-    def test_none(self) -> None:
+    def test_no_module_anywhere(self) -> None:
         self.load_refused(NOT_THERE, "there is no tcp_renoscope to load")
 
     def test_a_kernel_without_modules(self) -> None:
@@ -187,19 +187,19 @@ class Load(OnFakeHost):
         self.host.answers["insmod"] = (0, "", "")
         self.assertEqual(self.load()[0], OK)
 
-    def test_for_another_kernel(self) -> None:
+    def test_one_built_for_another_kernel_is_refused(self) -> None:
         self.built.write_bytes(module_file("6.1.0-other"))
         self.load_refused(NOT_SO, f"was built for kernel 6.1.0-other, and this "
                           f"is {RELEASE}")
         self.assertEqual(self.host.ran, [])
 
-    def test_not_root(self) -> None:
+    def test_root_is_asked_for_before_anything_is_run(self) -> None:
         self.built.write_bytes(module_file())
         self.host.euid = 1000
         self.load_refused(NOT_PERMITTED, "needs root; run it with sudo")
         self.assertEqual(self.host.ran, [])
 
-    def test_already_loaded(self) -> None:
+    def test_already_loaded_with_other_parameters_is_refused(self) -> None:
         loaded(self.host, STATS)
         for name, text in (("events", "ack,state\n"), ("filter", "port=5000\n"),
                            ("ring_records", "8192\n"), ("modern_ecn", "Y\n")):
@@ -249,11 +249,11 @@ class Load(OnFakeHost):
                       "freeze_on=none", "freeze_on=rto=255 flying"):
             self.load_refused(NOT_SO, "mend: echo ", asked)
 
-    def test_module_that_is_still_coming_up(self) -> None:
+    def test_a_module_that_is_still_coming_up_is_not_loaded(self) -> None:
         self.host.put("/sys/module/tcp_renoscope/initstate", "coming\n")
         self.assertFalse(self.host.module_loaded())
 
-    def test_refused_by_the_kernel(self) -> None:
+    def test_what_the_kernel_says_is_explained(self) -> None:
         self.built.write_bytes(module_file())
         for message, meaning in (
                 ("Key was rejected by service", "signed with a key it knows"),
@@ -263,7 +263,7 @@ class Load(OnFakeHost):
                 1, "", f"insmod: ERROR: could not insert module x: {message}\n")
             self.load_refused(NOT_SO, meaning)
 
-    def test_bad_words(self) -> None:
+    def test_words_that_are_neither_file_nor_parameter_are_refused(self) -> None:
         self.load_refused(BAD_INPUT, "more than one module", "a", "b")
         self.load_refused(BAD_INPUT, "'=3' is not PARAM=VALUE", "=3")
         self.load_refused(BAD_INPUT, "cannot read /nix", "/nix")
@@ -273,23 +273,23 @@ class Unload(OnFakeHost):
     def unload(self) -> tuple[int, str]:
         return self.printed(lambda: loading.unload(self.host))
 
-    def test_done(self) -> None:
+    def test_it_is_taken_out(self) -> None:
         loaded(self.host, STATS)
         self.host.answers["rmmod"] = (0, "", "")
         self.assertEqual(self.unload(), (OK, "unloaded tcp_renoscope\n"))
 
-    def test_not_loaded(self) -> None:
+    def test_what_is_not_loaded_is_no_fault(self) -> None:
         self.assertEqual(self.unload(), (OK, "tcp_renoscope is not loaded\n"))
         self.assertEqual(self.host.ran, [])
 
-    def test_other_failure(self) -> None:
+    def test_another_failure_is_told_as_it_is(self) -> None:
         loaded(self.host, STATS)
         self.host.answers["rmmod"] = (
             1, "", "rmmod: ERROR: could not remove: Operation not permitted\n")
         self.refused(NOT_SO, "Operation not permitted",
                      lambda: loading.unload(self.host))
 
-    def test_in_use(self) -> None:
+    def test_in_use_its_holders_are_named(self) -> None:
         loaded(self.host, STATS)
         self.host.answers["rmmod"] = (
             1, "", "rmmod: ERROR: Module tcp_renoscope is in use\n")

@@ -26,7 +26,7 @@ class OnlyOne(unittest.TestCase):
         with only_one(self.folder, "keep it"):
             pass
 
-    def test_nothing_there(self) -> None:
+    def test_what_is_not_there_nobody_has(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot keep it: No such file"), \
                 only_one(self.folder / "absent", "keep it"):
             pass

@@ -26,7 +26,7 @@ from .support import Scene
 
 
 class Writing(unittest.TestCase):
-    def test_no_room(self) -> None:
+    def test_no_room_is_one_clear_problem(self) -> None:
         output = OutputFile("/dev/full")
         with self.assertRaises(Problem) as caught:
             output.write(b"x")
@@ -62,7 +62,7 @@ class Writing(unittest.TestCase):
         self.assertEqual(kept, records[:len(kept)])
         self.assertIn("cut off", parser.cut_off)
 
-    def test_short_writes(self) -> None:
+    def test_all_is_written_however_little_is_taken_at_once(self) -> None:
         """A pipe may take less than it is offered."""
         with tempfile.NamedTemporaryFile() as file:
             output = OutputFile(file.name)
@@ -73,7 +73,7 @@ class Writing(unittest.TestCase):
             output.close()
             self.assertEqual(Path(file.name).read_bytes(), b"0123456789")
 
-    def test_no_such_folder(self) -> None:
+    def test_a_missing_folder_is_told(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot write /nix/da/x"):
             OutputFile("/nix/da/x")
 
@@ -178,7 +178,7 @@ class Alone(unittest.TestCase):
             recording.close()
             self.path.unlink()
 
-    def test_nor_for_ever(self) -> None:
+    def test_what_is_replaced_for_ever_is_given_up(self) -> None:
         with self.replaced_when_opened(1000), \
                 self.assertRaisesRegex(Problem, "again and again it is replaced"):
             OutputFile(str(self.path))
@@ -194,7 +194,7 @@ class Alone(unittest.TestCase):
             self.output(name)
             WholeFile(str(name)).close()
 
-    def test_standard_output_by_its_name(self) -> None:
+    def test_standard_output_is_written_by_any_name(self) -> None:
         for words in (["/dev/stdout"], ["-"]):
             with self.path.open("wb") as stdout:
                 subprocess.run(
@@ -204,7 +204,7 @@ class Alone(unittest.TestCase):
                     stdout=stdout, check=True, cwd=support.SCRIPTS, timeout=60)
             self.assertEqual(self.path.read_bytes(), b"new")
 
-    def test_file_systems_without_locks(self) -> None:
+    def test_file_systems_without_locks_may_have_many_writers(self) -> None:
         for error in (errno.ENOLCK, errno.EOPNOTSUPP):
             with mock.patch("fcntl.flock", side_effect=OSError(error, "")):
                 self.output(self.path).write(b"one")
@@ -301,7 +301,7 @@ class Owner(unittest.TestCase):
     def test_a_device_is_nobodys_to_give(self) -> None:
         self.assertEqual(self.write("/dev/null"), [])
 
-    def test_nor_a_pipe(self) -> None:
+    def test_nor_is_a_pipe(self) -> None:
         pipe = self.folder / "pipe"
         os.mkfifo(pipe)
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -323,7 +323,7 @@ class Owner(unittest.TestCase):
                 output.close()
             self.assertEqual((self.folder / "x").read_bytes(), b"new")
 
-    def test_standard_output(self) -> None:
+    def test_standard_output_is_nobodys_to_give(self) -> None:
         with mock.patch("os.write", lambda fd, data: len(data)):
             self.assertEqual(self.write("-"), [])
 

@@ -14,12 +14,11 @@ from renoscope_lib.ledger import Ledger
 from renoscope_lib.recorder import Limits, Recorder, Summary
 from renoscope_lib.recording import RecordingWriter
 from renoscope_lib.recording_parser import RecordingParser
-from renoscope_lib.stats import parse_stats
 from renoscope_lib.stopping import Stop
 from renoscope_lib.unrecorded import Unrecorded
 
 from . import support
-from .support import Scene
+from .support import Scene, number_of
 
 Written = dict[str, int]
 
@@ -127,7 +126,7 @@ class Recording(RecordingCase):
             if runs is not None:
                 self.assertEqual(at_once, each, (trial, places))
 
-    def test_complete(self) -> None:
+    def test_all_read_is_complete(self) -> None:
         summary, serials, parser = self.run_with(
             [{"cpu0": 10, "cpu1": 5}, {"cpu0": 10, "cpu1": 5},
              {"cpu0": 12, "cpu1": 6}],
@@ -170,20 +169,14 @@ class Recording(RecordingCase):
                          " (1 earlier event in the ring, which --all records, too)")
         self.assertEqual(self.told_at_the_beginning({"cpu0": 10}, whole_ring=True), "")
 
-    def test_how_many_events_a_ring_holds(self) -> None:
-        """What was overwritten is gone; a CPU without slots holds none."""
-        stats = parse_stats(support.stats_text(
-            "cpu 4 written 100 oldest 85 unwritten 0", "cpu 5 written 7 oldest 8 unwritten 7"))
-        self.assertEqual(stats.kept(), 16)
-
-    def test_start_between_two_readings_of_stats(self) -> None:
+    def test_it_may_begin_anywhere_between_two_readings_of_stats(self) -> None:
         """The reader was placed at 11: neither 10, read before, nor 12."""
         summary, _, _ = self.run_with(
             [{"cpu0": 10}, {"cpu0": 12}, {"cpu0": 13}],
             [self.acks(12, 13), self.stop.ask])
         self.assertTrue(summary.adds_up, summary)
 
-    def test_first_event_missing(self) -> None:
+    def test_a_missing_first_event_does_not_add_up(self) -> None:
         """Serial 13 must have come: the reader was placed before it."""
         summary, _, _ = self.run_with(
             [{"cpu0": 10}, {"cpu0": 12}, {"cpu0": 15}],
@@ -191,13 +184,13 @@ class Recording(RecordingCase):
         self.assertFalse(summary.adds_up)
         self.assertIn("NOT COMPLETE", str(summary))
 
-    def test_nothing_from_a_cpu_that_wrote(self) -> None:
+    def test_nothing_from_a_cpu_that_wrote_does_not_add_up(self) -> None:
         summary, _, _ = self.run_with(
             [{"cpu0": 10}, {"cpu0": 10}, {"cpu0": 11}], [self.stop.ask])
         self.assertFalse(summary.adds_up)
         self.assertIn("cpu0 0 + 0 but 1 written", str(summary))
 
-    def test_nothing_at_all(self) -> None:
+    def test_nothing_written_is_complete(self) -> None:
         summary, _, _ = self.run_with([{"cpu0": 10}], [self.stop.ask])
         self.assertEqual(str(summary), "0 events, 0 lost: complete")
 
@@ -218,7 +211,7 @@ class Recording(RecordingCase):
             [{"cpu0": 3}], [self.acks(2, 3), self.stop.ask], whole_ring=True)
         self.assertFalse(summary.adds_up)
 
-    def test_silent_gap(self) -> None:
+    def test_a_gap_that_nobody_tells_of_does_not_add_up(self) -> None:
         summary, _, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 4}],
             [self.acks(1, 2, 4), self.stop.ask])
@@ -248,7 +241,7 @@ class Recording(RecordingCase):
             summary, _, _ = record(ring, self.stop, Limits())
         return summary, ring
 
-    def test_the_rest_may_take_long(self) -> None:
+    def test_the_rest_is_read_however_long_it_takes(self) -> None:
         """As long as something comes it is waited for: it can be a whole ring."""
         summary, _ = self.drain_slowly(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 30}],
@@ -265,14 +258,14 @@ class Recording(RecordingCase):
         self.assertEqual(summary.read, 2)
         self.assertIsNotNone(ring.read(), "not all was read before it ended")
 
-    def test_loss_across_the_end(self) -> None:
+    def test_a_loss_may_reach_across_the_end(self) -> None:
         summary, _, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 3}],
             [self.acks(1), self.stop.ask, self.lost(2, 9)])
         self.assertTrue(summary.adds_up)
         self.assertEqual(summary.lost, 9)
 
-    def test_count(self) -> None:
+    def test_count_counts_events_and_no_losses(self) -> None:
         summary, serials, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 9}],
             [self.lost(1, 4) + self.acks(5, 6, 7, 8)], count=2)
@@ -280,7 +273,7 @@ class Recording(RecordingCase):
         self.assertTrue(summary.adds_up)
         self.assertEqual(summary.read, 2)
 
-    def test_count_with_a_cpu_that_nothing_came_from(self) -> None:
+    def test_count_adds_up_with_a_cpu_that_nothing_came_from(self) -> None:
         """Nothing was due from it, wherever it stands."""
         for later in (599, 601):
             summary, _, parser = self.run_with(
@@ -299,7 +292,7 @@ class Recording(RecordingCase):
         self.assertEqual(serials, [1, 2, 3])
         self.assertTrue(summary.adds_up, summary)
 
-    def test_duration(self) -> None:
+    def test_it_ends_after_its_duration(self) -> None:
         summary, serials, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
             [self.acks(1)], duration_s=0.05)
@@ -313,13 +306,9 @@ class NotAskedFor(RecordingCase):
     ALL_ON = sum(1 << number for number, name in support.schema().kinds.items()
                  if name not in ("lost", "mark", "segment"))
 
-    def number(self, unit: str, word: str) -> int:
-        names = support.schema().values[unit]
-        return next(number for number, name in names.items() if name == word)
-
     def mark(self, cause: str, serial: int, on: int = ALL_ON) -> bytes:
         return self.scene.pack("mark", serial=serial, kinds_on=on,
-                               mark_cause=self.number("mark_cause", cause))
+                               mark_cause=number_of("mark_cause", cause))
 
     def limits_with(self, *marks: bytes, lines: tuple[str, ...] = (),
                     ) -> list[str]:
@@ -368,8 +357,7 @@ class NotAskedFor(RecordingCase):
 
     def test_segments_for_a_part_of_the_time(self) -> None:
         """Nobody misses what was never on; what is on for a while has an end."""
-        segment = 1 << next(number for number, name
-                            in support.schema().kinds.items() if name == "segment")
+        segment = 1 << support.schema().kind_number("segment")
         off, on = ("kinds_off segment",), ("kinds_off none",)
         for lines, kinds, without in (
                 (off, self.ALL_ON, False), (on, self.ALL_ON | segment, False),
@@ -390,7 +378,7 @@ class NotAskedFor(RecordingCase):
             self.mark("frozen", 5)),
             ["without ack", "filter or sampling changed", "frozen"])
 
-    def test_what_held_all_the_time(self) -> None:
+    def test_what_held_all_the_time_is_told(self) -> None:
         self.assertEqual(self.limits_with(lines=(
             "kinds_off state,ack,segment", "filter port=5000 state!=LISTEN",
             "sample flow 8 ack 100", "freeze frozen 1 after 0 on rto=3")),
@@ -575,20 +563,20 @@ class NotAskedFor(RecordingCase):
         self.assertIn("skipped probes (2 calls missed", str(summary))
         self.assertEqual(parser.done["skipped"], summary.skipped)
 
-    def test_nothing_set(self) -> None:
+    def test_what_limits_nothing_is_not_told(self) -> None:
         self.assertEqual(self.limits_with(lines=(
             "kinds_off segment", "filter none", "sample flow 1 ack 1",
             "freeze frozen 0 after 5 on none",
             "gate let_in 0 filtered 0 sampled 0 frozen 0")), [])
 
-    def test_words(self) -> None:
+    def test_limits_stand_behind_the_verdict(self) -> None:
         summary, _, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 0}, {"cpu0": 1}],
             [self.mark("frozen", 1), self.stop.ask], ("filter port=1",))
         self.assertTrue(str(summary).endswith(
             ": complete for what was asked (filter port=1; frozen)"), summary)
 
-    def test_losses_come_first(self) -> None:
+    def test_losses_are_told_before_limits(self) -> None:
         summary, _, _ = self.run_with(
             [{"cpu0": 0}, {"cpu0": 3}], [self.lost(1, 2), self.acks(3),
                                          self.stop.ask],
@@ -596,7 +584,7 @@ class NotAskedFor(RecordingCase):
         self.assertTrue(str(summary).endswith(
             "not complete, but every loss is counted (filter port=1)"), summary)
 
-    def test_broken_lines(self) -> None:
+    def test_broken_lines_of_stats_are_refused(self) -> None:
         for line in ("sample flow x ack 1", "sample flow 1", "freeze frozen",
                      "freeze on none"):
             with self.subTest(line), self.assertRaisesRegex(Problem, "broken"):

@@ -55,14 +55,14 @@ class Whole(unittest.TestCase):
         self.file = support.recording(b"".join(self.records[:3]),
                                       b"".join(self.records[3:]), lost=0)
 
-    def test_format(self) -> None:
+    def test_the_format_stays_as_it_is(self) -> None:
         """The bytes themselves: recordings outlive the scripts."""
         self.assertTrue(self.file.startswith(b"RENOSCP1META"))
         length = struct.unpack_from("<I", self.file, 12)[0]
         self.assertEqual(json.loads(self.file[16:16 + length]), support.META)
         self.assertEqual(self.file[16 + length:20 + length], b"SCHM")
 
-    def test_records_come_back(self) -> None:
+    def test_records_come_back_in_pieces_of_any_size(self) -> None:
         for step in (None, 1, 7, 191, 193, 4096):
             with self.subTest(step):
                 records, parser = read(self.file, step)
@@ -88,7 +88,7 @@ class Whole(unittest.TestCase):
             self.assertEqual(records, b"".join(self.records[:whole]), cut)
             self.assertIn(f"after {whole} whole record", parser.cut_off)
 
-    def test_empty_file(self) -> None:
+    def test_an_empty_file_is_no_recording(self) -> None:
         with self.assertRaisesRegex(Problem, "empty"):
             read(b"")
 
@@ -98,7 +98,7 @@ class Whole(unittest.TestCase):
         got = b"".join(parser.feed(self.file[:end + 100]))
         self.assertEqual(got, b"".join(self.records[:2]))
 
-    def test_unknown_chunk_is_passed_over(self) -> None:
+    def test_an_unknown_chunk_is_passed_over(self) -> None:
         at = schema_end(self.file)
         data = self.file[:at] + b"NOTE\5\0\0\0hello" + self.file[at:]
         self.assertEqual(read(data)[0], b"".join(self.records))
@@ -115,18 +115,18 @@ class Unreadable(unittest.TestCase):
             read(data)
         self.assertEqual(caught.exception.exit_code, BAD_INPUT)
 
-    def test_something_else(self) -> None:
+    def test_something_else_is_no_recording(self) -> None:
         self.refused(b"\xd4\xc3\xb2\xa1 a pcap file", "not a recording")
         self.refused(b"x", "not a recording")
 
-    def test_other_version(self) -> None:
+    def test_another_version_is_refused(self) -> None:
         self.refused(b"RENOSCP2" + self.file[8:], "version '2'")
 
-    def test_without_its_schema(self) -> None:
+    def test_without_its_schema_nothing_can_be_read(self) -> None:
         self.refused(b"RENOSCP1" + self.file[self.file.index(b"RECS"):],
                      "records before their schema")
 
-    def test_broken_schema(self) -> None:
+    def test_a_broken_schema_is_told(self) -> None:
         at = self.file.index(b"record_bytes 192")
         self.refused(self.file[:at] + b"record_bytex" + self.file[at + 12:],
                      "schema: broken")
@@ -168,25 +168,25 @@ class Damaged(unittest.TestCase):
                   and any(k not in gone for k in range(i, 12, 2))]
         self.assertEqual(told, {(i % 2, i // 2 + 1) for i in behind})
 
-    def test_whole(self) -> None:
+    def test_a_whole_one_has_no_complaint(self) -> None:
         given, parser = read(self.file)
         self.assertEqual((given, parser.complaint), (b"".join(self.records), None))
 
-    def test_chunk_type(self) -> None:
+    def test_a_broken_chunk_type_costs_that_chunk(self) -> None:
         self.told(self.put(self.recs[1], b"\0\1\2\3"), range(4, 8),
                   "damaged recording: no chunk begins behind record 4, at byte "
                   f"{self.recs[1]}; its end tells of 12 records, and there are 8$")
         self.told(self.put(self.recs[1], b"SECS"), range(4, 8),
                   "damaged recording: its end tells of 12 records, and there are 8$")
 
-    def test_any_length_of_records(self) -> None:
+    def test_any_length_of_a_chunk_of_records_costs_nothing(self) -> None:
         """Those that follow are records, whatever is said of their length."""
         for length in (0, 1, 191, 192, 193, 3 * 192, 5 * 192, 100 * 192, 1 << 24, 0xffffffff):
             with self.subTest(length):
                 self.told(self.put(self.recs[1] + 4, struct.pack("<I", length)), (),
                           "damaged recording: ")
 
-    def test_a_record(self) -> None:
+    def test_a_record_of_no_kind_costs_that_record(self) -> None:
         kind = support.schema().field_named("kind").offset
         for which in range(12):
             with self.subTest(which):
@@ -195,7 +195,7 @@ class Damaged(unittest.TestCase):
                           f"^damaged recording: record {which + 1} is of no kind that its "
                           "schema has$")
 
-    def test_type_and_length(self) -> None:
+    def test_a_header_that_is_none_is_told_harmlessly(self) -> None:
         """A record may stand where a chunk should; what it says is not for terminals."""
         at = self.recs[2]
         for type_ in (b"\n\x1b\xd4A", b"DON\xd4", b"NOTE"):
@@ -204,26 +204,26 @@ class Damaged(unittest.TestCase):
                 _, parser = read(self.put(at, type_ + b"\0\0\x80\0"))
                 self.assertTrue(parser.complaint.isprintable(), parser.complaint)
 
-    def test_a_part_is_missing(self) -> None:
+    def test_a_missing_part_is_counted(self) -> None:
         """As where a file was put together without its middle."""
         self.told(self.file[:self.recs[1]] + self.file[self.recs[2]:], range(4, 8),
                   "^damaged recording: its end tells of 12 records, and there are 8$")
 
-    def test_a_hole(self) -> None:
+    def test_a_hole_costs_what_it_covers(self) -> None:
         begin = self.recs[0] + 8 + 3 * SIZE
         end = self.recs[1] + 8 + 50
         self.told(self.put(begin, bytes(end - begin)), (3, 4, 5, 6, 7), "damaged")
 
-    def test_a_hole_over_two_headers(self) -> None:
+    def test_a_hole_over_two_headers_costs_both_chunks(self) -> None:
         """What follows does not stand where a record of the first chunk would."""
         begin, end = self.recs[0] + 4, self.recs[1] + 8 + 3 * SIZE
         self.told(self.put(begin, bytes(end - begin)), range(8), "damaged")
 
-    def test_meta_is_no_json(self) -> None:
+    def test_broken_meta_costs_no_record(self) -> None:
         for new in (b"}", b"\xff", b"[" * 40):
             self.told(self.put(16, new), (), "^damaged recording: its META chunk is no JSON$")
 
-    def test_stats(self) -> None:
+    def test_broken_stats_cost_no_record(self) -> None:
         at = self.file.index(b"version 1\nrecords_per_cpu")
         self.told(self.put(at + 8, b"7"), (), "its STAT chunk is not what it should be")
         self.told(self.put(at + 8, b"\xff"), (), "its STAT chunk is no text")
@@ -232,18 +232,18 @@ class Damaged(unittest.TestCase):
                   "what begins at byte [0-9]+ is longer than all the rest$")
         self.told(self.put(at - 4, struct.pack("<I", 300)), (), "its STAT chunk is no")
 
-    def test_count_at_the_end(self) -> None:
+    def test_a_wrong_count_at_the_end_is_told(self) -> None:
         done = self.file.index(b'{"records": 12}')
         self.told(self.put(done, b'{"records": 13}'), (),
                   "^damaged recording: its end tells of 13 records, and there are 12$")
 
-    def test_something_behind_the_end(self) -> None:
+    def test_what_is_behind_the_end_is_told(self) -> None:
         self.told(self.file + b"x", (), "something behind its end, at byte "
                   f"{len(self.file)}$")
         self.told(self.file + self.file, (), "another recording begins behind its end: "
                   rf"tail -c \+{len(self.file) + 1} gives that one$")
 
-    def test_many(self) -> None:
+    def test_of_many_damages_two_are_told(self) -> None:
         kind = support.schema().field_named("kind").offset
         data = bytearray(self.file)
         for which in range(0, 8, 2):
@@ -263,7 +263,7 @@ class Damaged(unittest.TestCase):
         parser.close()
         self.assertRegex(parser.complaint or "", "no chunk in the 64 MiB behind that")
 
-    def test_a_chunk_in_a_chunk_in_a_chunk(self) -> None:
+    def test_chunks_in_chunks_have_an_end(self) -> None:
         """What is searched again and again has an end, too."""
         at = self.recs[0]
         inner = b"STAT" + struct.pack("<I", 1 << 19)
@@ -273,7 +273,7 @@ class Damaged(unittest.TestCase):
                          "STAT chunk is not what it should be.*more such places")
         self.assertTrue(parser.ended)
 
-    def test_a_beginning_behind_the_end(self) -> None:
+    def test_half_a_beginning_behind_the_end_is_told(self) -> None:
         self.told(self.file + b"RENOSC", (), "something behind its end")
 
     def test_other_chunks_do_not_pile_up(self) -> None:

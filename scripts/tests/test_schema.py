@@ -48,7 +48,7 @@ class Parsing(unittest.TestCase):
         self.assertEqual(schema.field_named("old_state").offset, 152)
         self.assertEqual(schema.field_named("lost_events").offset, 152)
 
-    def test_known_offsets(self) -> None:
+    def test_offsets_are_those_counted_by_hand(self) -> None:
         """Counted by hand from event_fields.h."""
         offsets = {f.name: f.offset for f in support.schema().fields}
         self.assertEqual(
@@ -69,48 +69,48 @@ class Parsing(unittest.TestCase):
         self.assertIn("kind completed has no field synack_timeout_us",
                       str(caught.exception))
 
-    def test_unsupported_version(self) -> None:
+    def test_another_version_is_refused(self) -> None:
         self.refused(self.changed("version 1\n", "version 2\n"),
                      "version 2", "not supported")
 
-    def test_missing_head_lines(self) -> None:
+    def test_each_head_line_must_be_there(self) -> None:
         for line in ("version 1\n", "record_bytes 192\n",
                      f"byte_order {sys.byteorder}\n"):
             with self.subTest(line):
                 self.refused(self.changed(line, ""), "broken",
                              line.split()[0])
 
-    def test_empty(self) -> None:
+    def test_an_empty_text_is_refused(self) -> None:
         self.refused("", "broken", "version")
 
     def test_garbage_line_is_named(self) -> None:
         self.refused(self.changed("kind 2 state", "kin 2 state"),
                      "line", "kin 2 state")
 
-    def test_cut_line(self) -> None:
+    def test_a_cut_line_is_refused(self) -> None:
         self.refused(support.schema_text() + "field x u8 3", "broken", "line")
 
-    def test_kind_given_twice(self) -> None:
+    def test_a_kind_given_twice_is_refused(self) -> None:
         self.refused(self.changed("kind 3 ack", "kind 2 ack"), "second kind")
 
-    def test_field_outside_the_record(self) -> None:
+    def test_a_field_outside_the_record_is_refused(self) -> None:
         self.refused(self.changed("retrans_segs u32 176", "retrans_segs u32 190"),
                      "retrans_segs", "does not lie")
 
-    def test_overlapping_fields(self) -> None:
+    def test_overlapping_fields_are_refused(self) -> None:
         self.refused(self.changed("field cwnd u32 112", "field cwnd u32 111"),
                      "cwnd", "overlaps")
 
-    def test_size_against_type(self) -> None:
+    def test_a_size_that_is_not_its_types_is_refused(self) -> None:
         self.refused(self.changed("field cwnd u32 112 4", "field cwnd u32 112 8"),
                      "cwnd", "u32 of 8 bytes")
 
-    def test_field_of_a_kind_that_is_not(self) -> None:
+    def test_a_field_of_no_kind_is_refused(self) -> None:
         self.refused(self.changed("state state the state being left",
                                   "state stat the state being left"),
                      "old_state", "no kind")
 
-    def test_types_that_cannot_be_reckoned_with(self) -> None:
+    def test_types_that_cannot_be_reckoned_with_are_refused(self) -> None:
         wider = self.changed("record_bytes 192", "record_bytes 1024")
         for name, old, new in (("seg_len", "u32 100 4", "addr 512 16"),
                                ("remote_addr", "addr 48 16", "u64 512 8"),
@@ -119,13 +119,13 @@ class Parsing(unittest.TestCase):
             self.refused(wider.replace(f"field {name} {old} ", f"field {name} {new} "),
                          f"broken: field {name} is a {new.split()[0]}")
 
-    def test_needed_field_missing(self) -> None:
+    def test_a_missing_field_that_is_needed_is_named(self) -> None:
         text = "".join(line for line in
                        support.schema_text().splitlines(keepends=True)
                        if not line.startswith("field snd_una "))
         self.refused(text, "no field snd_una")
 
-    def test_needed_detail_missing(self) -> None:
+    def test_a_missing_detail_that_is_needed_is_named(self) -> None:
         for kind, name in (("synack_retransmit", "by_timer"),
                            ("refused", "refusal"), ("mark", "kinds_on"),
                            ("segment", "sack3_right")):
@@ -163,7 +163,7 @@ class Parsing(unittest.TestCase):
         line = LineWriter(schema, Clock()).line(event)
         self.assertIn("sent again [ACK]", line)
 
-    def test_record_bytes_no_number(self) -> None:
+    def test_record_bytes_must_be_a_number(self) -> None:
         self.refused(self.changed("record_bytes 192", "record_bytes x"),
                      "record_bytes")
 
@@ -186,7 +186,7 @@ class Decoding(unittest.TestCase):
                     value = support.ip(value)
                 self.assertEqual(event[name], value, (kind, name))
 
-    def test_other_byte_order(self) -> None:
+    def test_the_other_byte_order_is_decoded(self) -> None:
         text = support.schema_text().replace(
             f"byte_order {sys.byteorder}", "byte_order big")
         schema = parse_schema(text)
@@ -195,13 +195,13 @@ class Decoding(unittest.TestCase):
         struct.pack_into(">I", record, 112, 24)
         self.assertEqual(schema.decode(bytes(record))["cwnd"], 24)
 
-    def test_unknown_kind(self) -> None:
+    def test_an_unknown_kind_is_damage(self) -> None:
         record = bytearray(192)
         record[28] = 200
         with self.assertRaisesRegex(Problem, "kind 200"):
             support.schema().decode(bytes(record))
 
-    def test_names(self) -> None:
+    def test_numbers_and_bits_have_names(self) -> None:
         schema = support.schema()
         self.assertEqual(schema.name_of("state", 3), "SYN-RECEIVED")
         self.assertEqual(schema.name_of("ca_state", 4), "Loss")

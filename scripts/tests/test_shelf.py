@@ -53,7 +53,7 @@ class Keeping(unittest.TestCase):
         self.assertEqual(names[-1], "freeze-20231114T120000Z-12.renoscope")
         self.assertEqual([path.name for path in shelf.kept()], names[-3:])
 
-    def test_by_size(self) -> None:
+    def test_the_oldest_make_room_by_size_too(self) -> None:
         shelf = self.shelf(files=100, total_bytes=100)
         names = []
         for size in (40, 40, 40, 60):
@@ -227,7 +227,7 @@ class Keeping(unittest.TestCase):
             (str(self.folder / unfinished), [unfinished]),
             (str(self.folder), [name])])
 
-    def test_no_such_folder(self) -> None:
+    def test_a_missing_folder_is_named(self) -> None:
         self.folder = self.folder / "absent"
         with self.assertRaises(Problem) as caught:
             self.shelf()

@@ -11,22 +11,27 @@ from renoscope_lib.stats import parse_stats
 
 from . import support
 
-GOOD = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"
-        "source state sock:inet_sock_set_state attached\n")
+GOOD = support.stats_text(cpu0=3)
 ESCAPES = "\x1b[2Jpwn\x07"
 
 
 class Parsing(unittest.TestCase):
-    def test_parse(self) -> None:
+    def test_cpus_and_sources_are_read(self) -> None:
         stats = parse_stats(GOOD + "source x y:z missing: two words\n")
         self.assertEqual(stats.written(), {0: 3})
         self.assertEqual(stats.sources[1].status, "missing: two words")
 
-    def test_broken(self) -> None:
+    def test_broken_lines_are_refused(self) -> None:
         for text in ("", "version 2\n", GOOD + "cpu 1 written x\n",
                      GOOD + "cpu 1 written 4\n", GOOD + "source x\n"):
             with self.subTest(text), self.assertRaises(Problem):
                 parse_stats(text)
+
+    def test_a_ring_holds_what_was_not_overwritten(self) -> None:
+        """What was overwritten is gone; a CPU without slots holds none."""
+        stats = parse_stats(support.stats_text(
+            "cpu 4 written 100 oldest 85 unwritten 0", "cpu 5 written 7 oldest 8 unwritten 7"))
+        self.assertEqual(stats.kept(), 16)
 
 
 class FromElsewhere(unittest.TestCase):

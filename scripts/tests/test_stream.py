@@ -24,7 +24,7 @@ class Live(unittest.TestCase):
         self.addCleanup(self.reader.close)
         self.writer = os.open(self.path, os.O_WRONLY)
 
-    def test_whole_records_only(self) -> None:
+    def test_it_gives_whole_records_only(self) -> None:
         self.assertIsNone(self.reader.read(), "nothing there yet")
         os.write(self.writer, b"a" * 192 + b"b" * 100)
         self.reader.wait(5)
@@ -34,7 +34,7 @@ class Live(unittest.TestCase):
         os.close(self.writer)
         self.assertEqual(self.reader.read(), b"")
 
-    def test_gathers_what_many_writes_gave(self) -> None:
+    def test_it_gathers_what_many_writes_gave(self) -> None:
         stream.BATCH_BYTES, usual = 2000, stream.BATCH_BYTES
         self.addCleanup(setattr, stream, "BATCH_BYTES", usual)
         reader = LiveReader(self.path, 192)
@@ -47,25 +47,25 @@ class Live(unittest.TestCase):
         self.assertEqual(reader.read(), sent[3840:])
         self.assertIsNone(reader.read())
 
-    def test_end_amid_a_record(self) -> None:
+    def test_an_end_amid_a_record_is_an_end(self) -> None:
         os.write(self.writer, b"a" * 192 + b"b" * 100)
         os.close(self.writer)
         self.assertEqual(self.reader.read(), b"a" * 192)
         self.assertEqual(self.reader.read(), b"")
 
-    def test_wakes_for_another_fd(self) -> None:
+    def test_it_wakes_for_another_fd(self) -> None:
         read, write = os.pipe()
         os.write(write, b"x")
         self.reader.wait(30, read)
         for fd in (read, write, self.writer):
             os.close(fd)
 
-    def test_a_time_longer_than_poll_can_take(self) -> None:
+    def test_a_time_longer_than_poll_can_take_is_taken(self) -> None:
         os.write(self.writer, b"x")
         for seconds in (1e7, 1e300, float("inf")):
             self.reader.wait(seconds)
 
-    def test_missing_file(self) -> None:
+    def test_a_missing_file_is_told(self) -> None:
         with self.assertRaisesRegex(Problem, "No such file"):
             LiveReader(self.path.parent / "nix", 192)
 
