@@ -16,7 +16,7 @@ from .stream import LiveRing
 
 # Both switches: where ftrace is off, kprobes are silent, too.
 PROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")
-                + " && sudo sysctl -w kernel.ftrace_enabled=1")
+               + " && sudo sysctl -w kernel.ftrace_enabled=1")
 
 LOOK_INTO_THE_LOG = "sudo dmesg | grep renoscope"
 

@@ -160,7 +160,7 @@ def load(words: Sequence[str], host: Host, built: Path = BUILT) -> int:
     if host.module_loaded():
         check_already(parameters, host)
         print(f"{MODULE} is already loaded" + (", with these parameters" if parameters
-                                                else ""))
+                                               else ""))
         return OK
     if not path:
         _check_takes_modules(host)

@@ -29,8 +29,8 @@ OWN_KINDS = (LOST, MARK)
 EXTRA_KIND = "segment"
 
 TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
-BYTE_ORDERS = {"little": "<", "big": ">"}
 ByteOrder = Literal["little", "big"]
+BYTE_ORDERS: dict[ByteOrder, str] = {"little": "<", "big": ">"}
 
 
 class SchemaError(Problem):

@@ -8,9 +8,8 @@ that passes here can be decoded by, and has what the scripts look at.
 from __future__ import annotations
 
 import struct
-from typing import cast
 
-from .schema import (BYTE_ORDERS, LOST, SCOPE_ALL, TYPE_FORMATS, ByteOrder, Field, Schema,
+from .schema import (BYTE_ORDERS, LOST, SCOPE_ALL, TYPE_FORMATS, Field, Schema,
                      SchemaError, fields_of)
 
 SUPPORTED_VERSION = 1
@@ -136,13 +135,14 @@ class _Parser:
         for word in SETTINGS:
             if word not in self.settings:
                 raise SchemaError(f"broken: it has no {word} line")
-        byte_order = self.settings["byte_order"]
-        if byte_order not in BYTE_ORDERS:
-            raise SchemaError(f"broken: byte_order is {byte_order!r}")
+        order = next((known for known in BYTE_ORDERS
+                      if known == self.settings["byte_order"]), None)
+        if order is None:
+            raise SchemaError(f"broken: byte_order is {self.settings['byte_order']!r}")
         record_bytes = self._record_bytes()
         self._check_fields(record_bytes)
         self._check_needed()
-        return Schema(SUPPORTED_VERSION, record_bytes, cast(ByteOrder, byte_order), self.kinds,
+        return Schema(SUPPORTED_VERSION, record_bytes, order, self.kinds,
                       self.kind_meanings, self.fields, self.values)
 
     def _record_bytes(self) -> int:
