@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from .chosen import Chosen
 from .schema import Event, Schema
-from .stats import Source, Stats, missed_between, unhooked_words
+from .silent_places import SilentPlaces
+from .stats import Stats
 from .tables import seconds
 from .words import plural
 
@@ -66,12 +67,7 @@ class Gaps:
         self._kinds_marked = False
         self._filter_marked_at_first = False
         self._filter_marked_before_read = False
-        self._silent: dict[str, set[str]] = {}
-        self._silent_kinds: set[str] = set()
-        self._missed: dict[str, int] = {}
-        self._missed_kinds: set[str] = set()
-        self._unhooked = 0
-        self._unhooked_kinds: set[str] = set()
+        self._silent_places = SilentPlaces(self._needs)
         self._filter_unknown = False
         self._frozen: bool | None = None
         self._began_frozen = False
@@ -97,32 +93,8 @@ class Gaps:
         self._began_frozen = chosen.frozen
 
     def see_sources(self, readings: Sequence[Stats]) -> None:
-        """What the module said of its places, at the beginning and the end.
-
-        One reading alone stands for all the time since the module was loaded.
-        """
-        for stats in readings:
-            for source in stats.sources:
-                kinds = self._kinds_needed_of(source)
-                if kinds and source.is_missing:
-                    self._silent.setdefault(source.named, set()).update(kinds)
-                    self._silent_kinds.update(kinds)
-                elif kinds and source.unhooked:
-                    self._unhooked = max(self._unhooked, source.unhooked)
-                    self._unhooked_kinds.update(kinds)
-        if not readings:
-            return
-        before, after = (readings[0] if len(readings) > 1 else None), readings[-1]
-        needed = {source.place for source in after.sources
-                  if self._kinds_needed_of(source)}
-        self._missed = {place: count for place, count
-                        in missed_between(before, after).items() if place in needed}
-        for source in after.sources:
-            if source.place in self._missed:
-                self._missed_kinds.update(self._kinds_needed_of(source))
-
-    def _kinds_needed_of(self, source: Source) -> set[str]:
-        return set(source.kinds.split(",")).intersection(self._needs)
+        """What the module said of its places, at the beginning and the end."""
+        self._silent_places.see(readings)
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
@@ -257,13 +229,13 @@ class Gaps:
     def not_recorded(self, *kinds: str) -> list[str]:
         """Which of these the view did not get, or not all the time."""
         return [kind for kind in kinds if kind in self._ever_off
-                or kind in self._silent_kinds
+                or kind in self._silent_places.kinds
                 or kind not in self._schema.kind_meanings]
 
     @property
     def missed_calls(self) -> bool:
         """Whether the kernel skipped a call of a probe that the view needs."""
-        return bool(self._missed)
+        return bool(self._silent_places.missed)
 
     @property
     def may_sample_acks(self) -> bool:
@@ -279,8 +251,7 @@ class Gaps:
         """Of which of these some events may be missing other than in a gap."""
         if self._may_filter_by_state:
             return list(kinds)
-        missing = self._missed_kinds.union(self._unhooked_kinds,
-                                           self.not_recorded(*kinds))
+        missing = self._silent_places.partly_kinds.union(self.not_recorded(*kinds))
         return [kind for kind in kinds if kind in missing]
 
     def may_lack(self, *kinds: str, since_ns: int | None) -> list[str]:
@@ -344,14 +315,7 @@ class Gaps:
         """Why something may be missing other than by a loss."""
         lines = self._kinds_lines() + self._filter_lines()
         lines += self._mark_lines()
-        lines += [f"note: nothing came from {place}: {', '.join(sorted(kinds))}"
-                  for place, kinds in self._silent.items()]
-        if self._unhooked:
-            lines.append(f"note: nothing came from {unhooked_words(self._unhooked)}: "
-                         + ", ".join(sorted(self._unhooked_kinds)))
-        if self._missed:
-            lines.append(f"note: the kernel skipped {plural(sum(self._missed.values()), 'call')}"
-                         f" of probes that this needs ({', '.join(self._missed)})")
+        lines += self._silent_places.notes()
         missing = self.unknown_kinds()
         if missing:
             lines.append("note: the module that recorded this has no kind "
