@@ -67,7 +67,7 @@ from renoscope_lib.output_file import OutputFile
 from renoscope_lib.recorder import Limits, Recorder
 from renoscope_lib.recording import RecordingWriter
 from renoscope_lib.stopping import Stop
-from renoscope_lib.stream import LiveReader
+from renoscope_lib.live_ring import LiveReader
 folder = Path({folder!r})
 class Ring:
     def schema_text(self):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the `renoscope` command is made of.
 
-In the order in which an event travels: stream (the ring), schema, schema_parser and
+In the order in which an event travels: live_ring, then schema, schema_parser and
 heads (a record), recorder, ledger and unrecorded (from the ring to a file), recording,
 recording_parser and continuity (the file), inputs (any of these, for a view), flows
 (which connection an event is of), gaps (what a view was not told), then the views and

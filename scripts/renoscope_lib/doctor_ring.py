@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from .doctor_check import FAIL, GOOD, WARN, Check
 from .errors import Problem
 from .host import CONGESTION_CONTROLS, Host, set_command, write_command
+from .live_ring import LiveRing
 from .place import COMMAND
 from .schema import EXTRA_KIND
 from .stats import ATTACHED, Source, Stats, parse_stats
-from .stream import LiveRing
 
 # Both switches: where ftrace is off, kprobes are silent, too.
 PROBES_MEND = (write_command("1", "/sys/kernel/debug/kprobes/enabled")

@@ -19,12 +19,12 @@ from .errors import BAD_INPUT, Problem
 from .heads import Heads
 from .host import Host
 from .ledger import Ledger
+from .live_ring import LiveRing
 from .progress import Progress
 from .recording_parser import RecordingParser
 from .schema import Event, Schema
 from .schema_parser import parse_schema
 from .stats import Stats, parse_stats
-from .stream import LiveRing
 
 READ_BYTES = 1 << 16
 

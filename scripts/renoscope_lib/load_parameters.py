@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from .errors import BAD_INPUT, NOT_SO, Problem
 from .host import MODULE, Host, set_command
+from .live_ring import LiveRing
 from .place import COMMAND
 from .schema import OWN_KINDS
 from .schema_source import kind_names
-from .stream import LiveRing
 
 SETS_OF_KINDS = ("all", "default", "none")
 TIMEOUTS = re.compile(r"rto=0*([1-9]\d?|1\d\d|2[0-4]\d|25[0-5])")

@@ -40,7 +40,7 @@ THAW = f"frozen: nothing will come until {set_command('0', 'frozen')}"
 
 
 class Reader(Protocol):
-    """What is needed of stream.LiveReader."""
+    """What is needed of live_ring.LiveReader."""
 
     def read(self) -> bytes | None: ...
 
@@ -51,7 +51,7 @@ class Reader(Protocol):
 
 
 class Ring(Protocol):
-    """What is needed of stream.LiveRing."""
+    """What is needed of live_ring.LiveRing."""
 
     def schema_text(self) -> str: ...
 

@@ -15,9 +15,9 @@ from .gaps import View
 from .host import Host
 from .inputs import Input, LiveInput, RecordingInput
 from .json_pieces import json_pieces
+from .live_ring import LiveRing
 from .schema import Event
 from .show import ChoiceSeen, Filter
-from .stream import LiveRing
 from .tables import note
 
 # What follows live may keep a person waiting so long for a missing part.

@@ -11,7 +11,7 @@ from unittest import mock
 
 from renoscope_lib.errors import NOT_PERMITTED, Problem
 from renoscope_lib.inputs import LiveInput, RecordingInput
-from renoscope_lib.stream import LiveRing
+from renoscope_lib.live_ring import LiveRing
 
 from . import support
 from .support import SECOND, Scene

@@ -10,10 +10,10 @@ from ..errors import BAD_INPUT, OK, Problem
 from ..host import Host
 from ..inputs import LiveInput
 from ..listening_ports import PORTS
+from ..live_ring import LiveRing
 from ..metrics import Metrics
 from ..options import add_command, count, number_of_seconds
 from ..stopping import stop_on_signals
-from ..stream import LiveRing
 from ..telling import finish, joined, open_input
 from ..textfile import TextFile, keep_true
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..host import Host
+from ..live_ring import LiveRing
 from ..options import add_command, complain, count, number_of_seconds
 from ..output_file import OutputFile
 from ..recorder import Limits, Recorder, meta
 from ..recording import RecordingWriter
 from ..stopping import stop_on_signals
-from ..stream import LiveRing
 
 
 def _record(options: argparse.Namespace) -> int:

@@ -12,12 +12,12 @@ from typing import Any
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..freezes import FreezeWatch, Triggers
 from ..host import Host
+from ..live_ring import LiveRing
 from ..only_one import only_one
 from ..options import (add_command, complain, count, limit,
                        number_of_seconds)
 from ..shelf import Bounds, Shelf
 from ..stopping import stop_on_signals
-from ..stream import LiveRing
 
 MB = 1 << 20
 

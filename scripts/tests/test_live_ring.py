@@ -7,9 +7,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib import stream
+from renoscope_lib import live_ring
 from renoscope_lib.errors import Problem
-from renoscope_lib.stream import LiveReader
+from renoscope_lib.live_ring import LiveReader
 
 
 class Live(unittest.TestCase):
@@ -35,8 +35,8 @@ class Live(unittest.TestCase):
         self.assertEqual(self.reader.read(), b"")
 
     def test_it_gathers_what_many_writes_gave(self) -> None:
-        stream.BATCH_BYTES, usual = 2000, stream.BATCH_BYTES
-        self.addCleanup(setattr, stream, "BATCH_BYTES", usual)
+        live_ring.BATCH_BYTES, usual = 2000, live_ring.BATCH_BYTES
+        self.addCleanup(setattr, live_ring, "BATCH_BYTES", usual)
         reader = LiveReader(self.path, 192)
         self.addCleanup(reader.close)
         sent = random.Random(1).randbytes(192 * 25)
