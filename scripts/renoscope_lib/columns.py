@@ -27,8 +27,9 @@ import mmap
 import os
 import tempfile
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from .inputs import input_name
@@ -187,20 +188,11 @@ def read(path: str | Path) -> Columns:
         try:
             with open(0 if is_stdin else path, "rb", buffering=0,
                       closefd=not is_stdin) as source:
-                _fill(copy, source, parser)
+                for records in parser.records_of(iter(partial(source.read, READ_BYTES), b"")):
+                    copy.write(records)
         except Problem as problem:
             raise Problem(f"{named}: {problem}", problem.exit_code) from None
         except OSError as error:
             raise Problem(f"cannot read {named}: {error.strerror}",
                           BAD_INPUT) from None
         return Columns(numpy, copy.mapped(), parser)
-
-
-def _fill(copy: _Copy, source: IO[bytes], parser: RecordingParser) -> None:
-    """All records of a recording, one behind the other."""
-    while not parser.ended and (data := source.read(READ_BYTES)):
-        for records in parser.feed(data):
-            copy.write(records)
-    for records in parser.rest():
-        copy.write(records)
-    parser.close()

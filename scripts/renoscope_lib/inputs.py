@@ -122,18 +122,7 @@ class RecordingInput:
     def _read(self) -> Iterator[bytes]:
         """Whole records as they come; b"" is a pause."""
         try:
-            while True:
-                if self.follows and not self._something_comes():
-                    yield b""
-                    continue
-                data = os.read(self._fd, READ_BYTES)
-                if self._progress is not None:
-                    self._progress.advance(len(data))
-                yield from self._parser.feed(data)
-                if not data or self._parser.ended:
-                    yield from self._parser.rest()
-                    self._parser.close()
-                    return
+            yield from self._parser.records_of(self._pieces())
         except Problem as problem:
             raise Problem(f"{self._name}: {problem}",
                           problem.exit_code) from None
@@ -143,6 +132,19 @@ class RecordingInput:
         finally:
             if self._progress is not None:
                 self._progress.erase()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """What there is to read; b"" is a pause."""
+        while True:
+            if self.follows and not self._something_comes():
+                yield b""
+                continue
+            data = os.read(self._fd, READ_BYTES)
+            if not data:
+                return
+            if self._progress is not None:
+                self._progress.advance(len(data))
+            yield data
 
     def _something_comes(self) -> bool:
         return bool(select.select([self._fd], [], [], PAUSE_S)[0])

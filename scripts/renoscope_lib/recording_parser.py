@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .continuity import Continuity
@@ -47,8 +47,9 @@ def _parse_json(payload: bytes) -> dict[str, Any]:
 class RecordingParser:
     """Takes the bytes of a recording as they come and gives its records.
 
-    feed() whatever was read, in pieces of any size, until `ended`; rest() and close() at
-    the end.  Then `complaint` tells what is damaged or missing, None for a whole recording.
+    records_of() all that is read does; or feed() whatever was read, in pieces of any size,
+    until `ended`, then rest() and close().  Then `complaint` tells what is damaged or
+    missing, None for a whole recording.
     """
 
     def __init__(self) -> None:
@@ -82,6 +83,17 @@ class RecordingParser:
         if self.cut_off:
             said.append(self.cut_off)
         return "; ".join(said) or None
+
+    def records_of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Whole records of all that comes; b"" is a pause, as it is in the pieces."""
+        for piece in pieces:
+            if not piece:
+                yield b""
+            yield from self.feed(piece)
+            if self.ended:
+                break
+        yield from self.rest()
+        self.close()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield whole records; raise Problem if nothing can be read from it."""

@@ -19,13 +19,9 @@ SIZE = 192
 def read(data: bytes, step: int | None = None) -> tuple[bytes, RecordingParser]:
     """All records of a recording that comes in pieces of `step` bytes."""
     parser = RecordingParser()
-    records = b""
     step = step or len(data) or 1
-    for at in range(0, len(data), step):
-        for blob in parser.feed(data[at:at + step]):
-            records += blob
-    records += b"".join(parser.rest())
-    parser.close()
+    records = b"".join(parser.records_of(
+        data[at:at + step] for at in range(0, len(data), step)))
     return records, parser
 
 
