@@ -83,14 +83,14 @@ class OnFakeHost(unittest.TestCase):
         self.built = self.folder / "tcp_renoscope.ko"
         self.host = fake_host(self.folder / "root")
 
-    def printed(self, run) -> tuple[int, str]:
+    def printed(self, run: Any) -> tuple[int, str]:
         """Exit code and what was printed."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             code = run()
         return code, out.getvalue()
 
-    def refused(self, code: int, words: str, run) -> None:
+    def refused(self, code: int, words: str, run: Any) -> None:
         with self.assertRaises(Problem) as caught:
             self.printed(run)
         self.assertEqual(caught.exception.exit_code, code)

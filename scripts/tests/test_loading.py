@@ -23,8 +23,7 @@ class Load(OnFakeHost):
         return self.printed(lambda: loading.load(words, self.host, self.built))
 
     def load_refused(self, code: int, words: str, *arguments: str) -> None:
-        self.refused(code, words, lambda: loading.load(arguments, self.host,
-                                                      self.built))
+        self.refused(code, words, lambda: loading.load(arguments, self.host, self.built))
 
     def test_the_one_beside_the_scripts_is_loaded_first(self) -> None:
         self.built.write_bytes(module_file())
@@ -222,9 +221,9 @@ class Load(OnFakeHost):
                  "events=ack,state", "ring_records=16")):
             self.load_refused(NOT_SO, f"tcp_renoscope is already loaded, and {words}",
                               *arguments)
-        for words in (["dance=1"], ["ring_records=16", "dance=1"]):
+        for asked in (["dance=1"], ["ring_records=16", "dance=1"]):
             self.load_refused(BAD_INPUT, "there is no parameter 'dance'; there are: events ",
-                              *words)
+                              *asked)
         self.assertEqual(self.host.ran, [])
 
     def test_already_loaded_and_asked_for_what_is_no_kind(self) -> None:

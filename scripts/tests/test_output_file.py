@@ -13,6 +13,7 @@ import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
@@ -221,6 +222,7 @@ PIPED = """
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 from renoscope_lib import cli
 from renoscope_lib.commands import record
@@ -268,11 +270,12 @@ class Owner(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.given: list[tuple[str, int, int]] = []
-        for patch in (
+        patches: tuple[Any, ...] = (
                 mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}),
                 mock.patch("os.geteuid", lambda: 0),
                 mock.patch("os.fchown", lambda fd, uid, gid: self.given.append(
-                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid)))):
+                    (os.readlink(f"/proc/self/fd/{fd}"), uid, gid))))
+        for patch in patches:
             patch.start()
             self.addCleanup(patch.stop)
 

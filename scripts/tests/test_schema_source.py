@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from renoscope_lib import schema_source
+from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.errors import Problem
 
 from . import support
@@ -81,7 +82,7 @@ class AgainstTheCompiler(unittest.TestCase):
     def test_kinds_offsets_flags_and_words(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "layout"
-            subprocess.run(["cc", "-x", "c", "-I", schema_source.MODULE_SOURCE,
+            subprocess.run(["cc", "-x", "c", "-I", MODULE_SOURCE,
                             "-o", program, "-"], input=PROGRAM, text=True,
                            check=True)
             compiled = subprocess.run([program], text=True, check=True,
