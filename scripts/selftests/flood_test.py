@@ -77,6 +77,7 @@ def ready_client(hosts: TwoHosts, count: int) -> Iterator[Any]:
     """Connects as soon as it reads a line: its start would take seconds."""
     with hosts.start(CLIENT, sys.executable, "-c", CLIENT_CODE, "10.77.0.2", "5000",
                      str(count), "when told") as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "is ready\n"
         yield process
 
