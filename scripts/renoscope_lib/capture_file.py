@@ -101,7 +101,7 @@ class CaptureFile:
         self._senders: OrderedDict[Key, int] = OrderedDict()
         self._events = 0
         self.gaps = Gaps(schema, ("segment",))
-        self.chosen = ChoiceSeen(wanted)
+        self.chosen = ChoiceSeen(wanted, schema)
         self.segments = 0
         self.packets = 0
         self.both_ends: set[int] = set()

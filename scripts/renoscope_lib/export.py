@@ -76,7 +76,7 @@ class Lines:
         self._source = source
         self._format = format_
         self._wanted = wanted
-        self.chosen = ChoiceSeen(wanted)
+        self.chosen = ChoiceSeen(wanted, schema)
         self.lost_events = 0
         self._joiner = Joiner(schema, LIVE_HOLD_NS if source.follows else None)
         self._kind_at = schema.field_named("kind").offset

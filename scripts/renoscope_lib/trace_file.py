@@ -74,7 +74,7 @@ class TraceFile:
         self._ca: OrderedDict[int, tuple[Event, int]] = OrderedDict()
         self._separator = "\n"
         self.gaps = self._states.gaps
-        self.chosen = ChoiceSeen(wanted)
+        self.chosen = ChoiceSeen(wanted, schema)
         self.connections = 0
 
     # ---- the file

@@ -307,7 +307,25 @@ class Command(unittest.TestCase):
             Scene().pack("ack") + Scene().pack("lost", lost_events=3)))
         self.assertEqual(json.loads(done.stdout)["lost_events"], 3)
         self.assertIn(b"renoscope: *** 3 events LOST", done.stderr)
-        self.assertIn(b"No connection with port 1; 1 other is", done.stderr)
+        self.assertIn(b"port 1 is not in this recording", done.stderr)
+
+    def test_none_that_was_asked_for(self) -> None:
+        """One line and the exit code say so, as of every view."""
+        data = support.recording(Scene().pack("ack") + Scene().pack("segment"))
+        for format_ in ("jsonl", "csv", "pcapng", "perfetto"):
+            with self.subTest(format_):
+                done = self.run_it("-", "--format", format_, "--connection", "99", stdin=data)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, rb"\Arenoscope: export: sk:99 is not in this "
+                                 rb"recording; these are: [^\n]*\n\Z"
+                                 if format_ != "perfetto" else rb"export: sk:99 is not in")
+
+    def test_a_namespace_that_is_not_there(self) -> None:
+        """Nobody is told to switch on what was on."""
+        done = self.run_it("-", "--format", "pcapng", "--netns", "77",
+                           stdin=support.recording(Scene().pack("segment")))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"no segment event of the network namespace 77 is in it", done.stderr)
 
     def test_a_loss_has_the_time_of_the_record_before(self) -> None:
         data = support.recording(Scene().pack("lost", lost_events=3)

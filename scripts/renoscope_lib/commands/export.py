@@ -11,7 +11,7 @@ from typing import Any, Self
 from .. import columns, npz_file
 from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
-from ..errors import BAD_INPUT, OK, Problem
+from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..export import LineFormat, Lines
 from ..host import set_command
 from ..inputs import Input, input_name
@@ -19,8 +19,8 @@ from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
 from ..schema import LOST
-from ..show import Filter
-from ..telling import finish, joined, open_input
+from ..show import ChoiceSeen, Filter
+from ..telling import finish_choice, joined, open_input
 from ..trace_file import TraceFile
 from ..whole_file import WholeFile, check_is_another
 from ..words import plural
@@ -86,7 +86,7 @@ class _Output:
 
 
 def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
-           output: _Output) -> None:
+           output: _Output) -> ChoiceSeen:
     writers: dict[str, Callable[..., LineFormat]] = {"jsonl": JsonWriter, "csv": CsvWriter}
     lines = Lines(source, writers[options.format](source.schema,
                                                   source.wall_offset_ns()), wanted)
@@ -94,12 +94,19 @@ def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
     if lines.lost_events:
         complain(LOST_WORDS.format(plural(lines.lost_events, "event"),
                                    "the lines of kind lost say where"))
-    if lines.chosen.none_chosen():
-        complain(lines.chosen.none_chosen())
+    return lines.chosen
+
+
+def _no_segment(options: argparse.Namespace) -> Problem:
+    if options.netns is not None:
+        return Problem(f"export: no segment event of the network namespace {options.netns} "
+                       "is in it", NOT_SO)
+    return Problem("export: no segment event is in it, and a capture is made of these; "
+                   f"before recording, switch them on with: {SEGMENTS_ON}", BAD_INPUT)
 
 
 def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
-            output: _Output) -> None:
+            output: _Output) -> ChoiceSeen:
     file = CaptureFile(source.schema, source.wall_offset_ns(), wanted, options.netns,
                        output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
@@ -118,20 +125,21 @@ def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
         file.finish()
         if not file.segments:
             output.drop()
+    if file.chosen.not_there():
+        return file.chosen
     if not file.segments:
-        raise Problem("export: no segment event is in it, and a capture is made of "
-                      "these; before recording, switch them on with: "
-                      f"{SEGMENTS_ON}", BAD_INPUT)
+        raise _no_segment(options)
     if len(file.both_ends) > 1:
         complain("both ends of a connection are in it, and so each of their segments "
                  "twice, which readers take for retransmissions; for one end: "
                  + " or ".join(f"--netns {file.namespaces.words(n)}"
                                for n in sorted(file.both_ends)))
     _say_of(file, source)
+    return file.chosen
 
 
 def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
-              output: _Output) -> None:
+              output: _Output) -> ChoiceSeen:
     file = TraceFile(source.schema, wanted, output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
     file.begin(source.about())
@@ -141,6 +149,7 @@ def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
     finally:
         file.finish(source.end_ns())
     _say_of(file, source)
+    return file.chosen
 
 
 def _say_of(file: CaptureFile | TraceFile, source: Input) -> None:
@@ -149,11 +158,9 @@ def _say_of(file: CaptureFile | TraceFile, source: Input) -> None:
     complain(file.summary())
     for remark in file.gaps.remarks():
         complain(remark)
-    if file.chosen.none_chosen():
-        complain(file.chosen.none_chosen())
 
 
-FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, _Output], None]] = {
+FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, _Output], ChoiceSeen]] = {
     "jsonl": _lines, "csv": _lines, "pcapng": _pcapng, "perfetto": _perfetto,
 }
 
@@ -206,8 +213,8 @@ def _export(options: argparse.Namespace) -> int:
     check_kinds("export", options.kind, source.schema)
     wanted = Filter(options.kind, options.port, options.connection)
     with _Output(options.output, source.follows) as output:
-        FORMATS[options.format](options, source, wanted, output)
-    return finish(source)
+        chosen = FORMATS[options.format](options, source, wanted, output)
+    return finish_choice(options, source, chosen)
 
 
 def add(commands: Any) -> None:
