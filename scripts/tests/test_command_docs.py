@@ -17,6 +17,7 @@ from renoscope_lib.schema_source import kind_names, parameter_names, switch_name
 from .support import SCRIPTS
 
 PAGES = sorted((SCRIPTS.parent / "Documentation" / "man").glob("*.[58]"))
+COMMANDS_PAGE = SCRIPTS.parent / "Documentation" / "commands.rst"
 COMPLETION = SCRIPTS / "system" / "bash-completion" / "renoscope"
 
 
@@ -47,10 +48,12 @@ class ManPages(unittest.TestCase):
                     self.assertRegex(sections[command.name], rf"\.TP .*{word}\b")
 
     def test_exit_codes(self) -> None:
-        text = page(8).replace(".TP .B ", "")
-        for code, meaning in re.findall(r"^  (\d+) +((?:.|\n {7})+)",
-                                        EXIT_CODES_HELP, re.MULTILINE):
-            self.assertIn(f"{code} {' '.join(meaning.split())}", text)
+        """The man page and the page on the commands say what --help does."""
+        table = " ".join(COMMANDS_PAGE.read_text().replace("``", "").split())
+        for text in (page(8).replace(".TP .B ", ""), table):
+            for code, meaning in re.findall(r"^  (\d+) +((?:.|\n {7})+)",
+                                            EXIT_CODES_HELP, re.MULTILINE):
+                self.assertIn(f"{code} {' '.join(meaning.split())}", text)
 
     def test_every_parameter(self) -> None:
         for name in parameter_names():
