@@ -7,7 +7,7 @@ whoever shows a retransmit asks here, with every retransmit in order.
 
 A SYN's own timer is simpler: when it is sent again, rto_us is still the wait
 that has just ended (the kernel doubles it afterwards).  Not every wait doubles:
-from 6.5 on the first tcp_syn_linear_timeouts ones are all of 1 s.
+from 6.5 on one more than tcp_syn_linear_timeouts, the first, are all of 1 s.
 """
 
 from __future__ import annotations
