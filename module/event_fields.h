@@ -125,6 +125,8 @@
 		"of these, SACKed, or counted by duplicate ACKs without SACK")
 
 /* What one kind alone needs, at most EVENT_DETAIL_BYTES each. */
+#define EVENT_NO_FIELDS(EVENT_FIELD)
+
 #define EVENT_LOST_FIELDS(EVENT_FIELD)					\
 	EVENT_FIELD(u64, lost_events, number,				\
 		"how many events in a row, from serial on")
@@ -132,8 +134,6 @@
 #define EVENT_STATE_FIELDS(EVENT_FIELD)					\
 	EVENT_FIELD(u8, old_state, state,				\
 		"the state being left")
-
-#define EVENT_ACK_FIELDS(EVENT_FIELD)
 
 #define EVENT_RETRANSMIT_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u32, total_retrans, segments,			\
@@ -188,8 +188,6 @@
 	EVENT_FIELD(u32, reset_reason, reset_reason,			\
 		"why the kernel says it resets, 0 where it does not say (before 6.10)")
 
-#define EVENT_RESET_RECEIVED_FIELDS(EVENT_FIELD)
-
 #define EVENT_DESTROY_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u64, bytes_acked, bytes,				\
 		"payload sent and acknowledged, SYN and FIN counted as the kernel does") \
@@ -209,8 +207,6 @@
 		"of time_wait: what happened")				\
 	EVENT_FIELD(u8, time_wait_ending, time_wait_ending,		\
 		"of time_wait_end: why")
-
-#define EVENT_RTO_FIELDS(EVENT_FIELD)
 
 #define EVENT_LOSS_PROBE_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u8, probe_retransmits, number,			\
@@ -233,8 +229,6 @@
 #define EVENT_ERROR_FIELDS(EVENT_FIELD)					\
 	EVENT_FIELD(u32, sk_error, errno,				\
 		"the error, as in errno")
-
-#define EVENT_BAD_CHECKSUM_FIELDS(EVENT_FIELD)
 
 /*
  * Options of a segment. Timestamps and four SACK blocks do not fit into a header
@@ -305,12 +299,12 @@
 
 #define EVENT_RECORDED_DETAILS(EVENT_DETAIL)				\
 	EVENT_DETAIL(state, EVENT_STATE_FIELDS)				\
-	EVENT_DETAIL(ack, EVENT_ACK_FIELDS)				\
+	EVENT_DETAIL(ack, EVENT_NO_FIELDS)				\
 	EVENT_DETAIL(retransmit, EVENT_RETRANSMIT_FIELDS)		\
 	EVENT_DETAIL(synack_retransmit, EVENT_HANDSHAKE_FIELDS)		\
 	EVENT_DETAIL(ca_state, EVENT_CA_STATE_FIELDS)			\
 	EVENT_DETAIL(reset_sent, EVENT_RESET_SENT_FIELDS)		\
-	EVENT_DETAIL(reset_received, EVENT_RESET_RECEIVED_FIELDS)	\
+	EVENT_DETAIL(reset_received, EVENT_NO_FIELDS)			\
 	EVENT_DETAIL(destroy, EVENT_DESTROY_FIELDS)			\
 	EVENT_DETAIL(syn, EVENT_HANDSHAKE_FIELDS)			\
 	EVENT_DETAIL(request, EVENT_HANDSHAKE_FIELDS)			\
@@ -322,12 +316,12 @@
 	EVENT_DETAIL(cookie_checked, EVENT_HANDSHAKE_FIELDS)		\
 	EVENT_DETAIL(time_wait, EVENT_TIME_WAIT_FIELDS)			\
 	EVENT_DETAIL(time_wait_end, EVENT_TIME_WAIT_FIELDS)		\
-	EVENT_DETAIL(rto, EVENT_RTO_FIELDS)				\
+	EVENT_DETAIL(rto, EVENT_NO_FIELDS)				\
 	EVENT_DETAIL(loss_probe, EVENT_LOSS_PROBE_FIELDS)		\
 	EVENT_DETAIL(probe, EVENT_PROBE_FIELDS)				\
 	EVENT_DETAIL(zero_window, EVENT_ZERO_WINDOW_FIELDS)		\
 	EVENT_DETAIL(error, EVENT_ERROR_FIELDS)				\
-	EVENT_DETAIL(bad_checksum, EVENT_BAD_CHECKSUM_FIELDS)		\
+	EVENT_DETAIL(bad_checksum, EVENT_NO_FIELDS)			\
 	EVENT_DETAIL(segment, EVENT_SEGMENT_FIELDS)			\
 	EVENT_DETAIL(mark, EVENT_MARK_FIELDS)				\
 	EVENT_DETAIL(reno_phase, EVENT_RENO_FIELDS)			\
@@ -336,9 +330,12 @@
 	EVENT_DETAIL(reno_undo, EVENT_RENO_FIELDS)			\
 	EVENT_DETAIL(reno_restart, EVENT_RENO_FIELDS)
 
-/* Each of these details once: the members of struct tcp_event's union. */
+/* Each of these details that has fields, once: the members of struct tcp_event's union. */
 #define EVENT_DETAIL_LAYOUTS(LAYOUT)					\
 	LAYOUT(EVENT_LOST_FIELDS)					\
+	EVENT_RECORDED_LAYOUTS(LAYOUT)
+
+#define EVENT_RECORDED_LAYOUTS(LAYOUT)					\
 	LAYOUT(EVENT_STATE_FIELDS)					\
 	LAYOUT(EVENT_RETRANSMIT_FIELDS)					\
 	LAYOUT(EVENT_HANDSHAKE_FIELDS)					\

@@ -26,9 +26,9 @@ static_assert(offsetof(struct tcp_event, detail) ==
 #define MEMBER_SIZE(type, name, unit, meaning)	+ sizeof(EVENT_TYPE_##type)
 static_assert(0 EVENT_COMMON_FIELDS(MEMBER_SIZE) + EVENT_DETAIL_BYTES ==
 	      sizeof(struct tcp_event));
-#define DETAIL_FITS(kind, FIELDS)	\
+#define DETAIL_FITS(FIELDS)	\
 	static_assert(0 FIELDS(MEMBER_SIZE) <= EVENT_DETAIL_BYTES);
-EVENT_DETAILS(DETAIL_FITS)
+EVENT_DETAIL_LAYOUTS(DETAIL_FITS)
 
 #define FIELD_ROW(type_, name_, unit_, meaning_) {			\
 	.name = #name_,							\
@@ -43,14 +43,15 @@ static const struct event_field common_fields[] = {
 	EVENT_COMMON_FIELDS(FIELD_ROW)
 };
 
-#define DETAIL_TABLE(kind, FIELDS)	\
-	static const struct event_field kind##_fields[] = { FIELDS(FIELD_ROW) };
-EVENT_DETAILS(DETAIL_TABLE)
+#define DETAIL_TABLE(FIELDS)	\
+	static const struct event_field rows_of_##FIELDS[] = { FIELDS(FIELD_ROW) };
+DETAIL_TABLE(EVENT_NO_FIELDS)
+EVENT_DETAIL_LAYOUTS(DETAIL_TABLE)
 
 #define DETAIL_GROUP(kind_, FIELDS) {					\
 	.kind = EVENT_KIND_##kind_,					\
-	.count = ARRAY_SIZE(kind_##_fields),				\
-	.fields = kind_##_fields,					\
+	.count = ARRAY_SIZE(rows_of_##FIELDS),				\
+	.fields = rows_of_##FIELDS,					\
 },
 
 const struct event_field_group event_field_groups[] = {

@@ -51,9 +51,12 @@
 	#name "=" TRACED_FORMAT_##type
 #define TRACED_ARGUMENT(type, name, unit, meaning)	__entry->name,
 
-/* A class for each, as its functions need names that are not perf_trace_destroy. */
-#define TRACED_EVENT(kind, FIELDS)					\
-	DECLARE_EVENT_CLASS(renoscope_##kind,				\
+/*
+ * A class for each detail and not for each kind: the functions and tables of one take
+ * 5 kB, and all kinds of a handshake look alike.
+ */
+#define TRACED_CLASS(FIELDS)						\
+	DECLARE_EVENT_CLASS(renoscope_##FIELDS,				\
 		TP_PROTO(const struct tcp_event *event),		\
 		TP_ARGS(event),						\
 		TP_STRUCT__entry(					\
@@ -69,12 +72,16 @@
 			  FIELDS(TRACED_FORMAT) "schema=%u",		\
 			  EVENT_COMMON_FIELDS(TRACED_ARGUMENT)		\
 			  FIELDS(TRACED_ARGUMENT)			\
-			  EVENT_SCHEMA_VERSION));			\
-	DEFINE_EVENT_FN(renoscope_##kind, kind,				\
+			  EVENT_SCHEMA_VERSION));
+
+#define TRACED_EVENT(kind, FIELDS)					\
+	DEFINE_EVENT_FN(renoscope_##FIELDS, kind,			\
 		TP_PROTO(const struct tcp_event *event),		\
 		TP_ARGS(event),						\
 		event_trace_attached, event_trace_detached);
 
+TRACED_CLASS(EVENT_NO_FIELDS)
+EVENT_RECORDED_LAYOUTS(TRACED_CLASS)
 EVENT_RECORDED_DETAILS(TRACED_EVENT)
 
 #endif /* RENOSCOPE_TRACE_H */
