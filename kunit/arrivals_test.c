@@ -139,7 +139,7 @@ static void expect_as_over_zeros(struct kunit *test, struct ring_reader *reader,
 static void old_bytes_do_not_show(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_ack));
+		record_over_old_bytes(test, EVENT_KIND_BIT(ack));
 	struct sock *sk = (struct sock *)new_sock(test);
 	struct sk_buff *skb = new_segment(test, 511);
 
@@ -150,7 +150,7 @@ static void old_bytes_do_not_show(struct kunit *test)
 static void old_bytes_do_not_show_of_ipv6(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_ack));
+		record_over_old_bytes(test, EVENT_KIND_BIT(ack));
 	struct sock *sk = (struct sock *)new_sock(test);
 	struct sk_buff *skb = new_segment(test, 511);
 
@@ -164,7 +164,7 @@ static void old_bytes_do_not_show_of_ipv6(struct kunit *test)
 static void old_bytes_do_not_show_in_any_state(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_ack));
+		record_over_old_bytes(test, EVENT_KIND_BIT(ack));
 	struct sock *sk = (struct sock *)new_sock(test);
 	struct sk_buff *skb = new_segment(test, 511);
 	u8 state;
@@ -183,7 +183,7 @@ static void old_bytes_do_not_show_in_any_state(struct kunit *test)
 static void old_bytes_do_not_show_of_odd_socks(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_ack));
+		record_over_old_bytes(test, EVENT_KIND_BIT(ack));
 	struct tcp_sock *tp = new_sock(test);
 	struct sk_buff *skb = new_segment(test, 511);
 	struct sock *sk = (struct sock *)tp;
@@ -204,7 +204,7 @@ static void old_bytes_do_not_show_of_odd_socks(struct kunit *test)
 static void peers_isn_is_in_its_syn(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_ack));
+		record_over_old_bytes(test, EVENT_KIND_BIT(ack));
 	struct tcp_sock *tp = new_sock(test);
 	struct sk_buff *skb = new_segment(test, 511);
 	struct sock *sk = (struct sock *)tp;
@@ -224,7 +224,7 @@ static void peers_isn_is_in_its_syn(struct kunit *test)
 static void unwanted_kind_is_not_recorded(struct kunit *test)
 {
 	struct ring_reader *reader =
-		record_over_old_bytes(test, BIT_ULL(EVENT_KIND_zero_window));
+		record_over_old_bytes(test, EVENT_KIND_BIT(zero_window));
 	struct sock *sk = (struct sock *)new_sock(test);
 	struct tcp_event event;
 
@@ -234,7 +234,7 @@ static void unwanted_kind_is_not_recorded(struct kunit *test)
 
 static void closing_window_is_an_event_of_its_own(struct kunit *test)
 {
-	u64 both = BIT_ULL(EVENT_KIND_ack) | BIT_ULL(EVENT_KIND_zero_window);
+	u64 both = EVENT_KIND_BIT(ack) | EVENT_KIND_BIT(zero_window);
 	struct ring_reader *reader = record_over_old_bytes(test, both);
 	struct tcp_sock *tp = new_sock(test);
 	struct tcp_event event;

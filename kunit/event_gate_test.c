@@ -25,7 +25,6 @@
 
 /* ---- what stops recording ------------------------------------------------ */
 
-#define KIND(name)	BIT_ULL(EVENT_KIND_##name)
 
 struct trigger_case {
 	const char *text;
@@ -38,15 +37,15 @@ static const struct trigger_case trigger_cases[] = {
 	{ "", "none", 0, 0 },
 	{ "\n", "none", 0, 0 },
 	{ " none\n", "none", 0, 0 },
-	{ "reset_sent", "reset_sent", KIND(reset_sent), 0 },
+	{ "reset_sent", "reset_sent", EVENT_KIND_BIT(reset_sent), 0 },
 	{ "reset_sent,reset_received\n", "reset_sent,reset_received",
-	  KIND(reset_sent) | KIND(reset_received), 0 },
-	{ "error refused", "refused,error", KIND(error) | KIND(refused), 0 },
-	{ "zero_window,zero_window", "zero_window", KIND(zero_window), 0 },
-	{ "rto", "rto", KIND(rto), 1 },
-	{ "rto=1", "rto", KIND(rto), 1 },
-	{ "rto=3,error", "rto=3,error", KIND(rto) | KIND(error), 3 },
-	{ "rto=255", "rto=255", KIND(rto), 255 },
+	  EVENT_KIND_BIT(reset_sent) | EVENT_KIND_BIT(reset_received), 0 },
+	{ "error refused", "refused,error", EVENT_KIND_BIT(error) | EVENT_KIND_BIT(refused), 0 },
+	{ "zero_window,zero_window", "zero_window", EVENT_KIND_BIT(zero_window), 0 },
+	{ "rto", "rto", EVENT_KIND_BIT(rto), 1 },
+	{ "rto=1", "rto", EVENT_KIND_BIT(rto), 1 },
+	{ "rto=3,error", "rto=3,error", EVENT_KIND_BIT(rto) | EVENT_KIND_BIT(error), 3 },
+	{ "rto=255", "rto=255", EVENT_KIND_BIT(rto), 255 },
 };
 
 static void describe_trigger(const struct trigger_case *trigger, char *name)

@@ -9,7 +9,9 @@
  * those which readers of the `schema` file split at spaces.
  */
 #include <kunit/test.h>
+#include <linux/bits.h>
 #include <linux/ctype.h>
+#include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
@@ -364,6 +366,59 @@ static void name_ends_where_its_length_says(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event_kind_by_name("ack", 2), -EINVAL);
 	KUNIT_EXPECT_EQ(test, event_kind_by_name("ack", 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, event_kind_by_name("ack\0", 4), -EINVAL);
+}
+
+/**
+ * struct kinds_case - a set of kinds, and how people read it
+ * @kinds: the bit of a kind is its number
+ * @text: its names
+ */
+struct kinds_case {
+	u64 kinds;
+	const char *text;
+};
+
+static const struct kinds_case kinds_cases[] = {
+	{ 0, "none" },
+	{ EVENT_KIND_BIT(ack), "ack" },
+	{ EVENT_KIND_BIT(mark) | EVENT_KIND_BIT(state), "state,mark" },
+	{ BIT_ULL(0), "0x1" },
+	{ BIT_ULL(63) | EVENT_KIND_BIT(rto), "rto,0x8000000000000000" },
+};
+
+static void describe_kinds(const struct kinds_case *kinds, char *name)
+{
+	strscpy(name, kinds->text, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(kinds, kinds_cases, describe_kinds);
+
+static void kinds_are_printed_by_name(struct kunit *test)
+{
+	const struct kinds_case *kinds = test->param_value;
+	char text[EVENT_KINDS_TEXT_MAX];
+
+	KUNIT_EXPECT_EQ(test, event_kinds_print(kinds->kinds, text, sizeof(text)),
+			strlen(kinds->text));
+	KUNIT_EXPECT_STREQ(test, text, kinds->text);
+}
+
+static void all_kinds_have_room(struct kunit *test)
+{
+	char text[EVENT_KINDS_TEXT_MAX];
+	size_t length = event_kinds_print(U64_MAX, text, sizeof(text));
+
+	KUNIT_EXPECT_LT(test, length, sizeof(text) - 1);
+	KUNIT_EXPECT_EQ(test, strlen(text), length);
+}
+
+static void kinds_without_room_are_cut_off(struct kunit *test)
+{
+	char text[] = "0123456789";
+
+	KUNIT_EXPECT_EQ(test, event_kinds_print(U64_MAX, text, 7), 6);
+	KUNIT_EXPECT_STREQ(test, text, "lost,s");
+	KUNIT_EXPECT_STREQ(test, text + 7, "789");
 }
 
 /* ---- names of numbers ---------------------------------------------------- */
@@ -784,6 +839,9 @@ static struct kunit_case event_schema_cases[] = {
 	KUNIT_CASE(kind_numbers_are_those_of_recordings),
 	KUNIT_CASE_PARAM(near_miss_is_no_kind, miss_gen_params),
 	KUNIT_CASE(name_ends_where_its_length_says),
+	KUNIT_CASE_PARAM(kinds_are_printed_by_name, kinds_gen_params),
+	KUNIT_CASE(all_kinds_have_room),
+	KUNIT_CASE(kinds_without_room_are_cut_off),
 	KUNIT_CASE(numbers_without_a_name_are_unknown),
 	KUNIT_CASE_PARAM(state_has_its_rfc_name, state_gen_params),
 	KUNIT_CASE(ca_states_have_the_kernels_names),

@@ -811,9 +811,9 @@ static void mark_line(struct kunit *test)
 		.time_ns = 62 * NSEC_PER_SEC,
 		.kind = EVENT_KIND_mark,
 		.cpu = 3,
-		.kinds_on = BIT_ULL(EVENT_KIND_state) |
-			    BIT_ULL(EVENT_KIND_ack) |
-			    BIT_ULL(EVENT_KIND_mark),
+		.kinds_on = EVENT_KIND_BIT(state) |
+			    EVENT_KIND_BIT(ack) |
+			    EVENT_KIND_BIT(mark),
 		.mark_cause = EVENT_mark_cause_events,
 	};
 
@@ -822,7 +822,7 @@ static void mark_line(struct kunit *test)
 	event.kinds_on = 0;
 	event.mark_cause = EVENT_mark_cause_frozen;
 	expect_in_line(test, &event, " cause=frozen kinds_on=none\n");
-	event.kinds_on = BIT_ULL(EVENT_KIND_state) | BIT_ULL(63) | BIT_ULL(0);
+	event.kinds_on = EVENT_KIND_BIT(state) | BIT_ULL(63) | BIT_ULL(0);
 	expect_in_line(test, &event, " kinds_on=state,0x8000000000000001\n");
 }
 

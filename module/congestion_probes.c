@@ -154,7 +154,7 @@ CONGESTION_KINDS(FUNCTIONS)
 
 #define SOURCE(kind_) {					\
 	.name = #kind_,					\
-	.kind = BIT_ULL(EVENT_KIND_##kind_),		\
+	.kind = EVENT_KIND_BIT(kind_),		\
 	.attach = attach_##kind_,			\
 	.detach = detach_##kind_,			\
 },

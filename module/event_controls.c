@@ -362,24 +362,6 @@ void event_controls_exit(void)
 	mutex_unlock(&controls_lock);
 }
 
-/* Kinds that are not recorded; those that the recorder makes do not count. */
-static void show_kinds_off(struct seq_file *file)
-{
-	u64 made = BIT_ULL(EVENT_KIND_lost) | BIT_ULL(EVENT_KIND_mark);
-	u64 on = event_recorder_kinds() | made;
-	const char *separator = "";
-	unsigned int kind;
-
-	seq_puts(file, "kinds_off ");
-	for (kind = 1; kind < EVENT_KIND_END; kind++) {
-		if (on & BIT_ULL(kind))
-			continue;
-		seq_printf(file, "%s%s", separator, event_kind_name(kind));
-		separator = ",";
-	}
-	seq_puts(file, *separator ? "\n" : "none\n");
-}
-
 /**
  * event_controls_show - what holds, and what it turned away, for `stats`
  * @file: where to
@@ -393,7 +375,9 @@ int event_controls_show(struct seq_file *file)
 
 	if (!text)
 		return -ENOMEM;
-	show_kinds_off(file);
+	event_kinds_print(EVENT_KINDS_PROBED & ~event_recorder_kinds(), text,
+			  PAGE_SIZE);
+	seq_printf(file, "kinds_off %s\n", text);
 	mutex_lock(&controls_lock);
 	event_filter_print(&wanted_rules.filter, text, PAGE_SIZE);
 	seq_printf(file, "filter %s\n", text);

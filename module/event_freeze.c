@@ -26,12 +26,7 @@
 #include "event_schema.h"
 #include "kernel_compat.h"
 
-#define RTO_BIT		BIT_ULL(EVENT_KIND_rto)
 #define TIMEOUTS_MAX	255	/* as many as a record counts */
-
-/* What a probe sees; the other two are made by ourselves. */
-#define TRIGGER_KINDS	(GENMASK_ULL(EVENT_KIND_END - 1, 1) &		\
-			 ~(BIT_ULL(EVENT_KIND_lost) | BIT_ULL(EVENT_KIND_mark)))
 
 /* ---- the text --------------------------------------------------------- */
 
@@ -52,7 +47,7 @@ static int parse_timeouts(struct freeze_trigger *trigger, const char *word,
 	}
 	if (!timeouts)
 		return -EINVAL;
-	trigger->kinds |= RTO_BIT;
+	trigger->kinds |= EVENT_KIND_BIT(rto);
 	trigger->timeouts = timeouts;
 	return 0;
 }
@@ -67,7 +62,7 @@ static int parse_trigger_word(struct freeze_trigger *trigger, const char *word,
 	if (length >= key && !strncmp(word, rto, key))
 		return parse_timeouts(trigger, word + key, length - key);
 	kind = event_kind_by_name(word, length);
-	if (kind < 0 || !(TRIGGER_KINDS & BIT_ULL(kind)))
+	if (kind < 0 || !(EVENT_KINDS_PROBED & BIT_ULL(kind)))
 		return -EINVAL;
 	trigger->kinds |= BIT_ULL(kind);
 	if (kind == EVENT_KIND_rto)

@@ -6,6 +6,7 @@
  * in the text trace, the parser of the `events` parameter, and KUnit.
  */
 #include <linux/build_bug.h>
+#include <linux/kernel.h>
 #include <linux/seq_file.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
@@ -221,6 +222,44 @@ int event_kind_by_name(const char *name, size_t length)
 	return -EINVAL;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_kind_by_name);
+
+static_assert(EVENT_KIND_END <= 64);
+#define NAME_BYTES(name, meaning)	+ sizeof(#name)
+static_assert(sizeof("0x0123456789abcdef") EVENT_KINDS(NAME_BYTES) <=
+	      EVENT_KINDS_TEXT_MAX);
+
+/**
+ * event_kinds_print - write the names of kinds, separated by commas
+ * @kinds: the bit of a kind is its number
+ * @text: gets them with a NUL and no newline; "none" if there are none, and bits of
+ *	  no kind as one number
+ * @room: bytes at @text; with EVENT_KINDS_TEXT_MAX nothing is cut off
+ *
+ * Context: any.
+ * Return: the text's length in bytes, the NUL not counted.
+ */
+size_t event_kinds_print(u64 kinds, char *text, size_t room)
+{
+	const char *separator = "";
+	unsigned int kind;
+	size_t length = 0;
+
+	if (!kinds)
+		return scnprintf(text, room, "none");
+	for (kind = EVENT_KIND_NONE + 1; kind < EVENT_KIND_END; kind++) {
+		if (!(kinds & BIT_ULL(kind)))
+			continue;
+		length += scnprintf(text + length, room - length, "%s%s",
+				    separator, kind_names[kind]);
+		separator = ",";
+		kinds &= ~BIT_ULL(kind);
+	}
+	if (kinds)
+		length += scnprintf(text + length, room - length, "%s0x%llx",
+				    separator, kinds);
+	return length;
+}
+EXPORT_SYMBOL_IF_KUNIT(event_kinds_print);
 
 static void show_values(struct seq_file *file, const char *unit,
 			const char * const *names, size_t count)

@@ -9,6 +9,7 @@
 #ifndef RENOSCOPE_EVENT_SCHEMA_H
 #define RENOSCOPE_EVENT_SCHEMA_H
 
+#include <linux/bits.h>
 #include <linux/in6.h>
 #include <linux/types.h>
 
@@ -19,6 +20,14 @@ struct seq_file;
 
 /* Raised whenever a recording made before could be misread by the new list. */
 #define EVENT_SCHEMA_VERSION	1
+
+/* Sets of kinds are numbers of 64 bits: the bit of a kind is its number. */
+#define EVENT_KIND_BIT(kind)	BIT_ULL(EVENT_KIND_##kind)
+/* What a probe can see; the other two kinds are made by the recorder itself. */
+#define EVENT_KINDS_PROBED	(GENMASK_ULL(EVENT_KIND_END - 1, 1) &	\
+				 ~(EVENT_KIND_BIT(lost) | EVENT_KIND_BIT(mark)))
+/* No list of kinds is longer, its NUL included. */
+#define EVENT_KINDS_TEXT_MAX	512
 
 /* The C type behind each type word of event_fields.h. */
 #define EVENT_TYPE_u8		u8
@@ -88,6 +97,7 @@ const char *event_tcp_flag_name(unsigned int bit);
 const char *event_reset_reason_name(unsigned int reason);
 EVENT_WORD_LISTS(EVENT_WORD_NAME_DECLARATION)
 int event_kind_by_name(const char *name, size_t length);
+size_t event_kinds_print(u64 kinds, char *text, size_t room);
 int event_schema_show(struct seq_file *file, void *unused);
 
 #endif /* RENOSCOPE_EVENT_SCHEMA_H */

@@ -29,12 +29,8 @@
 #include "segment_hooks.h"
 #include "tracepoint_probes.h"
 
-#define BIT_OF(kind)	BIT_ULL(EVENT_KIND_##kind)
-/* What a probe can see; the other two kinds are made by the recorder itself. */
-#define PROBED_KINDS	(GENMASK_ULL(EVENT_KIND_END - 1, 1) &		\
-			 ~(BIT_OF(lost) | BIT_OF(mark)))
 /* A record for each segment is a trace, and a price, that one asks for. */
-#define DEFAULT_KINDS	(PROBED_KINDS & ~BIT_OF(segment))
+#define DEFAULT_KINDS	(EVENT_KINDS_PROBED & ~EVENT_KIND_BIT(segment))
 
 /* Of a word that is refused, what the log shows. */
 #define SHOWN(length)	((int)min_t(size_t, length, 64))
@@ -87,12 +83,12 @@ static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 	int kind = event_kind_by_name(word->text, word->length);
 
 	if (word_is(word, "all")) {
-		*kinds = PROBED_KINDS;
+		*kinds = EVENT_KINDS_PROBED;
 	} else if (word_is(word, "default")) {
 		*kinds = DEFAULT_KINDS;
 	} else if (word_is(word, "none")) {
 		*kinds = 0;
-	} else if (kind > 0 && PROBED_KINDS & BIT_ULL(kind)) {
+	} else if (kind > 0 && EVENT_KINDS_PROBED & BIT_ULL(kind)) {
 		*kinds = BIT_ULL(kind);
 	} else {
 		pr_err("events: '%*pE' is no kind of event; cat schema in debugfs lists them\n",
@@ -171,19 +167,12 @@ static int set_events(const char *text, const struct kernel_param *param)
 
 static int get_events(char *text, const struct kernel_param *param)
 {
-	unsigned int kind;
-	size_t length = 0;
+	size_t length;
 
 	mutex_lock(&sources_lock);
-	for (kind = 1; kind < EVENT_KIND_END; kind++)
-		if (wanted_kinds & BIT_ULL(kind))
-			length += scnprintf(text + length, PAGE_SIZE - length,
-					    "%s%s", length ? "," : "",
-					    event_kind_name(kind));
+	length = event_kinds_print(wanted_kinds, text, PAGE_SIZE - 1);
 	mutex_unlock(&sources_lock);
-	length += scnprintf(text + length, PAGE_SIZE - length, "%s\n",
-			    length ? "" : "none");
-	return length;
+	return length + scnprintf(text + length, PAGE_SIZE - length, "\n");
 }
 
 static const struct kernel_param_ops events_ops = {

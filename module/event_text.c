@@ -541,31 +541,14 @@ static void put_lost(struct text *text, const struct tcp_event *event)
 	    event->serial + event->lost_events - 1);
 }
 
-/* Kinds by name; a bit of no kind stays a number. */
-static void put_kinds(struct text *text, u64 kinds)
-{
-	const char *separator = "";
-	unsigned int kind;
-
-	put(text, " kinds_on=");
-	if (!kinds)
-		put(text, "none");
-	for (kind = EVENT_KIND_NONE + 1; kind < EVENT_KIND_END; kind++) {
-		if (!(kinds & BIT_ULL(kind)))
-			continue;
-		put(text, "%s%s", separator, event_kind_name(kind));
-		separator = ",";
-		kinds &= ~BIT_ULL(kind);
-	}
-	if (kinds)
-		put(text, "%s0x%llx", separator, kinds);
-}
-
 static void put_mark(struct text *text, const struct tcp_event *event)
 {
 	put(text, " serial=%llu mark", event->serial);
 	PUT_WORD(text, "cause", mark_cause, event->mark_cause);
-	put_kinds(text, event->kinds_on);
+	put(text, " kinds_on=");
+	text->length += event_kinds_print(event->kinds_on,
+					  text->line + text->length,
+					  EVENT_TEXT_MAX - text->length);
 }
 
 static void put_connection(struct text *text, const struct tcp_event *event)

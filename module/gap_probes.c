@@ -127,15 +127,18 @@ static unsigned long missed_now(const struct gap_probe *gap)
 
 static void attach_gap(struct gap_probe *gap)
 {
+	char names[EVENT_KINDS_TEXT_MAX];
 	int before = gap->error;
 
 	gap->missed += missed_now(gap);
 	gap->error = register_gap(gap);
 	gap->attached = !gap->error;
 	gap->is_new = gap->attached;
-	if (gap->error && gap->error != before)
-		pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
-			gap->symbol, gap->error, gap->words);
+	if (!gap->error || gap->error == before)
+		return;
+	event_kinds_print(gap->kinds, names, sizeof(names));
+	pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
+		gap->symbol, gap->error, names);
 }
 
 /*
@@ -262,13 +265,16 @@ void gap_probes_show(struct seq_file *file)
 {
 	const char *kprobes_off = kprobes_are_off() ? "kprobes are" : NULL;
 	const char *hooks_off = entry_hooks_are_off() ? "ftrace is" : NULL;
+	char names[EVENT_KINDS_TEXT_MAX];
 	struct gap_probe *gap;
 	size_t group, i;
 	bool hooked;
 
 	for_each_gap_probe(gap, group, i) {
+		/* A probe was made where the kernel could not hook. */
 		hooked = gap->on_each_segment && !gap->probe.kp.symbol_name;
-		seq_printf(file, "source %s %s:%s ", gap->words,
+		event_kinds_print(gap->kinds, names, sizeof(names));
+		seq_printf(file, "source %s %s:%s ", names,
 			   hooked ? "ftrace" : "kprobe", gap->symbol);
 		gap_probe_show_status(file, gap,
 				      hooked ? hooks_off : kprobes_off);

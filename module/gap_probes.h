@@ -5,20 +5,18 @@
 #ifndef RENOSCOPE_GAP_PROBES_H
 #define RENOSCOPE_GAP_PROBES_H
 
-#include <linux/bits.h>
 #include <linux/kprobes.h>
 #include <linux/types.h>
 
 #include "entry_hook.h"
-#include "event_kinds.h"
+#include "event_schema.h"
 
 struct seq_file;
 
 /**
  * struct gap_probe - a function of the kernel, and what is done when it runs
  * @symbol: the function's name
- * @words: the kinds of events that need it, comma-separated, for people
- * @kinds: the same as bits, each the number of its kind
+ * @kinds: the kinds of events that need it, the bit of each is its number
  * @at_entry: for a probe of the entry alone: called there
  * @on_each_segment: for a function that every segment passes: called at its entry in
  *		     place of @before and @after, where the kernel can; or NULL
@@ -36,7 +34,6 @@ struct seq_file;
  */
 struct gap_probe {
 	const char *symbol;
-	const char *words;
 	u64 kinds;
 	kprobe_pre_handler_t at_entry;
 	entry_hook_func_t on_each_segment;
@@ -51,8 +48,6 @@ struct gap_probe {
 	unsigned long missed;
 	int error;
 };
-
-#define GAP_KIND(kind)	BIT_ULL(EVENT_KIND_##kind)
 
 /* One part of the table: the gaps of one subject. */
 struct gap_group {

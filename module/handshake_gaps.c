@@ -738,83 +738,110 @@ static int after_cookie_check(struct kretprobe_instance *instance,
 /* ---- the table -------------------------------------------------------- */
 
 /* What request_end needs beside the destructors: causes, and what is no end. */
-#define STAGE_KINDS	GAP_KIND(request_end)
-
-#define PROBE_ENTRY(symbol_, words_, kinds_, handler) {			\
-	.symbol = symbol_,						\
-	.words = words_,						\
-	.kinds = kinds_,						\
-	.at_entry = handler,						\
-}
-
-#define PROBE_CALL(symbol_, words_, kinds_, before_, after_, forget_, bytes) { \
-	.symbol = symbol_,						\
-	.words = words_,						\
-	.kinds = kinds_,						\
-	.before = before_,						\
-	.after = after_,						\
-	.forget = forget_,						\
-	.data_bytes = bytes,						\
-}
+#define STAGE_KINDS	EVENT_KIND_BIT(request_end)
 
 enum { QUEUE_HASH_ADD, MAKE_SYNACK, CHECK_REQ };
 
 static struct gap_probe probes[] = {
-	[QUEUE_HASH_ADD] =
-	PROBE_ENTRY("inet_csk_reqsk_queue_hash_add", "request,refused,request_end",
-		    GAP_KIND(request) | GAP_KIND(refused) | STAGE_KINDS,
-		    enter_queue_hash_add),
-	[MAKE_SYNACK] =
-	PROBE_ENTRY("tcp_make_synack", "synack,refused",
-		    GAP_KIND(synack) | GAP_KIND(refused), enter_make_synack),
-	[CHECK_REQ] =
-	PROBE_CALL("tcp_check_req", "completed,request_end",
-		   GAP_KIND(completed) | STAGE_KINDS,
-		   before_check_req, after_check_req, forget_segment,
-		   sizeof(struct check_call)),
-	PROBE_CALL("tcp_conn_request", "syn,refused,request_end",
-		   GAP_KIND(syn) | GAP_KIND(refused) | STAGE_KINDS,
-		   before_conn_request, after_conn_request, forget_syn,
-		   sizeof(struct syn_call)),
-	PROBE_CALL("tcp_v4_syn_recv_sock", "refused", GAP_KIND(refused),
-		   before_v4_syn_recv_sock, after_syn_recv_sock, NULL,
-		   sizeof(struct child_call)),
-	PROBE_CALL("tcp_v6_syn_recv_sock", "refused", GAP_KIND(refused),
-		   before_v6_syn_recv_sock, after_syn_recv_sock, NULL,
-		   sizeof(struct child_call)),
-	PROBE_ENTRY("inet_csk_complete_hashdance", "completed,request_end",
-		    GAP_KIND(completed) | STAGE_KINDS, enter_complete_hashdance),
-	PROBE_ENTRY("inet_csk_reqsk_queue_add", "completed", GAP_KIND(completed),
-		    enter_queue_add),
-	PROBE_ENTRY("security_sock_graft", "accepted", GAP_KIND(accepted),
-		    enter_sock_graft),
-	PROBE_CALL("reqsk_timer_handler", "request_end", STAGE_KINDS,
-		   before_reqsk_timer_handler, after_stage, forget_timer, 0),
-	PROBE_CALL("reqsk_fastopen_remove", "request_end", STAGE_KINDS,
-		   before_fastopen_remove, after_fastopen_remove,
-		   forget_parting, sizeof(struct parting_call)),
+	[QUEUE_HASH_ADD] = {
+		.symbol = "inet_csk_reqsk_queue_hash_add",
+		.kinds = EVENT_KIND_BIT(request) | EVENT_KIND_BIT(refused) |
+			 STAGE_KINDS,
+		.at_entry = enter_queue_hash_add,
+	},
+	[MAKE_SYNACK] = {
+		.symbol = "tcp_make_synack",
+		.kinds = EVENT_KIND_BIT(synack) | EVENT_KIND_BIT(refused),
+		.at_entry = enter_make_synack,
+	},
+	[CHECK_REQ] = {
+		.symbol = "tcp_check_req",
+		.kinds = EVENT_KIND_BIT(completed) | STAGE_KINDS,
+		.before = before_check_req,
+		.after = after_check_req,
+		.data_bytes = sizeof(struct check_call),
+		.forget = forget_segment,
+	},
+	{
+		.symbol = "tcp_conn_request",
+		.kinds = EVENT_KIND_BIT(syn) | EVENT_KIND_BIT(refused) | STAGE_KINDS,
+		.before = before_conn_request,
+		.after = after_conn_request,
+		.data_bytes = sizeof(struct syn_call),
+		.forget = forget_syn,
+	},
+	{
+		.symbol = "tcp_v4_syn_recv_sock",
+		.kinds = EVENT_KIND_BIT(refused),
+		.before = before_v4_syn_recv_sock,
+		.after = after_syn_recv_sock,
+		.data_bytes = sizeof(struct child_call),
+	},
+	{
+		.symbol = "tcp_v6_syn_recv_sock",
+		.kinds = EVENT_KIND_BIT(refused),
+		.before = before_v6_syn_recv_sock,
+		.after = after_syn_recv_sock,
+		.data_bytes = sizeof(struct child_call),
+	},
+	{
+		.symbol = "inet_csk_complete_hashdance",
+		.kinds = EVENT_KIND_BIT(completed) | STAGE_KINDS,
+		.at_entry = enter_complete_hashdance,
+	},
+	{
+		.symbol = "inet_csk_reqsk_queue_add",
+		.kinds = EVENT_KIND_BIT(completed),
+		.at_entry = enter_queue_add,
+	},
+	{
+		.symbol = "security_sock_graft",
+		.kinds = EVENT_KIND_BIT(accepted),
+		.at_entry = enter_sock_graft,
+	},
+	{
+		.symbol = "reqsk_timer_handler",
+		.kinds = STAGE_KINDS,
+		.before = before_reqsk_timer_handler,
+		.after = after_stage,
+		.forget = forget_timer,
+	},
+	{
+		.symbol = "reqsk_fastopen_remove",
+		.kinds = STAGE_KINDS,
+		.before = before_fastopen_remove,
+		.after = after_fastopen_remove,
+		.data_bytes = sizeof(struct parting_call),
+		.forget = forget_parting,
+	},
 	{
 		.symbol = "tcp_v4_reqsk_destructor",
-		.words = "request_end",
-		.kinds = GAP_KIND(request_end),
+		.kinds = EVENT_KIND_BIT(request_end),
 		.at_entry = enter_reqsk_destructor,
 		.forget = forget_moved,
 	},
 	{
 		.symbol = "tcp_v6_reqsk_destructor",
-		.words = "request_end",
-		.kinds = GAP_KIND(request_end),
+		.kinds = EVENT_KIND_BIT(request_end),
 		.at_entry = enter_reqsk_destructor,
 		.forget = forget_moved,
 	},
-	PROBE_CALL("cookie_v4_check", "cookie_checked,request_end",
-		   GAP_KIND(cookie_checked) | STAGE_KINDS,
-		   before_cookie_check, after_cookie_check, forget_cookie,
-		   sizeof(struct cookie_call)),
-	PROBE_CALL("cookie_v6_check", "cookie_checked,request_end",
-		   GAP_KIND(cookie_checked) | STAGE_KINDS,
-		   before_cookie_check, after_cookie_check, forget_cookie,
-		   sizeof(struct cookie_call)),
+	{
+		.symbol = "cookie_v4_check",
+		.kinds = EVENT_KIND_BIT(cookie_checked) | STAGE_KINDS,
+		.before = before_cookie_check,
+		.after = after_cookie_check,
+		.data_bytes = sizeof(struct cookie_call),
+		.forget = forget_cookie,
+	},
+	{
+		.symbol = "cookie_v6_check",
+		.kinds = EVENT_KIND_BIT(cookie_checked) | STAGE_KINDS,
+		.before = before_cookie_check,
+		.after = after_cookie_check,
+		.data_bytes = sizeof(struct cookie_call),
+		.forget = forget_cookie,
+	},
 };
 
 static bool answers_are_seen(void)

@@ -176,28 +176,24 @@ static int enter_v6_send_reset(struct kprobe *probe, struct pt_regs *regs)
 static struct gap_probe probes[] = {
 	{
 		.symbol = "tcp_rcv_state_process",
-		.words = "ack,zero_window",
-		.kinds = GAP_KIND(ack) | GAP_KIND(zero_window),
+		.kinds = EVENT_KIND_BIT(ack) | EVENT_KIND_BIT(zero_window),
 		.at_entry = enter_rcv_state_process,
 	},
 	{
 		.symbol = "tcp_reset",
-		.words = "reset_received",
-		.kinds = GAP_KIND(reset_received),
+		.kinds = EVENT_KIND_BIT(reset_received),
 		.at_entry = enter_reset,
 		.forget = forget_resets,
 	},
 #ifndef COMPAT_HAS_RESET_REASON
 	{
 		.symbol = "tcp_v4_send_reset",
-		.words = "reset_sent",
-		.kinds = GAP_KIND(reset_sent),
+		.kinds = EVENT_KIND_BIT(reset_sent),
 		.at_entry = enter_v4_send_reset,
 	},
 	{
 		.symbol = "tcp_v6_send_reset",
-		.words = "reset_sent",
-		.kinds = GAP_KIND(reset_sent),
+		.kinds = EVENT_KIND_BIT(reset_sent),
 		.at_entry = enter_v6_send_reset,
 	},
 #endif

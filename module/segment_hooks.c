@@ -432,7 +432,7 @@ static void detach_hooks(void)
  */
 void segment_hooks_apply(u64 kinds)
 {
-	bool wanted = kinds & BIT_ULL(EVENT_KIND_segment);
+	bool wanted = kinds & EVENT_KIND_BIT(segment);
 
 	if (wanted && !attached)
 		attach_hooks();

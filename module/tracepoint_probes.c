@@ -192,8 +192,7 @@ static void __maybe_unused check_probe_types(void)
 
 /**
  * struct source - a tracepoint and the probe that goes on it
- * @words: the kinds that the probe records, comma-separated
- * @kinds: the same as bits, each the number of its kind
+ * @kinds: the kinds that the probe records, the bit of each is its number
  * @system: the tracepoint's ftrace system, for people
  * @name: the tracepoint's name
  * @probe: the function
@@ -202,7 +201,6 @@ static void __maybe_unused check_probe_types(void)
  * @error: why attaching failed last, 0 if it did not
  */
 struct source {
-	const char *words;
 	u64 kinds;
 	const char *system;
 	const char *name;
@@ -213,10 +211,8 @@ struct source {
 };
 
 #define SOURCE(system_, name_, kind_)					\
-	SOURCE_OF(system_, name_, probe_##kind_, #kind_,		\
-		  BIT_ULL(EVENT_KIND_##kind_))
-#define SOURCE_OF(system_, name_, probe_, words_, kinds_) {		\
-	.words = words_,						\
+	SOURCE_OF(system_, name_, probe_##kind_, EVENT_KIND_BIT(kind_))
+#define SOURCE_OF(system_, name_, probe_, kinds_) {			\
 	.kinds = kinds_,						\
 	.system = system_,						\
 	.name = name_,							\
@@ -225,8 +221,8 @@ struct source {
 
 static struct source sources[] = {
 	SOURCE("sock", "inet_sock_set_state", state),
-	SOURCE_OF("tcp", "tcp_probe", probe_ack, "ack,zero_window",
-		  BIT_ULL(EVENT_KIND_ack) | BIT_ULL(EVENT_KIND_zero_window)),
+	SOURCE_OF("tcp", "tcp_probe", probe_ack,
+		  EVENT_KIND_BIT(ack) | EVENT_KIND_BIT(zero_window)),
 	SOURCE("tcp", "tcp_retransmit_skb", retransmit),
 	SOURCE("tcp", "tcp_retransmit_synack", synack_retransmit),
 	SOURCE("tcp", "tcp_cong_state_set", ca_state),
@@ -239,13 +235,16 @@ static struct source sources[] = {
 
 static void attach_source(struct source *source)
 {
+	char names[EVENT_KINDS_TEXT_MAX];
+
 	source->error = tracepoint_probe_register(source->tracepoint,
 						  source->probe, NULL);
 	source->attached = !source->error;
-	if (source->error)
-		pr_warn("%s:%s: cannot attach (error %d); no %s events\n",
-			source->system, source->name, source->error,
-			source->words);
+	if (!source->error)
+		return;
+	event_kinds_print(source->kinds, names, sizeof(names));
+	pr_warn("%s:%s: cannot attach (error %d); no %s events\n",
+		source->system, source->name, source->error, names);
 }
 
 static void detach_source(struct source *source)
@@ -331,10 +330,12 @@ static void show_status(struct seq_file *file, const struct source *source)
  */
 void tracepoint_probes_show(struct seq_file *file)
 {
+	char names[EVENT_KINDS_TEXT_MAX];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		seq_printf(file, "source %s %s:%s ", sources[i].words,
+		event_kinds_print(sources[i].kinds, names, sizeof(names));
+		seq_printf(file, "source %s %s:%s ", names,
 			   sources[i].system, sources[i].name);
 		show_status(file, &sources[i]);
 	}
