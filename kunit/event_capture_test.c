@@ -1066,9 +1066,6 @@ static void sent_segment_is_captured(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event.seg_flags, sent->flags);
 }
 
-/* ---- segments without a socket ------------------------------------------- */
-
-/* A SYN from the client with its IP header in front of the data. */
 /**
  * struct cause_case - a socket's marks, and what they say of a retransmission
  * @name: for the report
@@ -1137,6 +1134,9 @@ static void cause_of_a_retransmission(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event.total_retrans, 7);
 }
 
+/* ---- segments without a socket ------------------------------------------- */
+
+/* A SYN from the client with its IP header in front of the data. */
 static struct sk_buff *new_packet(struct kunit *test, unsigned int ip_header)
 {
 	unsigned int bytes = ip_header + sizeof(struct tcphdr);
@@ -1163,19 +1163,19 @@ static struct sk_buff *new_ipv4_packet(struct kunit *test)
 	return skb;
 }
 
-static struct tcp_event capture_refused(const struct sk_buff *skb)
+static struct tcp_event capture_sockless(const struct sk_buff *skb)
 {
 	struct tcp_event event;
 
 	begin(&event, EVENT_KIND_reset_sent);
-	event_capture_refused(&event, skb);
+	event_capture_sockless(&event, skb);
 	return event;
 }
 
 /* Local is who was asked, remote who asked. */
-static void refused_ipv4_packet_is_captured(struct kunit *test)
+static void sockless_ipv4_segment_is_captured(struct kunit *test)
 {
-	struct tcp_event event = capture_refused(new_ipv4_packet(test));
+	struct tcp_event event = capture_sockless(new_ipv4_packet(test));
 
 	KUNIT_EXPECT_EQ(test, event.family, 4);
 	expect_ipv4(test, &event.local_addr, SERVER_IPV4);
@@ -1186,7 +1186,7 @@ static void refused_ipv4_packet_is_captured(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event.cookie, 0);
 }
 
-static void refused_ipv6_packet_is_captured(struct kunit *test)
+static void sockless_ipv6_segment_is_captured(struct kunit *test)
 {
 	struct sk_buff *skb = new_packet(test, sizeof(struct ipv6hdr));
 	struct tcp_event event;
@@ -1194,7 +1194,7 @@ static void refused_ipv6_packet_is_captured(struct kunit *test)
 	skb->protocol = htons(ETH_P_IPV6);
 	ipv6_hdr(skb)->saddr = client_ipv6;
 	ipv6_hdr(skb)->daddr = server_ipv6;
-	event = capture_refused(skb);
+	event = capture_sockless(skb);
 	KUNIT_EXPECT_EQ(test, event.family, 6);
 	expect_address(test, &event.local_addr, &server_ipv6);
 	expect_address(test, &event.remote_addr, &client_ipv6);
@@ -1204,21 +1204,21 @@ static void refused_ipv6_packet_is_captured(struct kunit *test)
 }
 
 /* By its device, by its route if it has no device, or not at all. */
-static void refused_packets_namespace_is_found(struct kunit *test)
+static void sockless_segments_namespace_is_found(struct kunit *test)
 {
 	struct sk_buff *skb = new_ipv4_packet(test);
 	struct dst_entry *dst = kunit_kzalloc(test, sizeof(*dst), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, dst);
-	KUNIT_EXPECT_EQ(test, capture_refused(skb).netns, 0);
+	KUNIT_EXPECT_EQ(test, capture_sockless(skb).netns, 0);
 
 	skb->dev = init_net.loopback_dev;
-	KUNIT_EXPECT_EQ(test, capture_refused(skb).netns, init_net.ns.inum);
+	KUNIT_EXPECT_EQ(test, capture_sockless(skb).netns, init_net.ns.inum);
 	skb->dev = NULL;
 
 	dst->dev = init_net.loopback_dev;
 	skb_dst_set(skb, dst);
-	KUNIT_EXPECT_EQ(test, capture_refused(skb).netns, init_net.ns.inum);
+	KUNIT_EXPECT_EQ(test, capture_sockless(skb).netns, init_net.ns.inum);
 	skb->_skb_refdst = 0;	/* it is not the routing table's: no release */
 }
 
@@ -1256,13 +1256,11 @@ static void capture_as_kind(struct kunit *test, struct tcp_event *event,
 		break;
 	case EVENT_KIND_syn:
 	case EVENT_KIND_refused:
-		event_capture_refused(event, new_ipv4_packet(test));
-		event_capture_received(event, new_ipv4_packet(test));
+		event_capture_sockless(event, new_ipv4_packet(test));
 		event_capture_listener(event, listener);
 		break;
 	case EVENT_KIND_reset_sent:
-		event_capture_refused(event, new_ipv4_packet(test));
-		event_capture_received(event, new_ipv4_packet(test));
+		event_capture_sockless(event, new_ipv4_packet(test));
 		break;
 	case EVENT_KIND_destroy:
 		event_capture_sock(event, sk);
@@ -1425,9 +1423,9 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE(received_flags_are_the_headers_byte),
 	KUNIT_CASE_PARAM(sent_segment_is_captured, sent_gen_params),
 	KUNIT_CASE_PARAM(cause_of_a_retransmission, cause_gen_params),
-	KUNIT_CASE(refused_ipv4_packet_is_captured),
-	KUNIT_CASE(refused_ipv6_packet_is_captured),
-	KUNIT_CASE(refused_packets_namespace_is_found),
+	KUNIT_CASE(sockless_ipv4_segment_is_captured),
+	KUNIT_CASE(sockless_ipv6_segment_is_captured),
+	KUNIT_CASE(sockless_segments_namespace_is_found),
 
 	KUNIT_CASE_PARAM(only_described_bytes_are_written, kind_gen_params),
 	KUNIT_CASE_PARAM(capture_depends_on_nothing_in_the_slot,

@@ -286,9 +286,9 @@ static unsigned int kept_of(struct kunit *test, u32 one_in, u64 first, u64 step)
 		atomic64_set(&full->sk_cookie, first);
 		atomic64_set(&request->sk_cookie, first);
 		atomic64_set(&timewait->sk_cookie, first);
-		keeps = gate_keeps_flow(one_in, full);
-		torn += keeps != gate_keeps_flow(one_in, request);
-		torn += keeps != gate_keeps_flow(one_in, timewait);
+		keeps = event_gate_keeps_flow(one_in, full);
+		torn += keeps != event_gate_keeps_flow(one_in, request);
+		torn += keeps != event_gate_keeps_flow(one_in, timewait);
 		kept += keeps;
 	}
 	KUNIT_EXPECT_EQ(test, torn, 0);
@@ -336,10 +336,10 @@ static void all_flows_are_kept_by_one(struct kunit *test)
 static void flow_without_an_id_gets_one(struct kunit *test)
 {
 	struct sock *sk = new_full(test, TCP_SYN_SENT);
-	bool keeps = gate_keeps_flow(2, sk);
+	bool keeps = event_gate_keeps_flow(2, sk);
 
 	KUNIT_EXPECT_NE(test, atomic64_read(&sk->sk_cookie), 0);
-	KUNIT_EXPECT_EQ(test, keeps, gate_keeps_flow(2, sk));
+	KUNIT_EXPECT_EQ(test, keeps, event_gate_keeps_flow(2, sk));
 }
 
 /* Its events may be of any connection; a newborn must not be given an id. */
@@ -348,12 +348,12 @@ static void listeners_and_nobody_are_kept(struct kunit *test)
 	struct sock *sk = new_full(test, TCP_LISTEN);
 	u64 cookie;
 
-	KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, NULL));
-	KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, sk));
+	KUNIT_EXPECT_TRUE(test, event_gate_keeps_flow(1000000000, NULL));
+	KUNIT_EXPECT_TRUE(test, event_gate_keeps_flow(1000000000, sk));
 	KUNIT_EXPECT_EQ(test, atomic64_read(&sk->sk_cookie), 0);
 	for (cookie = 1; cookie < 1000; cookie++) {
 		atomic64_set(&sk->sk_cookie, cookie);
-		KUNIT_EXPECT_TRUE(test, gate_keeps_flow(1000000000, sk));
+		KUNIT_EXPECT_TRUE(test, event_gate_keeps_flow(1000000000, sk));
 	}
 }
 
@@ -369,7 +369,7 @@ static unsigned int acks_kept(struct sock *sk, u32 one_in, unsigned int acks)
 	unsigned int kept = 0;
 
 	while (acks--)
-		kept += gate_keeps_ack(one_in, sk);
+		kept += event_gate_keeps_ack(one_in, sk);
 	return kept;
 }
 
@@ -567,7 +567,7 @@ static void freeze_that_nobody_told_is_marked_before_the_thaw(struct kunit *test
 	rules->freeze_after = 1;
 	KUNIT_ASSERT_EQ(test, 0, event_gate_set_rules(rules));
 	KUNIT_EXPECT_TRUE(test, record(EVENT_KIND_reset_received, sk));
-	KUNIT_EXPECT_TRUE(test, event_gate_asks_sock(EVENT_KIND_ack, sk));
+	KUNIT_EXPECT_TRUE(test, event_gate_admits_sock(EVENT_KIND_ack, sk));
 	KUNIT_EXPECT_TRUE(test, event_gate_is_frozen());
 	KUNIT_EXPECT_EQ(test, next_mark(reader), -1);
 	event_recorder_thaw();

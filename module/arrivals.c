@@ -77,10 +77,9 @@ static noinline void record_peer_window(const struct sock *sk,
 	if (!th->ack || th->rst || th->syn || !window_changes(sk, window) ||
 	    !window_counts(tp, skb, window))
 		return;
-	event = event_begin_sock(EVENT_KIND_zero_window, sk);
+	event = event_begin_captured(EVENT_KIND_zero_window, sk);
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event_capture_received(event, skb);
 	event->window_side = EVENT_window_side_peer;
 	event->window_change = window ? EVENT_window_change_opened :

@@ -22,9 +22,9 @@
 #include <linux/seq_file.h>
 
 #include "congestion_probes.h"
-#include "event_capture.h"
 #include "event_recorder.h"
 #include "reno_trace.h"
+#include "source_status.h"
 
 static_assert((int)EVENT_reno_phase_none == RENO_PHASE_NONE);
 static_assert((int)EVENT_reno_phase_slow_start == RENO_SLOW_START);
@@ -46,21 +46,11 @@ static_assert((int)EVENT_reno_cause_undo == RENO_CAUSE_UNDO);
 
 /* ---- the probes ------------------------------------------------------- */
 
-static struct tcp_event *begin_event(enum event_kind kind,
-				     const struct sock *sk)
-{
-	struct tcp_event *event = event_begin_sock(kind, sk);
-
-	if (event)
-		event_capture_sock(event, sk);
-	return event;
-}
-
 static void probe_reno_phase(void *data, const struct sock *sk,
 			     enum reno_phase before, enum reno_phase phase,
 			     enum reno_cause cause)
 {
-	struct tcp_event *event = begin_event(EVENT_KIND_reno_phase, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_reno_phase, sk);
 
 	if (!event)
 		return;
@@ -73,7 +63,7 @@ static void probe_reno_phase(void *data, const struct sock *sk,
 static void probe_reno_round(void *data, const struct sock *sk, u32 cwnd_before,
 			     u32 acked_segments, u32 min_rtt_us)
 {
-	struct tcp_event *event = begin_event(EVENT_KIND_reno_round, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_reno_round, sk);
 
 	if (!event)
 		return;
@@ -86,7 +76,7 @@ static void probe_reno_round(void *data, const struct sock *sk, u32 cwnd_before,
 static void probe_reno_reduction(void *data, const struct sock *sk,
 				 u32 ssthresh, enum reno_cause cause)
 {
-	struct tcp_event *event = begin_event(EVENT_KIND_reno_reduction, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_reno_reduction, sk);
 
 	if (!event)
 		return;
@@ -97,7 +87,7 @@ static void probe_reno_reduction(void *data, const struct sock *sk,
 
 static void probe_reno_undo(void *data, const struct sock *sk, u32 cwnd)
 {
-	struct tcp_event *event = begin_event(EVENT_KIND_reno_undo, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_reno_undo, sk);
 
 	if (!event)
 		return;
@@ -107,7 +97,7 @@ static void probe_reno_undo(void *data, const struct sock *sk, u32 cwnd)
 
 static void probe_reno_restart(void *data, const struct sock *sk)
 {
-	struct tcp_event *event = begin_event(EVENT_KIND_reno_restart, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_reno_restart, sk);
 
 	if (event)
 		event_end(event);
@@ -210,12 +200,7 @@ void congestion_probes_show(struct seq_file *file)
 
 		seq_printf(file, "source %s congestion:%s ", source->name,
 			   source->name);
-		if (source->attached)
-			seq_puts(file, "attached\n");
-		else if (source->error)
-			seq_printf(file, "missing: attaching failed with error %d\n",
-				   source->error);
-		else
-			seq_puts(file, "off\n");
+		source_status_show(file, source->attached, source->error);
+		seq_putc(file, '\n');
 	}
 }

@@ -503,23 +503,25 @@ void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb)
 }
 
 /**
- * event_capture_refused - a segment for which there is no socket
+ * event_capture_sockless - a segment for which there is no socket
  * @event: zeroed but for what the ring owns
- * @skb: the segment as it came in, its network header set
+ * @skb: the segment as it came in, its network header set and its data beginning with
+ *	 the TCP header
  *
  * There is no connection, so there is no cookie.
  *
  * Context: softirq, in the receive path.
  */
-void event_capture_refused(struct tcp_event *event, const struct sk_buff *skb)
+void event_capture_sockless(struct tcp_event *event, const struct sk_buff *skb)
 {
 	const struct net *net = net_of_packet(skb);
 
 	event->netns = net ? net->ns.inum : 0;
 	event->state = TCP_CLOSE;
 	event_capture_ends(event, skb);
+	event_capture_received(event, skb);
 }
-EXPORT_SYMBOL_IF_KUNIT(event_capture_refused);
+EXPORT_SYMBOL_IF_KUNIT(event_capture_sockless);
 
 /* ---- the rest --------------------------------------------------------- */
 

@@ -77,20 +77,20 @@ static bool keeps_cookie(u32 one_in, u64 cookie)
 }
 
 /**
- * gate_keeps_flow - is this one of the connections that are kept?
+ * event_gate_keeps_flow - is this one of the connections that are kept?
  * @one_in: one connection in so many is, at least 1
  * @sk: a socket of any sort, NULL if there is none
  *
  * Context: inside a probe.
  * Return: yes or no, the same for all that a connection consists of.
  */
-bool gate_keeps_flow(u32 one_in, const struct sock *sk)
+bool event_gate_keeps_flow(u32 one_in, const struct sock *sk)
 {
 	if (one_in == 1 || !sk || READ_ONCE(sk->sk_state) == TCP_LISTEN)
 		return true;
 	return keeps_cookie(one_in, event_capture_cookie(sk));
 }
-EXPORT_SYMBOL_IF_KUNIT(gate_keeps_flow);
+EXPORT_SYMBOL_IF_KUNIT(event_gate_keeps_flow);
 
 static bool is_plain_ack(const struct sock *sk)
 {
@@ -99,14 +99,14 @@ static bool is_plain_ack(const struct sock *sk)
 }
 
 /**
- * gate_keeps_ack - is this ack event to be kept?
+ * event_gate_keeps_ack - is this ack event to be kept?
  * @one_in: one plain one in so many is, at least 1
  * @sk: the full socket
  *
  * Context: inside a probe, on one CPU.
  * Return: yes or no.
  */
-bool gate_keeps_ack(u32 one_in, const struct sock *sk)
+bool event_gate_keeps_ack(u32 one_in, const struct sock *sk)
 {
 	if (one_in == 1 || !is_plain_ack(sk))
 		return true;
@@ -118,7 +118,7 @@ bool gate_keeps_ack(u32 one_in, const struct sock *sk)
 	this_cpu_write(gate_cpus.acks_to_drop, one_in - 1);
 	return true;
 }
-EXPORT_SYMBOL_IF_KUNIT(gate_keeps_ack);
+EXPORT_SYMBOL_IF_KUNIT(event_gate_keeps_ack);
 
 /* ---- the questions ---------------------------------------------------- */
 
@@ -156,22 +156,22 @@ static enum gate_verdict verdict_on_sock(const struct gate_rules *rules,
 		return place_left();
 	if (!filter_wants_sock(&rules->filter, sk))
 		return GATE_FILTERED;
-	if (!gate_keeps_flow(rules->flow_sample, sk))
+	if (!event_gate_keeps_flow(rules->flow_sample, sk))
 		return GATE_SAMPLED;
-	if (kind == EVENT_KIND_ack && !gate_keeps_ack(rules->ack_sample, sk))
+	if (kind == EVENT_KIND_ack && !event_gate_keeps_ack(rules->ack_sample, sk))
 		return GATE_SAMPLED;
 	return place_left();
 }
 
 /**
- * event_gate_asks_sock - may an event of this socket be recorded?
+ * event_gate_admits_sock - may an event of this socket be recorded?
  * @kind: its kind
  * @sk: its socket of any sort, NULL if there is none
  *
  * Context: inside a probe; where event_gate_guarded is on.
  * Return: yes or no; after a yes it must be recorded.
  */
-bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk)
+bool event_gate_admits_sock(enum event_kind kind, const struct sock *sk)
 {
 	enum gate_verdict verdict;
 
@@ -180,7 +180,7 @@ bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk)
 	rcu_read_unlock();
 	return let_in(verdict);
 }
-EXPORT_SYMBOL_IF_KUNIT(event_gate_asks_sock);
+EXPORT_SYMBOL_IF_KUNIT(event_gate_admits_sock);
 
 static bool filter_wants_event(const struct event_filter *filter,
 			       const struct tcp_event *seen)
@@ -209,14 +209,13 @@ static enum gate_verdict verdict_on_event(const struct gate_rules *rules,
 }
 
 /**
- * event_gate_asks_event - may an event of this segment be recorded?
- * @kind: its kind
+ * event_gate_admits_event - may an event of this segment be recorded?
  * @seen: a record with the ends of the segment
  *
  * Context: inside a probe; where event_gate_guarded is on.
  * Return: yes or no; after a yes it must be recorded.
  */
-bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
+bool event_gate_admits_event(const struct tcp_event *seen)
 {
 	enum gate_verdict verdict;
 
@@ -227,7 +226,7 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
 }
 
 /**
- * event_gate_asks_mark - may a mark be recorded?
+ * event_gate_admits_mark - may a mark be recorded?
  *
  * Of the events that may follow a trigger it is one.
  *
@@ -235,7 +234,7 @@ bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen)
  * to have noted that they took the last place.
  * Return: yes or no; after a yes it must be recorded.
  */
-bool event_gate_asks_mark(void)
+bool event_gate_admits_mark(void)
 {
 	return event_freeze_admits(&gate_freeze);
 }

@@ -46,13 +46,13 @@ enum gate_verdict {
 /* On while there is anything to ask. */
 DECLARE_STATIC_KEY_FALSE(event_gate_guarded);
 
-bool event_gate_asks_sock(enum event_kind kind, const struct sock *sk);
-bool event_gate_asks_event(enum event_kind kind, const struct tcp_event *seen);
-bool event_gate_asks_mark(void);
+bool event_gate_admits_sock(enum event_kind kind, const struct sock *sk);
+bool event_gate_admits_event(const struct tcp_event *seen);
+bool event_gate_admits_mark(void);
 bool event_gate_looks_back(const struct tcp_event *event);
 
-bool gate_keeps_flow(u32 one_in, const struct sock *sk);
-bool gate_keeps_ack(u32 one_in, const struct sock *sk);
+bool event_gate_keeps_flow(u32 one_in, const struct sock *sk);
+bool event_gate_keeps_ack(u32 one_in, const struct sock *sk);
 int event_gate_set_rules(const struct gate_rules *rules);
 bool event_gate_freeze(void);
 bool event_gate_settle(bool *untold);

@@ -2,8 +2,8 @@
 /*
  * Between the probes, which know TCP, and the ring, which does not: a probe
  * begins an event of a kind, fills it, and ends it. event_begin_sock(),
- * event_begin_like() and event_begin_ack() are where an event is asked for; whoever is
- * not wanted is told so there, before anything is built.
+ * event_begin_captured(), event_begin_like() and event_begin_ack() are where an event
+ * is asked for; whoever is not wanted is told so there, before anything is built.
  *
  * What is recorded can be changed at any time: the kinds here, all else in
  * event_controls.c. Each change is written into the ring as an event of its own,
@@ -25,6 +25,7 @@
 #include <linux/rcupdate.h>
 #include <linux/stddef.h>
 
+#include "event_capture.h"
 #include "event_gate.h"
 #include "event_recorder.h"
 #include "event_recorder_inline.h"
@@ -135,7 +136,7 @@ static void write_frozen_mark(void)
 static void mark_change(enum event_mark_cause cause, u64 kinds)
 {
 	mutex_lock(&marks_lock);
-	if (event_gate_asks_mark())
+	if (event_gate_admits_mark())
 		write_mark(cause, kinds);
 	else
 		__set_bit(cause, &changes_to_mark);
@@ -282,7 +283,7 @@ EXPORT_SYMBOL_IF_KUNIT(event_begin);
 struct tcp_event *event_begin_if_admitted(enum event_kind kind,
 					  const struct sock *sk)
 {
-	return event_gate_asks_sock(kind, sk) ? event_begin(kind) : NULL;
+	return event_gate_admits_sock(kind, sk) ? event_begin(kind) : NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin_if_admitted);
 
@@ -305,6 +306,24 @@ struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk)
 EXPORT_SYMBOL_IF_KUNIT(event_begin_sock);
 
 /**
+ * event_begin_captured - begin an event of a socket, and put down what that is
+ * @kind: what happened
+ * @sk: the socket, of any sort
+ *
+ * Context: as event_capture_sock().
+ * Return: as event_begin_sock(), with all that event_capture_sock() says.
+ */
+struct tcp_event *event_begin_captured(enum event_kind kind,
+				       const struct sock *sk)
+{
+	struct tcp_event *event = event_begin_sock(kind, sk);
+
+	if (event)
+		event_capture_sock(event, sk);
+	return event;
+}
+
+/**
  * event_begin_like - begin an event of a segment that was captured before
  * @kind: what happened
  * @seen: a record of the caller's own, with who and the segment filled in
@@ -320,23 +339,15 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 	if (!event_kind_is_wanted(kind))
 		return NULL;
 	if (static_branch_unlikely(&event_gate_guarded) &&
-	    !event_gate_asks_event(kind, seen))
+	    !event_gate_admits_event(seen))
 		return NULL;
 	event = event_begin(kind);
 	if (!event)
 		return NULL;
 	event->netns = seen->netns;
-	event->family = seen->family;
 	event->state = seen->state;
-	event->local_addr = seen->local_addr;
-	event->remote_addr = seen->remote_addr;
-	event->local_port = seen->local_port;
-	event->remote_port = seen->remote_port;
-	event->seg_seq = seen->seg_seq;
-	event->seg_ack = seen->seg_ack;
-	event->seg_len = seen->seg_len;
-	event->seg_window = seen->seg_window;
-	event->seg_flags = seen->seg_flags;
+	event_copy_ends(event, seen);
+	event_copy_segment(event, seen);
 	return event;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_begin_like);

@@ -17,6 +17,8 @@ void event_recorder_keep_kinds(u64 kinds);
 u64 event_recorder_kinds(void);
 struct tcp_event *event_begin(enum event_kind kind);
 struct tcp_event *event_begin_sock(enum event_kind kind, const struct sock *sk);
+struct tcp_event *event_begin_captured(enum event_kind kind,
+				       const struct sock *sk);
 struct tcp_event *event_begin_like(enum event_kind kind,
 				   const struct tcp_event *seen);
 void event_end(struct tcp_event *event);

@@ -43,6 +43,7 @@
 #include "kernel_compat.h"
 #include "receive_gaps.h"
 #include "sender_gaps.h"
+#include "source_status.h"
 #include "timewait_gaps.h"
 
 /* detach_gaps() has room for so many; there are about 30, and the canary. */
@@ -239,15 +240,10 @@ void gap_probe_show_status(struct seq_file *file, const struct gap_probe *gap,
 	if (gap->attached && all_off)
 		seq_printf(file, "missing: %s switched off on this machine",
 			   all_off);
-	else if (gap->attached)
-		seq_puts(file, "attached");
-	else if (gap->error == -ENOENT)
+	else if (!gap->attached && gap->error == -ENOENT)
 		seq_puts(file, "missing: this kernel has no such function");
-	else if (gap->error)
-		seq_printf(file, "missing: attaching failed with error %d",
-			   gap->error);
 	else
-		seq_puts(file, "off");
+		source_status_show(file, gap->attached, gap->error);
 	/* Whatever it is now: recordings compare how many there were and are. */
 	if (missed)
 		seq_printf(file, ", missed %lu calls", missed);

@@ -6,6 +6,7 @@
 #define RENOSCOPE_GAP_PROBES_H
 
 #include <linux/kprobes.h>
+#include <linux/ptrace.h>
 #include <linux/types.h>
 
 #include "entry_hook.h"
@@ -48,6 +49,9 @@ struct gap_probe {
 	unsigned long missed;
 	int error;
 };
+
+/* The n-th argument, from 0, of the function that is entered, where it is a pointer. */
+#define probe_argument(regs, n)	((void *)regs_get_kernel_argument(regs, n))
 
 /* One part of the table: the gaps of one subject. */
 struct gap_group {

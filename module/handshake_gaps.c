@@ -52,8 +52,6 @@
 #include "handshake_gaps.h"
 #include "kernel_compat.h"
 
-#define argument(regs, n)	((void *)regs_get_kernel_argument(regs, n))
-
 /* What a listener is doing on a CPU. */
 enum stage {
 	STAGE_NONE,
@@ -122,8 +120,7 @@ static void forget_stage(enum stage stage)
 static void see_segment(struct tcp_event *seen, const struct sk_buff *skb)
 {
 	memset(seen, 0, sizeof(*seen));
-	event_capture_refused(seen, skb);
-	event_capture_received(seen, skb);
+	event_capture_sockless(seen, skb);
 	seen->state = TCP_LISTEN;
 }
 
@@ -188,10 +185,10 @@ static int before_conn_request(struct kretprobe_instance *instance,
 			       struct pt_regs *regs)
 {
 	struct syn_call *call = (void *)instance->data;
-	const struct sk_buff *skb = argument(regs, 3);
+	const struct sk_buff *skb = probe_argument(regs, 3);
 	struct tcp_event *event;
 
-	call->listener = argument(regs, 2);
+	call->listener = probe_argument(regs, 2);
 	if (call->listener->sk_protocol != IPPROTO_TCP)
 		return 1;
 	call->refusal = refusal_of_syn(call->listener);
@@ -230,8 +227,8 @@ static int after_conn_request(struct kretprobe_instance *instance,
 
 static int enter_queue_hash_add(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *listener = argument(regs, 0);
-	struct request_sock *req = argument(regs, 1);
+	const struct sock *listener = probe_argument(regs, 0);
+	struct request_sock *req = probe_argument(regs, 1);
 	struct tcp_event *event;
 
 	if (listener->sk_protocol != IPPROTO_TCP)
@@ -269,9 +266,9 @@ static void capture_first_synack(struct tcp_event *event, const struct sock *sk,
 /* A SYN-ACK that is sent again is made without Fast Open's cookie buffer. */
 static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = argument(regs, 0);
-	struct request_sock *req = argument(regs, 2);
-	bool first = argument(regs, 3);
+	const struct sock *sk = probe_argument(regs, 0);
+	struct request_sock *req = probe_argument(regs, 2);
+	bool first = probe_argument(regs, 3);
 	enum tcp_synack_type type = regs_get_kernel_argument(regs, 4);
 	struct tcp_event *event;
 
@@ -312,12 +309,12 @@ struct child_call {
 
 static void see_child_call(struct child_call *call, struct pt_regs *regs)
 {
-	const struct request_sock *req = argument(regs, 2);
+	const struct request_sock *req = probe_argument(regs, 2);
 
-	call->listener = argument(regs, 0);
+	call->listener = probe_argument(regs, 0);
 	call->cookie = atomic64_read(&inet_rsk(req)->ir_cookie);
 	call->full = sk_acceptq_is_full(call->listener);
-	see_segment(&call->seen, argument(regs, 1));
+	see_segment(&call->seen, probe_argument(regs, 1));
 	call->seen.cookie = call->cookie;	/* for the filter */
 	call->seen.rcv_isn = tcp_rsk(req)->rcv_isn;
 }
@@ -332,7 +329,7 @@ static int before_v4_syn_recv_sock(struct kretprobe_instance *instance,
 static int before_v6_syn_recv_sock(struct kretprobe_instance *instance,
 				   struct pt_regs *regs)
 {
-	const struct sk_buff *skb = argument(regs, 1);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
 	/* IPv4 on an IPv6 socket is passed on to the IPv4 function. */
 	if (skb->protocol == htons(ETH_P_IP))
@@ -366,10 +363,9 @@ static void record_completed(const struct sock *listener,
 
 	if (child->sk_protocol != IPPROTO_TCP)
 		return;
-	event = event_begin_sock(EVENT_KIND_completed, child);
+	event = event_begin_captured(EVENT_KIND_completed, child);
 	if (!event)
 		return;
-	event_capture_sock(event, child);
 	event_capture_synack_counts(event, req);
 	event_capture_listener(event, listener);
 	event_end(event);
@@ -378,15 +374,15 @@ static void record_completed(const struct sock *listener,
 /* A request that was kept becomes a connection, unless another CPU was first. */
 static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *listener = argument(regs, 0);
-	const struct request_sock *req = argument(regs, 2);
+	const struct sock *listener = probe_argument(regs, 0);
+	const struct request_sock *req = probe_argument(regs, 2);
 	bool first = regs_get_kernel_argument(regs, 3) & 1;
 
 	if (!first)
 		return 0;
 	if (listener != req->rsk_listener)	/* a clone of it goes on */
 		this_cpu_write(moved_request, req);
-	record_completed(listener, req, argument(regs, 1));
+	record_completed(listener, req, probe_argument(regs, 1));
 	return 0;
 }
 
@@ -398,23 +394,21 @@ static int enter_queue_add(struct kprobe *probe, struct pt_regs *regs)
 {
 	if (this_cpu_read(stages.stage) != STAGE_SEGMENT &&
 	    segments_are_seen())
-		record_completed(argument(regs, 0), argument(regs, 1),
-				 argument(regs, 2));
+		record_completed(probe_argument(regs, 0), probe_argument(regs, 1),
+				 probe_argument(regs, 2));
 	return 0;
 }
 
 static int enter_sock_graft(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = argument(regs, 0);
+	const struct sock *sk = probe_argument(regs, 0);
 	struct tcp_event *event;
 
 	if (!sk_is_inet(sk) || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	event = event_begin_sock(EVENT_KIND_accepted, sk);
-	if (!event)
-		return 0;
-	event_capture_sock(event, sk);
-	event_end(event);
+	event = event_begin_captured(EVENT_KIND_accepted, sk);
+	if (event)
+		event_end(event);
 	return 0;
 }
 
@@ -432,12 +426,12 @@ static int before_check_req(struct kretprobe_instance *instance,
 			    struct pt_regs *regs)
 {
 	struct check_call *call = (void *)instance->data;
-	const struct sk_buff *skb = argument(regs, 1);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
 	/* Fast Open's child, maybe in a process: @req may be gone on return. */
 	if (regs_get_kernel_argument(regs, 3) & 1)
 		return 1;
-	call->req = argument(regs, 2);
+	call->req = probe_argument(regs, 2);
 	begin_stage(STAGE_SEGMENT, NULL, tcp_flag_byte(tcp_hdr(skb)));
 	return 0;
 }
@@ -470,7 +464,7 @@ static void forget_segment(void)
 static int before_reqsk_timer_handler(struct kretprobe_instance *instance,
 				      struct pt_regs *regs)
 {
-	struct timer_list *timer = argument(regs, 0);
+	struct timer_list *timer = probe_argument(regs, 0);
 	struct request_sock *req = container_of(timer, struct request_sock,
 						rsk_timer);
 
@@ -578,7 +572,7 @@ static int before_fastopen_remove(struct kretprobe_instance *instance,
 	struct parting_call *call = (void *)instance->data;
 
 	call->before = this_cpu_read(parting_request);
-	this_cpu_write(parting_request, argument(regs, 1));
+	this_cpu_write(parting_request, probe_argument(regs, 1));
 	return 0;
 }
 
@@ -642,7 +636,7 @@ static bool was_not_half_open(const struct request_sock *req)
 
 static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 {
-	struct request_sock *req = argument(regs, 0);
+	struct request_sock *req = probe_argument(regs, 0);
 	struct tcp_event *event;
 	u8 ending;
 
@@ -687,9 +681,9 @@ static int before_cookie_check(struct kretprobe_instance *instance,
 			       struct pt_regs *regs)
 {
 	struct cookie_call *call = (void *)instance->data;
-	const struct sk_buff *skb = argument(regs, 1);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
-	call->listener = argument(regs, 0);
+	call->listener = probe_argument(regs, 0);
 	call->expected = cookie_is_expected(call->listener, tcp_hdr(skb));
 	see_segment(&call->seen, skb);
 	begin_stage(STAGE_COOKIE, call->listener, call->seen.seg_flags);

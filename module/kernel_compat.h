@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every difference between kernels, in one place, each with the version that
- * made it. Kbuild.compat asks the kernel's headers and not the
- * version number, because stable kernels carry newer code under older numbers.
+ * Every difference between kernels, in one place, each with the version that made
+ * it. Kbuild.compat asks the kernel's headers and not the version number, because
+ * stable kernels carry newer code under older numbers.
  *
  * A tracepoint whose signature differs from what is chosen here fails the
  * build: tracepoint_probes.c compares the types.

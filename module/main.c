@@ -6,8 +6,8 @@
  *
  *	kernel TCP -> tracepoint_probes (arrivals), gap_probes, segment_hooks
  *	our own congestion control -> congestion_probes
- *	-> event_capture -> event_recorder -> event_ring -> debugfs_files
- *	-> scripts/renoscope
+ *	-> event_recorder, which asks event_gate -> event_capture
+ *	-> event_ring -> debugfs_files -> scripts/renoscope
  *
  * This file is the order of bring-up, and nothing else. The order has a law: no
  * step that can fail comes after one by which somebody could take hold of the

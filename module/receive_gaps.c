@@ -33,8 +33,8 @@
 
 static int enter_rcv_state_process(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
-	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
+	const struct sock *sk = probe_argument(regs, 0);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
 	if (sk->sk_protocol == IPPROTO_TCP && sk->sk_state != TCP_LISTEN &&
 	    sk->sk_state != TCP_CLOSE)
@@ -61,9 +61,8 @@ static int enter_reset(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct reset_note *note = this_cpu_ptr(&reset_notes);
 
-	note->sk = (void *)regs_get_kernel_argument(regs, 0);
-	event_capture_received(&note->seen,
-			       (void *)regs_get_kernel_argument(regs, 1));
+	note->sk = probe_argument(regs, 0);
+	event_capture_received(&note->seen, probe_argument(regs, 1));
 	return 0;
 }
 
@@ -89,11 +88,7 @@ void capture_reset_segment(struct tcp_event *event, const struct sock *sk)
 	if (note->sk != sk)
 		return;
 	note->sk = NULL;
-	event->seg_seq = note->seen.seg_seq;
-	event->seg_ack = note->seen.seg_ack;
-	event->seg_len = note->seen.seg_len;
-	event->seg_window = note->seen.seg_window;
-	event->seg_flags = note->seen.seg_flags;
+	event_copy_segment(event, &note->seen);
 }
 
 static void record_reset_without_socket(const struct sk_buff *skb, u32 reason)
@@ -101,8 +96,7 @@ static void record_reset_without_socket(const struct sk_buff *skb, u32 reason)
 	struct tcp_event seen = {};
 	struct tcp_event *event;
 
-	event_capture_refused(&seen, skb);
-	event_capture_received(&seen, skb);
+	event_capture_sockless(&seen, skb);
 	event = event_begin_like(EVENT_KIND_reset_sent, &seen);
 	if (!event)
 		return;
@@ -153,8 +147,8 @@ static bool reset_is_silent(const struct sock *sk, const struct sk_buff *skb)
 
 static int enter_v4_send_reset(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
-	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
+	const struct sock *sk = probe_argument(regs, 0);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
 	if (reset_is_silent(sk, skb) &&
 	    (sk || skb_rtable(skb)->rt_type == RTN_LOCAL))
@@ -164,8 +158,8 @@ static int enter_v4_send_reset(struct kprobe *probe, struct pt_regs *regs)
 
 static int enter_v6_send_reset(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
-	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
+	const struct sock *sk = probe_argument(regs, 0);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 
 	if (reset_is_silent(sk, skb) && (sk || ipv6_unicast_destination(skb)))
 		record_reset_sent(sk, skb, 0);

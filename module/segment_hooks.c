@@ -81,6 +81,7 @@
 #include "kernel_compat.h"
 #include "segment_hooks.h"
 #include "segment_options.h"
+#include "source_status.h"
 
 /* ---- the segment ------------------------------------------------------ */
 
@@ -258,21 +259,12 @@ static struct sock *find_ipv6(const struct tcp_event *seen,
 
 static void record_of_sock(const struct tcp_event *seen, const struct sock *sk)
 {
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_segment, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_segment, sk);
 
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
-	event->family = seen->family;
-	event->local_addr = seen->local_addr;
-	event->remote_addr = seen->remote_addr;
-	event->local_port = seen->local_port;
-	event->remote_port = seen->remote_port;
-	event->seg_seq = seen->seg_seq;
-	event->seg_ack = seen->seg_ack;
-	event->seg_len = seen->seg_len;
-	event->seg_window = seen->seg_window;
-	event->seg_flags = seen->seg_flags;
+	event_copy_ends(event, seen);
+	event_copy_segment(event, seen);
 	memcpy(event->detail, seen->detail, sizeof(event->detail));
 	event_end(event);
 }
@@ -444,15 +436,10 @@ static void show_status(struct seq_file *file)
 {
 	int missed = atomic_read(&nets_missed);
 
+	source_status_show(file, attached, attach_error);
 	if (attached && missed)
-		seq_printf(file, "attached, but not in %d namespaces\n", missed);
-	else if (attached)
-		seq_puts(file, "attached\n");
-	else if (attach_error)
-		seq_printf(file, "missing: attaching failed with error %d\n",
-			   attach_error);
-	else
-		seq_puts(file, "off\n");
+		seq_printf(file, ", but not in %d namespaces", missed);
+	seq_putc(file, '\n');
 }
 
 /**

@@ -31,11 +31,6 @@
 #include "kernel_compat.h"
 #include "sender_gaps.h"
 
-static const struct sock *first_argument(struct pt_regs *regs)
-{
-	return (const struct sock *)regs_get_kernel_argument(regs, 0);
-}
-
 /* ---- timeouts --------------------------------------------------------- */
 
 /* Where tcp_retransmit_timer() in net/ipv4/tcp_timer.c counts TCPTimeouts. */
@@ -53,16 +48,14 @@ static bool is_timeout(const struct sock *sk)
 
 static int enter_retransmit_timer(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = first_argument(regs);
+	const struct sock *sk = probe_argument(regs, 0);
 	struct tcp_event *event;
 
 	if (!is_timeout(sk))
 		return 0;
-	event = event_begin_sock(EVENT_KIND_rto, sk);
-	if (!event)
-		return 0;
-	event_capture_sock(event, sk);
-	event_end(event);
+	event = event_begin_captured(EVENT_KIND_rto, sk);
+	if (event)
+		event_end(event);
 	return 0;
 }
 
@@ -83,7 +76,7 @@ static int before_send_loss_probe(struct kretprobe_instance *instance,
 {
 	struct loss_probe_call *call = (void *)instance->data;
 
-	call->sk = first_argument(regs);
+	call->sk = probe_argument(regs, 0);
 	call->high_seq = tcp_sk(call->sk)->tlp_high_seq;
 	return call->high_seq != 0;
 }
@@ -97,10 +90,9 @@ static int after_send_loss_probe(struct kretprobe_instance *instance,
 
 	if (!tp->tlp_high_seq)
 		return 0;
-	event = event_begin_sock(EVENT_KIND_loss_probe, call->sk);
+	event = event_begin_captured(EVENT_KIND_loss_probe, call->sk);
 	if (!event)
 		return 0;
-	event_capture_sock(event, call->sk);
 	event->probe_retransmits = tp->tlp_retrans;
 	event_end(event);
 	return 0;
@@ -130,16 +122,15 @@ static bool window_has_room(const struct sock *sk)
 
 static int enter_write_wakeup(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = first_argument(regs);
+	const struct sock *sk = probe_argument(regs, 0);
 	int mib = regs_get_kernel_argument(regs, 1);
 	struct tcp_event *event;
 
 	if (sk->sk_state == TCP_CLOSE)
 		return 0;
-	event = event_begin_sock(EVENT_KIND_probe, sk);
+	event = event_begin_captured(EVENT_KIND_probe, sk);
 	if (!event)
 		return 0;
-	event_capture_sock(event, sk);
 	event->probe_cause = probe_cause_of(mib);
 	event->probes_out = inet_csk(sk)->icsk_probes_out;
 	event->probe_carries_data = window_has_room(sk);
@@ -189,10 +180,9 @@ static void record_own_window(const struct sock *sk, u32 window)
 {
 	struct tcp_event *event;
 
-	event = event_begin_sock(EVENT_KIND_zero_window, sk);
+	event = event_begin_captured(EVENT_KIND_zero_window, sk);
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event->rcv_wnd = window;
 	event->window_side = EVENT_window_side_own;
 	event->window_change = window ? EVENT_window_change_opened :
@@ -247,7 +237,7 @@ static int before_select_window(struct kretprobe_instance *instance,
 {
 	struct select_window_call *call = (void *)instance->data;
 
-	call->sk = first_argument(regs);
+	call->sk = probe_argument(regs, 0);
 	return !window_is_exhausted(call->sk);
 }
 

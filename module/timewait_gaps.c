@@ -65,14 +65,13 @@ static bool no_room_for_time_wait(const struct sock *sk)
 
 static int enter_time_wait(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	const struct sock *sk = probe_argument(regs, 0);
 	int state = regs_get_kernel_argument(regs, 1);
 	int timeout = regs_get_kernel_argument(regs, 2);
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_time_wait, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_time_wait, sk);
 
 	if (!event)
 		return 0;
-	event_capture_sock(event, sk);
 	event->state = state;
 	if (no_room_for_time_wait(sk)) {
 		event->time_wait_step = EVENT_time_wait_step_overflow;
@@ -109,9 +108,8 @@ static int before_timewait_state_process(struct kretprobe_instance *instance,
 					 struct pt_regs *regs)
 {
 	struct segment_call *call = (void *)instance->data;
-	const struct inet_timewait_sock *tw =
-		(void *)regs_get_kernel_argument(regs, 0);
-	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
+	const struct inet_timewait_sock *tw = probe_argument(regs, 0);
+	const struct sk_buff *skb = probe_argument(regs, 1);
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
 	struct tcp_event *event;
 
@@ -120,10 +118,9 @@ static int before_timewait_state_process(struct kretprobe_instance *instance,
 	note->runner = runner_now();
 	note->seg_flags = tcp_flag_byte(tcp_hdr(skb));
 	note->ending = EVENT_time_wait_ending_none;
-	event = event_begin_sock(EVENT_KIND_time_wait, sock_of(tw));
+	event = event_begin_captured(EVENT_KIND_time_wait, sock_of(tw));
 	if (!event)
 		return 0;
-	event_capture_sock(event, sock_of(tw));
 	event_capture_received(event, skb);
 	event->time_wait_step = EVENT_time_wait_step_segment;
 	event_end(event);
@@ -161,8 +158,7 @@ static int after_timewait_state_process(struct kretprobe_instance *instance,
 
 static int enter_twsk_schedule(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct inet_timewait_sock *tw =
-		(void *)regs_get_kernel_argument(regs, 0);
+	const struct inet_timewait_sock *tw = probe_argument(regs, 0);
 	int timeout = regs_get_kernel_argument(regs, 1);
 	bool again = regs_get_kernel_argument(regs, 2) & 1;
 	struct tcp_event *event;
@@ -170,10 +166,9 @@ static int enter_twsk_schedule(struct kprobe *probe, struct pt_regs *regs)
 	/* DCCP has such sockets too. */
 	if (!again || tw->tw_dr != &twsk_net(tw)->ipv4.tcp_death_row)
 		return 0;
-	event = event_begin_sock(EVENT_KIND_time_wait, sock_of(tw));
+	event = event_begin_captured(EVENT_KIND_time_wait, sock_of(tw));
 	if (!event)
 		return 0;
-	event_capture_sock(event, sock_of(tw));
 	event->time_wait_step = EVENT_time_wait_step_timer_set;
 	event->time_wait_us = jiffies_to_usecs(timeout);
 	event_end(event);
@@ -184,7 +179,7 @@ static int enter_twsk_schedule(struct kprobe *probe, struct pt_regs *regs)
 
 static int enter_tw_timer_handler(struct kprobe *probe, struct pt_regs *regs)
 {
-	struct timer_list *timer = (void *)regs_get_kernel_argument(regs, 0);
+	struct timer_list *timer = probe_argument(regs, 0);
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
 
 	note->tw = container_of(timer, struct inet_timewait_sock, tw_timer);
@@ -235,8 +230,7 @@ static u8 ending_of_early_death(const struct timewait_note *note,
 
 static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct inet_timewait_sock *tw =
-		(void *)regs_get_kernel_argument(regs, 0);
+	const struct inet_timewait_sock *tw = probe_argument(regs, 0);
 	struct timewait_note *note = this_cpu_ptr(&timewait_notes);
 
 	note->ending = ending_of_early_death(note, tw);
@@ -273,12 +267,11 @@ EXPORT_SYMBOL_IF_KUNIT(timewait_noted_ending);
 
 static int enter_twsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 {
-	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_time_wait_end, sk);
+	const struct sock *sk = probe_argument(regs, 0);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_time_wait_end, sk);
 
 	if (!event)
 		return 0;
-	event_capture_sock(event, sk);
 	event->time_wait_ending =
 		timewait_noted_ending(this_cpu_ptr(&timewait_notes),
 				      inet_twsk(sk));

@@ -50,6 +50,7 @@
 #include "event_recorder.h"
 #include "kernel_compat.h"
 #include "receive_gaps.h"
+#include "source_status.h"
 #include "tracepoint_probes.h"
 
 /* ---- the probes ------------------------------------------------------- */
@@ -84,11 +85,10 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 static void probe_retransmit(void *data, const struct sock *sk,
 			     const struct sk_buff *skb)
 {
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_retransmit, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_retransmit, sk);
 
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event_capture_retransmit(event, sk, skb);
 	event_end(event);
 }
@@ -109,11 +109,10 @@ static void probe_synack_retransmit(void *data, const struct sock *sk,
 
 static void probe_ca_state(void *data, struct sock *sk, const u8 ca_state)
 {
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_ca_state, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_ca_state, sk);
 
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event->old_ca_state = event->ca_state;
 	event->ca_state = ca_state;
 	event_end(event);
@@ -128,21 +127,19 @@ static void probe_reset_received(void *data, struct sock *sk)
 {
 	struct tcp_event *event;
 
-	event = event_begin_sock(EVENT_KIND_reset_received, sk);
+	event = event_begin_captured(EVENT_KIND_reset_received, sk);
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	capture_reset_segment(event, sk);
 	event_end(event);
 }
 
 static void probe_destroy(void *data, struct sock *sk)
 {
-	struct tcp_event *event = event_begin_sock(EVENT_KIND_destroy, sk);
+	struct tcp_event *event = event_begin_captured(EVENT_KIND_destroy, sk);
 
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event_capture_totals(event, sk);
 	event_end(event);
 }
@@ -153,10 +150,9 @@ static void probe_error(void *data, const struct sock *sk)
 
 	if (sk->sk_protocol != IPPROTO_TCP || !sk_is_inet(sk))
 		return;
-	event = event_begin_sock(EVENT_KIND_error, sk);
+	event = event_begin_captured(EVENT_KIND_error, sk);
 	if (!event)
 		return;
-	event_capture_sock(event, sk);
 	event->sk_error = READ_ONCE(sk->sk_err);
 	event_end(event);
 }
@@ -166,8 +162,7 @@ static void probe_bad_checksum(void *data, const struct sk_buff *skb)
 	struct tcp_event seen = {};
 	struct tcp_event *event;
 
-	event_capture_refused(&seen, skb);
-	event_capture_received(&seen, skb);
+	event_capture_sockless(&seen, skb);
 	event = event_begin_like(EVENT_KIND_bad_checksum, &seen);
 	if (event)
 		event_end(event);
@@ -312,14 +307,10 @@ void tracepoint_probes_apply(u64 kinds)
 static void show_status(struct seq_file *file, const struct source *source)
 {
 	if (!source->tracepoint)
-		seq_puts(file, "missing: this kernel has no such tracepoint\n");
-	else if (source->attached)
-		seq_puts(file, "attached\n");
-	else if (source->error)
-		seq_printf(file, "missing: attaching failed with error %d\n",
-			   source->error);
+		seq_puts(file, "missing: this kernel has no such tracepoint");
 	else
-		seq_puts(file, "off\n");
+		source_status_show(file, source->attached, source->error);
+	seq_putc(file, '\n');
 }
 
 /**
