@@ -10,9 +10,9 @@
  * sorts as the kernel leaves them.
  */
 #include <kunit/test.h>
+#include <linux/errno.h>
 #include <linux/in6.h>
 #include <linux/kernel.h>
-#include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
@@ -27,6 +27,7 @@
 
 #include "event_filter.h"
 #include "event_schema.h"
+#include "parameter_refusal.h"
 
 #define CLIENT_PORT	40000
 #define SERVER_PORT	5000

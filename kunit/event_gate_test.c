@@ -8,20 +8,20 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 #include <linux/cpumask.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
-#include <net/inet_timewait_sock.h>
 #include <net/net_namespace.h>
-#include <net/request_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 #include "event_gate.h"
 #include "event_recorder.h"
+#include "parameter_refusal.h"
 
 /* ---- what stops recording ------------------------------------------------ */
 

@@ -13,7 +13,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kstrtox.h>
-#include <linux/minmax.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
@@ -23,12 +23,10 @@
 #include "event_controls.h"
 #include "event_gate.h"
 #include "event_recorder.h"
+#include "parameter_refusal.h"
 
 #define SAMPLE_MAX		1000000000
 #define FREEZE_AFTER_MAX	1000000000
-
-/* Of an offending word no more than this is shown. */
-#define WORD_SHOWN_MAX		64
 
 /*
  * Parameters can be read and written before the ring is there and when it is gone
@@ -50,24 +48,10 @@ static struct gate_rules wanted_rules = {
 
 /* ---- changing the rules ----------------------------------------------- */
 
-static int refuse_word(const char *name, const struct word_complaint *complaint)
+static int refuse(const char *name, const struct word_complaint *complaint)
 {
-	int shown = min_t(size_t, complaint->length, WORD_SHOWN_MAX);
-
-	pr_err("%s: '%*pE'%s: %s\n", name, shown, complaint->word,
-	       shown < complaint->length ? "..." : "", complaint->allowed);
-	return -EINVAL;
-}
-
-static int refuse_text(const char *name, const char *text, const char *allowed)
-{
-	struct word_complaint complaint = {
-		.word = text,
-		.length = strcspn(text, "\n"),
-		.allowed = allowed,
-	};
-
-	return refuse_word(name, &complaint);
+	return refuse_word(name, complaint->word, complaint->length, ": %s",
+			   complaint->allowed);
 }
 
 static bool lets_all_in(const struct gate_rules *rules)
@@ -132,9 +116,7 @@ static int change_rules(change_rules_t *change, const char *text)
 		kfree(rules);
 	}
 	if (err == -ENOMEM)
-		pr_err("'%*pE': no memory, nothing is changed\n",
-		       (int)min_t(size_t, strcspn(text, "\n"), WORD_SHOWN_MAX),
-		       text);
+		pr_err("no memory: filter, sampling and freeze are not changed\n");
 	return err;
 }
 
@@ -145,7 +127,7 @@ static int change_filter(struct gate_rules *rules, const char *text)
 	struct word_complaint complaint;
 
 	if (event_filter_parse(&rules->filter, text, &complaint))
-		return refuse_word("filter", &complaint);
+		return refuse("filter", &complaint);
 	return 0;
 }
 
@@ -177,13 +159,12 @@ MODULE_PARM_DESC(filter,
 static int change_number(u32 *number, const char *name, const char *text,
 			 u32 least, u32 most)
 {
-	char allowed[64];
 	u32 read;
 
-	scnprintf(allowed, sizeof(allowed), "a number from %u to %u", least,
-		  most);
-	if (kstrtou32(text, 10, &read) || read < least || read > most)
-		return refuse_text(name, text, allowed);
+	if (kstrtou32(text, 10, &read) || read < least || read > most) {
+		refuse_number(name, text, least, most);
+		return -EINVAL;
+	}
 	*number = read;
 	return 0;
 }
@@ -233,7 +214,7 @@ static int change_freeze_on(struct gate_rules *rules, const char *text)
 	struct word_complaint complaint;
 
 	if (freeze_trigger_parse(&rules->trigger, text, &complaint))
-		return refuse_word("freeze_on", &complaint);
+		return refuse("freeze_on", &complaint);
 	return 0;
 }
 

@@ -45,6 +45,7 @@
 #include "event_filter.h"
 #include "event_schema.h"
 #include "kernel_compat.h"
+#include "parameter_refusal.h"
 
 enum filter_key {
 	KEY_PORT,

@@ -10,6 +10,7 @@
 
 struct sock;
 struct tcp_event;
+struct word_complaint;
 
 /* With so many terms even the longest print on one page. */
 #define FILTER_TERMS_MAX	64
@@ -62,18 +63,6 @@ struct filter_subject {
 	u16 remote_port;
 	struct in6_addr local_addr;
 	struct in6_addr remote_addr;
-};
-
-/**
- * struct word_complaint - why a text was refused
- * @word: the offending word, within the text that was given
- * @length: of @word, in bytes
- * @allowed: what could stand there
- */
-struct word_complaint {
-	const char *word;
-	size_t length;
-	const char *allowed;
 };
 
 int event_filter_parse(struct event_filter *filter, const char *text,

@@ -25,6 +25,7 @@
 #include "event_freeze.h"
 #include "event_schema.h"
 #include "kernel_compat.h"
+#include "parameter_refusal.h"
 
 #define TIMEOUTS_MAX	255	/* as many as a record counts */
 

@@ -8,7 +8,8 @@
 #include <linux/atomic.h>
 #include <linux/types.h>
 
-#include "event_filter.h"
+struct tcp_event;
+struct word_complaint;
 
 /**
  * struct freeze_trigger - what stops recording

@@ -19,17 +19,21 @@
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/kstrtox.h>
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/stddef.h>
+#include <linux/string.h>
 
 #include "event_capture.h"
 #include "event_gate.h"
 #include "event_recorder.h"
 #include "event_recorder_inline.h"
 #include "kernel_compat.h"
+#include "parameter_refusal.h"
 
 static_assert(sizeof(struct tcp_event) == sizeof(struct ring_record));
 static_assert(offsetof(struct tcp_event, serial) ==
@@ -56,11 +60,10 @@ static int set_ring_records(const char *text, const struct kernel_param *param)
 	int err = kstrtouint(text, 0, &records);
 
 	if (err || !is_power_of_2(records) || records < RING_RECORDS_MIN ||
-	    records > RING_RECORDS_MAX) {
-		pr_err("ring_records: '%s' is not a power of two from %u to %lu\n",
-		       text, RING_RECORDS_MIN, RING_RECORDS_MAX);
-		return -EINVAL;
-	}
+	    records > RING_RECORDS_MAX)
+		return refuse_word("ring_records", text, strcspn(text, "\n"),
+				   " is not a power of two from %u to %lu",
+				   RING_RECORDS_MIN, RING_RECORDS_MAX);
 	ring_records = records;
 	return 0;
 }

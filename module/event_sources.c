@@ -15,8 +15,9 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bits.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/minmax.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
@@ -26,14 +27,12 @@
 #include "event_recorder.h"
 #include "event_sources.h"
 #include "gap_probes.h"
+#include "parameter_refusal.h"
 #include "segment_hooks.h"
 #include "tracepoint_probes.h"
 
 /* A record for each segment is a trace, and a price, that one asks for. */
 #define DEFAULT_KINDS	(EVENT_KINDS_PROBED & ~EVENT_KIND_BIT(segment))
-
-/* Of a word that is refused, what the log shows. */
-#define SHOWN(length)	((int)min_t(size_t, length, 64))
 
 /* Guards the two below, and every family's attaching and detaching. */
 static DEFINE_MUTEX(sources_lock);
@@ -91,9 +90,8 @@ static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 	} else if (kind > 0 && EVENT_KINDS_PROBED & BIT_ULL(kind)) {
 		*kinds = BIT_ULL(kind);
 	} else {
-		pr_err("events: '%*pE' is no kind of event; cat schema in debugfs lists them\n",
-		       SHOWN(word->length), word->text);
-		return -EINVAL;
+		return refuse_word("events", word->text, word->length,
+				   " is no kind of event; cat schema in debugfs lists them");
 	}
 	return 0;
 }
@@ -133,11 +131,9 @@ static int parse_kinds(const char *text, u64 *kinds)
 		err = kinds_of_word(&word, &named);
 		if (err)
 			return err;
-		if (is_set(&word) && (any || word.sign)) {
-			pr_err("events: '%*pE' must be the first word, without a sign\n",
-			       SHOWN(word.length), word.text);
-			return -EINVAL;
-		}
+		if (is_set(&word) && (any || word.sign))
+			return refuse_word("events", word.text, word.length,
+					   " must be the first word, without a sign");
 		if (!any && !word.sign)
 			*kinds = 0;
 		any = true;

@@ -14,9 +14,7 @@
  * range in which no number can divide by zero or overflow. They can be written at
  * any time; connections that have begun keep what they began with.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/kernel.h>
+#include <linux/compiler.h>
 #include <linux/limits.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -25,6 +23,7 @@
 #include <linux/string.h>
 
 #include "kernel_compat.h"
+#include "parameter_refusal.h"
 #include "reno_rules.h"
 
 /* RFC 3465 section 2.3 allows 1 and 2, and 8 is HyStart++'s; more is an experiment. */
@@ -48,9 +47,7 @@ static int set_in_range(const char *text, const struct kernel_param *param,
 {
 	if (!param_set_uint_minmax(text, param, least, most))
 		return 0;
-	pr_err("%s: '%.*s' is not a number from %u to %u\n", param->name,
-	       (int)strcspn(text, "\n"), text, least, most);
-	return -EINVAL;
+	return refuse_number(param->name, text, least, most);
 }
 
 /* A name alone, without a text, is on: that cannot fail. */
@@ -58,9 +55,8 @@ static int set_switch(const char *text, const struct kernel_param *param)
 {
 	if (!param_set_bool(text, param))
 		return 0;
-	pr_err("%s: '%.*s' is neither 0 nor 1\n", param->name,
-	       (int)strcspn(text, "\n"), text);
-	return -EINVAL;
+	return refuse_word(param->name, text, strcspn(text, "\n"),
+			   " is neither 0 nor 1");
 }
 
 static int set_beta(const char *text, const struct kernel_param *param)
