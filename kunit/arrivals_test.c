@@ -9,7 +9,6 @@
  */
 #include <kunit/skbuff.h>
 #include <kunit/test.h>
-#include <linux/cpumask.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/skbuff.h>

@@ -9,7 +9,6 @@
 #include <kunit/test.h>
 #include <linux/err.h>
 #include <linux/module.h>
-#include <linux/string.h>
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 

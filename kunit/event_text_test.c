@@ -11,7 +11,6 @@
 #include <kunit/test.h>
 #include <linux/bits.h>
 #include <linux/errno.h>
-#include <linux/in6.h>
 #include <linux/module.h>
 #include <linux/string.h>
 #include <linux/tcp.h>

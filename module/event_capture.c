@@ -31,16 +31,17 @@
  * that was disconnected (by an aborting close() or after a failed connect(), too)
  * is left without numbers.
  */
-#include <linux/inet_diag.h>
+#include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/rcupdate.h>
 #include <linux/skbuff.h>
 #include <linux/sock_diag.h>
-#include <linux/string.h>
 #include <linux/tcp.h>
+#include <linux/timer.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>

@@ -28,6 +28,8 @@
  * next. Each CPU keeps the first of every N. Handshakes, closes and all that
  * happens between the first sign of a loss and the end of the recovery is kept.
  */
+#include <linux/cpumask.h>
+#include <linux/errno.h>
 #include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
@@ -36,6 +38,7 @@
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/tcp.h>
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>

@@ -78,11 +78,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bits.h>
+#include <linux/build_bug.h>
 #include <linux/cpumask.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
+#include <linux/limits.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 

@@ -6,6 +6,7 @@
  * in the text trace, the parser of the `events` parameter, and KUnit.
  */
 #include <linux/build_bug.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/seq_file.h>
 #include <linux/stddef.h>

@@ -21,9 +21,11 @@
  *
  * Runs in the reader's context: the price of text is paid by who reads it.
  */
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
 #include <net/tcp.h>

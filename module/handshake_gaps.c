@@ -34,11 +34,10 @@
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
+#include <linux/if_ether.h>
 #include <linux/jiffies.h>
-#include <linux/net.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/ptrace.h>
 #include <linux/skbuff.h>
 #include <linux/string.h>

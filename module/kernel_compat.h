@@ -10,7 +10,7 @@
 #ifndef RENOSCOPE_KERNEL_COMPAT_H
 #define RENOSCOPE_KERNEL_COMPAT_H
 
-#include <linux/types.h>
+#include <linux/stddef.h>
 #include <linux/version.h>
 
 #ifndef CONFIG_64BIT

@@ -13,7 +13,6 @@
  *			tcp_v6_send_reset()
  */
 #include <linux/cpumask.h>
-#include <linux/ipv6.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/skbuff.h>

@@ -56,7 +56,6 @@
 #include <linux/bits.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>

@@ -17,9 +17,9 @@
  *			(net/mptcp/options.c): nothing is told of those.
  */
 #include <linux/kernel.h>
-#include <linux/minmax.h>
 #include <linux/preempt.h>
 #include <linux/ptrace.h>
+#include <linux/rcupdate.h>
 #include <linux/snmp.h>
 #include <linux/string.h>
 #include <net/mptcp.h>

@@ -5,7 +5,6 @@
 #ifndef RENOSCOPE_RING_STORM_H
 #define RENOSCOPE_RING_STORM_H
 
-#include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
