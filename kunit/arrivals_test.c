@@ -22,6 +22,7 @@
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "old_bytes.h"
+#include "recorder_reader.h"
 
 #define CLIENT_ISN	2712239078U
 #define SERVER_ISN	1288781508U
@@ -74,11 +75,6 @@ static struct sk_buff *new_segment(struct kunit *test, u16 window)
 
 /* ---- what the ring has of it --------------------------------------------- */
 
-static void end_reader(void *reader)
-{
-	ring_reader_destroy(reader);
-}
-
 static void keep_former_kinds(void *kinds)
 {
 	event_recorder_keep_kinds(*(u64 *)kinds);
@@ -88,7 +84,6 @@ static void keep_former_kinds(void *kinds)
 static struct ring_reader *record_over_old_bytes(struct kunit *test, u64 kinds)
 {
 	u64 *former = kunit_kzalloc(test, sizeof(*former), GFP_KERNEL);
-	struct ring_reader *reader;
 
 	KUNIT_ASSERT_NOT_NULL(test, former);
 	*former = event_recorder_kinds();
@@ -100,12 +95,7 @@ static struct ring_reader *record_over_old_bytes(struct kunit *test, u64 kinds)
 			set_cpus_allowed_ptr(current,
 					     cpumask_of(raw_smp_processor_id())));
 	fill_with_old_bytes(event_recorder_ring());
-	reader = ring_reader_create(event_recorder_ring(), RING_ALL_CPUS);
-	KUNIT_ASSERT_NOT_NULL(test, reader);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, end_reader, reader));
-	ring_reader_start(reader, RING_START_NOW);
-	return reader;
+	return read_from_now(test);
 }
 
 static bool read_one(struct ring_reader *reader, struct tcp_event *event)

@@ -7,7 +7,7 @@
  * that a field which ends up in another's place shows.
  */
 #include <kunit/test.h>
-#include <linux/err.h>
+#include <linux/errno.h>
 #include <linux/module.h>
 #include <net/net_namespace.h>
 #include <net/tcp.h>
@@ -15,6 +15,7 @@
 #include "event_recorder.h"
 #include "event_schema.h"
 #include "module_parameters.h"
+#include "recorder_reader.h"
 #include "reno_congestion.h"
 
 #define MSS	1000
@@ -91,22 +92,10 @@ static int begin_test(struct kunit *test)
 	fixture->tp.snd_cwnd_clamp = ~0U;
 	tcp_snd_cwnd_set(&fixture->tp, CWND);
 
-	fixture->reader = ring_reader_create(event_recorder_ring(),
-					     RING_ALL_CPUS);
-	if (IS_ERR_OR_NULL(fixture->reader))
-		return -ENOMEM;
-	ring_reader_start(fixture->reader, RING_START_NOW);
+	fixture->reader = read_from_now(test);
 	test->priv = fixture;
 	ops()->init(sk);
 	return 0;
-}
-
-static void end_test(struct kunit *test)
-{
-	struct fixture *fixture = test->priv;
-
-	if (fixture)
-		ring_reader_destroy(fixture->reader);
 }
 
 static void expect_beginning(struct kunit *test)
@@ -212,7 +201,6 @@ static struct kunit_case congestion_probes_cases[] = {
 static struct kunit_suite congestion_probes_suite = {
 	.name = "renoscope_congestion_probes",
 	.init = begin_test,
-	.exit = end_test,
 	.test_cases = congestion_probes_cases,
 };
 

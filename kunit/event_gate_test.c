@@ -22,9 +22,9 @@
 #include "event_gate.h"
 #include "event_recorder.h"
 #include "parameter_refusal.h"
+#include "recorder_reader.h"
 
 /* ---- what stops recording ------------------------------------------------ */
-
 
 struct trigger_case {
 	const char *text;
@@ -508,24 +508,6 @@ static void trigger_freezes_the_ring(struct kunit *test)
 }
 
 /* ---- the marks of freezes ------------------------------------------------ */
-
-static void end_reader(void *reader)
-{
-	ring_reader_destroy(reader);
-}
-
-/* A reader of what is written from now on, until the test ends. */
-static struct ring_reader *read_from_now(struct kunit *test)
-{
-	struct ring_reader *reader;
-
-	reader = ring_reader_create(event_recorder_ring(), RING_ALL_CPUS);
-	KUNIT_ASSERT_NOT_NULL(test, reader);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, end_reader, reader));
-	ring_reader_start(reader, RING_START_NOW);
-	return reader;
-}
 
 /* The cause of the next mark, a number that is none at the end. */
 static int next_mark(struct ring_reader *reader)

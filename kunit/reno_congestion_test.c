@@ -31,7 +31,6 @@
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 
-#include "hystart_pp.h"
 #include "module_parameters.h"
 #include "reno_congestion.h"
 #include "reno_trace.h"
