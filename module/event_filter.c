@@ -34,6 +34,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/string.h>
+#include <linux/stringify.h>
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ipv6.h>
@@ -287,7 +288,8 @@ static int parse_value(struct event_filter *filter, u8 key, bool negated,
 	struct filter_term term;
 
 	if (filter->count == FILTER_TERMS_MAX)
-		return refuse(complaint, value, "64 values at most");
+		return refuse(complaint, value,
+			      __stringify(FILTER_TERMS_MAX) " values at most");
 	memset(&term, 0, sizeof(term));
 	term.key = key;
 	term.negated = negated;

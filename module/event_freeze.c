@@ -21,6 +21,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <linux/stringify.h>
 
 #include "event_freeze.h"
 #include "event_schema.h"
@@ -96,7 +97,9 @@ int freeze_trigger_parse(struct freeze_trigger *trigger, const char *text,
 			 struct word_complaint *complaint)
 {
 	static const char allowed[] = {
-		"a trigger is a kind of event (cat schema in debugfs lists them), or rto=K with K from 1 to 255, or none alone"
+		"a trigger is a kind of event (cat schema in debugfs lists them), or rto=K with K from 1 to "
+		__stringify(TIMEOUTS_MAX)
+		", or none alone"
 	};
 	size_t length;
 

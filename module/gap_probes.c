@@ -39,6 +39,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
+#include "event_schema.h"
 #include "gap_probes.h"
 #include "handshake_gaps.h"
 #include "kernel_compat.h"

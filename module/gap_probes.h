@@ -10,7 +10,6 @@
 #include <linux/types.h>
 
 #include "entry_hook.h"
-#include "event_schema.h"
 
 struct seq_file;
 

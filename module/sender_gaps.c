@@ -26,7 +26,6 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
-#include "event_capture.h"
 #include "event_recorder.h"
 #include "kernel_compat.h"
 #include "sender_gaps.h"
