@@ -130,8 +130,7 @@ def _idle(sock: socket.socket) -> None:
 
 def _delay_acks(milliseconds: int) -> None:
     """How long tc takes is chance; after so long a rest cwnd is the initial one."""
-    run("tc", "-n", SERVER, "qdisc", "change", "dev", "wire", "root", "netem",
-        "delay", f"{milliseconds}ms", "limit", "10000")
+    TwoHosts.netem(SERVER, f"delay {milliseconds}ms limit 10000")
     time.sleep(20)
 
 
@@ -229,9 +228,8 @@ def _silence(hosts: TwoHosts) -> None:
 def prepare(hosts: TwoHosts, scenario: Scenario) -> None:
     quickack = "0" if scenario.delayed_acks else "1"
     _silence(hosts)
+    hosts.most_segments_a_packet(scenario.batch)
     for host in (CLIENT, SERVER):
-        run("ip", "-n", host, "link", "set", "wire", "gso_max_segs",
-            str(scenario.batch))
         run("ip", "-n", host, "route", "change", "10.77.0.0/24", "dev", "wire",
             "quickack", quickack)
         for setting in (f"tcp_ecn={int(scenario.ecn)}", "tcp_no_metrics_save=1",
@@ -241,13 +239,10 @@ def prepare(hosts: TwoHosts, scenario: Scenario) -> None:
                         "tcp_rmem=4096 131072 33554432"):
             hosts.sysctl(host, f"net.ipv4.{setting}")
     for host, netem in ((CLIENT, scenario.netem), (SERVER, DELAY + " limit 10000")):
-        run("tc", "-n", host, "qdisc", "add", "dev", "wire", "root", "netem",
-            *netem.split())
+        hosts.netem(host, netem)
     for host, rule in ((SERVER, scenario.at_server), (CLIENT, scenario.at_client)):
         if rule:
-            hosts.run(host, "nft", "add table inet fault; add chain inet fault in "
-                      "{ type filter hook prerouting priority -300; }; "
-                      f"add rule inet fault in iifname wire {rule}")
+            hosts.on_arrival(host, rule)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from ktap_output import Skip
 from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
-from troubles import one_segment_a_packet
 
 NAME = b"renoscope"
 NOBODY = 65534
@@ -44,10 +43,8 @@ def test_sysctl_and_ss() -> None:
         assert "renoscope" in allowed.split(), allowed
         for host in (CLIENT, SERVER):
             hosts.sysctl(host, "net.ipv4.tcp_congestion_control=renoscope")
-        server = hosts.start(SERVER, "python3", "-c", _ONE_CONNECTION_SERVER)
-        assert server.stdout is not None and server.stdout.readline()
-        client = hosts.start(CLIENT, "python3", "-c", _CLIENT)
-        assert client.stdout is not None and client.stdout.readline()
+        server = hosts.start_ready(SERVER, "python3", "-c", _ONE_CONNECTION_SERVER)
+        client = hosts.start_ready(CLIENT, "python3", "-c", _CLIENT)
         for host in (CLIENT, SERVER):
             shown = hosts.run(host, "ss", "-tinH", "state", "established")
             assert "renoscope" in shown, shown
@@ -210,7 +207,7 @@ def test_switch_before_connect() -> None:
 def test_switch_in_syn_sent() -> None:
     """In SYN-SENT, or before a SYN that is lost: the window is right from the first packet on"""
     with Recorder() as it, TwoHosts() as hosts, ExitStack() as stack:
-        one_segment_a_packet()      # a batch that is made up already goes whole
+        hosts.most_segments_a_packet(1)    # a batch that is made up already goes whole
         listener = stack.enter_context(endpoints.listen(SERVER, False))
         hosts.drop(SERVER, f"tcp dport {PORT}")
         clients = []

@@ -9,6 +9,7 @@ from typing import Any
 
 import recorder
 import sessions
+from endpoints import quiet
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 
@@ -57,10 +58,7 @@ def _took_us(connection: Connection, state: str) -> int:
 
 
 def _start(hosts: TwoHosts, host: str, program: str) -> subprocess.Popen[str]:
-    """Start a program and wait for the first thing it says."""
-    process = hosts.start(host, "python3", "-c", program)
-    assert process.stdout is not None and process.stdout.readline()
-    return process
+    return hosts.start_ready(host, "python3", "-c", program)
 
 
 def _go(process: subprocess.Popen[str]) -> None:
@@ -84,8 +82,7 @@ def _check_session(ipv6: bool) -> None:
     """Delays of 30 ms: a SYN-ACK and its ACK take 60 ms together."""
     with Recorder(), TwoHosts(delay_ms=30) as hosts:
         sessions.greet(hosts, ipv6=ipv6)
-        wait_until("both ends to close", lambda: not any(
-            hosts.is_busy(host) for host in (CLIENT, SERVER)))
+        quiet(hosts)
         seen = _view("states", "--port", str(sessions.PORT))
         client, server = _on(CLIENT, seen), _on(SERVER, seen)
         assert _path(client) == ["SYN-SENT", "ESTABLISHED", "CLOSE-WAIT",
@@ -139,8 +136,7 @@ def test_simultaneous_open_and_close() -> None:
             for process in both:
                 _go(process)
         _end(*both)
-        wait_until("TIME-WAIT at both ends", lambda: not any(
-            hosts.is_busy(host) for host in (CLIENT, SERVER)))
+        quiet(hosts)
         seen = _view("states")
         for host in (CLIENT, SERVER):
             connection = _on(host, seen)

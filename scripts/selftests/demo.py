@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 import recorder  # noqa: E402  (found through the line above)
 import scenes  # noqa: E402
 import sessions  # noqa: E402
+from endpoints import quiet  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from recorder import Recorder, wait_until  # noqa: E402
 from renoscope_lib.flows import Joiner  # noqa: E402
@@ -110,19 +111,13 @@ def timeline(file: Path, transcript: Transcript) -> str:
         lines, key=lambda line: line[0]))])
 
 
-def wait_for_the_end(hosts: TwoHosts) -> None:
-    """The programs have ended; the last ACK is still on its way."""
-    wait_until("both ends to close",
-               lambda: not hosts.is_busy(CLIENT) and not hosts.is_busy(SERVER))
-
-
 def undisturbed(out: Path) -> None:
     """The sample program's session."""
     file = out / "session.renoscope"
     with scenes.stage(ALGORITHM) as (_, hosts):
         with Recording(file):
             transcript = sessions.greet(hosts, "Ann")
-            wait_for_the_end(hosts)
+            quiet(hosts)
         text = timeline(file, transcript)
     (out / "session.txt").write_text(text + "\n")
     say(text)
@@ -141,7 +136,7 @@ def _play_lost_third_segment(it: Recorder, hosts: TwoHosts) -> None:
     say("   The next segment is let through.")
     sessions.finish(client, "\n")
     sessions.finish(server)
-    wait_for_the_end(hosts)
+    quiet(hosts)
 
 
 def lost_third_segment(out: Path) -> None:
@@ -164,7 +159,7 @@ def play(name: str, out: Path) -> None:
         with Recording(file):
             still_open = scene.play(it, hosts)
             if still_open is None:
-                wait_for_the_end(hosts)
+                quiet(hosts)
         if still_open is not None:
             still_open.close()
 

@@ -20,7 +20,6 @@ from typing import Any
 import endpoints
 import recorder
 import troubles
-from disturbed_traffic import set_offloads
 from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
@@ -280,7 +279,7 @@ def _dropped_by_wall(hosts: TwoHosts) -> int:
 def test_own_firewall() -> None:
     """explain: what the host's own firewall drops on arrival is counted as nft does; no one else's"""
     with Recorder("events=all"), TwoHosts(DELAY_MS) as hosts:
-        set_offloads(hosts, False)
+        hosts.set_offloads(False)
         _wall(hosts, PORT)
         with connected(False) as pair, connected(False, port=PORT + 1) as well:
             for ends in (pair, well):

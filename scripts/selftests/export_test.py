@@ -17,8 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 from capture import FIELDS, RELATIVE, Capture, need_witness, rows_of
-from disturbed_traffic import PORT, disturb, exchange, set_offloads
-from hosts import CLIENT, TwoHosts
+from disturbed_traffic import disturb, exchange
+from endpoints import PORT
+from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import COMMAND, Recorder, renoscope, wait_until
 
@@ -78,11 +79,11 @@ def _capture_of(ipv6: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, \
             Recorder("events=all", f"ring_records={RING_RECORDS}") as it, \
             TwoHosts() as hosts:
-        set_offloads(hosts, on=False)
+        hosts.set_offloads(False)
         disturb(hosts)
         with Capture(hosts, CLIENT) as capture:
             exchange(hosts, ipv6, BYTES)
-            hosts.run("server", "nft", "flush ruleset")
+            hosts.run(SERVER, "nft", "flush ruleset")
             capture.end()
             seen = capture.rows(preferences=RELATIVE)
         file = Path(folder) / "mine.pcapng"

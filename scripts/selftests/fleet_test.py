@@ -49,7 +49,7 @@ def _stage() -> Iterator[tuple[Recorder, TwoHosts, Path, ExitStack]]:
             ExitStack() as stack:
         (PARAMETERS / "filter").write_text(
             f"netns={hosts.inode(CLIENT)},{hosts.inode(SERVER)}")
-        troubles.one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         yield it, hosts, folder, stack
 
 

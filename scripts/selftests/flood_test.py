@@ -60,12 +60,9 @@ for _ in range(int(sys.argv[3])):
 def server(hosts: TwoHosts, backlog: int = BACKLOG, accepts: str = "at once",
            ipv6: bool = False) -> Iterator[Any]:
     """A server on port 5000."""
-    process = hosts.start(SERVER, sys.executable, "-c", SERVER_CODE,
-                          sessions.address_of_server(ipv6), str(backlog),
-                          accepts)
+    process = hosts.start_ready(SERVER, sys.executable, "-c", SERVER_CODE,
+                                sessions.address_of_server(ipv6), str(backlog), accepts)
     try:
-        assert process.stdout is not None
-        assert "listens" in process.stdout.readline()
         yield process
     finally:
         process.kill()
@@ -91,8 +88,7 @@ def connect(hosts: TwoHosts, count: int, port: int = 5000,
 
 def start_flood(hosts: TwoHosts, count: int) -> subprocess.Popen[str]:
     """SYNs of forged addresses; their SYN-ACKs end in the client."""
-    hosts.run(SERVER, "ip", "route", "replace", FORGED, "via", "10.77.0.1")
-    hosts.run(CLIENT, "ip", "route", "replace", "blackhole", FORGED)
+    hosts.route_to_nobody(FORGED)
     return hosts.start(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
                        str(count))
 

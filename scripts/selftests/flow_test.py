@@ -19,10 +19,9 @@ from typing import Any
 import endpoints
 import sessions
 from capture import Capture, need_witness
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import PARAMETERS, Recorder, renoscope, wait_until
-from troubles import one_segment_a_packet
 
 PORT = sessions.PORT
 NAME = "Ann"
@@ -56,9 +55,8 @@ def _recorded(*drops: str) -> Iterator[tuple[Recorder, TwoHosts, Capture]]:
     need_witness()
     with Recorder("ring_records=16384") as it, TwoHosts() as hosts:
         (PARAMETERS / "events").write_text("+segment")
-        one_segment_a_packet()
-        run("tc", "-n", SERVER, "qdisc", "add", "dev", "wire", "root", "netem",
-            "delay", f"{DELAY_MS}ms", "limit", "10000")
+        hosts.most_segments_a_packet(1)
+        hosts.netem(SERVER, f"delay {DELAY_MS}ms limit 10000")
         for drop in drops:
             hosts.drop(SERVER, drop)
         with Capture(hosts, CLIENT) as capture:

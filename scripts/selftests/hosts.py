@@ -68,8 +68,7 @@ class TwoHosts:
         for link in ("lo", "wire"):
             run("ip", "-n", host, "link", "set", link, "up")
         if self.delay_ms:
-            run("tc", "-n", host, "qdisc", "add", "dev", "wire", "root",
-                "netem", "delay", f"{self.delay_ms}ms", "limit", "10000")
+            self.netem(host, f"delay {self.delay_ms}ms limit 10000")
 
     def _remove(self) -> None:
         """Let connections end first: an orphan whose peer is gone would hold
@@ -110,16 +109,61 @@ class TwoHosts:
         return subprocess.Popen(self.command(host, *command), text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
+    def start_ready(self, host: str, *command: str) -> subprocess.Popen[str]:
+        """The same of a command that says a line when it is ready; that line is read."""
+        process = self.start(host, *command)
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            raise RuntimeError(f"{' '.join(command)}: it ended with {process.wait()} "
+                               "before it was ready")
+        return process
+
     def sysctl(self, host: str, setting: str) -> None:
         """Set name=value on a host."""
         self.run(host, "sysctl", "-qw", setting)
 
-    def drop(self, host: str, rule: str) -> None:
-        """Drop what arrives on the host's wire and matches an nft rule."""
+    @staticmethod
+    def netem(host: str, words: str) -> None:
+        """What the host sends goes through this netem from now on."""
+        run("tc", "-n", host, "qdisc", "replace", "dev", "wire", "root", "netem",
+            *words.split())
+
+    @staticmethod
+    def most_segments_a_packet(most: int) -> None:
+        """How many segments travel as one; with one, a fault does not hit a whole batch.
+
+        TCP makes super-segments even for a device without TSO and GSO, and has them
+        cut before the driver, below our hooks: only gso_max_segs ends that.
+        """
+        for host in (CLIENT, SERVER):
+            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", str(most))
+
+    def set_offloads(self, on: bool) -> None:
+        """Switch segmentation and reassembly by the device on or off."""
+        state = "on" if on else "off"
+        for host in (CLIENT, SERVER):
+            self.run(host, "ethtool", "-K", "wire", "tso", state, "gso", state,
+                     "gro", state)
+        if not on:
+            self.most_segments_a_packet(1)
+
+    def on_arrival(self, host: str, rule: str) -> None:
+        """An nft rule for what arrives on the host's wire."""
         self.run(host, "nft", "add table inet fault; "
                  "add chain inet fault in { type filter hook prerouting priority -300; }; "
-                 f"add rule inet fault in iifname wire {rule} counter drop")
+                 f"add rule inet fault in iifname wire {rule}")
+
+    def drop(self, host: str, rule: str) -> None:
+        """Drop what arrives on the host's wire and matches an nft rule."""
+        self.on_arrival(host, f"{rule} counter drop")
 
     def stop_dropping(self, host: str) -> None:
-        """Take back every drop() on a host."""
+        """Take back every drop() and on_arrival() on a host."""
         self.run(host, "nft", "delete table inet fault")
+
+    def route_to_nobody(self, network: str) -> None:
+        """The server takes a network to be behind the client, which has no way to it."""
+        self.run(SERVER, "ip", "route", "replace", network, "via",
+                 ADDRESSES[CLIENT][":" in network])
+        # Or the client would tell, by ICMP, that nobody is there.
+        self.run(CLIENT, "ip", "route", "replace", "blackhole", network)

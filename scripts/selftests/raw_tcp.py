@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from hosts import TwoHosts
 from inside import inside
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -31,7 +31,6 @@ NAMES = {FIN: "FIN", SYN: "SYN", RST: "RST", PSH: "PSH", ACK: "ACK"}
 GHOST_NETS = {4: "10.99.0.0/16", 6: "fd99::/64"}
 SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
-PACKET_OUTGOING = 4
 PATIENCE_S = 30.0
 _HEADER = struct.Struct("!HHIIBBHHH")
 
@@ -217,11 +216,8 @@ class Wire:
 
 def route_to_ghosts(hosts: TwoHosts) -> None:
     """Let the server believe that ghosts live behind the client."""
-    for family, net in GHOST_NETS.items():
-        hosts.run(SERVER, "ip", "route", "add", net, "via",
-                  ADDRESSES[CLIENT][0 if family == 4 else 1])
-        # or the client would tell, by ICMP, that there are no ghosts
-        hosts.run(CLIENT, "ip", "route", "add", "blackhole", net)
+    for net in GHOST_NETS.values():
+        hosts.route_to_nobody(net)
 
 
 _ghost_numbers = itertools.count(1)

@@ -47,7 +47,7 @@ def _page() -> Page:
 
 def _trouble(it: Recorder, hosts: TwoHosts) -> list[int]:
     """Losses, a refusal and aborted connections; then both ends of a sound one."""
-    troubles.one_segment_a_packet()
+    hosts.most_segments_a_packet(1)
     for ipv6 in FAMILIES:
         troubles.lossy_life(it, hosts, ipv6)
         troubles.refused(ipv6)

@@ -19,7 +19,7 @@ from endpoints import (FAMILIES, PORT, Pair, await_records, both_families, recei
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
-from troubles import ONCE, one_segment_a_packet
+from troubles import ONCE
 
 DELAY_MS = 50                   # RTTs that an emulated machine's own delays do not blur
 SIZE = 1000
@@ -33,7 +33,7 @@ SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
 @contextmanager
 def _two_hosts(*settings: str) -> Iterator[tuple[Recorder, TwoHosts]]:
     with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
-        one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         for host in (CLIENT, SERVER):
             for setting in ("tcp_congestion_control=renoscope", "tcp_recovery=0",
                             "tcp_slow_start_after_idle=0", *settings):

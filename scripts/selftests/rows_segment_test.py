@@ -14,10 +14,10 @@ from capture import MARKER_PORT, Capture, need_witness
 from crafted import CraftedPeer, Segment
 from endpoints import (FAMILIES, PORT, Pair, await_records, both_families, connected,
                        quiet, receive, records, relative, say, send_segments)
-from hosts import CLIENT, SERVER, TwoHosts, run
+from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
-from troubles import ONCE, one_segment_a_packet
+from troubles import ONCE
 
 WRAP = 2**32
 SIZE = 1000
@@ -108,13 +108,12 @@ def test_m3_textbook_numbers() -> None:
 def test_m3_reordering() -> None:
     """M3: every fifth segment overtakes: it is seen ahead of its turn, and nothing sent again"""
     with Recorder() as it, TwoHosts() as hosts:
-        one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         # Patience: three that overtook would look like a loss.
         for setting in ("tcp_early_retrans=0", "tcp_recovery=0",
                         "tcp_reordering=200"):
             hosts.sysctl(CLIENT, f"net.ipv4.{setting}")
-        run("tc", "-n", CLIENT, "qdisc", "add", "dev", "wire", "root", "netem",
-            "delay", f"{DELAY_MS}ms", "reorder", "100%", "gap", "5")
+        hosts.netem(CLIENT, f"delay {DELAY_MS}ms reorder 100% gap 5")
         with both_families() as pairs:
             for pair in pairs:
                 send_segments(pair.client, COUNT, SIZE)
@@ -387,9 +386,8 @@ def test_m14_analysts_view() -> None:
     """M14: next number, window, segment acknowledged, its RTT and the first: as tshark says"""
     need_witness()
     with TwoHosts() as hosts:
-        one_segment_a_packet()
-        run("tc", "-n", SERVER, "qdisc", "add", "dev", "wire", "root", "netem",
-            "delay", f"{DELAY_MS}ms")   # beyond tcpdump, whose place is behind netem
+        hosts.most_segments_a_packet(1)
+        hosts.netem(SERVER, f"delay {DELAY_MS}ms")  # beyond tcpdump, which is behind netem
         _converse()                     # a SYN would wait for the neighbour's address
         quiet(hosts)
         with Recorder("events=segment") as it:

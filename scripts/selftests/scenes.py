@@ -75,9 +75,8 @@ def slow_connect(it: Recorder, hosts: TwoHosts) -> None:
 def full_backlog(it: Recorder, hosts: TwoHosts) -> None:
     """More clients than the accept queue holds, and a server that is busy."""
     address = ADDRESSES[SERVER][0]
-    server = hosts.start(SERVER, sys.executable, "-c", _BUSY_SERVER, address,
-                         str(BACKLOG), str(CLIENTS))
-    assert server.stdout is not None and server.stdout.readline()
+    server = hosts.start_ready(SERVER, sys.executable, "-c", _BUSY_SERVER, address,
+                               str(BACKLOG), str(CLIENTS))
     clients = hosts.start(CLIENT, sys.executable, "-c", _CLIENTS, address, str(CLIENTS))
     wait_until("SYNs that are dropped twice",
                lambda: len(it.events("refused")) >= 2 * (CLIENTS - BACKLOG - 1))

@@ -33,35 +33,24 @@ SETTINGS = ("tcp_early_retrans=0", "tcp_no_metrics_save=1", "tcp_ecn=1",
             "tcp_wmem=4096 16384 33554432", "tcp_rmem=4096 131072 33554432")
 
 
-def delay(host: str, netem: str) -> None:
-    """What a host sends goes this way from now on."""
-    run("tc", "-n", host, "qdisc", "replace", "dev", "wire", "root", "netem",
-        *netem.split())
-
-
 @contextmanager
 def path(netem: str = PLAIN_WIRE, *, back: str = PLAIN_WIRE) -> Iterator[TwoHosts]:
     """Two hosts; what the client sends goes through this netem, ACKs through the other."""
     with TwoHosts() as hosts:
+        hosts.set_offloads(False)
         for host, qdisc in ((CLIENT, netem), (SERVER, back)):
-            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
-            hosts.run(host, "ethtool", "-K", "wire", "tso", "off", "gso", "off",
-                      "gro", "off")
             for setting in SETTINGS:
                 hosts.sysctl(host, f"net.ipv4.{setting}")
             run("ip", "-n", host, "route", "change", "10.77.0.0/24", "dev", "wire",
                 "quickack", "1", "rto_min", f"{RTO_MIN_S}s")
-            delay(host, qdisc)
+            hosts.netem(host, qdisc)
         (PARAMETERS / "filter").write_text(f"netns={hosts.inode(CLIENT)}")
         yield hosts
 
 
 def mark(hosts: TwoHosts, when: str) -> None:
     """Let data that arrives at the server carry a mark, by a rule of nft."""
-    hosts.run(SERVER, "nft", "add table inet fault; "
-              "add chain inet fault in { type filter hook prerouting priority -300; }; "
-              f"add rule inet fault in iifname wire {DATA} ip ecn != not-ect "
-              f"{when} ip ecn set ce")
+    hosts.on_arrival(SERVER, f"{DATA} ip ecn != not-ect {when} ip ecn set ce")
 
 
 class Sender:
@@ -90,10 +79,6 @@ class Sender:
     def word(self, event: Event, field: str) -> str:
         """The word that a field's number stands for."""
         return endpoints.word(self.it, event, field)
-
-    def caused(self, kind: str, *causes: str) -> list[Event]:
-        """Events of a kind with one of these causes."""
-        return [e for e in self.look(kind) if self.word(e, "reno_cause") in causes]
 
     def phases(self) -> list[tuple[str, str]]:
         """The phases gone through, and why."""
@@ -133,10 +118,10 @@ class Sender:
 def time_out_for_nothing(flow: Sender) -> None:
     """ACKs come only when the timer has fired."""
     timeouts, undone = (len(flow.look(kind)) for kind in ("rto", "reno_undo"))
-    delay(SERVER, "delay 20s limit 10000")
+    TwoHosts.netem(SERVER, "delay 20s limit 10000")
     flow.put(5)
     wait_until("a timeout", lambda: len(flow.look("rto")) > timeouts)
-    delay(SERVER, PLAIN_WIRE)
+    TwoHosts.netem(SERVER, PLAIN_WIRE)
     wait_until("its undoing", lambda: len(flow.look("reno_undo")) > undone)
     wait_until("all to be acknowledged", lambda: not flow.unacknowledged())
 

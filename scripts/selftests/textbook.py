@@ -57,10 +57,8 @@ SETTINGS = ("tcp_recovery=0", "tcp_early_retrans=0", "tcp_frto=0", "tcp_sack=0",
 def bare_hosts() -> Iterator[TwoHosts]:
     """Two hosts, 100 ms apart, that do no more than the textbook."""
     with TwoHosts(DELAY_MS) as hosts:
+        hosts.set_offloads(False)
         for host in (CLIENT, SERVER):
-            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
-            hosts.run(host, "ethtool", "-K", "wire", "tso", "off", "gso", "off",
-                      "gro", "off")
             run("ip", "-n", host, "route", "change", "10.77.0.0/24", "dev", "wire",
                 "rto_min", f"{RTO_MIN_S}s", "quickack", "1")
             for setting in SETTINGS:

@@ -97,7 +97,7 @@ def _come(it: Recorder, pair: Pair) -> None:
 def test_connection_as_ss_tells_it() -> None:
     """top: cwnd, rtt, rto, ssthresh, retransmissions are those of ss, both families"""
     with Recorder() as it, TwoHosts(delay_ms=5) as hosts:
-        troubles.one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         for host in (CLIENT, SERVER):
             hosts.sysctl(host, "net.ipv4.tcp_slow_start_after_idle=0")
         for ipv6 in FAMILIES:
@@ -252,7 +252,7 @@ def test_on_a_terminal() -> None:
             listen(SERVER, False, port=PORT + 1) as listener, \
             connected(False) as pair, \
             Terminal([*TOP, "--interval", "0.5"], 100, 20) as terminal:
-        troubles.one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         terminal.wait_for("renoscope top")
         assert terminal.picture.is_alternate
         _lose_and_rest(it, hosts, pair)

@@ -11,17 +11,11 @@ import threading
 
 import endpoints
 from endpoints import PORT, connected, send_segments
-from hosts import CLIENT, SERVER, TwoHosts, run
+from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder
 
 CLOSED_PORT = 9
 ONCE = "numgen inc mod 1000000 < 1"     # an nft rule with it matches one segment
-
-
-def one_segment_a_packet() -> None:
-    """Else a drop would take a whole batch of segments."""
-    for host in (CLIENT, SERVER):
-        run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
 
 
 def transfer(pair: endpoints.Pair, size: int) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from capture import MARKER_PORT, Capture, need_witness
-from disturbed_traffic import disturb, exchange, set_offloads
+from disturbed_traffic import disturb, exchange
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import Recorder
@@ -99,7 +99,7 @@ def _both_views(ipv6: bool, count: int, offload: bool,
     need_witness()
     with Recorder("events=segment", f"ring_records={RING_RECORDS}") as it:
         with TwoHosts() as hosts:
-            set_offloads(hosts, offload)
+            hosts.set_offloads(offload)
             if not timestamps:
                 hosts.sysctl(CLIENT, "net.ipv4.tcp_timestamps=0")
             if not offload:

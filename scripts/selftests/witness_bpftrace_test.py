@@ -195,7 +195,7 @@ def _compare(provoke: Callable[[Recorder, TwoHosts], None]) -> None:
 
 
 def _all_troubles(it: Recorder, hosts: TwoHosts) -> None:
-    troubles.one_segment_a_packet()
+    hosts.most_segments_a_packet(1)
     for ipv6 in FAMILIES:
         troubles.lossy_life(it, hosts, ipv6)
         troubles.refused(ipv6)

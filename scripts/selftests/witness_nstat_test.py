@@ -51,7 +51,7 @@ def _check_losses(sack: int, *provoked: str) -> None:
     with _witnessed("TcpRetransSegs", "TcpExtTCPSynRetrans", "TcpExtTCPTimeouts",
                     "TcpExtTCPFastRetrans", "TcpExtTCPSlowStartRetrans",
                     *provoked, delay_ms=10) as (it, hosts):
-        troubles.one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         hosts.sysctl(CLIENT, f"net.ipv4.tcp_sack={sack}")
         for ipv6 in FAMILIES:
             troubles.lossy_life(it, hosts, ipv6)

@@ -27,7 +27,7 @@ import lives
 import memory
 import recorder
 import sockets
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from measure import part
 from programs import program
@@ -54,21 +54,15 @@ def _stage() -> Iterator[TwoHosts]:
     """The wire and its losses."""
     Path("/proc/sys/net/core/netdev_max_backlog").write_text("1000000")
     with TwoHosts() as hosts:
+        hosts.most_segments_a_packet(1)
         for host, netem in WIRE.items():
-            run("tc", "-n", host, "qdisc", "replace", "dev", "wire", "root", "netem",
-                *netem.split())
-            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
+            hosts.netem(host, netem)
             hosts.sysctl(host, "net.ipv4.tcp_synack_retries=2")
             hosts.sysctl(host, "net.ipv4.tcp_orphan_retries=2")
             hosts.sysctl(host, "net.ipv4.tcp_retries2=8")
-        hosts.run(SERVER, "nft", "add table inet fault; add chain inet fault in "
-                  "{ type filter hook prerouting priority -300; }")
         for first, rule in churn.LOSSES.items():
-            hosts.run(SERVER, "nft", "add rule inet fault in iifname wire tcp dport "
-                      f"{first}-{first + churn.PORTS_OF_A_WORKER} {rule} counter drop")
-        run("ip", "-n", SERVER, "route", "add", f"{FORGED}/12", "via",
-            ADDRESSES[CLIENT][0])
-        run("ip", "-n", CLIENT, "route", "add", "blackhole", f"{FORGED}/12")
+            hosts.drop(SERVER, f"tcp dport {first}-{first + churn.PORTS_OF_A_WORKER} {rule}")
+        hosts.route_to_nobody(f"{FORGED}/12")
         yield hosts
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 from types import TracebackType
 
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 
 # Of the segments with data that arrive.
 EVERY_FIFTIETH = "tcp dport 5000 meta length > 1000 numgen inc mod 50 == 49"
@@ -58,12 +58,10 @@ class SteadyTraffic:
         self.connections = 0
 
     def __enter__(self) -> SteadyTraffic:
-        for host in (CLIENT, SERVER):
-            run("ip", "-n", host, "link", "set", "wire", "gso_max_segs", "1")
+        self.hosts.most_segments_a_packet(1)
         self.hosts.drop(SERVER, EVERY_FIFTIETH)
         address = ADDRESSES[SERVER][0]
-        self.server = self.hosts.start(SERVER, "python3", "-c", _SERVER, address)
-        assert self.server.stdout is not None and self.server.stdout.readline()
+        self.server = self.hosts.start_ready(SERVER, "python3", "-c", _SERVER, address)
         self.client = self.hosts.start(CLIENT, "python3", "-c", _CLIENT, address, str(BYTES))
         return self
 

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import endpoints
-import troubles
 from endpoints import FAMILIES, PORT
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
@@ -48,16 +47,10 @@ def _try_to_unload() -> int:
     return ctypes.get_errno()
 
 
-def _program(hosts: TwoHosts, host: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(hosts.command(host, program("switch_storm"), *arguments),
-                            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
 @contextmanager
 def _server(hosts: TwoHosts, ipv6: bool) -> Iterator[subprocess.Popen[str]]:
-    server = _program(hosts, SERVER, "serve", endpoints.address_of(SERVER, ipv6), str(PORT))
-    assert server.stdout is not None
-    assert "listens" in server.stdout.readline()
+    server = hosts.start_ready(SERVER, program("switch_storm"), "serve",
+                               endpoints.address_of(SERVER, ipv6), str(PORT))
     try:
         yield server
     finally:
@@ -114,8 +107,9 @@ def _storm(hosts: TwoHosts) -> list[dict[str, int]]:
         for ipv6 in FAMILIES:
             _held(ipv6, stack)
         servers = [stack.enter_context(_server(hosts, ipv6)) for ipv6 in FAMILIES]
-        storms = [_program(hosts, CLIENT, "storm", endpoints.address_of(SERVER, ipv6),
-                           str(PORT), str(THREADS // len(FAMILIES)), str(part(SECONDS)))
+        storms = [hosts.start(CLIENT, program("switch_storm"), "storm",
+                              endpoints.address_of(SERVER, ipv6), str(PORT),
+                              str(THREADS // len(FAMILIES)), str(part(SECONDS)))
                   for ipv6 in FAMILIES]
         _watch(hosts, storms)
         for storm, server in zip(storms, servers):
@@ -129,7 +123,7 @@ def _storm(hosts: TwoHosts) -> list[dict[str, int]]:
 def test_switch_storm() -> None:
     """Eight threads switch algorithms of live connections: all answers are right, nothing is lost"""
     with Recorder() as it, TwoHosts(delay_ms=5) as hosts:
-        troubles.one_segment_a_packet()
+        hosts.most_segments_a_packet(1)
         hosts.drop(SERVER, LOSS)
         with Saved() as saved:
             for done in _storm(hosts):

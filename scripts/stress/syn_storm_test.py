@@ -20,7 +20,7 @@ import endpoints
 import memory
 import sockets
 from endpoints import PORT
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from measure import part
 from programs import program
@@ -69,9 +69,7 @@ def _stage(ipv6: bool, cookies: int) -> Iterator[TwoHosts]:
     # A packet that the kernel drops before TCP is nobody's to count.
     Path("/proc/sys/net/core/netdev_max_backlog").write_text("1000000")
     with TwoHosts() as hosts:
-        network = "/".join(map(str, FORGED[ipv6]))
-        run("ip", "-n", SERVER, "route", "add", network, "via", ADDRESSES[CLIENT][ipv6])
-        run("ip", "-n", CLIENT, "route", "add", "blackhole", network)
+        hosts.route_to_nobody("/".join(map(str, FORGED[ipv6])))
         hosts.sysctl(SERVER, f"net.ipv4.tcp_syncookies={cookies}")
         hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=1")
         # So that the listener's backlog is the limit, whatever the machine's memory.
