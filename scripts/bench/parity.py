@@ -31,16 +31,12 @@ With names behind it, as 'loss 1 in 20' idle: only scenarios whose names begin s
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import socket
-import struct
 import sys
-import termios
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -50,16 +46,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "selftests"))
 
 import endpoints  # noqa: E402  (found through the lines above)
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run  # noqa: E402
+from inside import cookie_of  # noqa: E402
 from recorder import PARAMETERS, Recorder, wait_until  # noqa: E402
 from renoscope_lib.schema import Event  # noqa: E402
+from sending import DATA, SEGMENT_BYTES, unread  # noqa: E402
 
-SEGMENT_BYTES = 1448            # with timestamps, on a wire of 1500
-ROOM_BYTES = 16 << 20
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 PATIENCE_S = 120
 
 PORT = endpoints.PORT
-DATA = f"tcp dport {PORT} meta length > 1000"
 DELAY = "delay 20ms"
 BOTTLENECK = f"{DELAY} rate 20mbit limit 10000"
 KINDS = "ack,ca_state,retransmit,rto,loss_probe"
@@ -95,15 +89,10 @@ class Scenario:
     sees: tuple[str, ...] = ()  # what must have happened, or it tested nothing
 
 
-def unacknowledged(sock: socket.socket) -> int:
-    answer = fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0))
-    return struct.unpack("i", answer)[0]
-
-
 def _send(sock: socket.socket, segments: int) -> None:
     """Into the queue all at once; then until all is acknowledged."""
     sock.sendall(bytes(segments * SEGMENT_BYTES))
-    wait_until("all to be acknowledged", lambda: not unacknowledged(sock),
+    wait_until("all to be acknowledged", lambda: not endpoints.unacknowledged(sock),
                PATIENCE_S)
 
 
@@ -245,27 +234,6 @@ def prepare(hosts: TwoHosts, scenario: Scenario) -> None:
             hosts.on_arrival(host, rule)
 
 
-@contextmanager
-def sender(algorithm: str) -> Iterator[socket.socket]:
-    """A connection's sending end.
-
-    The other reads nothing and has room for everything: when a program runs must
-    not matter. Its low-water mark lets it acknowledge as if somebody read.
-    """
-    receives = ((socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM_BYTES),
-                (socket.SOL_SOCKET, socket.SO_RCVLOWAT, ROOM_BYTES))
-    with ExitStack() as stack:
-        listener = stack.enter_context(endpoints.listen(SERVER, False, *receives))
-        sock = stack.enter_context(endpoints.tcp_socket(CLIENT, False))
-        sock.setsockopt(socket.IPPROTO_TCP, endpoints.TCP_CONGESTION, algorithm.encode())
-        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM_BYTES)
-        sock.settimeout(PATIENCE_S)
-        sock.connect(listener.getsockname())
-        stack.enter_context(listener.accept()[0])
-        yield sock
-        endpoints.abort(sock)
-
-
 def _normal(event: Event) -> tuple[tuple[str, object], ...]:
     """What of an event two runs must have in common."""
     values: list[tuple[str, object]] = [("kind", event.kind)]
@@ -301,10 +269,10 @@ def _watch(scenario: Scenario, algorithm: str) -> Seen:
           TwoHosts() as hosts):
         prepare(hosts, scenario)
         (PARAMETERS / "filter").write_text(f"netns={hosts.inode(CLIENT)}")
-        with sender(algorithm) as sock:
+        with unread(algorithm) as sock:
             scenario.play(sock)
             events = [e for e in endpoints.whole(it)
-                      if e["cookie"] == endpoints.cookie(sock) and e.kind in DETAILS]
+                      if e["cookie"] == cookie_of(sock) and e.kind in DETAILS]
     cwnds = [event["cwnd"] for event in events]
     return Seen([_normal(event) for event in events], _count(it, events),
                 (min(cwnds), max(cwnds)))

@@ -41,7 +41,9 @@ import endpoints  # noqa: E402
 import parity  # noqa: E402
 import turns  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
+from inside import inside  # noqa: E402
 from recorder import PARAMETERS, Recorder  # noqa: E402
+from sending import SEGMENT_BYTES, unread  # noqa: E402
 
 TURNS = 9
 MESSAGES = 400
@@ -133,18 +135,18 @@ def acks_in(netstat: str) -> int:
 
 
 def _acks_at_client() -> int:
-    with endpoints.inside(CLIENT):
+    with inside(CLIENT):
         return acks_in(Path("/proc/thread-self/net/netstat").read_text())
 
 
 def _bulk(algorithm: str) -> float:
     """Instructions an ACK of one transfer, which nobody needs to read or watch."""
-    with parity.sender(algorithm) as sock:
+    with unread(algorithm) as sock:
         before, began = _acks_at_client(), busy.instructions()
-        sock.sendall(bytes(BULK_SEGMENTS * parity.SEGMENT_BYTES))
+        sock.sendall(bytes(BULK_SEGMENTS * SEGMENT_BYTES))
         time.sleep(BULK_S)
         cost = busy.instructions() - began
-        if left := parity.unacknowledged(sock):
+        if left := endpoints.unacknowledged(sock):
             raise SystemExit(f"reno_cost: {algorithm}: {left} bytes left after {BULK_S} s")
         return cost / (_acks_at_client() - before)
 

@@ -13,6 +13,7 @@ import endpoints
 from endpoints import (PORT, Pair, await_records, both_families, connected, receive,
                        records, say, word)
 from hosts import CLIENT, SERVER, TwoHosts, run
+from inside import cookie_of
 from ktap_output import Skip
 from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
@@ -232,7 +233,7 @@ def _data_acks(it: Recorder, sock: socket.socket) -> list[Event]:
 
 
 def _check_opened_late(it: Recorder, client: socket.socket, name: str) -> None:
-    wait_until("the connection", lambda: "ESTABLISHED" in it.path(endpoints.cookie(client)))
+    wait_until("the connection", lambda: "ESTABLISHED" in it.path(cookie_of(client)))
     assert not records(it, client, "reno_reduction", "reno_undo")   # none of ours
     if name != "cubic":
         assert records(it, client, "ca_state")[0]["ssthresh"] == 5, name

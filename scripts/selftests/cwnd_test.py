@@ -8,18 +8,14 @@ the one must be those that the other tells.
 
 from __future__ import annotations
 
-import fcntl
-import socket
-import struct
 import tempfile
-import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import endpoints
-from endpoints import records, word
+from endpoints import records, tcp_info, unacknowledged, word
 from hosts import SERVER, TwoHosts, run
 from ktap_output import Skip
 from recorder import COMMAND, Recorder, renoscope, wait_until
@@ -43,17 +39,6 @@ FIND_MATPLOTLIB = ("from importlib.util import find_spec; "
                    "print(find_spec('matplotlib') and 'here')")
 
 
-def _is_acknowledged(sock: socket.socket) -> bool:
-    answer = fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0))
-    return struct.unpack("i", answer)[0] == 0
-
-
-def _cwnd_of(sock: socket.socket) -> int:
-    """What the kernel says it is now."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCPI_CWND + 4)
-    return int(struct.unpack_from("I", info, TCPI_CWND)[0])
-
-
 @contextmanager
 def _plain_cubic() -> Iterator[None]:
     """Its slow start ends with a loss, and not when an emulated machine is slow."""
@@ -69,11 +54,11 @@ def _transfer(it: Recorder, hosts: TwoHosts, algorithm: str,
               lost: range) -> tuple[list[Event], int]:
     """The sender's events of a whole transfer, and cwnd behind the last ACK."""
     with sending(hosts, lost, algorithm.encode()) as pair:
-        wait_until("all to be acknowledged", lambda: _is_acknowledged(pair.client))
+        wait_until("all to be acknowledged", lambda: not unacknowledged(pair.client))
         hosts.stop_dropping(SERVER)
-        cwnd = _cwnd_of(pair.client)
+        cwnd = tcp_info(pair.client, TCPI_CWND)
         pair.client.sendall(bytes(SEGMENT_BYTES))    # its ACK shows cwnd once more
-        wait_until("the last one", lambda: _is_acknowledged(pair.client))
+        wait_until("the last one", lambda: not unacknowledged(pair.client))
         endpoints.whole(it)
         return records(it, pair.client), cwnd
 

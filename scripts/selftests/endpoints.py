@@ -1,58 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sockets of the test's own process on the two hosts, and what is recorded of them.
 
-A socket belongs to the network namespace in which it was made, for good. So the
-test enters a host's namespace just to make one; then it holds both ends of a
-connection in its own hands, and everything happens in the order it is written in.
+The test holds both ends of a connection in its own hands (inside.py), and everything
+happens in the order it is written in.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from inside import cookie_of, inside
 from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 
 PORT = sessions.PORT
 FAMILIES = (False, True)                # is it IPv6?
 
-CLONE_NEWNET = 0x40000000
-SO_COOKIE = 57
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 TCP_CONGESTION = 13     # socket's own is not known to the type checker
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 REPAIR_ON, REPAIR_OFF, SEND_QUEUE = 1, -1, 2
 
 Option = tuple[int, int, int]
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _enter(path: str) -> None:
-    with open(path, "rb") as namespace:
-        if _libc.setns(namespace.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
-
-
-@contextmanager
-def inside(host: str) -> Iterator[None]:
-    """Be on a host; the sockets made meanwhile stay there."""
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        _enter(f"/run/netns/{host}")
-        try:
-            yield
-        finally:
-            _enter(f"/proc/self/fd/{own}")
-    finally:
-        os.close(own)
 
 
 def family_of(ipv6: bool) -> socket.AddressFamily:
@@ -85,11 +62,6 @@ def listen(host: str, ipv6: bool, *options: Option, port: int = PORT,
     return listener
 
 
-def cookie(sock: socket.socket) -> int:
-    """The socket's cookie, which is its connection id in the records."""
-    return struct.unpack("Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0]
-
-
 def choose_isn(sock: socket.socket, isn: int) -> None:
     """Let a socket that is not connected yet begin with this number."""
     set_option = sock.setsockopt
@@ -99,10 +71,16 @@ def choose_isn(sock: socket.socket, isn: int) -> None:
     set_option(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF)
 
 
-def abort(sock: socket.socket) -> None:
-    """Close with a RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes that are in its queue or on the way."""
+    answer = fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0))
+    return int(struct.unpack("i", answer)[0])
+
+
+def tcp_info(sock: socket.socket, offset: int) -> int:
+    """The four bytes there of struct tcp_info."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, offset + 4)
+    return int(struct.unpack_from("I", info, offset)[0])
 
 
 class Pair(NamedTuple):
@@ -187,7 +165,7 @@ def records(it: Recorder, sock_or_cookie: socket.socket | int,
             *kinds: str) -> list[Event]:
     """The events of one connection at one end, of some kinds or all."""
     wanted = (sock_or_cookie if isinstance(sock_or_cookie, int)
-              else cookie(sock_or_cookie))
+              else cookie_of(sock_or_cookie))
     return [event for event in it.events() if event["cookie"] == wanted
             and (not kinds or event.kind in kinds)]
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import struct
 
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from inside import abort
+from raw_tcp import ACK, Segment
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 
@@ -190,23 +191,12 @@ def test_refused_connections() -> None:
                                          event["reset_reason"]) == "NO_SOCKET"
 
 
-def _checksum(data: bytes) -> int:
-    """The Internet checksum, RFC 1071."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
 def _send_stray_ack(source_port: int, port: int) -> None:
     """An ACK that belongs to no connection, to loopback."""
-    address = socket.inet_aton("127.0.0.1")
-    head = struct.pack("!HHIIBBHHH", source_port, port, 111, 222, 0x50, 0x10,
-                       1000, 0, 0)
-    pseudo = address + address + struct.pack("!HH", socket.IPPROTO_TCP, len(head))
-    checksum = struct.pack("!H", _checksum(pseudo + head))
+    here = "127.0.0.1"
+    ack = Segment(here, source_port, here, port, seq=111, ack=222, flags=ACK)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
-        raw.sendto(head[:16] + checksum + head[18:], ("127.0.0.1", 0))
+        raw.sendto(ack.tcp(), (here, 0))
 
 
 def test_reset_of_a_listener_names_the_peer() -> None:
@@ -228,9 +218,7 @@ def test_abort_is_a_reset_from_either_view() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             client = socket.create_connection(listener.getsockname())
             connection, _peer = listener.accept()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                              struct.pack("ii", 1, 0))
-            client.close()
+            abort(client)
             wait_until("the reset", lambda: it.events("reset_received"))
             connection.close()
         sent, received = it.events("reset_sent"), it.events("reset_received")

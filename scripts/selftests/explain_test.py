@@ -22,6 +22,7 @@ import recorder
 import troubles
 from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import cookie_of
 from recorder import Recorder, wait_until
 from renoscope_lib.explain_finding import brief, spelled
 from renoscope_lib.words import connection
@@ -54,7 +55,7 @@ def _findings(*options: str) -> list[Finding]:
 
 def _of(findings: list[Finding], sock: socket.socket | int) -> dict[str, Finding]:
     """What is found of one end of a connection, by rule."""
-    cookie = sock if isinstance(sock, int) else endpoints.cookie(sock)
+    cookie = sock if isinstance(sock, int) else cookie_of(sock)
     return {f["rule"]: f for f in findings if f["connection"] == connection(cookie)}
 
 
@@ -156,7 +157,7 @@ def test_accept_queue() -> None:
         for _ in clients:
             stack.enter_context(listener.accept()[0])
         wait_until("all to be open", lambda: all(
-            it.path(endpoints.cookie(client))[-1:] == ["ESTABLISHED"]
+            it.path(cookie_of(client))[-1:] == ["ESTABLISHED"]
             for client in clients))
         well = stack.enter_context(endpoints.tcp_socket(CLIENT, False))
         well.connect(roomy.getsockname())
@@ -171,7 +172,7 @@ def _check_accept_queue(it: Recorder, listener: socket.socket, roomy: socket.soc
     findings = _findings()
     full = [f for f in findings if f["rule"] == "accept-queue-full"]
     assert [f["connection"] for f in full] == [
-        f"sk:{endpoints.cookie(listener):x}"], full
+        f"sk:{cookie_of(listener):x}"], full
     assert f"the accept queue was full {len(refused)} times" in full[0]["sentence"], full
     assert "accept-queue-full" not in _of(findings, roomy)
     ports = {e["remote_port"] for e in refused if e["seg_flags"] & 0x02}
@@ -246,8 +247,8 @@ def test_black_hole() -> None:
 
 def _check_choice(findings: list[Finding], sock: socket.socket) -> None:
     """The same of it where nobody else was asked for."""
-    chosen = _findings("--connection", f"{endpoints.cookie(sock):x}")
-    assert {f["connection"] for f in chosen} == {connection(endpoints.cookie(sock))}
+    chosen = _findings("--connection", f"{cookie_of(sock):x}")
+    assert {f["connection"] for f in chosen} == {connection(cookie_of(sock))}
     assert {f["rule"] for f in chosen} == _of(findings, sock).keys(), chosen
 
 
@@ -284,7 +285,7 @@ def test_own_firewall() -> None:
         with connected(False) as pair, connected(False, port=PORT + 1) as well:
             for ends in (pair, well):
                 say(*ends, size=WALLED_BYTES)
-            client, server, *others = map(endpoints.cookie, (*pair, *well))
+            client, server, *others = map(cookie_of, (*pair, *well))
             dropped = _dropped_by_wall(hosts)
         endpoints.quiet(hosts)
         assert dropped, "the firewall had nothing to drop"
@@ -322,7 +323,7 @@ def test_reset_in_close_wait() -> None:
 
 def _write_to_who_has_closed(it: Recorder, ipv6: bool) -> list[int]:
     with connected(ipv6) as pair:
-        cookies = [endpoints.cookie(sock) for sock in pair]
+        cookies = [cookie_of(sock) for sock in pair]
         pair.server.close()
         wait_until("the peer's FIN",
                    lambda: it.path(cookies[0])[-1:] == ["CLOSE-WAIT"])
@@ -333,7 +334,7 @@ def _write_to_who_has_closed(it: Recorder, ipv6: bool) -> list[int]:
 
 def _close_in_order(it: Recorder, ipv6: bool) -> list[int]:
     with connected(ipv6) as pair:
-        cookies = [endpoints.cookie(sock) for sock in pair]
+        cookies = [cookie_of(sock) for sock in pair]
         pair.server.close()
         wait_until("the peer's FIN",
                    lambda: it.path(cookies[0])[-1:] == ["CLOSE-WAIT"])
@@ -360,7 +361,7 @@ def test_nothing_wrong() -> None:
         cookies: list[int] = []
         for ipv6 in FAMILIES * 3:
             with connected(ipv6) as pair:
-                cookies += [endpoints.cookie(sock) for sock in pair]
+                cookies += [cookie_of(sock) for sock in pair]
                 say(*pair)
                 say(*pair[::-1])
                 pair.server.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import collections
 import socket
-import struct
 
 from hosts import run
+from inside import abort
 from recorder import (FOLDER, MODULE, PARAMETERS, Recorder, is_loaded, kernel_log,
                       renoscope, wait_until)
 from renoscope_lib.schema import Event
@@ -53,8 +53,7 @@ def _abort(listener: socket.socket) -> None:
     """A connection that ends with a RST."""
     client = socket.create_connection(listener.getsockname())
     server, _peer = listener.accept()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+    abort(client)
     try:
         assert server.recv(100) != b"", "the end, and no reset"
     except ConnectionResetError:

@@ -23,12 +23,6 @@ PAUSE_S = 1
 ONE_IN = 20
 
 
-def receive(connection: socket.socket, count: int) -> None:
-    """Just so many bytes; fewer if the other end has closed."""
-    while count > 0 and (data := connection.recv(count)):
-        count -= len(data)
-
-
 def session(listener: socket.socket, client: socket.socket) -> None:
     """From the first SYN to the last FIN; this process is both ends."""
     client.connect(listener.getsockname())
@@ -40,9 +34,9 @@ def session(listener: socket.socket, client: socket.socket) -> None:
                                        (client, server, bytes(LETTER_BYTES)),
                                        (client, server, b"exit")):
             sender.sendall(text)
-            receive(receiver, len(text))
+            receiver.recv(len(text), socket.MSG_WAITALL)
         server.close()
-        receive(client, 1)
+        client.recv(1)
 
 
 def chatter() -> None:

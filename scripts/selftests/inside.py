@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Being on a host of hosts.py: sockets and settings there, from this process.
+"""Being on a host of hosts.py: sockets and settings there, of this process.
 
 A socket belongs for good to the network namespace in which it was made.  So one
 process can hold both ends of a connection, and do to each what a test needs in
@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def sysctl(host: str, name: str, value: int | str) -> None:
     """Set net.ipv4.NAME on a host."""
     with inside(host):
         Path("/proc/sys/net/ipv4", name).write_text(f"{value}\n")
+
+
+def abort_on_close(sock: socket.socket) -> None:
+    """Let close() send a RST, and keep nothing."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def abort(sock: socket.socket) -> None:
+    """Close with a RST."""
+    abort_on_close(sock)
+    sock.close()
 
 
 def cookie_of(sock: socket.socket) -> int:

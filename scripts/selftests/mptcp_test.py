@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from endpoints import PORT, address_of, inside, receive
+from endpoints import PORT, address_of, receive
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import inside
 from recorder import PATIENCE_S, Recorder, renoscope, wait_until
 from renoscope_lib.schema import Event
 

@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from hosts import TwoHosts
 from inside import inside
 
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-NAMES = {FIN: "FIN", SYN: "SYN", RST: "RST", PSH: "PSH", ACK: "ACK"}
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
+NAMES = {FIN: "FIN", SYN: "SYN", RST: "RST", PSH: "PSH", ACK: "ACK", URG: "URG",
+         ECE: "ECE", CWR: "CWR"}
 
 GHOST_NETS = {4: "10.99.0.0/16", 6: "fd99::/64"}
 SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _HEADER = struct.Struct("!HHIIBBHHH")
 
 
@@ -74,6 +75,7 @@ class Segment:
     data: bytes = b""
     window: int = 65535
     options: bytes = b""
+    urgent: int = 0
 
     @property
     def length(self) -> int:
@@ -90,22 +92,23 @@ class Segment:
                 f" {flag_names(self.flags)} seq {self.seq} ack {self.ack}"
                 f" len {len(self.data)}")
 
-    def packet(self) -> bytes:
+    def packet(self, spoil: bool = False) -> bytes:
         """The whole IP packet."""
         return _ip_header(self.source, self.dest, socket.IPPROTO_TCP,
-                          payload := self._tcp()) + payload
+                          payload := self.tcp(spoil)) + payload
 
-    def _tcp(self) -> bytes:
+    def tcp(self, spoil: bool = False) -> bytes:
+        """The segment alone, its checksum right or spoilt."""
         options = self.options + b"\0" * (-len(self.options) % 4)
         head = _HEADER.pack(self.source_port, self.dest_port, self.seq % 2**32,
                             self.ack % 2**32, (20 + len(options)) << 2,
-                            self.flags, self.window, 0, 0)
+                            self.flags, self.window, 0, self.urgent)
         text = head + options + self.data
         ends = b"".join(ipaddress.ip_address(a).packed
                         for a in (self.source, self.dest))
         check = checksum(ends + struct.pack("!II", len(text), socket.IPPROTO_TCP)
                          + text)
-        return text[:16] + struct.pack("!H", check) + text[18:]
+        return text[:16] + struct.pack("!H", check ^ spoil) + text[18:]
 
 
 def _ip_header(source: str, dest: str, protocol: int, payload: bytes) -> bytes:
@@ -128,11 +131,12 @@ def parse(packet: bytes) -> Segment | None:
     if protocol != socket.IPPROTO_TCP:
         return None
     (source_port, dest_port, seq, ack, offset, flags, window, _check,
-     _urgent) = _HEADER.unpack_from(packet, start)
+     urgent) = _HEADER.unpack_from(packet, start)
     data_start = start + (offset >> 4) * 4
     return Segment(str(ipaddress.ip_address(source)), source_port,
                    str(ipaddress.ip_address(dest)), dest_port, seq, ack, flags,
-                   packet[data_start:end], window, packet[start + 20:data_start])
+                   packet[data_start:end], window, packet[start + 20:data_start],
+                   urgent)
 
 
 class Wire:
@@ -187,9 +191,9 @@ class Wire:
                                    + "; ".join(map(str, seen[-6:])))
             time.sleep(0.005)
 
-    def forge(self, segment: Segment) -> None:
+    def forge(self, segment: Segment, spoil: bool = False) -> None:
         """Put a segment on the wire, whoever it claims to be from."""
-        self._pens[family_of(segment.source)].sendto(segment.packet(),
+        self._pens[family_of(segment.source)].sendto(segment.packet(spoil),
                                                      (segment.dest, 0))
 
     def forge_unreachable(self, returned: Segment, source: str) -> None:

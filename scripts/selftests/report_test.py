@@ -17,6 +17,7 @@ import recorder
 import troubles
 from endpoints import FAMILIES, connected, say
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import cookie_of
 from recorder import Recorder
 from renoscope_lib.report.again import CAUSE_NAMES
 from renoscope_lib.words import connection
@@ -54,7 +55,7 @@ def _trouble(it: Recorder, hosts: TwoHosts) -> list[int]:
         troubles.aborted(it, ipv6)
     with connected(False) as pair:
         say(*pair)
-        cookies = [endpoints.cookie(sock) for sock in pair]
+        cookies = [cookie_of(sock) for sock in pair]
     endpoints.quiet(hosts)
     return cookies
 

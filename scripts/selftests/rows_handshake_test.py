@@ -14,9 +14,9 @@ from typing import Any
 from hosts import CLIENT, SERVER
 from inside import cookie_of, inside, sysctl
 from raw_tcp import ACK, RST, SYN, Ghost, Segment
-from recorder import wait_until
+from recorder import PATIENCE_S, wait_until
 from renoscope_lib.schema import Event
-from scene import DOMAINS, PATIENCE_S, Scene, address_of, for_each_family
+from scene import DOMAINS, Scene, address_of, for_each_family
 
 TCP_FASTOPEN = 23
 FLOOD = 150
@@ -422,10 +422,6 @@ def _flood(scene: Scene, listener: socket.socket) -> set[str]:
     for ghost in ghosts:
         ghost.knock()
     return {ghost.address for ghost in ghosts}
-
-
-def _of_sources(scene: Scene, kind: str, listener: int, **wanted: object) -> list[Event]:
-    return scene.story.of(kind, listener=listener, **wanted)
 
 
 def test_m6_flood_without_cookies() -> None:

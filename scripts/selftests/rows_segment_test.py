@@ -8,13 +8,14 @@ import struct
 import subprocess
 from typing import NamedTuple
 
-import crafted
 import endpoints
 from capture import MARKER_PORT, Capture, need_witness
 from crafted import CraftedPeer, Segment
 from endpoints import (FAMILIES, PORT, Pair, await_records, both_families, connected,
                        quiet, receive, records, relative, say, send_segments)
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import cookie_of
+from raw_tcp import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 from troubles import ONCE
@@ -88,7 +89,7 @@ def test_m3_textbook_numbers() -> None:
     first, end = TEXTBOOK_ISN + 1, TEXTBOOK_ISN + 1 + TEXTBOOK_BYTES
     with Recorder() as it, TwoHosts() as hosts, both_families(isn=TEXTBOOK_ISN) as pairs:
         for pair in pairs:
-            client, server = (endpoints.cookie(sock) for sock in pair)
+            client, server = (cookie_of(sock) for sock in pair)
             say(*pair, TEXTBOOK_BYTES)
             pair.client.close()
             assert not pair.server.recv(1)
@@ -99,7 +100,7 @@ def test_m3_textbook_numbers() -> None:
                 first, (at_server[0]["snd_isn"] + 1) % WRAP)
             assert [e["seg_seq"] for e in at_server if e["seg_len"]] == [first]
             assert [e["seg_seq"] for e in at_server
-                    if e["seg_flags"] & crafted.FIN] == [end]
+                    if e["seg_flags"] & FIN] == [end]
             acknowledged = {e["seg_ack"] for e in records(it, client, "ack")}
             assert {end, end + 1} <= acknowledged, acknowledged
         quiet(hosts)
@@ -177,22 +178,22 @@ def _session(seq: int, ack: int) -> list[tuple[Segment, Options]]:
     nops = NOP * 2
     right = seq + 100                   # nothing is sent between: a gap stays
     return [
-        (Segment(seq, ack, crafted.ACK | crafted.PSH | crafted.URG, 511,
+        (Segment(seq, ack, ACK | PSH | URG, 511,
                  nops + _timestamps(1001, 0), b"urgent", urgent=5),
          Options(("timestamps",), stamps=(1001, 0))),
-        (Segment(seq + 6, ack, crafted.ACK | crafted.ECE | crafted.CWR, 512,
+        (Segment(seq + 6, ack, ACK | ECE | CWR, 512,
                  nops + _timestamps(1002, 0) + UNKNOWN + END, b"marked"),
          Options(("timestamps", "other"), stamps=(1002, 0))),
-        (Segment(right, ack, crafted.ACK, 513,
+        (Segment(right, ack, ACK, 513,
                  nops + _timestamps(1003, 0) + nops + _sack(1, 2, 3, 4, 5, 6), b"ahead"),
          Options(("timestamps",), stamps=(1003, 0), sack=(1, 2, 3, 4, 5, 6))),
-        (Segment(seq + 12, ack, crafted.ACK, 514,
+        (Segment(seq + 12, ack, ACK, 514,
                  nops + _sack(1, 2, 3, 4, 5, 6, 7, 8)),
          Options((), sack=(1, 2, 3, 4, 5, 6, 7, 8))),
-        (Segment(seq + 12, ack, crafted.ACK | crafted.FIN, 515,
+        (Segment(seq + 12, ack, ACK | FIN, 515,
                  nops + _timestamps(1004, 0)),
          Options(("timestamps",), stamps=(1004, 0))),
-        (Segment(seq + 13, ack, crafted.RST, 0), Options()),
+        (Segment(seq + 13, ack, RST, 0), Options()),
     ]
 
 
@@ -208,12 +209,12 @@ def _same_header(event: Event, sent: Segment) -> None:
 def _crafted_session(it: Recorder, ipv6: bool, wscale: int) -> None:
     isn = 0xfffffff0                    # the session passes 2^32
     opening = _mss(1400) + SACK_PERMITTED + _timestamps(1000, 0) + NOP + _wscale(wscale)
-    syn = Segment(isn, 0, crafted.SYN | crafted.ECE | crafted.CWR, 65535, opening)
+    syn = Segment(isn, 0, SYN | ECE | CWR, 65535, opening)
     with (endpoints.listen(SERVER, ipv6) as listener,
           CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
         peer.send(syn)
-        answer = peer.hear(crafted.SYN | crafted.ACK)
-        third = Segment(isn + 1, answer.seq + 1, crafted.ACK, 510,
+        answer = peer.hear(SYN | ACK)
+        third = Segment(isn + 1, answer.seq + 1, ACK, 510,
                         NOP * 2 + _timestamps(1000, 0))
         peer.send(third)
         with listener.accept()[0] as sock:
@@ -241,7 +242,7 @@ def _check_session(it: Recorder, sock: socket.socket, ipv6: bool, answer: Segmen
         _same_header(event, segment)
         assert _options(it, event) == said, (event.values, said)
     _same_header(outgoing[0], answer)
-    assert answer.flags == crafted.SYN | crafted.ACK | crafted.ECE, "ECN is agreed on"
+    assert answer.flags == SYN | ACK | ECE, "ECN is agreed on"
     assert "ecn" in it.schema.bit_names("sock_flags", incoming[-1]["sock_flags"])
     windows = {e["snd_wnd"] for e in records(it, sock, "ack")}
     assert 511 << incoming[0]["option_wscale"] in windows, windows
@@ -261,7 +262,7 @@ def test_m13_checksum() -> None:
     with Recorder("events=segment,bad_checksum") as it, TwoHosts():
         for ipv6 in FAMILIES:
             with CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer:
-                peer.send(Segment(77, flags=crafted.SYN), spoil=True)
+                peer.send(Segment(77, flags=SYN), spoil=True)
                 wait_until("the wrong checksum", lambda v=ipv6: any(
                     (e["family"] == 6) == v for e in it.events("bad_checksum")))
         refused = it.events("bad_checksum")
@@ -297,13 +298,13 @@ class Analysed(NamedTuple):
 
 def _next_number(event: Event) -> int:
     """What follows a segment: SYN and FIN take one number each."""
-    taken = sum(1 for flag in (crafted.SYN, crafted.FIN) if event["seg_flags"] & flag)
+    taken = sum(1 for flag in (SYN, FIN) if event["seg_flags"] & flag)
     return (event["seg_seq"] + event["seg_len"] + taken) % WRAP
 
 
 def _window(it: Recorder, event: Event, outgoing: bool) -> int:
     """The window with its scale, which a SYN's does not have yet."""
-    if event["seg_flags"] & crafted.SYN:
+    if event["seg_flags"] & SYN:
         return event["seg_window"]
     return event["seg_window"] << event["rcv_wscale" if outgoing else "snd_wscale"]
 

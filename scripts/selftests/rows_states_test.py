@@ -16,13 +16,13 @@ from collections import Counter
 
 import recorder
 from hosts import CLIENT, SERVER, TwoHosts
-from inside import cookie_of, sysctl
+from inside import abort, cookie_of, sysctl
 from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost, Segment
 from recorder import wait_until
 from renoscope_lib.schema import Event
 from renoscope_lib.states import NETSTAT_NAMES
 from renoscope_lib.words import address
-from scene import Scene, abort_on_close, address_of, for_each_family
+from scene import Scene, address_of, for_each_family
 from tun import Tun, far_address
 
 OPENED = ["SYN-SENT", "ESTABLISHED"]
@@ -311,8 +311,7 @@ def test_m1_reset_sent() -> None:
                           "CLOSE-WAIT"):
                 ghost, sock = _in_state(scene, family, state)
                 cookie = cookie_of(sock)
-                abort_on_close(sock)
-                sock.close()
+                abort(sock)
                 ghost.expect(RST | ACK)
                 _check_reset_sent(scene, cookie, state, "TCP_STATE")
 
@@ -381,10 +380,6 @@ def _arrivals(scene: Scene, sock: socket.socket) -> list[tuple[int, int, int]]:
     return [(e["seg_flags"], e["seg_seq"], e["seg_ack"]) for e in scene.events_of(sock)
             if e.kind == "ack" or (e.kind == "time_wait" and scene.story.word(
                 e, "time_wait_step") == "segment")]
-
-
-def _wire_of(scene: Scene, sock: socket.socket) -> list[Segment]:
-    return scene.wire.between(sock.getsockname()[:2], sock.getpeername()[:2])
 
 
 def _check_close_on_the_wire(scene: Scene, client: socket.socket, server: socket.socket,

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from collections.abc import Iterable, Iterator
 
-import crafted
 import endpoints
 import recorder
 from crafted import CraftedPeer, Segment
 from endpoints import (FAMILIES, PORT, await_records, both_families, connected,
-                       receive, records, relative, word)
+                       receive, records, relative, tcp_info, word)
 from ftrace import TRACING
 from hosts import CLIENT, SERVER, TwoHosts
+from raw_tcp import ACK, PSH, RST, SYN
 from recorder import Recorder, wait_until
 from renoscope_lib.schema import Event
 from troubles import fill
@@ -26,6 +25,7 @@ PROBES = 4
 STALL_US = 10e6                 # a crowded emulator stands still now and then
 CRAFTED_PORT = 4000
 NOP_WSCALE_7 = bytes([1, 3, 3, 7])
+TCPI_SND_WND = 228              # where tcpi_snd_wnd is in struct tcp_info
 
 
 def _changes(it: Recorder, sock: socket.socket, side: str) -> list[Event]:
@@ -249,7 +249,7 @@ def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
         with listener.accept()[0] as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             endpoints.send_segments(sock, 2, 500)
-            assert [peer.hear(crafted.PSH).seq for _ in range(2)] == [
+            assert [peer.hear(PSH).seq for _ in range(2)] == [
                 answer.seq + 1, answer.seq + 501]
             peer.send(Segment(7001, answer.seq + 501, window=0))
             _check_shrunk(it, sock)
@@ -258,7 +258,7 @@ def _crafted_receiver(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
             opened = _changes(it, sock, "peer")[1]
             assert _words(it, [opened]) == ["opened"]
             assert opened["seg_window"] << opened["snd_wscale"] == 128_000
-            peer.send(Segment(7001, answer.seq + 1001, flags=crafted.RST))
+            peer.send(Segment(7001, answer.seq + 1001, flags=RST))
             await_records(it, sock, "reset_received")
     hosts.stop_dropping(CLIENT)
 
@@ -280,8 +280,8 @@ def _zero_from_the_beginning(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
     hosts.drop(CLIENT, f"tcp sport {PORT}")
     with (endpoints.listen(SERVER, ipv6) as listener,
           CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer):
-        peer.send(Segment(7000, flags=crafted.SYN, window=1000))
-        answer = peer.hear(crafted.SYN | crafted.ACK)
+        peer.send(Segment(7000, flags=SYN, window=1000))
+        answer = peer.hear(SYN | ACK)
         peer.send(Segment(7001, answer.seq + 1, window=0))
         with listener.accept()[0] as sock:
             wait_until("the window to close", lambda: _peer_is_closed(it, sock))
@@ -293,7 +293,7 @@ def _zero_from_the_beginning(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
             peer.send(Segment(7001, answer.seq + 1, window=1000))
             wait_until("the window to open", lambda: not _peer_is_closed(it, sock))
             assert _words(it, _changes(it, sock, "peer")) == ["closed", "opened"]
-            peer.send(Segment(7001, answer.seq + 1, flags=crafted.RST))
+            peer.send(Segment(7001, answer.seq + 1, flags=RST))
             await_records(it, sock, "reset_received")
     hosts.stop_dropping(CLIENT)
 
@@ -306,9 +306,8 @@ def test_m9_zero_window_of_the_third_segment() -> None:
 
 
 def _kernel_says_closed(sock: socket.socket) -> bool:
-    """tcpi_snd_wnd of struct tcp_info, the window that the kernel goes by."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
-    return struct.unpack_from("I", info, 228)[0] == 0
+    """By the window that it goes by itself."""
+    return tcp_info(sock, TCPI_SND_WND) == 0
 
 
 def _segments_with_windows(una: int) -> list[Segment]:
@@ -345,7 +344,7 @@ def _compare_windows(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
                 await_records(it, sock, "ack", arrived + 1)
                 seen.append(_kernel_says_closed(sock))
                 assert _peer_is_closed(it, sock) == seen[-1], (segment, seen)
-            peer.send(Segment(7021, answer.seq + 501, flags=crafted.RST))
+            peer.send(Segment(7021, answer.seq + 501, flags=RST))
             await_records(it, sock, "reset_received")
     hosts.stop_dropping(CLIENT)
     assert seen[:7] == [False] * 7 and seen[-2:] == [True, False], seen

@@ -9,30 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from socket import socket as Socket     # a method of Scene is called socket
 
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
-from inside import cookie_of, inside, sysctl
+from inside import abort_on_close, cookie_of, inside, sysctl
 from raw_tcp import Ghost, Wire, route_to_ghosts
-from recorder import Recorder
+from recorder import PATIENCE_S, Recorder
 from renoscope_lib.schema import Event
 from story import Story
 
 FAMILIES = (4, 6)
 DOMAINS = {4: socket.AF_INET, 6: socket.AF_INET6}
-PATIENCE_S = 60
 
 
 def address_of(host: str, family: int) -> str:
     """A host's address."""
     return ADDRESSES[host][0 if family == 4 else 1]
-
-
-def abort_on_close(sock: socket.socket) -> None:
-    """Let close() send a RST, and keep nothing."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Scene:

@@ -9,16 +9,14 @@ timeouts (by rto_min). A segment is a packet.
 
 from __future__ import annotations
 
-import fcntl
 import socket
-import struct
-import termios
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import endpoints
-from endpoints import PORT
+from endpoints import PORT, SO_RCVBUFFORCE, SO_SNDBUFFORCE
 from hosts import CLIENT, SERVER, TwoHosts, run
+from inside import abort, cookie_of
 from recorder import PARAMETERS, PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 
@@ -26,7 +24,6 @@ PLAIN_WIRE = "delay 20ms limit 10000"
 LAST_SENT_OFFSET = 44           # tcpi_last_data_sent, in milliseconds
 SEGMENT_BYTES = 1448            # with timestamps, on a wire of 1500
 ROOM_BYTES = 16 << 20
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 RTO_MIN_S = 2
 DATA = f"tcp dport {PORT} meta length > 1000"
 SETTINGS = ("tcp_early_retrans=0", "tcp_no_metrics_save=1", "tcp_ecn=1",
@@ -60,13 +57,12 @@ class Sender:
         self.it = it
         self.sock = sock
         self.events: list[Event] = []
-        self._cookie = endpoints.cookie(sock)
+        self._cookie = cookie_of(sock)
         self._reader = it.reader()
 
     def close(self) -> None:
-        """Ends with a RST: what lies in queues shall not come again."""
+        """Look no more."""
         self._reader.close()
-        endpoints.abort(self.sock)
 
     def look(self, *kinds: str) -> list[Event]:
         """The events up to now, of some kinds or all; fails if any was overwritten."""
@@ -92,13 +88,11 @@ class Sender:
 
     def unacknowledged(self) -> int:
         """Bytes that are in the queue or on the way."""
-        answer = fcntl.ioctl(self.sock, termios.TIOCOUTQ, struct.pack("i", 0))
-        return struct.unpack("i", answer)[0]
+        return endpoints.unacknowledged(self.sock)
 
     def tcp_info(self, offset: int) -> int:
-        """Four bytes of struct tcp_info."""
-        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        return int(struct.unpack_from("I", info, offset)[0])
+        """The four bytes there of struct tcp_info."""
+        return endpoints.tcp_info(self.sock, offset)
 
     def rest(self) -> None:
         """Say nothing for longer than the RTO."""
@@ -127,10 +121,14 @@ def time_out_for_nothing(flow: Sender) -> None:
 
 
 @contextmanager
-def sender(it: Recorder, algorithm: str) -> Iterator[Sender]:
-    """A connection by an algorithm, its window yet to open."""
+def unread(algorithm: str) -> Iterator[socket.socket]:
+    """The sending end of a connection by an algorithm, its window yet to open.
+
+    The other end reads nothing and has room for everything: when a program runs must
+    not matter. Its low-water mark lets it acknowledge as if somebody read. Leaving ends
+    it with a RST: what lies in queues shall not come again.
+    """
     room = (socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM_BYTES)
-    # It acknowledges as if somebody read.
     low_water = (socket.SOL_SOCKET, socket.SO_RCVLOWAT, ROOM_BYTES)
     with ExitStack() as stack:
         listener = stack.enter_context(endpoints.listen(SERVER, False, room, low_water))
@@ -140,6 +138,12 @@ def sender(it: Recorder, algorithm: str) -> Iterator[Sender]:
         sock.settimeout(PATIENCE_S)
         sock.connect(listener.getsockname())
         stack.enter_context(listener.accept()[0])
-        made = Sender(it, sock)
-        stack.callback(made.close)
+        stack.callback(abort, sock)
+        yield sock
+
+
+@contextmanager
+def sender(it: Recorder, algorithm: str) -> Iterator[Sender]:
+    """Such a connection, looked at."""
+    with unread(algorithm) as sock, closing(Sender(it, sock)) as made:
         yield made

@@ -24,8 +24,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import endpoints
-from endpoints import PORT, Pair, await_records, records
+from endpoints import PORT, SO_RCVBUFFORCE, SO_SNDBUFFORCE, Pair, await_records, records
 from hosts import CLIENT, SERVER, TwoHosts, run
+from inside import abort
 from recorder import PATIENCE_S, Recorder
 from renoscope_lib.schema import Event
 
@@ -34,7 +35,6 @@ DELAY_MS = 50                   # each way
 SEGMENT_BYTES = 1000
 SEGMENTS = 400                  # more than either figure needs
 ROOM_BYTES = 4 << 20
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 RTO_MIN_S = 5
 DATA = f"tcp dport {PORT} meta length > {SEGMENT_BYTES}"
 
@@ -85,7 +85,7 @@ def sending(hosts: TwoHosts, lost: range, algorithm: bytes = NAME) -> Iterator[P
         server = stack.enter_context(listener.accept()[0])
         client.sendall(bytes(SEGMENTS * SEGMENT_BYTES))
         yield Pair(client, server)
-        endpoints.abort(client)
+        abort(client)
 
 
 def play(it: Recorder, hosts: TwoHosts, lost: range, rounds: int) -> list[Event]:

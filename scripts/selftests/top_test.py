@@ -23,6 +23,7 @@ import traffic
 import troubles
 from endpoints import FAMILIES, PORT, Pair, address_of, connected, listen
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import cookie_of
 from recorder import COMMAND, Recorder, wait_until
 from renoscope_lib.words import connection
 from tests.terminal import Terminal
@@ -50,7 +51,7 @@ def _connection_by_ss(hosts: TwoHosts, sock: socket.socket) -> dict[str, str]:
     """What ss says of it at rest, as words."""
     def look() -> dict[str, str]:
         lines = [line for line in _ss(hosts, CLIENT, "-tine")
-                 if connection(endpoints.cookie(sock)) in line.split()]
+                 if connection(cookie_of(sock)) in line.split()]
         assert len(lines) == 1, lines
         words = dict(word.split(":", 1) for word in lines[0].split() if ":" in word)
         return {name: value for name, value in words.items()
@@ -105,7 +106,7 @@ def test_connection_as_ss_tells_it() -> None:
                 _lose_and_rest(it, hosts, pair)
                 shown = _connection_by_ss(hosts, pair.client)
                 _come(it, pair)
-                name = connection(endpoints.cookie(pair.client))
+                name = connection(cookie_of(pair.client))
                 row, = _top("--connection", name)["connections"]
                 expected = _expected(shown)
                 assert {key: row[key] for key in expected} == expected, (row, shown)
@@ -155,7 +156,7 @@ def test_listener_as_ss_and_nstat_tell_it() -> None:
             before = _counter(hosts, "TcpExtListenDrops")
             with _crowd(ipv6) as listener:
                 wait_until("a refused SYN", lambda: any(
-                    e["listener"] == endpoints.cookie(listener)
+                    e["listener"] == cookie_of(listener)
                     for e in it.events("refused")))
                 hosts.drop(SERVER, f"tcp dport {PORT}")     # from here on all is still
                 _check_full(hosts, listener, before)
@@ -168,7 +169,7 @@ def _check_full(hosts: TwoHosts, listener: socket.socket, drops_before: int) -> 
     waiting, limit = map(int, line.split()[1:3])
     frame = _top("--by", "listener", "--sort", "refused")
     row = next(row for row in frame["listeners"]
-               if row["listener"] == connection(endpoints.cookie(listener)))
+               if row["listener"] == connection(cookie_of(listener)))
     assert row["accept_queue"] == {"now": waiting, "peak": waiting, "limit": limit}, row
     assert waiting == BACKLOG + 1 and limit == BACKLOG
     drops = _counter(hosts, "TcpExtListenDrops") - drops_before
@@ -188,7 +189,7 @@ def test_half_open_queue_as_ss_tells_it() -> None:
                     client = stack.enter_context(endpoints.tcp_socket(CLIENT, ipv6))
                     client.setblocking(False)
                     client.connect_ex((address_of(SERVER, ipv6), PORT))
-                mine = endpoints.cookie(listener)
+                mine = cookie_of(listener)
                 wait_until("a SYN-ACK sent again for each", lambda c=mine: len(
                     {e["cookie"] for e in it.events("synack_retransmit")
                      if e["listener"] == c}) == 5)

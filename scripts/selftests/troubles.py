@@ -12,6 +12,7 @@ import threading
 import endpoints
 from endpoints import PORT, connected, send_segments
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import abort
 from recorder import Recorder
 
 CLOSED_PORT = 9
@@ -68,7 +69,7 @@ def refused(ipv6: bool) -> None:
 def aborted(it: Recorder, ipv6: bool) -> None:
     """By SO_LINGER, and by closing with data unread."""
     with connected(ipv6) as pair:
-        endpoints.abort(pair.client)
+        abort(pair.client)
         endpoints.await_records(it, pair.server, "reset_received")
     with connected(ipv6) as pair:
         pair.client.sendall(b"unread")

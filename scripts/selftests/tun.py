@@ -55,9 +55,9 @@ class Tun(Wire):
             if segment is not None:
                 self._seen.append(segment)
 
-    def forge(self, segment: Segment) -> None:
+    def forge(self, segment: Segment, spoil: bool = False) -> None:
         """Put a segment in; the host has processed it on return."""
-        packet = segment.packet()
+        packet = segment.packet(spoil)
         if family_of(segment.source) == 4:  # nobody fills it in here
             packet = packet[:2] + struct.pack("!H", len(packet)) + packet[4:]
             packet = packet[:10] + struct.pack("!H", checksum(packet[:20])) + packet[12:]

@@ -9,18 +9,18 @@ on each host, provoked or not.
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import counters
-import crafted
 import endpoints
 import troubles
 from crafted import CraftedPeer, Segment
 from endpoints import FAMILIES, PORT, connected, quiet, say
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import abort, abort_on_close, cookie_of
 from ktap_output import comment
+from raw_tcp import RST, SYN
 from recorder import Recorder, wait_until
 
 CRAFTED_PORT = 4000
@@ -115,7 +115,7 @@ def test_urgent_window_probe() -> None:
             endpoints.await_records(it, pair.client, "probe", 3)
             probes, counted = _probes_and_their_count(it, hosts, pair.client)
             assert probes < counted <= 2 * probes, (probes, counted)
-            endpoints.abort(pair.client)
+            abort(pair.client)
 
 
 # ---- handshakes ----------------------------------------------------------
@@ -159,7 +159,7 @@ def _half_open_requests(it: Recorder, ipv6: bool, count: int) -> list[CraftedPee
     peers = [CraftedPeer(ipv6, CRAFTED_PORT + number, PORT) for number in range(count)]
     for peer in peers:
         before = len(it.events("syn"))
-        peer.send(Segment(1000, flags=crafted.SYN))
+        peer.send(Segment(1000, flags=SYN))
         wait_until("the SYN", lambda b=before: len(it.events("syn")) > b)
     return peers
 
@@ -170,7 +170,7 @@ def _full_half_open_queue(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
     ended = len(it.events("request_end"))
     with endpoints.listen(SERVER, ipv6, backlog=2):
         peers = _half_open_requests(it, ipv6, 4)
-        peers[0].send(Segment(1001, flags=crafted.RST))
+        peers[0].send(Segment(1001, flags=RST))
         wait_until("the requests to end",
                    lambda: len(it.events("request_end")) >= ended + 2)
         for peer in peers:
@@ -200,8 +200,8 @@ def _answer_cookies(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
         peers = [stack.enter_context(CraftedPeer(ipv6, CRAFTED_PORT + number, PORT))
                  for number in range(3)]
         for peer in peers:
-            peer.send(Segment(1000, flags=crafted.SYN))
-        cookies = [peer.hear(crafted.SYN).seq for peer in peers]
+            peer.send(Segment(1000, flags=SYN))
+        cookies = [peer.hear(SYN).seq for peer in peers]
         before = len(it.events("cookie_checked"))
         for peer, answer in zip(peers, (cookies[0], cookies[1] ^ 0x10000, cookies[2])):
             peer.send(Segment(1001, answer + 1))
@@ -233,7 +233,7 @@ def test_resets_and_checksums() -> None:
             troubles.aborted(it, ipv6)
             with CraftedPeer(ipv6, CRAFTED_PORT, PORT) as peer:
                 before = len(it.events("bad_checksum"))
-                peer.send(Segment(1, flags=crafted.SYN), spoil=True)
+                peer.send(Segment(1, flags=SYN), spoil=True)
                 wait_until("the wrong checksum",
                            lambda b=before: len(it.events("bad_checksum")) > b)
         quiet(hosts)
@@ -249,7 +249,7 @@ def _closed_by_client(it: Recorder, ipv6: bool, port: int = 0) -> int:
         client.connect((endpoints.address_of(SERVER, ipv6), PORT))
         server = stack.enter_context(listener.accept()[0])
         number = client.getsockname()[1]
-        cookie = endpoints.cookie(client)
+        cookie = cookie_of(client)
         client.close()
         server.close()
         wait_until("TIME-WAIT", lambda: endpoints.records(it, cookie, "time_wait"))
@@ -259,12 +259,11 @@ def _closed_by_client(it: Recorder, ipv6: bool, port: int = 0) -> int:
 def _orphan(it: Recorder, ipv6: bool) -> None:
     """FIN-WAIT-2 without a process, until its time is over."""
     with connected(ipv6) as pair:
-        cookie = endpoints.cookie(pair.client)
+        cookie = cookie_of(pair.client)
         pair.client.close()
         wait_until("the orphan's end",
                    lambda: endpoints.records(it, cookie, "time_wait_end"))
-        pair.server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                               struct.pack("ii", 1, 0))
+        abort_on_close(pair.server)
 
 
 def test_time_wait() -> None:

@@ -24,6 +24,7 @@ import counters
 import endpoints
 from endpoints import PORT
 from hosts import CLIENT, SERVER, TwoHosts, run
+from inside import cookie_of
 from ktap_output import comment
 from measure import part
 from programs import need
@@ -103,7 +104,7 @@ class Witness:
 def _talk(ipv6: bool, port: int = PORT) -> tuple[int, int]:
     """One short connection, closed by the client; the cookies of its ends."""
     with endpoints.connected(ipv6, port=port) as pair:
-        cookies = endpoints.cookie(pair.client), endpoints.cookie(pair.server)
+        cookies = cookie_of(pair.client), cookie_of(pair.server)
         for _ in range(MESSAGES):
             endpoints.say(*pair, size=MESSAGE_BYTES)
             endpoints.say(*pair[::-1], size=MESSAGE_BYTES)

@@ -27,6 +27,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "selftests")]
 
 import endpoints  # noqa: E402  (found through the line above)
 from hosts import CLIENT, SERVER  # noqa: E402
+from inside import abort  # noqa: E402
 
 CALM, LOSSY, BAD, SILENT = 5000, 5100, 5200, 5300
 CLOSED = 5400
@@ -107,7 +108,7 @@ class Worker:
         client, server = self.connect(CALM, ipv6)
         if self.choose.random() < 0.5:
             endpoints.say(client, server, 100)
-            endpoints.abort(self.choose.choice((client, server)))
+            abort(self.choose.choice((client, server)))
         else:
             client.sendall(bytes(5000))
             select.select([server], [], [], PATIENCE_S)

@@ -14,13 +14,12 @@ import os
 import random
 import re
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from hosts import run
-from inside import cookie_of
+from inside import abort_on_close, cookie_of
 from ktap_output import comment
 from recorder import PARAMETERS, Recorder
 from renoscope_lib.schema import Event
@@ -217,7 +216,7 @@ def _play(listeners: list[socket.socket]) -> None:
     for (address, port, to, to_port), listener in zip(ENDS, listeners):
         with socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            abort_on_close(client)
             client.bind((address, port))
             client.connect((to, to_port))
             server, _peer = listener.accept()

@@ -14,7 +14,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -25,6 +24,7 @@ sys.path[:0] = [str(SCRIPTS / "selftests"), str(SCRIPTS)]
 
 import ktap_output  # noqa: E402
 from hosts import run  # noqa: E402
+from inside import abort  # noqa: E402
 from recorder import (NAME, PARAMETERS, is_loaded, run_rmmod,  # noqa: E402
                       wait_until)
 from renoscope_lib import VERSION  # noqa: E402
@@ -101,9 +101,7 @@ def reset_a_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname())
         server, _peer = listener.accept()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                          struct.pack("ii", 1, 0))
-        client.close()
+        abort(client)
         server.close()
 
 
