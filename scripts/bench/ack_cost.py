@@ -34,18 +34,10 @@ TURNS = 9
 MESSAGES = 4000
 
 
-def _written() -> int:
-    return sum(counts["written"] for counts in recorder.stats().values())
-
-
-def _turned_away() -> int:
-    """Events that a filter or a sampling kept out of the ring."""
-    for line in (recorder.FOLDER / "stats").read_text().splitlines():
-        words = line.split()
-        if words[0] == "gate":
-            counts = dict(zip(words[1::2], map(int, words[2::2])))
-            return counts["filtered"] + counts["sampled"]
-    raise SystemExit("ack_cost: stats has no line of the gate")
+def _met() -> int:
+    """Events written, or kept out of the ring by a filter or a sampling."""
+    gate = recorder.gate()
+    return recorder.written() + gate["filtered"] + gate["sampled"]
 
 
 # What is set, by parameter, and how it is called.
@@ -62,9 +54,7 @@ OFF = {"filter": "none", "flow_sample": "1", "ack_sample": "1",
 
 def _cost(pair: exchange.Pair) -> int:
     """Instructions for MESSAGES messages."""
-    began = busy.instructions()
-    exchange.messages(pair, MESSAGES)
-    return busy.instructions() - began
+    return busy.cost(lambda: exchange.messages(pair, MESSAGES))
 
 
 def _event_cost(pair: exchange.Pair, name: str = "", value: str = "") -> turns.Spread:
@@ -80,9 +70,9 @@ def _event_cost(pair: exchange.Pair, name: str = "", value: str = "") -> turns.S
         if name:
             (recorder.PARAMETERS / name).write_text(value)
         events.write_text("ack")
-        before = _written() + _turned_away()
+        before = _met()
         cost = _cost(pair)
-        seen.append(_written() + _turned_away() - before)
+        seen.append(_met() - before)
         if name:
             (recorder.PARAMETERS / name).write_text(OFF[name])
         return cost

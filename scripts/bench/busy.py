@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 TIMER_LIST = Path("/proc/timer_list")
@@ -24,6 +25,13 @@ def idle_of(timer_list: str) -> int:
         raise ValueError(f"{len(found)} processors in {TIMER_LIST}, not one: boot with "
                          "--icount")
     return int(found[0])
+
+
+def cost(work: Callable[[], object]) -> int:
+    """Instructions that something takes."""
+    began = instructions()
+    work()
+    return instructions() - began
 
 
 def instructions() -> int:

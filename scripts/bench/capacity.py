@@ -26,7 +26,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,18 +89,8 @@ def memory() -> dict[str, Any]:
 # ---- cost by connections --------------------------------------------------
 
 
-def _cost(work: Callable[[], None]) -> int:
-    began = busy.instructions()
-    work()
-    return busy.instructions() - began
-
-
 def _events(kinds: str) -> None:
     (recorder.PARAMETERS / "events").write_text(kinds)
-
-
-def _written() -> int:
-    return sum(counts["written"] for counts in recorder.stats().values())
 
 
 def _flat(count: int) -> dict[str, Any]:
@@ -112,13 +102,13 @@ def _flat(count: int) -> dict[str, Any]:
 
     def off() -> float:
         _events("none")
-        return _cost(lambda: exchange.round_robin(pairs, MESSAGES))
+        return busy.cost(lambda: exchange.round_robin(pairs, MESSAGES))
 
     def on() -> float:
         _events("ack")
-        before = _written()
-        cost = _cost(lambda: exchange.round_robin(pairs, MESSAGES))
-        seen.append(_written() - before)
+        before = recorder.written()
+        cost = busy.cost(lambda: exchange.round_robin(pairs, MESSAGES))
+        seen.append(recorder.written() - before)
         return cost
 
     off()
@@ -162,7 +152,7 @@ def connections(folder: Path) -> list[dict[str, Any]]:
         def one() -> float:
             many()              # what a load leaves to be done first is not counted
             time.sleep(1)
-            return _cost(many) / CONNECTIONS
+            return busy.cost(many) / CONNECTIONS
 
         for name in ("renoscope-none", "renoscope-default", "renoscope-default-saved",
                      "renoscope-all"):

@@ -226,7 +226,7 @@ class Renoscope(Peer):
             self._count(self._process.interrupt())
             self._process = None
         else:
-            self._events += sum(c["written"] for c in recorder.stats().values())
+            self._events += recorder.written()
         recorder.wait_until("the module to be free", lambda: not recorder.run_rmmod())
 
     def _count(self, said: str) -> None:

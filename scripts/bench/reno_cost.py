@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "selftests"))
 
 import busy  # noqa: E402  (found through the lines above)
 import endpoints  # noqa: E402
+import exchange  # noqa: E402
 import parity  # noqa: E402
 import turns  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
@@ -64,14 +65,7 @@ def _use(pair: endpoints.Pair, algorithm: str) -> None:
 
 def _exchange(pair: endpoints.Pair) -> int:
     """Instructions for MESSAGES messages each way."""
-    client, server = pair
-    began = busy.instructions()
-    for _ in range(MESSAGES):
-        client.send(b"x")
-        server.recv(1)
-        server.send(b"y")
-        client.recv(1)
-    return busy.instructions() - began
+    return busy.cost(lambda: exchange.messages(pair, 2 * MESSAGES))
 
 
 def _per_ack(pair: endpoints.Pair, algorithm: str) -> float:

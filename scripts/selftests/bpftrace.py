@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ktap_output import Skip
-from recorder import PARAMETERS, wait_until
+from recorder import references, wait_until
 
 TOOLS = Path(__file__).resolve().parents[1] / "bpftrace"
 PROBE = re.compile(r"^tracepoint:renoscope:(\w+)", re.MULTILINE)
@@ -22,10 +22,6 @@ PROBE = re.compile(r"^tracepoint:renoscope:(\w+)", re.MULTILINE)
 ATTACHING_S = 180.0
 AGAIN_S = 20.0
 ENDING_S = 60.0
-
-
-def _references() -> int:
-    return int((PARAMETERS.parent / "refcnt").read_text())
 
 
 def interrupt(process: subprocess.Popen[str],
@@ -62,12 +58,12 @@ class Bpftrace:
         self.output = ""
 
     def __enter__(self) -> Self:
-        before = _references()
+        before = references()
         self.process = subprocess.Popen(self.command, text=True, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         try:
             wait_until("bpftrace to attach", lambda: self.process.poll() is not None
-                       or _references() == before + self.references, ATTACHING_S)
+                       or references() == before + self.references, ATTACHING_S)
         except TimeoutError:
             self.process.kill()
             self.process.communicate()

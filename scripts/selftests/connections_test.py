@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from typing import Any
 
-import recorder
 import sessions
 from endpoints import quiet
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
-from recorder import Recorder, wait_until
+from recorder import Recorder, told, wait_until
 
 Connection = dict[str, Any]
 
@@ -35,9 +33,8 @@ ABORTING = 'struct.pack("ii", 1, 0)'
 
 
 def _view(*arguments: str) -> list[Connection]:
-    done = recorder.renoscope(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["connections"]
+    connections: list[Connection] = told(*arguments)["connections"]
+    return connections
 
 
 def _on(host: str, connections: list[Connection]) -> Connection:
@@ -158,8 +155,7 @@ def test_half_close() -> None:
         seen = _view("states")
         assert _path(_on(CLIENT, seen))[-1] == "FIN-WAIT-2"
         assert _path(_on(SERVER, seen))[-1] == "CLOSE-WAIT"
-        done = recorder.renoscope("states", "--counts", "--json")
-        counts = json.loads(done.stdout)["counts"]
+        counts = told("states", "--counts")["counts"]
         assert counts == {"LISTEN": 1, "FIN_WAIT2": 1, "CLOSE_WAIT": 1}, counts
         _go(server)
         _end(client, server)
@@ -201,8 +197,7 @@ once()
 
 
 def _standing_ns(connection: Connection) -> int:
-    done = recorder.renoscope("states", "--json")
-    return json.loads(done.stdout)["end_ns"] - connection["path"][-1]["began_ns"]
+    return int(told("states")["end_ns"]) - connection["path"][-1]["began_ns"]
 
 
 def _aborted(at_server: str) -> tuple[Connection, Connection]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from hosts import CLIENT, SERVER, TwoHosts
-from recorder import wait_until
+from recorder import steady
 from renoscope_lib.schema import Event, Schema
 
 SHORT_TIME_WAIT_US = 4_000_000          # from there on TW, up to there TWKilled
@@ -160,21 +160,21 @@ COUNTERS: dict[str, Callable[[Counts], int]] = {
 }
 
 
+def nstat(hosts: TwoHosts, host: str) -> dict[str, int]:
+    """Every counter that nstat knows."""
+    shown: dict[str, int] = json.loads(hosts.run(host, "nstat", "-asz", "-j"))["kernel"]
+    return shown
+
+
 def witness(hosts: TwoHosts, host: str) -> dict[str, int]:
-    """What nstat says; a counter it does not know is a defect of the test."""
-    shown = json.loads(hosts.run(host, "nstat", "-asz", "-j"))["kernel"]
+    """Those of COUNTERS; one that it does not know is a defect of the test."""
+    shown = nstat(hosts, host)
     return {name: shown[name] for name in COUNTERS}
 
 
 def steady_witness(hosts: TwoHosts, host: str) -> dict[str, int]:
     """The same once it does not change any more."""
-    seen = [witness(hosts, host)]
-
-    def is_steady() -> bool:
-        seen.append(witness(hosts, host))
-        return seen[-1] == seen[-2]
-    wait_until(f"the counters of the {host} to stand still", is_steady)
-    return seen[-1]
+    return steady(f"the counters of the {host}", lambda: witness(hosts, host))
 
 
 def compare(schema: Schema, events: Iterable[Event], hosts: TwoHosts,

@@ -10,7 +10,6 @@ command, too: so one run tells of everybody, where nothing changes meanwhile.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -18,12 +17,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import endpoints
-import recorder
 import troubles
 from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
-from recorder import Recorder, wait_until
+from recorder import Recorder, renoscope, told, wait_until
 from renoscope_lib.explain_finding import brief, spelled
 from renoscope_lib.words import connection
 
@@ -41,15 +39,8 @@ TROUBLED = ("retransmit", "synack_retransmit", "rto", "loss_probe", "refused",
             "reset_sent", "reset_received", "zero_window")
 
 
-def _reports(*options: str) -> list[dict[str, Any]]:
-    done = recorder.renoscope("explain", "--json", *options)
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)["reports"]
-    return found
-
-
 def _findings(*options: str) -> list[Finding]:
-    return [finding for report in _reports(*options)
+    return [finding for report in told("explain", *options)["reports"]
             for finding in report["findings"]]
 
 
@@ -59,8 +50,8 @@ def _of(findings: list[Finding], sock: socket.socket | int) -> dict[str, Finding
     return {f["rule"]: f for f in findings if f["connection"] == connection(cookie)}
 
 
-def _text(*options: str) -> str:
-    done = recorder.renoscope("explain", *options)
+def _text() -> str:
+    done = renoscope("explain")
     assert done.returncode == 0, done.stderr
     return " ".join(done.stdout.split())
 

@@ -8,17 +8,13 @@ import socket
 
 from hosts import run
 from inside import abort
-from recorder import (FOLDER, MODULE, PARAMETERS, Recorder, is_loaded, kernel_log,
+from recorder import (MODULE, PARAMETERS, Recorder, gate, is_loaded, kernel_log, parameter,
                       renoscope, wait_until)
 from renoscope_lib.schema import Event
 
 ONE, OTHER = 5000, 5001
 LIFE = ["SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"]
 FLOWS = 40
-
-
-def _parameter(name: str) -> str:
-    return (PARAMETERS / name).read_text().strip()
 
 
 def _set(name: str, text: str) -> None:
@@ -74,15 +70,6 @@ def _marks(it: Recorder) -> list[str]:
             for event in it.events("mark")]
 
 
-def _gate() -> dict[str, int]:
-    """The counts of the stats' gate line."""
-    for line in (FOLDER / "stats").read_text().splitlines():
-        words = line.split()
-        if words[0] == "gate":
-            return dict(zip(words[1::2], map(int, words[2::2])))
-    raise AssertionError("no gate line in stats")
-
-
 def _summary(it: Recorder, events: list[Event]) -> collections.Counter[tuple[str, ...]]:
     """What happened: kinds and states, without what depends on the moment."""
     return collections.Counter(
@@ -90,10 +77,10 @@ def _summary(it: Recorder, events: list[Event]) -> collections.Counter[tuple[str
         if event.kind not in ("ack", "destroy"))
 
 
-def _whole_lives(parameter: str, address: str) -> tuple[
+def _whole_lives(setting: str, address: str) -> tuple[
         collections.Counter[tuple[str, ...]], list[Event]]:
     """Talk on both ports; what the first did, and everything else's events."""
-    with Recorder(*([parameter] if parameter else [])) as it, \
+    with Recorder(*([setting] if setting else [])) as it, \
             _listen(ONE, address) as one, _listen(OTHER, address) as other:
         for _ in range(2):
             _talk(one, address)
@@ -143,20 +130,20 @@ def test_filter_by_peer() -> None:
 def test_filter_changes_at_run_time() -> None:
     """A filter set and taken away again while connections are made; stats count"""
     with Recorder() as it, _listen(ONE) as one, _listen(OTHER) as other:
-        assert _gate() == {"let_in": 0, "filtered": 0, "sampled": 0, "frozen": 0}
+        assert gate() == {"let_in": 0, "filtered": 0, "sampled": 0, "frozen": 0}
         _set("filter", f"port={ONE}\n")
-        assert _parameter("filter") == f"port={ONE}"
+        assert parameter("filter") == f"port={ONE}"
         _talk(other)
         assert not _of(OTHER, it.events("ack"))
-        assert _gate()["filtered"] > 10 and _gate()["let_in"] == 0
+        assert gate()["filtered"] > 10 and gate()["let_in"] == 0
         _talk(one)
-        assert _gate()["let_in"] > 10
+        assert gate()["let_in"] > 10
         _set("filter", "\n")
-        assert _parameter("filter") == "none"
-        before = _gate()
+        assert parameter("filter") == "none"
+        before = gate()
         _talk(other)
         assert _of(OTHER, it.events("ack"))
-        assert _gate() == before, "nothing is asked any more"
+        assert gate() == before, "nothing is asked any more"
         assert _marks(it) == ["begun", "filter", "filter"]
 
 
@@ -186,7 +173,7 @@ def test_flow_sample_keeps_whole_flows() -> None:
         assert strangers <= listener | newborn | {0}, strangers
         syns = [e for e in events if e.kind == "syn"]
         assert len(syns) == FLOWS, "a SYN may belong to a kept connection"
-        assert _gate()["sampled"] > 10
+        assert gate()["sampled"] > 10
 
 
 def test_ack_sample_keeps_what_matters() -> None:
@@ -206,9 +193,9 @@ def test_freeze_on_reset() -> None:
     with Recorder("freeze_on=reset_received") as it, _listen(ONE) as one, \
             _listen(OTHER) as other:
         before = _talk(one)
-        assert _parameter("frozen") == "0"
+        assert parameter("frozen") == "0"
         _abort(other)
-        wait_until("the freeze", lambda: _parameter("frozen") == "1")
+        wait_until("the freeze", lambda: parameter("frozen") == "1")
         frozen = it.events()
         assert _of(before, frozen) and _of(OTHER, frozen)
         assert frozen[-1].kind == "mark" and frozen[-2].kind == "reset_received"
@@ -217,15 +204,15 @@ def test_freeze_on_reset() -> None:
         late = _talk(one)
         assert not _of(late, it.events())
         assert len(it.events()) == len(frozen), "not one event more"
-        assert _gate()["frozen"] > 10
+        assert gate()["frozen"] > 10
 
         _set("frozen", "0\n")
-        assert _parameter("frozen") == "0"
+        assert parameter("frozen") == "0"
         again = _talk(one)
         assert _of(again, it.events()) and _of(before, it.events())
         assert _marks(it) == ["begun", "frozen", "thawed"]
         _abort(other)
-        wait_until("the second freeze", lambda: _parameter("frozen") == "1")
+        wait_until("the second freeze", lambda: parameter("frozen") == "1")
         assert _marks(it) == ["begun", "frozen", "thawed", "frozen"]
 
 
@@ -305,7 +292,7 @@ def test_wrong_words_are_refused() -> None:
                   "freeze_on=rto=5", "freeze_after=6") as it:
         names = ("filter", "flow_sample", "ack_sample", "freeze_on", "freeze_after",
                  "frozen")
-        before = [_parameter(name) for name in names]
+        before = [parameter(name) for name in names]
         assert before == ["port=7", "3", "4", "rto=5", "6", "0"]
         marks = _marks(it)
         for name, text, word in BAD:
@@ -316,7 +303,7 @@ def test_wrong_words_are_refused() -> None:
             else:
                 raise AssertionError(f"{name}={text} was taken")
             assert f"{name}: '{word}'" in kernel_log(), (name, word, kernel_log()[-500:])
-            assert [_parameter(n) for n in names] == before, (name, text)
+            assert [parameter(n) for n in names] == before, (name, text)
         assert _marks(it) == marks
 
 

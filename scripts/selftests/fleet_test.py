@@ -15,15 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import endpoints
+import recorder
 import traffic
 import troubles
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import Skip, comment
-from recorder import COMMAND, PARAMETERS, Recorder, renoscope
+from recorder import COMMAND, PARAMETERS, Recorder
 from renoscope_lib.schema import Event
 from renoscope_lib.state_times import SETTLED_ONCE_LEFT
 from tests import servers
@@ -158,17 +159,16 @@ def _same_counts(it: Recorder, prometheus: servers.Prometheus) -> None:
 def _same_times(prometheus: servers.Prometheus) -> None:
     """Against the view of states, which reads the whole ring."""
     def are_same() -> bool:
-        times: dict[Any, Any] = {}
-        paths = (stay for life in json.loads(renoscope("states", "--json").stdout)[
-            "connections"] for stay in life["path"])
-        for stay in paths:
+        times: dict[tuple[str], tuple[int, float]] = {}
+        paths = (life["path"] for life in recorder.told("states")["connections"])
+        for stay in chain.from_iterable(paths):
             if stay["state"] in SETTLED_ONCE_LEFT and stay["took_us"] is not None:
                 count, total = times.get((stay["state"],), (0, 0.0))
                 times[stay["state"],] = (count + 1, total + stay["took_us"] / 1e6)
-        told = [_by_label(prometheus, f"renoscope_state_seconds_{part}", "state")
-                for part in ("count", "sum")]
+        scraped = [_by_label(prometheus, f"renoscope_state_seconds_{part}", "state")
+                   for part in ("count", "sum")]
         return bool(times) and all(
-            told[0].get(state) == count and abs(told[1].get(state, 0) - total) < 1e-6
+            scraped[0].get(state) == count and abs(scraped[1].get(state, 0) - total) < 1e-6
             for state, (count, total) in times.items())
     wait_until("Prometheus to have the times in state", are_same)
 

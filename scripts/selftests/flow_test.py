@@ -8,7 +8,6 @@ have the same segments in the same order.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ from typing import Any
 
 import endpoints
 import sessions
-from capture import Capture, need_witness
+from capture import RELATIVE, Capture, need_witness
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from ktap_output import comment
-from recorder import PARAMETERS, Recorder, renoscope, wait_until
+from recorder import PARAMETERS, Recorder, renoscope, told, wait_until
 
 PORT = sessions.PORT
 NAME = "Ann"
@@ -38,10 +37,6 @@ FIELDS = (
     "tcp.analysis.out_of_order", "tcp.analysis.window_update",
     "tcp.completeness", "_ws.col.Info",
 )
-PREFERENCES = ("tcp.relative_sequence_numbers:true",
-               "tcp.analyze_sequence_numbers:true",
-               "tcp.desegment_tcp_streams:false",
-               "tcp.try_heuristic_first:false")
 FLAG_BITS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
 Rungs = list[dict[str, Any]]
@@ -75,9 +70,7 @@ def _over(it: Recorder, hosts: TwoHosts) -> None:
 
 def _ladder() -> dict[str, Any]:
     """What `renoscope flow` says of the one connection in the ring."""
-    done = renoscope("flow", "--json", "--port", str(PORT))
-    assert (done.returncode, done.stderr) == (0, ""), (done.stderr, done.stdout)
-    ladder: dict[str, Any] = json.loads(done.stdout)
+    ladder: dict[str, Any] = told("flow", "--port", str(PORT))
     assert not ladder["lost_events"] and not ladder["missing"], ladder["notes"]
     assert all(end["recorded"] and end["every_segment"] for end in ladder["ends"])
     return ladder
@@ -265,7 +258,7 @@ def _session(ipv6: bool) -> None:
                               "TIME-WAIT"] and ended in ([], ["CLOSED"]), server
         facts = {fact["kind"] for fact in ladder["facts"]}
         assert {"request", "synack", "completed", "accepted", "cwnd"} <= facts
-        _compare(ladder, capture.rows(FIELDS, PREFERENCES))
+        _compare(ladder, capture.rows(FIELDS, RELATIVE))
         _check_text(rungs)
 
 
@@ -318,4 +311,4 @@ def test_m14_a_lost_segment() -> None:
         assert first["cause"] in ("fast retransmit", "tail loss probe", "RTO"), first
         assert len(again) == sum(1 for e in it.events("retransmit")
                                  if e["remote_port"] == PORT)
-        _compare(ladder, capture.rows(FIELDS, PREFERENCES))
+        _compare(ladder, capture.rows(FIELDS, RELATIVE))

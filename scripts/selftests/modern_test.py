@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 import struct
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import recorder
 import endpoints
+from counters import nstat
 from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
 from renoscope_lib.schema import Event
@@ -267,7 +267,7 @@ UNDOS = ("TcpExtTCPLossUndo", "TcpExtTCPFullUndo", "TcpExtTCPPartialUndo",
 
 def _undone(hosts: TwoHosts) -> int:
     """How many reductions the kernel says it took back."""
-    counts = json.loads(hosts.run(CLIENT, "nstat", "-asz", "-j"))["kernel"]
+    counts = nstat(hosts, CLIENT)
     return sum(counts[name] for name in UNDOS)
 
 

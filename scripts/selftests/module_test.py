@@ -193,7 +193,7 @@ def test_open_file_holds_the_module() -> None:
 def test_files_are_read_only() -> None:
     """Every file is 0400, as lockdown asks, and takes no write"""
     with Recorder():
-        files = [path for path in FOLDER.rglob("*") if path.is_file()]
+        files = recorder.files()
         assert len(files) >= 6
         for path in files:
             assert path.stat().st_mode & 0o777 == 0o400, path

@@ -8,7 +8,6 @@ What cannot be known must not be told.
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from endpoints import PORT, address_of, receive
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import inside
-from recorder import PATIENCE_S, Recorder, renoscope, wait_until
+from recorder import PATIENCE_S, Recorder, renoscope, told, wait_until
 from renoscope_lib.schema import Event
 
 BYTES = 300_000
@@ -65,12 +64,6 @@ def _is_mptcp(it: Recorder, event: Event) -> bool:
     return "mptcp" in it.schema.bit_names("sock_flags", event["sock_flags"])
 
 
-def _rows(command: str, *words: str) -> list[dict[str, object]]:
-    done = renoscope(command, "--json", *words)
-    assert done.returncode == 0, done
-    return list(json.loads(done.stdout)[command])
-
-
 def test_subflows() -> None:
     """Acks, states and the end of subflows are told; no windows that were not on the wire"""
     with Recorder() as it, TwoHosts(delay_ms=5):
@@ -90,5 +83,5 @@ def test_subflows() -> None:
         assert len(completed) == 1 and not [e for e in ours if e.kind == "accepted"]
         said = renoscope("explain").stdout
         assert "never accepted" not in said and "window was zero" not in said, said
-        row, = (row for row in _rows("handshakes") if row["opened_by"] == "peer")
+        row, = (row for row in told("handshakes")["handshakes"] if row["opened_by"] == "peer")
         assert row["outcome"] == "established" and row["never_accepted"] is False, row

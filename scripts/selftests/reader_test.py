@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import subprocess
+from pathlib import Path
 
 import recorder
 from recorder import FOLDER, Recorder, wait_until
@@ -58,17 +59,7 @@ def test_trace_ends_and_pipe_goes_on() -> None:
     with Recorder():
         _one_connection()
         text = (FOLDER / "trace").read_text()
-        fd = os.open(FOLDER / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            piped = b""
-            while True:
-                try:
-                    piped += os.read(fd, 65536)
-                except BlockingIOError:
-                    break
-        finally:
-            os.close(fd)
-        assert text and piped.decode() == text
+        assert text and recorder.content(FOLDER / "trace_pipe").decode() == text
 
 
 def test_law_without_loss() -> None:
@@ -107,6 +98,11 @@ def _connections_on(cpu: int, count: int) -> None:
         os.sched_setaffinity(0, everywhere)
 
 
+def _await_sleep(reader: subprocess.Popen[bytes]) -> None:
+    wait_until("the reader to sleep", lambda: Path(
+        f"/proc/{reader.pid}/stat").read_text().split()[2] == "S")
+
+
 def test_shared_file_takes_signals() -> None:
     """A second user of a file in which somebody waits can still be ended"""
     with Recorder():
@@ -114,8 +110,7 @@ def test_shared_file_takes_signals() -> None:
         readers = [subprocess.Popen(["cat"], stdin=fd, stdout=subprocess.DEVNULL)
                    for _ in range(2)]
         for reader in readers:
-            wait_until("both to sleep", lambda r=reader: open(
-                f"/proc/{r.pid}/stat").read().split()[2] == "S")
+            _await_sleep(reader)
         for reader in reversed(readers):
             reader.terminate()
             assert reader.wait(timeout=60) == -15
@@ -144,8 +139,7 @@ def test_blocking_read_wakes() -> None:
         fd = _open_at_the_end(os.O_RDONLY)
         reading = subprocess.Popen(["head", "-c", str(RECORD)], stdin=fd,
                                    stdout=subprocess.PIPE)
-        wait_until("the reader to sleep", lambda: open(
-            f"/proc/{reading.pid}/stat").read().split()[2] == "S")
+        _await_sleep(reading)
         assert reading.poll() is None
         _one_connection()
         data, _ = reading.communicate(timeout=60)
@@ -256,7 +250,6 @@ def test_interrupted_read() -> None:
     with Recorder():
         reading = subprocess.Popen(["cat", str(FOLDER / "trace_pipe")],
                                    stdout=subprocess.PIPE)
-        wait_until("the reader to sleep", lambda: open(
-            f"/proc/{reading.pid}/stat").read().split()[2] == "S")
+        _await_sleep(reading)
         reading.terminate()
         assert reading.wait(timeout=60) == -15

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The module under test: loading it, reading its ring, waiting for events."""
+"""The module under test: loaded, asked, its ring read, its events waited for."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
 from hosts import run
 from renoscope_lib.schema import Event, Schema
@@ -19,6 +21,7 @@ MODULE = Path(os.environ.get("RENOSCOPE_MODULE", ""))
 NAME = "tcp_renoscope"
 FOLDER = Path("/sys/kernel/debug/renoscope")
 PARAMETERS = Path("/sys/module", NAME, "parameters")
+T = TypeVar("T")
 COMMAND = Path(__file__).resolve().parent.parent / "renoscope"
 
 # Emulated machines are slow: long enough that only a defect reaches it.
@@ -35,6 +38,17 @@ def wait_until(what: str, condition: Callable[..., object],
         time.sleep(0.02)
 
 
+def steady(what: str, look: Callable[[], T]) -> T:
+    """What one sees, once it is the same twice in a row."""
+    seen = [look()]
+
+    def is_steady() -> bool:
+        seen.append(look())
+        return seen[-1] == seen[-2]
+    wait_until(f"{what} to stand still", is_steady)
+    return seen[-1]
+
+
 def is_loaded() -> bool:
     """Whether the module is in the kernel."""
     return PARAMETERS.exists()
@@ -43,6 +57,35 @@ def is_loaded() -> bool:
 def kernel_log() -> str:
     """What the kernel has logged so far."""
     return run("dmesg")
+
+
+def parameter(name: str) -> str:
+    """A parameter as it is now."""
+    return (PARAMETERS / name).read_text().strip()
+
+
+def references() -> int:
+    """How many hold the module."""
+    return int((PARAMETERS.parent / "refcnt").read_text())
+
+
+def files() -> list[Path]:
+    """Every file that a reader opens."""
+    return sorted(path for path in FOLDER.rglob("*") if path.is_file())
+
+
+def content(path: Path) -> bytes:
+    """Everything that there is to read of a file now, even if more may come."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    found = b""
+    try:
+        while piece := os.read(fd, 1 << 17):
+            found += piece
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(fd)
+    return found
 
 
 def stats() -> dict[int, dict[str, int]]:
@@ -54,6 +97,20 @@ def stats() -> dict[int, dict[str, int]]:
             counts[int(words[1])] = {words[i]: int(words[i + 1])
                                      for i in range(2, len(words), 2)}
     return counts
+
+
+def written() -> int:
+    """All events so far, on all CPUs."""
+    return sum(counts["written"] for counts in stats().values())
+
+
+def gate() -> dict[str, int]:
+    """How many events were let in, and how many kept out, by what."""
+    for line in (FOLDER / "stats").read_text().splitlines():
+        words = line.split()
+        if words[0] == "gate":
+            return dict(zip(words[1::2], map(int, words[2::2])))
+    raise AssertionError("no gate line in stats")
 
 
 def sources() -> dict[str, str]:
@@ -145,3 +202,10 @@ def renoscope(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command; its output and exit code are what is tested."""
     return subprocess.run([sys.executable, str(COMMAND), *arguments], text=True,
                           capture_output=True, check=False)
+
+
+def told(*arguments: str) -> Any:
+    """What a command tells to a program."""
+    done = renoscope(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

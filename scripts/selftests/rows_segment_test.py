@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import socket
 import struct
-import subprocess
 from typing import NamedTuple
 
 import endpoints
-from capture import MARKER_PORT, Capture, need_witness
+from capture import MARKER_PORT, RELATIVE, Capture, need_witness
 from crafted import CraftedPeer, Segment
 from endpoints import (FAMILIES, PORT, Pair, await_records, both_families, connected,
                        quiet, receive, records, relative, say, send_segments)
@@ -278,7 +277,7 @@ def test_m13_checksum() -> None:
 
 # ---- M14 -----------------------------------------------------------------
 
-ANALYSIS = ("ipv6.version", "tcp.srcport", "tcp.seq", "tcp.ack", "tcp.len", "tcp.nxtseq",
+ANALYSIS = ("frame.number", "ipv6.version", "tcp.srcport", "tcp.seq", "tcp.ack", "tcp.len", "tcp.nxtseq",
             "tcp.window_size", "tcp.analysis.acks_frame", "tcp.analysis.ack_rtt",
             "tcp.analysis.initial_rtt")
 
@@ -328,20 +327,6 @@ def _analyse(it: Recorder, events: list[Event]) -> list[Analysed]:
             None if acknowledges is None else
             (event["time_ns"] - events[acknowledges]["time_ns"]) / 1e9))
     return analysed
-
-
-def _tshark(file: str) -> list[dict[str, str]]:
-    """What tshark says of a capture, with its analysis."""
-    command = ["tshark", "-n", "-r", file, "-T", "fields", "-E", "separator=/t",
-               "-o", "tcp.relative_sequence_numbers:true",
-               "-Y", f"tcp and not tcp.port == {MARKER_PORT}"]
-    for name in ("frame.number", *ANALYSIS):
-        command += ["-e", name]
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"tshark: exit {done.returncode}: {done.stderr}")
-    return [dict(zip(("frame.number", *ANALYSIS), line.split("\t")))
-            for line in done.stdout.splitlines()]
 
 
 def _of_tshark(rows: list[dict[str, str]]) -> list[Analysed]:
@@ -409,7 +394,7 @@ def _compare_views(it: Recorder, hosts: TwoHosts) -> None:
         _converse()
         quiet(hosts)
         capture.end()
-        rows = _tshark(str(capture.file))
+        rows = capture.rows(ANALYSIS, RELATIVE)
     for ipv6 in FAMILIES:
         events = [e for e in it.events("segment")
                   if e["netns"] == hosts.inode(CLIENT)

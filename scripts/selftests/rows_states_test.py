@@ -9,16 +9,14 @@ records tell is laid beside what was done, and beside the wire.
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections import Counter
 
-import recorder
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import abort, cookie_of, sysctl
 from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost, Segment
-from recorder import wait_until
+from recorder import told, wait_until
 from renoscope_lib.schema import Event
 from renoscope_lib.states import NETSTAT_NAMES
 from renoscope_lib.words import address
@@ -633,11 +631,9 @@ def _counts_of_records(scene: Scene, host: str) -> Counter[str]:
 
 def _counts_of_command() -> Counter[str]:
     """What `renoscope states --counts` says, of all hosts together."""
-    done = recorder.renoscope("states", "--counts", "--json")
-    assert done.returncode == 0, done
     ours = {netstat: name for name, netstat in NETSTAT_NAMES.items()}
     return Counter({ours[name]: count for name, count
-                    in json.loads(done.stdout)["counts"].items()})
+                    in told("states", "--counts")["counts"].items()})
 
 
 def test_m15_socket_table() -> None:

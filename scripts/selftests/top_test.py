@@ -21,10 +21,11 @@ import endpoints
 import recorder
 import traffic
 import troubles
+from counters import nstat
 from endpoints import FAMILIES, PORT, Pair, address_of, connected, listen
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
-from recorder import COMMAND, Recorder, wait_until
+from recorder import COMMAND, Recorder, steady, wait_until, written
 from renoscope_lib.words import connection
 from tests.terminal import Terminal
 
@@ -36,9 +37,7 @@ OF_CLOCKS = re.compile(r"last|timer|busy|rwnd_limited|delivery_rate|pacing")
 
 def _top(*arguments: str) -> dict[str, Any]:
     """One interval, as a program gets it."""
-    done = recorder.renoscope("top", "--once", "--json", *arguments)
-    assert done.returncode == 0, done.stderr
-    frame: dict[str, Any] = json.loads(done.stdout)
+    frame: dict[str, Any] = recorder.told("top", "--once", *arguments)
     assert frame["lost_events"] == 0, frame
     return frame
 
@@ -56,13 +55,7 @@ def _connection_by_ss(hosts: TwoHosts, sock: socket.socket) -> dict[str, str]:
         words = dict(word.split(":", 1) for word in lines[0].split() if ":" in word)
         return {name: value for name, value in words.items()
                 if not OF_CLOCKS.match(name)}
-    seen = [look()]
-
-    def is_steady() -> bool:
-        seen.append(look())
-        return seen[-1] == seen[-2]
-    wait_until("a connection at rest", is_steady)
-    return seen[-1]
+    return steady("a connection", look)
 
 
 def _us(milliseconds: str) -> int:
@@ -145,15 +138,15 @@ def _crowd(ipv6: bool) -> Iterator[socket.socket]:
         yield listener
 
 
-def _counter(hosts: TwoHosts, name: str) -> int:
-    return int(json.loads(hosts.run(SERVER, "nstat", "-asz", "-j"))["kernel"][name])
+def _drops(hosts: TwoHosts) -> int:
+    return nstat(hosts, SERVER)["TcpExtListenDrops"]
 
 
 def test_listener_as_ss_and_nstat_tell_it() -> None:
     """top: a full accept queue, its limit and refusals are those of ss and nstat"""
     with Recorder() as it, TwoHosts() as hosts:
         for ipv6 in FAMILIES:
-            before = _counter(hosts, "TcpExtListenDrops")
+            before = _drops(hosts)
             with _crowd(ipv6) as listener:
                 wait_until("a refused SYN", lambda: any(
                     e["listener"] == cookie_of(listener)
@@ -172,7 +165,7 @@ def _check_full(hosts: TwoHosts, listener: socket.socket, drops_before: int) -> 
                if row["listener"] == connection(cookie_of(listener)))
     assert row["accept_queue"] == {"now": waiting, "peak": waiting, "limit": limit}, row
     assert waiting == BACKLOG + 1 and limit == BACKLOG
-    drops = _counter(hosts, "TcpExtListenDrops") - drops_before
+    drops = _drops(hosts) - drops_before
     assert row["seen"]["refused"] == drops > 0, (row, drops)
     assert set(row["refused_by_reason_seen"]) == {"accept_queue_full"}
 
@@ -224,9 +217,9 @@ def test_plain_blocks_add_up() -> None:
             assert first["is_history"], first
             traffic.transfer(hosts, 2_000_000)
             frames = [first]
-            while not (len(frames) > 2 and _sum_of(frames) == _written()):
+            while not (len(frames) > 2 and _sum_of(frames) == written()):
                 frames.append(json.loads(watching.stdout.readline()))
-                assert len(frames) < 200, (_sum_of(frames), _written())
+                assert len(frames) < 200, (_sum_of(frames), written())
             watching.send_signal(signal.SIGINT)
             assert watching.wait(timeout=60) == 0
         assert not any(frame["is_history"] for frame in frames[1:])
@@ -241,10 +234,6 @@ def _sum_of(frames: list[dict[str, Any]]) -> int:
     """Events, lost ones, and the one mark that the load leaves."""
     return sum(frame["events"] + frame["lost_events_in_interval"]
                for frame in frames) + 1
-
-
-def _written() -> int:
-    return sum(counts["written"] for counts in recorder.stats().values())
 
 
 def test_on_a_terminal() -> None:

@@ -28,10 +28,6 @@ python3 -c "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
 echo none > {PARAMETERS}/events""")
 
 
-def _references() -> int:
-    return int((PARAMETERS.parent / "refcnt").read_text())
-
-
 def _provoke_everything(it: Recorder) -> None:
     traffic.provoke_on_loopback(it)
     with TwoHosts(delay_ms=5) as hosts:
@@ -118,7 +114,7 @@ def _check_holds(switch: Path, system: Path) -> None:
         assert f"run: echo 0 | sudo tee {system}/enable\n" in done.stdout + done.stderr, done
     finally:
         switch.write_text("0")
-    assert _references() == 0, switch
+    assert recorder.references() == 0, switch
 
 
 def test_ftrace_holds_the_module() -> None:

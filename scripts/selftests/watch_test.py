@@ -26,7 +26,7 @@ import endpoints
 import troubles
 from hosts import SERVER, TwoHosts
 from ktap_output import comment
-from recorder import (COMMAND, FOLDER, PARAMETERS, Recorder, renoscope,
+from recorder import (COMMAND, FOLDER, PARAMETERS, Recorder, parameter, renoscope,
                       run_rmmod, wait_until)
 
 BEFORE = {"freeze_on": "error", "freeze_after": "7"}
@@ -36,12 +36,8 @@ LITTLE_REST_S = "0.001"
 LONG_REST_S = "1000000"
 
 
-def _parameter(name: str) -> str:
-    return (PARAMETERS / name).read_text().strip()
-
-
 def _watches(freeze_on: str = KINDS) -> bool:
-    return (_parameter("frozen"), _parameter("freeze_on")) == ("0", freeze_on)
+    return (parameter("frozen"), parameter("freeze_on")) == ("0", freeze_on)
 
 
 def _pending() -> int:
@@ -97,8 +93,8 @@ def _end(watch: subprocess.Popen[str]) -> str:
     watch.send_signal(signal.SIGTERM)
     _, said = watch.communicate(timeout=60)
     assert watch.returncode == 0, said
-    assert {name: _parameter(name) for name in BEFORE} == BEFORE, "not as it was"
-    assert _parameter("frozen") == "0"
+    assert {name: parameter(name) for name in BEFORE} == BEFORE, "not as it was"
+    assert parameter("frozen") == "0"
     return said
 
 
@@ -133,7 +129,7 @@ def test_each_freeze_is_saved() -> None:
     """watch: a refused SYN and two timeouts, each saved with what came before; then on"""
     with _stage("--on", KINDS, "--after", str(AFTER), "--rest", LITTLE_REST_S,
                 "--keep", str(KEPT)) as (_, folder, watch), TwoHosts() as hosts:
-        assert _watches() and _parameter("freeze_after") == str(AFTER)
+        assert _watches() and parameter("freeze_after") == str(AFTER)
         seen: set[Path] = set()
         for trouble, kind in ((lambda: _overflow(_freezes), "refused"),
                               (lambda: _overflow(_freezes), "refused"),
@@ -183,7 +179,7 @@ def test_killed() -> None:
         watch.kill()
         watch.wait()
         assert _watches(), "the triggers stay set"
-        _overflow(lambda: _parameter("frozen") == "1")
+        _overflow(lambda: parameter("frozen") == "1")
         assert not _kept(folder)
         with _watching(folder, "--rest", LONG_REST_S) as again:
             wait_until("a file", lambda: _kept(folder))
@@ -209,7 +205,7 @@ def _check_under_way(folder: Path) -> None:
     path, = _kept(folder)
     kinds = [event["kind"] for event in _events(path)]
     assert "refused" in kinds and kinds[-1] == "mark", kinds
-    assert (_parameter("frozen"), _pending()) == ("0", 0)
+    assert (parameter("frozen"), _pending()) == ("0", 0)
 
 
 def test_stopped_before_the_freeze() -> None:
@@ -240,7 +236,7 @@ def test_hangup() -> None:
         _, status = os.waitpid(pid, 0)
         assert os.WIFEXITED(status), status
         _check_under_way(Path(name))
-        assert {key: _parameter(key) for key in BEFORE} == BEFORE, "not as it was"
+        assert {key: parameter(key) for key in BEFORE} == BEFORE, "not as it was"
 
 
 def test_a_second() -> None:
@@ -263,8 +259,8 @@ def test_somebody_sets_other_triggers() -> None:
         assert "set freeze_on to reset_sent" in watch.stderr.readline()
         watch.send_signal(signal.SIGTERM)
         watch.communicate(timeout=60)
-        assert _parameter("freeze_on") == "reset_sent"
-        assert _parameter("freeze_after") == BEFORE["freeze_after"]
+        assert parameter("freeze_on") == "reset_sent"
+        assert parameter("freeze_after") == BEFORE["freeze_after"]
 
 
 @contextmanager
@@ -310,8 +306,8 @@ def test_disk_full() -> None:
             comment(said)
             assert f"gave up the oldest, {first.name}" in said
             assert "the ring stays frozen" in said.splitlines()[-1], said
-        assert _parameter("frozen") == "1"
-        assert _parameter("freeze_on") == BEFORE["freeze_on"]
+        assert parameter("frozen") == "1"
+        assert parameter("freeze_on") == BEFORE["freeze_on"]
         filler.unlink()
         with _watching(folder, *options) as watch:
             wait_until("the thaw", _watches)

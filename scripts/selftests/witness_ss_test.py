@@ -15,10 +15,11 @@ from collections.abc import Callable
 import endpoints
 from endpoints import FAMILIES, PORT, Pair, connected, receive, relative, send_segments
 from hosts import CLIENT, SERVER, TwoHosts
-from recorder import Recorder, wait_until
+from recorder import Recorder, steady
 from renoscope_lib.schema import Event
 
 UNREAD = 700
+OF_CLOCKS = re.compile(r"last|timer|busy|rwnd_limited|delivery_rate")
 
 
 def _look(hosts: TwoHosts, host: str) -> dict[str, str]:
@@ -35,16 +36,10 @@ def _look(hosts: TwoHosts, host: str) -> dict[str, str]:
 
 def _steady_look(hosts: TwoHosts, host: str) -> dict[str, str]:
     """The same at rest; what counts time since something goes on counting."""
-    def of_state(shown: dict[str, str]) -> dict[str, str]:
-        return {name: value for name, value in shown.items()
-                if not re.match(r"last|timer|busy|rwnd_limited|delivery_rate", name)}
-    seen = [of_state(_look(hosts, host))]
-
-    def is_steady() -> bool:
-        seen.append(of_state(_look(hosts, host)))
-        return seen[-1] == seen[-2]
-    wait_until(f"the {host} to be at rest", is_steady)
-    return seen[-1]
+    def look() -> dict[str, str]:
+        return {name: value for name, value in _look(hosts, host).items()
+                if not OF_CLOCKS.match(name)}
+    return steady(f"the {host}'s connection", look)
 
 
 def _us(milliseconds: str) -> int:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from guarded import Buffer, Pages, mapped
 from hosts import run
 from ktap_output import comment
-from recorder import FOLDER, Recorder, stats
+from recorder import FOLDER, Recorder, content, files, stats
 from seeds import check_each
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -238,18 +238,18 @@ KINDS_OF_CALLS = (_read, _read, _read, _read_badly, _readv, _seek, _poll, _epoll
                   _open, _dup)
 
 
-def _call(seed: str, files: list[File], found: list[str]) -> None:
+def _call(seed: str, shared: list[File], found: list[str]) -> None:
     random_ = random.Random(seed)
     try:
         for _ in range(CALLS):
             call = random_.choice(KINDS_OF_CALLS)
-            call(random_, random_.choice(files))
+            call(random_, random_.choice(shared))
     except Exception as error:
         found.append(f"{type(error).__name__}: {error}")
 
 
 def _paths() -> list[str]:
-    return sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file())
+    return [str(path.relative_to(FOLDER)) for path in files()]
 
 
 def _opened(random_: random.Random, paths: list[str]) -> File:
@@ -262,9 +262,9 @@ def _opened(random_: random.Random, paths: list[str]) -> File:
 def _one(random_: random.Random) -> None:
     """Some files, and threads that share them."""
     paths = _paths()
-    files = [_opened(random_, paths) for _ in range(5)]
+    shared = [_opened(random_, paths) for _ in range(5)]
     found: list[str] = []
-    threads = [threading.Thread(target=_call, args=(f"{random_.random()}", files, found),
+    threads = [threading.Thread(target=_call, args=(f"{random_.random()}", shared, found),
                                 daemon=True) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
@@ -272,7 +272,7 @@ def _one(random_: random.Random) -> None:
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
     assert not any(thread.is_alive() for thread in threads), "a call does not come back"
-    for file in files:
+    for file in shared:
         if random_.random() < 0.2:
             _fork(random_, file)
         os.close(file.fd)
@@ -406,18 +406,6 @@ class Faulting:
                 select.select([self.file.fd], [], [], LOOK_S)
 
 
-def _undisturbed(path: str) -> bytes:
-    fd = os.open(FOLDER / path, os.O_RDONLY | os.O_NONBLOCK)
-    data = b""
-    try:
-        while True:
-            data += os.read(fd, 1 << 17)
-    except BlockingIOError:
-        return data
-    finally:
-        os.close(fd)
-
-
 def _entries(it: Recorder, path: str, data: bytes) -> list[Entry]:
     """The records or lines; AssertionError if one is torn, or tells of a loss."""
     if path.endswith("raw"):
@@ -460,7 +448,7 @@ def _check_faults(it: Recorder, reader: Faulting) -> None:
     written = {cpu: counts["written"] for cpu, counts in stats().items() if cpu in cpus}
     reader.read_until(lambda: True)
     got = _entries(it, reader.file.path, reader.data)
-    all_of_it = _entries(it, reader.file.path, _undisturbed(reader.file.path))
+    all_of_it = _entries(it, reader.file.path, content(FOLDER / reader.file.path))
     check_each_once(reader.file.path, got, all_of_it, written)
     comment(f"{reader.file.path}: {reader.faults} faults, {reader.cut} copies cut short, "
             f"{len(got)} entries")

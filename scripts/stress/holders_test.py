@@ -187,7 +187,7 @@ def _default(hosts: TwoHosts) -> Iterator[Said]:
 @contextlib.contextmanager
 def _open_files(_hosts: TwoHosts) -> Iterator[Said]:
     """Every file, open in one process."""
-    files = sorted(str(path) for path in FOLDER.rglob("*") if path.is_file())
+    files = list(map(str, recorder.files()))
     with _program(sys.executable, "-c", _OPENS, *files) as process:
         yield (rf"process {process.pid} \(python3\) reads {re.escape(', '.join(files))}\n"
                rf".*sudo kill {process.pid}\n",)

@@ -32,7 +32,7 @@ from kernel_messages import Messages
 from ktap_output import comment
 from leftovers import AVAILABLE, Before
 from measure import PART
-from recorder import FOLDER, MODULE, PARAMETERS
+from recorder import FOLDER, MODULE, PARAMETERS, content
 
 # Every part of the module has something to do.
 EVERYTHING = "events=all filter=port!=1 flow_sample=2 freeze_on=rto ring_records=64"
@@ -48,8 +48,7 @@ Fails = FailingAllocations | FailingCalls
 
 def _whole() -> set[str]:
     """All that a loaded module shows to be there, by the names that it tells of it with."""
-    files = {f"file {path.relative_to(FOLDER)}" for path in FOLDER.rglob("*")
-             if path.is_file()}
+    files = {f"file {path.relative_to(FOLDER)}" for path in recorder.files()}
     names = {f"control {name}" for name in AVAILABLE.read_text().split()}
     if "file stats" not in files:
         return files | names
@@ -376,8 +375,8 @@ def test_every_allocation_of_reading() -> None:
         trial.load()
         leftovers.make_connections()
         (PARAMETERS / "events").write_text("none")      # nothing more comes
-        for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
-            whole = _content(path)
+        for path in recorder.files():
+            whole = content(path)
             found: list[bytes] = []
 
             def check(outcome: Outcome, whole: bytes = whole, found: list[bytes] = found,
@@ -386,21 +385,7 @@ def test_every_allocation_of_reading() -> None:
                 assert outcome.error or found.pop() == whole, path
                 found.clear()
 
-            steps = _fail_each(lambda path=path, found=found: found.append(_content(path)), check)
+            steps = _fail_each(lambda path=path, found=found: found.append(content(path)), check)
             comment(f"{steps} allocations for {path.relative_to(FOLDER)}" + OR_LESS)
         trial.said()
         trial.unload()
-
-
-def _content(path: Path) -> bytes:
-    """Everything that is there now."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    content = b""
-    try:
-        while piece := os.read(fd, 1 << 16):
-            content += piece
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(fd)
-    return content

@@ -22,10 +22,9 @@ import kernel_messages
 import module_calls
 from ktap_output import comment
 from measure import part
-from recorder import FOLDER, PATIENCE_S, wait_until
+from recorder import FOLDER, PATIENCE_S, content, files, wait_until
 
 LOADS = 1000
-RECORDS = 192 * 64
 # The folder is not there, or not any more; or it is, and its files are on their way out.
 REFUSALS = {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO}
 
@@ -34,7 +33,7 @@ def _files() -> list[Path]:
     """Every file there is, asked of a module that stays for the moment."""
     module_calls.load()
     try:
-        return sorted(path for path in FOLDER.rglob("*") if path.is_file())
+        return files()
     finally:
         module_calls.unload()
 
@@ -44,13 +43,7 @@ def _open_and_close(path: Path) -> None:
 
 
 def _read_to_the_end(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        with contextlib.suppress(BlockingIOError):
-            while os.read(fd, RECORDS):
-                pass
-    finally:
-        os.close(fd)
+    content(path)
 
 
 def _poll(path: Path) -> None:
@@ -92,8 +85,8 @@ VISITS = (_open_and_close, _read_to_the_end, _poll, _wait_on_epoll, _list)
 class Visitors:
     """Threads that each do one thing to all files, over and over."""
 
-    def __init__(self, files: list[Path]) -> None:
-        self.files = files
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
         self.done = Counter({visit.__name__: 0 for visit in VISITS})
         self.refused: Counter[str] = Counter()
         self.wrong: list[str] = []
@@ -103,7 +96,7 @@ class Visitors:
 
     def _visit(self, visit: Callable[[Path], None]) -> None:
         while not self._stop.is_set():
-            for path in self.files:
+            for path in self.paths:
                 began = time.monotonic()
                 try:
                     visit(path)
@@ -151,7 +144,7 @@ def _unload(refused: Counter[str]) -> None:
 def test_open_against_unload() -> None:
     """Every file opened, read, polled and closed in five threads, against 1000 unloads"""
     visitors = Visitors(_files())
-    assert len(visitors.files) >= 5 + (os.cpu_count() or 1), visitors.files
+    assert len(visitors.paths) >= 5 + (os.cpu_count() or 1), visitors.paths
     unloads_refused: Counter[str] = Counter()
     log = kernel_messages.texts()
     loads = part(LOADS)

@@ -251,18 +251,14 @@ def _count_in_order(reader: Reader) -> int:
     return count
 
 
-def _written_total() -> int:
-    return sum(map(_written, recorder.stats()))
-
-
 def _check_woken_by_events(waiting: Waiting) -> None:
     """By the first event that there is, and where more come than the ring holds."""
     waiting.fall_asleep()
     make_connections()
     waiting.check_woken("a connection")
     waiting.fall_asleep()
-    enough = _written_total() + 4 * SIZES[0] * len(recorder.stats())
-    while _written_total() < enough:
+    enough = recorder.written() + 4 * SIZES[0] * len(recorder.stats())
+    while recorder.written() < enough:
         make_connections()
     waiting.check_woken("more events than the ring holds")
 
@@ -340,15 +336,15 @@ def test_ring_of_another_size() -> None:
 def _check_size_stays(it: Recorder, size: int) -> None:
     file = PARAMETERS / "ring_records"
     with Saved() as saved:
-        before = sum(map(_written, recorder.stats()))
+        before = recorder.written()
         for other in SIZES:
             try:
                 file.write_text(str(other))
             except OSError:
                 continue
             raise AssertionError("the size of a ring in use was changed")
-        wait_until("a ring full of events", lambda: sum(
-            map(_written, recorder.stats())) > before + min(2 * size, 5000))
+        wait_until("a ring full of events",
+                   lambda: recorder.written() > before + min(2 * size, 5000))
         assert file.read_text().strip() == str(size)
         memory.check()
         # Whoever wants another size unloads first, which waits for its readers.

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import kernel_messages
 import module_calls
-import recorder
 from hosts import TwoHosts
 from ktap_output import comment
 from measure import part
-from recorder import FOLDER, NAME, wait_until
+from recorder import FOLDER, NAME, wait_until, written
 from steady_traffic import SteadyTraffic
 
 LOADS = 200
@@ -59,9 +58,8 @@ def _reload(traffic: SteadyTraffic, times: int) -> int:
     events = 0
     for _ in range(times):
         module_calls.load("events=all")
-        wait_until("something recorded", lambda: sum(
-            cpu["written"] for cpu in recorder.stats().values()) > 20)
-        events += sum(cpu["written"] for cpu in recorder.stats().values())
+        wait_until("something recorded", lambda: written() > 20)
+        events += written()
         wait_until("nobody to hold the module", _unload)
         assert not FOLDER.exists()
         assert traffic.is_alive()

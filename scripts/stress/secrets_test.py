@@ -20,7 +20,7 @@ import traffic
 from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import sysctl
 from ktap_output import comment
-from recorder import COMMAND, FOLDER, PARAMETERS, Recorder, kernel_log
+from recorder import COMMAND, FOLDER, PARAMETERS, Recorder, content, files, kernel_log
 from renoscope_lib.schema import Schema
 
 NOBODY = 65534
@@ -57,10 +57,6 @@ def _as_nobody(do: Callable[[], object]) -> str:
         return pipe.read()
 
 
-def _files() -> list[Path]:
-    return sorted(path for path in FOLDER.rglob("*") if path.is_file())
-
-
 def _expect_refusal(path: Path, flags: int) -> None:
     try:
         os.close(os.open(path, flags))
@@ -86,8 +82,8 @@ def _debugfs_open_to_all() -> Iterator[None]:
         run("mount", "-o", "remount,mode=700", str(DEBUGFS))
 
 
-def _try_all(files: list[Path], parameters: list[Path]) -> None:
-    for path in files:
+def _try_all(paths: list[Path], parameters: list[Path]) -> None:
+    for path in paths:
         for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_NONBLOCK):
             _expect_refusal(path, flags)
     for path in parameters:
@@ -98,14 +94,14 @@ def _try_all(files: list[Path], parameters: list[Path]) -> None:
 def test_files_and_parameters() -> None:
     """Without rights no file opens and no parameter is written: EACCES"""
     with Recorder():
-        files, parameters = _files(), sorted(PARAMETERS.iterdir())
-        assert len(files) > 5 and len(parameters) > 10, (files, parameters)
-        assert not (said := _as_nobody(lambda: _try_all(files, parameters))), said
+        paths, parameters = files(), sorted(PARAMETERS.iterdir())
+        assert len(paths) > 5 and len(parameters) > 10, (paths, parameters)
+        assert not (said := _as_nobody(lambda: _try_all(paths, parameters))), said
         with _debugfs_open_to_all():
-            assert not (said := _as_nobody(lambda: _try_all(files, parameters))), said
+            assert not (said := _as_nobody(lambda: _try_all(paths, parameters))), said
             looked = _as_nobody(lambda: os.listdir(FOLDER))
             assert not looked, f"the mistake was not made: {looked}"
-        comment(f"{len(files)} files, {len(parameters)} parameters")
+        comment(f"{len(paths)} files, {len(parameters)} parameters")
 
 
 COMMANDS = ("show", "show --once", "states", "handshakes", "explain", "flow", "cwnd", "losses",
@@ -179,17 +175,8 @@ class Searcher:
 
 
 def _raw(it: Recorder, file: str = "trace_raw") -> Iterator[bytes]:
-    fd = os.open(FOLDER / file, os.O_RDONLY | os.O_NONBLOCK)
-    size = it.schema.record_bytes
-    try:
-        while True:
-            try:
-                data = os.read(fd, 256 * size)
-            except BlockingIOError:
-                return
-            yield from (data[at:at + size] for at in range(0, len(data), size))
-    finally:
-        os.close(fd)
+    data, size = content(FOLDER / file), it.schema.record_bytes
+    return (data[at:at + size] for at in range(0, len(data), size))
 
 
 def _rich_traffic(it: Recorder, hosts: TwoHosts) -> None:
@@ -208,7 +195,7 @@ def _rich_traffic(it: Recorder, hosts: TwoHosts) -> None:
 def _texts(log_before: str) -> dict[str, str]:
     """All that is text, and of the kernel's log what is new: it quotes what was refused."""
     texts = {str(path.relative_to(FOLDER)): path.read_text(errors="replace")
-             for path in _files() if "raw" not in path.name and path.name != "trace_pipe"}
+             for path in files() if "raw" not in path.name and path.name != "trace_pipe"}
     return texts | {"the kernel log": kernel_log().removeprefix(log_before)}
 
 

@@ -25,8 +25,8 @@ sys.path[:0] = [str(SCRIPTS / "selftests"), str(SCRIPTS)]
 import ktap_output  # noqa: E402
 from hosts import run  # noqa: E402
 from inside import abort  # noqa: E402
-from recorder import (NAME, PARAMETERS, is_loaded, run_rmmod,  # noqa: E402
-                      wait_until)
+from recorder import (NAME, PARAMETERS, is_loaded, parameter,  # noqa: E402
+                      run_rmmod, wait_until)
 from renoscope_lib import VERSION  # noqa: E402
 
 RELEASE = os.uname().release
@@ -89,11 +89,6 @@ def renoscope(*words: str, code: int = 0) -> str:
 def unload() -> None:
     """Wait until nothing holds it."""
     wait_until("the module to be free", lambda: not run_rmmod())
-
-
-def parameter(name: str) -> str:
-    """As it is now."""
-    return (PARAMETERS / name).read_text().strip()
 
 
 def reset_a_connection() -> None:
