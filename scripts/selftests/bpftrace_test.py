@@ -7,13 +7,14 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import loopback
+import provoke
 import recorder
 import sessions
-import traffic
 from bpftrace import TOOLS, Bpftrace, Tool, buckets, documented_maps
 from hosts import CLIENT, SERVER, TwoHosts, run
 from ktap_output import Skip
-from recorder import PARAMETERS, Recorder, wait_until
+from recorder import PARAMETERS, Recorder
 
 COUNTED = ("state", "ack", "syn", "request", "synack", "completed", "accepted",
            "time_wait", "destroy")
@@ -82,7 +83,7 @@ def test_synack_backoff() -> None:
     """synack_backoff.bt: waits of 1 s and 2 s by the timer"""
     with Recorder() as it, TwoHosts() as hosts:
         with Tool("synack_backoff.bt") as tool:
-            traffic.lose_third_segment(it, hosts, 2)
+            provoke.lose_third_segment(it, hosts, 2)
         seen = len(it.events("synack_retransmit"))
         waits = {int(attempt): buckets(histogram) for attempt, histogram
                  in tool.maps()["@waited_ms"].items()}
@@ -97,9 +98,8 @@ def test_time_in_state() -> None:
     with Recorder() as it, TwoHosts(delay_ms=5) as hosts:
         with Tool("time_in_state.bt") as tool:
             sessions.greet(hosts)
-            wait_until("both ends to close", lambda: sum(
-                1 for e in it.events("destroy") if e["snd_isn"]) == 2)
-            traffic.reuse_port_in_time_wait(it)
+            sessions.await_end(it)
+            loopback.reuse_port_in_time_wait(it)
         times = {state: buckets(h) for state, h in tool.maps()["@us"].items()}
         counts = {state: sum(h.values()) for state, h in times.items()}
         # Two connections to their end, and the third at most begun.
@@ -116,10 +116,10 @@ def test_retransmits_by_cause() -> None:
     """retransmits_by_cause.bt: as many segments, by cause, as were recorded"""
     with Recorder() as it, TwoHosts(delay_ms=10) as hosts:
         with Tool("retransmits_by_cause.bt") as tool:
-            hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
-            traffic.transfer(hosts, 300_000)
+            hosts.drop(SERVER, provoke.EVERY_HUNDREDTH)
+            provoke.transfer(hosts, 300_000)
             hosts.stop_dropping(SERVER)
-            traffic.lose_data(it, hosts)
+            provoke.lose_data(it, hosts)
         recorded: Counter[str] = Counter()
         for event in it.events("retransmit"):
             cause = it.schema.name_of("retransmit_cause", event["retransmit_cause"])
@@ -136,7 +136,7 @@ def test_half_open() -> None:
     """half_open.bt: a queue that fills up to its limit and turns others away"""
     with Recorder() as it, TwoHosts() as hosts:
         with Tool("half_open.bt") as tool:
-            traffic.crowd(it, hosts, backlog=4, clients=10)
+            provoke.crowd(it, hosts, backlog=4, clients=10)
         listener = it.events("request")[0]["listener"]
         key = f"5000,{listener}"
         assert tool.maps()["@half_open_most"] == {key: 5}, tool.output
@@ -153,10 +153,10 @@ def test_cwnd_at_loss() -> None:
         for host in (CLIENT, SERVER):
             hosts.sysctl(host, "net.ipv4.tcp_congestion_control=reno")
         with Tool("cwnd_at_loss.bt") as tool:
-            hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
-            traffic.transfer(hosts, 300_000)
+            hosts.drop(SERVER, provoke.EVERY_HUNDREDTH)
+            provoke.transfer(hosts, 300_000)
             hosts.stop_dropping(SERVER)
-            traffic.lose_data(it, hosts)
+            provoke.lose_data(it, hosts)
         windows = {state: buckets(h) for state, h in tool.maps()["@cwnd"].items()}
         assert windows["Loss"] == {(10, 19): 1}, windows
         recoveries = [e["cwnd"] for e in it.events("ca_state") if e["ca_state"] == 3]

@@ -20,12 +20,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
-import recorder  # noqa: E402  (found through the line above)
+import provoke  # noqa: E402  (found through the line above)
+import recorder  # noqa: E402
 import scenes  # noqa: E402
 import sessions  # noqa: E402
 from endpoints import quiet  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
-from recorder import Recorder, wait_until  # noqa: E402
+from recorder import wait_until  # noqa: E402
 from renoscope_lib.flows import Joiner  # noqa: E402
 from renoscope_lib.gaps import begins_time  # noqa: E402
 from renoscope_lib.inputs import RecordingInput  # noqa: E402
@@ -124,26 +125,18 @@ def undisturbed(out: Path) -> None:
     say("\n" + LEGEND)
 
 
-def _play_lost_third_segment(it: Recorder, hosts: TwoHosts) -> None:
-    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
-    server = sessions.start_server(hosts)
-    client = sessions.start_client(hosts, "--wait")
-    for count in range(1, RETRANSMITS + 1):
-        wait_until("a SYN-ACK retransmit", lambda n=count: len(
-            it.events("synack_retransmit")) >= n)
-        say(f"   SYN-ACK sent again, for the {NTH[count]} time")
-    hosts.stop_dropping(SERVER)
-    say("   The next segment is let through.")
-    sessions.finish(client, "\n")
-    sessions.finish(server)
-    quiet(hosts)
+def _tell_synack(number: int) -> None:
+    say(f"   SYN-ACK sent again, for the {NTH[number]} time")
+    if number == RETRANSMITS:
+        say("   The next segment is let through.")
 
 
 def lost_third_segment(out: Path) -> None:
     """The same with the third segment of the handshake dropped for a while."""
     file = out / "lost-ack.renoscope"
     with scenes.stage(ALGORITHM) as (it, hosts), Recording(file):
-        _play_lost_third_segment(it, hosts)
+        provoke.lose_third_segment(it, hosts, RETRANSMITS, tell=_tell_synack)
+        quiet(hosts)
     table = recorder.renoscope("handshakes", str(file))
     (out / "lost-ack.txt").write_text(table.stdout)
     say("\n" + table.stdout + table.stderr)

@@ -161,6 +161,11 @@ def whole(it: Recorder) -> list[Event]:
     return events
 
 
+def seen_on(host: str, events: list[Event]) -> list[Event]:
+    """Those that a host has seen."""
+    return [event for event in events if event["netns"] == TwoHosts.inode(host)]
+
+
 def records(it: Recorder, sock_or_cookie: socket.socket | int,
             *kinds: str) -> list[Event]:
     """The events of one connection at one end, of some kinds or all."""

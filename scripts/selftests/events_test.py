@@ -7,7 +7,9 @@ import ipaddress
 import re
 import socket
 
+import loopback
 import sessions
+from endpoints import seen_on
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import abort
 from raw_tcp import ACK, Segment
@@ -23,13 +25,9 @@ def _address(packed: bytes) -> str:
     return str(address.ipv4_mapped or address)
 
 
-def _on(host: str, events: list[Event]) -> list[Event]:
-    return [event for event in events if event["netns"] == TwoHosts.inode(host)]
-
-
 def _cookie_of(host: str, events: list[Event]) -> int:
     """The connection on a host: the only one that came to ESTABLISHED."""
-    cookies = {event["cookie"] for event in _on(host, events)
+    cookies = {event["cookie"] for event in seen_on(host, events)
                if event.kind == "ack"}
     assert len(cookies) == 1, cookies
     return cookies.pop()
@@ -42,17 +40,13 @@ def _relative(event: Event, field: str, isn: str) -> int:
 def _check_session(ipv6: bool) -> None:
     with Recorder() as it, TwoHosts(delay_ms=5) as hosts:
         sessions.greet(hosts, "Ann", ipv6)
-        wait_until("both ends to close", lambda: _closed_ends(it) == 2)
+        sessions.await_end(it)
         events = it.events()
         client, server = (_cookie_of(host, events) for host in (CLIENT, SERVER))
         assert it.path(client) == ["SYN-SENT", "ESTABLISHED", *PASSIVE_CLOSE]
         assert it.path(server) == ["ESTABLISHED", *ACTIVE_CLOSE]
         _check_numbers(events, client, server, _gave_way_early(it, events, server))
         _check_endpoints(events, client, ipv6)
-
-
-def _closed_ends(it: Recorder) -> int:
-    return sum(1 for event in it.events("destroy") if event["snd_isn"])
 
 
 def _gave_way_early(it: Recorder, events: list[Event], server: int) -> bool:
@@ -124,7 +118,7 @@ def test_connection_id_is_the_one_of_ss() -> None:
             found = re.search(r"sk:([0-9a-f]+)", shown)
             assert found
             cookie = int(found[1], 16)
-            seen = {e["cookie"] for e in _on(host, it.events("state"))
+            seen = {e["cookie"] for e in seen_on(host, it.events("state"))
                     if it.state_name(e["state"]) == "ESTABLISHED"}
             assert seen == {cookie}, (seen, shown)
         sessions.finish(client, "\n")
@@ -138,33 +132,24 @@ def test_lost_data_is_retransmitted() -> None:
         client = sessions.start_client(hosts, "--wait", "--name", "Bartholomew")
         wait_until("the greeting to be acknowledged",
                    lambda: any(e["snd_nxt"] - e["snd_isn"] == 9
-                               for e in _on(SERVER, it.events("ack"))))
+                               for e in seen_on(SERVER, it.events("ack"))))
         hosts.drop(SERVER, "tcp dport 5000 tcp flags & psh == psh")
         assert client.stdin is not None
         client.stdin.write("\n")
         client.stdin.flush()
         wait_until("two retransmissions",
-                   lambda: len(_on(CLIENT, it.events("retransmit"))) >= 2)
+                   lambda: len(seen_on(CLIENT, it.events("retransmit"))) >= 2)
         hosts.stop_dropping(SERVER)
         sessions.finish(client)
         sessions.finish(server)
-        resent = _on(CLIENT, it.events("retransmit"))
+        resent = seen_on(CLIENT, it.events("retransmit"))
         assert {_relative(e, "seg_seq", "snd_isn") for e in resent} == {1}
         assert {e["seg_len"] for e in resent} == {len("Bartholomew")}
         assert [e["total_retrans"] for e in resent] == list(
             range(1, len(resent) + 1))
-        loss = [e for e in _on(CLIENT, it.events("ca_state"))
+        loss = [e for e in seen_on(CLIENT, it.events("ca_state"))
                 if it.schema.name_of("ca_state", e["ca_state"]) == "Loss"]
         assert loss and loss[0]["ssthresh"] <= 10, loss
-
-
-def _refused(family: int, address: str) -> None:
-    with socket.socket(family) as s:
-        try:
-            s.connect((address, 9))
-        except ConnectionRefusedError:
-            return
-        raise AssertionError("something listens on port 9")
 
 
 def test_refused_connections() -> None:
@@ -173,8 +158,8 @@ def test_refused_connections() -> None:
     Kernels before 6.10 give no reasons.
     """
     with Recorder() as it:
-        _refused(socket.AF_INET, "127.0.0.1")
-        _refused(socket.AF_INET6, "::1")
+        loopback.refuse("127.0.0.1")
+        loopback.refuse("::1")
         sent, received = it.events("reset_sent"), it.events("reset_received")
         assert [e["family"] for e in received] == [4, 6], received
         for event in received:
@@ -231,7 +216,7 @@ def test_serials_have_no_gap() -> None:
     """On each CPU the serials run from 1 to what stats calls written"""
     with Recorder() as it, TwoHosts() as hosts:
         sessions.greet(hosts)
-        wait_until("both ends to close", lambda: _closed_ends(it) == 2)
+        sessions.await_end(it)
         serials: dict[int, list[int]] = {}
         for event in it.events():
             serials.setdefault(event["cpu"], []).append(event["serial"])

@@ -19,8 +19,8 @@ from itertools import chain
 from pathlib import Path
 
 import endpoints
+import provoke
 import recorder
-import traffic
 import troubles
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import Skip, comment
@@ -71,12 +71,12 @@ def _overflow(it: Recorder) -> None:
 
 def _trouble(it: Recorder, hosts: TwoHosts) -> None:
     """A crowd, an overflow, aborted connections; lost SYNs, data, last ACKs."""
-    traffic.crowd(it, hosts, 2, 8)
+    provoke.crowd(it, hosts, 2, 8)
     _overflow(it)
     for ipv6 in endpoints.FAMILIES:
         troubles.lossy_life(it, hosts, ipv6)
         troubles.aborted(it, ipv6)
-    traffic.lose_third_segment(it, hosts, 2)
+    provoke.lose_third_segment(it, hosts, 2)
 
 
 def _events(it: Recorder) -> list[Event]:

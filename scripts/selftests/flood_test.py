@@ -3,37 +3,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import recorder
-import sessions
-import traffic
+from flooding import (BACKLOG, connect, flood, let_accept, ready_client, server,
+                      start_client)
 from hosts import CLIENT, SERVER, TwoHosts
-from recorder import Recorder, wait_until
+from recorder import Recorder, told, wait_until
 
-RAW_SYN = str(Path(__file__).resolve().parent / "raw_syn.py")
-FORGED = "10.128.0.0/12"
-BACKLOG = 32
-
-# The server prints a line for each connection it accepts, at most one at a time
-# for as long as it reads nothing from its input.
-SERVER_CODE = """
-import socket, sys
-listener = socket.create_server((sys.argv[1], 5000), backlog=int(sys.argv[2]),
-    family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
-print("listens", flush=True)
-if sys.argv[3] == "late":
-    sys.stdin.readline()
-while True:
-    listener.accept()[0].close()
-"""
 # Bound to a port; the server closes first, so that TIME-WAIT is the server's.
 BOUND_CLIENT_CODE = """
 import socket, sys
@@ -43,59 +24,6 @@ client.bind(("10.77.0.1", int(sys.argv[1])))
 client.connect(("10.77.0.2", 5000))
 client.recv(1)
 """
-CLIENT_CODE = """
-import socket, sys
-if sys.argv[4:]:
-    print("is ready", flush=True)
-    sys.stdin.readline()
-for _ in range(int(sys.argv[3])):
-    try:
-        socket.create_connection((sys.argv[1], int(sys.argv[2])), 60).close()
-    except OSError as error:
-        print(error.errno)
-"""
-
-
-@contextmanager
-def server(hosts: TwoHosts, backlog: int = BACKLOG, accepts: str = "at once",
-           ipv6: bool = False) -> Iterator[Any]:
-    """A server on port 5000."""
-    process = hosts.start_ready(SERVER, sys.executable, "-c", SERVER_CODE,
-                                sessions.address_of_server(ipv6), str(backlog), accepts)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextmanager
-def ready_client(hosts: TwoHosts, count: int) -> Iterator[Any]:
-    """Connects as soon as it reads a line: its start would take seconds."""
-    with hosts.start(CLIENT, sys.executable, "-c", CLIENT_CODE, "10.77.0.2", "5000",
-                     str(count), "when told") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "is ready\n"
-        yield process
-
-
-def connect(hosts: TwoHosts, count: int, port: int = 5000,
-            ipv6: bool = False) -> None:
-    """So many connections, one after the other."""
-    hosts.run(CLIENT, sys.executable, "-c", CLIENT_CODE,
-              sessions.address_of_server(ipv6), str(port), str(count))
-
-
-def start_flood(hosts: TwoHosts, count: int) -> subprocess.Popen[str]:
-    """SYNs of forged addresses; their SYN-ACKs end in the client."""
-    hosts.route_to_nobody(FORGED)
-    return hosts.start(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
-                       str(count))
-
-
-def flood(hosts: TwoHosts, count: int) -> None:
-    """The same, until all are sent."""
-    traffic.finish([start_flood(hosts, count)])
 
 
 def view(command: str) -> dict[str, Any]:
@@ -104,9 +32,8 @@ def view(command: str) -> dict[str, Any]:
         done = recorder.renoscope("record", "--all", "--duration", "0.1",
                                   file.name)
         assert done.returncode == 0, done.stderr
-        done = recorder.renoscope(command, "--json", file.name)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        seen: dict[str, Any] = told(command, file.name)
+    return seen
 
 
 @contextmanager
@@ -197,11 +124,9 @@ def test_accept_queue_full() -> None:
     """A process that does not accept(): why the third connect() takes seconds"""
     with Recorder() as it, TwoHosts() as hosts:
         with server(hosts, backlog=1, accepts="late") as process:
-            clients = [hosts.start(CLIENT, sys.executable, "-c", CLIENT_CODE,
-                                   "10.77.0.2", "5000", "1") for _ in range(3)]
+            clients = [start_client(hosts) for _ in range(3)]
             wait_until("a SYN refused", _kinds(it, "refused"))
-            process.stdin.write("go on\n")
-            process.stdin.flush()
+            let_accept(process)
             for client in clients:
                 client.communicate()
             wait_until("3 accepted", lambda: _kinds(it, "accepted")() == 3)
@@ -228,8 +153,7 @@ def test_last_ack_refused() -> None:
             hosts.stop_dropping(SERVER)
             wait_until("the late ACK refused", lambda: any(
                 e["seg_flags"] & 0x10 for e in it.events("refused")))
-            process.stdin.write("go on\n")
-            process.stdin.flush()
+            let_accept(process)
             late.communicate()
             wait_until("2 accepted", lambda: _kinds(it, "accepted")() == 2)
             rows = [r for r in view("handshakes")["handshakes"]

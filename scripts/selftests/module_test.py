@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import loopback
 import recorder
-import traffic
 from hosts import run
 from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder, renoscope
 
@@ -123,7 +123,7 @@ def test_function_that_this_kernel_lacks() -> None:
           Recorder(module=module) as it):
         status = recorder.sources()[f"kprobe:{name}"]
         assert status == "missing: this kernel has no such function", status
-        traffic.answer_with_cookie(it)
+        loopback.answer_with_cookie(it)
         assert it.events("syn") and not it.events("synack")
         assert not it.events("refused"), it.events("refused")
 

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import recorder
+from loopback import on_cpu
 from recorder import FOLDER, Recorder, wait_until
 
 RECORD = 192
@@ -78,24 +79,15 @@ def test_law_with_a_tiny_ring() -> None:
     with Recorder("ring_records=16") as it:
         early = it.reader()
         for cpu in os.sched_getaffinity(0):
-            _connections_on(cpu, 20)
+            with on_cpu(cpu):
+                for _ in range(20):
+                    _one_connection()
         assert all(counts["written"] > 100 for counts in recorder.stats().values())
         late = it.reader()
         for reader in (early, late):
             read, lost = _law_holds(it, reader)
             assert 0 < read <= 16 * (os.cpu_count() or 1) and lost > 100
             reader.close()
-
-
-def _connections_on(cpu: int, count: int) -> None:
-    """Loopback traffic stays on the CPU of whoever sends it."""
-    everywhere = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        for _ in range(count):
-            _one_connection()
-    finally:
-        os.sched_setaffinity(0, everywhere)
 
 
 def _await_sleep(reader: subprocess.Popen[bytes]) -> None:

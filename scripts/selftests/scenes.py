@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-import flood_test
+import flooding
+import provoke
 import sessions
-import traffic
 from endpoints import PORT
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from recorder import PARAMETERS, Recorder, wait_until
@@ -80,31 +80,31 @@ def full_backlog(it: Recorder, hosts: TwoHosts) -> None:
     clients = hosts.start(CLIENT, sys.executable, "-c", _CLIENTS, address, str(CLIENTS))
     wait_until("SYNs that are dropped twice",
                lambda: len(it.events("refused")) >= 2 * (CLIENTS - BACKLOG - 1))
-    traffic.finish([server, clients])
+    provoke.finish([server, clients])
 
 
 def collapsing_window(it: Recorder, hosts: TwoHosts) -> None:
     """Some loss in a transfer, then everything lost until the timer fired twice."""
-    hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
+    hosts.drop(SERVER, provoke.EVERY_HUNDREDTH)
     hosts.drop(SERVER, f"tcp dport {PORT} quota over {TRANSFER_BYTES // 2} bytes")
-    ends = traffic.start_transfer(hosts, TRANSFER_BYTES)
+    ends = provoke.start_transfer(hosts, TRANSFER_BYTES)
     wait_until("two timeouts", lambda: len(it.events("rto")) >= 2)
     hosts.stop_dropping(SERVER)
-    traffic.finish(ends)
+    provoke.finish(ends)
 
 
 def syn_flood(it: Recorder, hosts: TwoHosts) -> ExitStack:
     """SYNs of forged addresses, and three real clients among them."""
     listening = ExitStack()
-    listening.enter_context(flood_test.server(hosts))
-    flooding = flood_test.start_flood(hosts, FORGED_SYNS)
+    listening.enter_context(flooding.server(hosts))
+    flood = flooding.start_flood(hosts, FORGED_SYNS)
     wait_until("a full queue",
-               lambda: len(it.events("syn")) > 2 * flood_test.BACKLOG)
-    flood_test.connect(hosts, 3)
+               lambda: len(it.events("syn")) > 2 * flooding.BACKLOG)
+    flooding.connect(hosts, 3)
     wait_until("SYN-ACKs that go out again", lambda: len(
         {event["cookie"] for event in it.events("synack_retransmit")})
-        > flood_test.BACKLOG)
-    traffic.finish([flooding])
+        > flooding.BACKLOG)
+    provoke.finish([flood])
     return listening
 
 

@@ -7,14 +7,15 @@ import os
 import socket
 import struct
 
+import loopback
 import recorder
 import sessions
+from endpoints import seen_on
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from raw_tcp import ACK, FIN, RST, SYN, URG
 from recorder import FOLDER, PARAMETERS, Recorder, wait_until
 from renoscope_lib import sequence
 from renoscope_lib.schema import Event
-
-FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 OUTGOING = 0x01
 MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS, FASTOPEN, OTHER = (
@@ -22,10 +23,6 @@ MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS, FASTOPEN, OTHER = (
 UNVERIFIED = 0x80
 
 NAMESPACES = 20
-
-
-def _on(host: str, events: list[Event]) -> list[Event]:
-    return [e for e in events if e["netns"] == TwoHosts.inode(host)]
 
 
 def _out(events: list[Event]) -> list[Event]:
@@ -88,10 +85,9 @@ def _talk_on_loopback(address: str = "127.0.0.1") -> int:
 def _session(ipv6: bool) -> None:
     with Recorder("events=state,destroy,segment") as it, TwoHosts(delay_ms=2) as hosts:
         sessions.greet(hosts, "Ann", ipv6)
-        wait_until("both ends to close", lambda: sum(
-            1 for e in it.events("destroy") if e["snd_isn"]) == 2)
+        sessions.await_end(it)
         events = it.events("segment")
-        client, server = _on(CLIENT, events), _on(SERVER, events)
+        client, server = seen_on(CLIENT, events), seen_on(SERVER, events)
         for sender, receiver in ((client, server), (server, client)):
             sent = [_numbers(e) for e in _out(sender)]
             received = [_numbers(e) for e in _in(receiver)]
@@ -137,7 +133,7 @@ def _check_data(client: list[Event], server: list[Event]) -> None:
 def _check_ids(it: Recorder, client: list[Event], server: list[Event]) -> None:
     """All have the connection's id but the SYN that no socket knows yet."""
     for host, events in ((CLIENT, client), (SERVER, server)):
-        ids = {e["cookie"] for e in _on(host, it.events("state"))
+        ids = {e["cookie"] for e in seen_on(host, it.events("state"))
                if it.state_name(e["state"]) == "ESTABLISHED"}
         assert len(ids) == 1, ids
         strangers = [e for e in events if e["cookie"] not in ids]
@@ -189,14 +185,9 @@ def test_loopback_segments_have_their_ids() -> None:
 
 def test_resets_without_a_socket_have_no_id() -> None:
     """A closed port: the RST is nobody's where it goes out, the client's where it comes in"""
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    for address in ("127.0.0.1", "::1"):
         with Recorder("events=segment,state") as it:
-            with socket.socket(family) as client:
-                try:
-                    client.connect((address, 9))
-                    raise AssertionError("something listens on port 9")
-                except ConnectionRefusedError:
-                    pass
+            loopback.refuse(address)
             resets = [e for e in it.events("segment") if e["seg_flags"] & RST]
             ids = {e["cookie"] for e in it.events("state")}
             assert len(resets) == 2 and len(ids) == 1, (resets, ids)
@@ -218,18 +209,18 @@ def test_time_wait_answers_with_the_connections_id() -> None:
             server = sessions.start_server(hosts, ipv6)
             client = sessions.start_client(hosts, ipv6=ipv6)
             wait_until("the client's FIN, three times", lambda i=it: sum(
-                1 for e in _in(_on(SERVER, i.events("segment")))
+                1 for e in _in(seen_on(SERVER, i.events("segment")))
                 if e["seg_flags"] & FIN) >= 3)
             hosts.stop_dropping(CLIENT)
             sessions.finish(client)
             sessions.finish(server)
-            of_server = _on(SERVER, it.events("segment"))
+            of_server = seen_on(SERVER, it.events("segment"))
             waiting = [e for e in of_server if it.state_name(e["state"]) == "TIME-WAIT"]
             assert any(e["seg_flags"] & FIN for e in _in(waiting)), "no FIN"
             assert any(e["seg_flags"] == ACK for e in _out(waiting)), "no ACK"
             assert len({e["cookie"] for e in waiting}) == 1
             assert {e["cookie"] for e in waiting} == {
-                e["cookie"] for e in _on(SERVER, it.events("state"))
+                e["cookie"] for e in seen_on(SERVER, it.events("state"))
                 if it.state_name(e["state"]) == "ESTABLISHED"}
 
 
@@ -238,7 +229,7 @@ def test_cookie_synack_has_no_id() -> None:
     with Recorder("events=segment") as it, TwoHosts() as hosts:
         hosts.sysctl(SERVER, "net.ipv4.tcp_syncookies=2")
         sessions.greet(hosts)
-        events = _on(SERVER, it.events("segment"))
+        events = seen_on(SERVER, it.events("segment"))
         synacks = [e for e in events if e["seg_flags"] == SYN | ACK]
         assert [e["cookie"] for e in synacks] == [0], synacks
         ids = {e["cookie"] for e in events if not e["seg_flags"] & SYN and e["seg_len"]}
@@ -257,10 +248,10 @@ def test_firewall_in_both_directions() -> None:
                   "add rule inet wall out tcp sport 9 drop")
         for port in (sessions.PORT, 9):
             _try_to_connect(hosts, port)
-        events = _on(SERVER, it.events("segment"))
+        events = seen_on(SERVER, it.events("segment"))
         assert {e["local_port"] for e in _in(events)} == {sessions.PORT, 9}, events
         assert not _out(events), "the RST never left the host"
-        assert not _on(SERVER, it.events("syn"))
+        assert not seen_on(SERVER, it.events("syn"))
 
 
 def _try_to_connect(hosts: TwoHosts, port: int) -> None:
@@ -302,7 +293,7 @@ def test_header_that_lies() -> None:
     """A data offset beyond the packet, a wrong checksum, odd options: told as they are"""
     def header(source: int, words: int) -> bytes:
         return struct.pack("!HHIIBBHHH", source, 9, 111, 222, words << 4,
-                           ACK | 0x20, 1000, 0xdead, 33)
+                           ACK | URG, 1000, 0xdead, 33)
 
     with Recorder("events=segment") as it:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
@@ -319,7 +310,7 @@ def test_header_that_lies() -> None:
         for event in seen.values():
             assert (event["seg_seq"], event["seg_ack"]) == (111, 222)
             assert (event["seg_window"], event["urgent_pointer"]) == (1000, 33)
-            assert event["seg_flags"] == ACK | 0x20 and event["cookie"] == 0
+            assert event["seg_flags"] == ACK | URG and event["cookie"] == 0
         assert len(_out(it.events("segment"))) == 3, "each went out, too"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
+from recorder import Recorder, wait_until
 
 PROGRAM = str(Path(__file__).resolve().parent / "sample_program.py")
 PORT = 5000
@@ -45,6 +46,12 @@ def finish(process: subprocess.Popen[str], word: str = "") -> list[dict[str, Any
         raise RuntimeError(f"the sample program ended with {process.returncode}")
     text = getattr(process, "first_line", "") + text
     return [json.loads(line) for line in text.splitlines()]
+
+
+def await_end(it: Recorder) -> None:
+    """Wait until both ends of the only session are gone, but for TIME-WAIT."""
+    wait_until("both ends to close", lambda: sum(
+        1 for event in it.events("destroy") if event["snd_isn"]) == 2)
 
 
 def greet(hosts: TwoHosts, name: str = "Ann",

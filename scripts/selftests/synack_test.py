@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
-
-import recorder
 import sessions
-from hosts import CLIENT, SERVER, TwoHosts
-from recorder import Recorder, wait_until
+from hosts import CLIENT, TwoHosts
+from provoke import lose_third_segment
+from recorder import Recorder, told, wait_until
 from renoscope_lib.schema import Event
 
 # The kernel's timers run in jiffies of 4 ms, an emulated CPU adds its own
@@ -18,20 +16,6 @@ FACTOR = 1.5
 
 def _about(seen_us: float, expected_us: float) -> bool:
     return expected_us * 0.9 <= seen_us <= expected_us * FACTOR
-
-
-def _lose_third_segment(it: Recorder, hosts: TwoHosts, ipv6: bool,
-                        retransmits: int) -> list[Event]:
-    """A handshake whose final ACK is dropped until so many retransmits."""
-    hosts.drop(SERVER, "tcp dport 5000 tcp flags & syn == 0")
-    server = sessions.start_server(hosts, ipv6)
-    client = sessions.start_client(hosts, "--wait", ipv6=ipv6)
-    wait_until(f"{retransmits} SYN-ACK retransmits",
-               lambda: len(it.events("synack_retransmit")) >= retransmits)
-    hosts.stop_dropping(SERVER)
-    sessions.finish(client, "\n")
-    sessions.finish(server)
-    return it.events("synack_retransmit")
 
 
 def _check_waits(events: list[Event]) -> None:
@@ -52,19 +36,19 @@ def _check_waits(events: list[Event]) -> None:
 def test_backoff_ipv4() -> None:
     """Third segment lost, IPv4: waits of 1 s, 2 s, 4 s, attempts 1 and 2"""
     with Recorder() as it, TwoHosts() as hosts:
-        _check_waits(_lose_third_segment(it, hosts, False, 2))
+        _check_waits(lose_third_segment(it, hosts, 2))
 
 
 def test_backoff_ipv6() -> None:
     """Third segment lost, IPv6: waits of 1 s, 2 s, 4 s, attempts 1 and 2"""
     with Recorder() as it, TwoHosts() as hosts:
-        _check_waits(_lose_third_segment(it, hosts, True, 2))
+        _check_waits(lose_third_segment(it, hosts, 2, ipv6=True))
 
 
 def test_one_id_from_request_to_end() -> None:
     """The request's id is the connection's, until it is destroyed"""
     with Recorder() as it, TwoHosts() as hosts:
-        request = _lose_third_segment(it, hosts, False, 1)[0]
+        request = lose_third_segment(it, hosts, 1)[0]
         wait_until("the end", lambda: any(
             e["cookie"] == request["cookie"] for e in it.events("destroy")))
         path = it.path(request["cookie"])
@@ -88,12 +72,12 @@ def test_duplicate_syn() -> None:
 
 
 def test_handshakes_view() -> None:
-    """`renoscope handshakes` tells predicted and seen waits by attempt"""
+    """`renoscope handshakes`: of each SYN-ACK sent again the wait predicted, and the wait seen"""
     with Recorder() as it, TwoHosts() as hosts:
-        _lose_third_segment(it, hosts, False, 2)
-        done = recorder.renoscope("record", "--all", "--duration", "0.1",
-                                  "/tmp/handshakes.renoscope")
-        assert done.returncode == 0, done.stderr
-        done = recorder.renoscope("handshakes", "--json", "/tmp/handshakes.renoscope")
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout), done.stdout
+        again = lose_third_segment(it, hosts, 2)
+        rows = told("handshakes")["synack_retransmits"]
+        assert [(row["attempt"], row["by"]) for row in rows] == [
+            (number, "timer") for number in range(1, len(again) + 1)], rows
+        for row, predicted_us in zip(rows, (1_000_000, 2_000_000)):
+            assert row["predicted_us"] == predicted_us, rows
+            assert _about(row["waited_us"], predicted_us), rows

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import endpoints
+import provoke
 import recorder
-import traffic
 import troubles
 from counters import nstat
 from endpoints import FAMILIES, PORT, Pair, address_of, connected, listen
@@ -215,7 +215,7 @@ def test_plain_blocks_add_up() -> None:
             assert watching.stdout is not None
             first = json.loads(watching.stdout.readline())
             assert first["is_history"], first
-            traffic.transfer(hosts, 2_000_000)
+            provoke.transfer(hosts, 2_000_000)
             frames = [first]
             while not (len(frames) > 2 and _sum_of(frames) == written()):
                 frames.append(json.loads(watching.stdout.readline()))

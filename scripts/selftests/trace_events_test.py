@@ -8,10 +8,11 @@ import socket
 from pathlib import Path
 
 import ftrace
+import loopback
+import provoke
 import recorder
 import sending
 import sessions
-import traffic
 from ftrace import EVENTS, TRACING, Ftrace, Traced
 from hosts import TwoHosts, run
 from ktap_output import Skip
@@ -29,11 +30,11 @@ echo none > {PARAMETERS}/events""")
 
 
 def _provoke_everything(it: Recorder) -> None:
-    traffic.provoke_on_loopback(it)
+    loopback.provoke_everything(it)
     with TwoHosts(delay_ms=5) as hosts:
-        traffic.lose_third_segment(it, hosts, 1)
-        traffic.lose_data(it, hosts)
-        traffic.reset_half_open(it, hosts)
+        provoke.lose_third_segment(it, hosts, 1)
+        provoke.lose_data(it, hosts)
+        provoke.reset_half_open(it, hosts)
 
 
 def _provoke_our_congestion_control(it: Recorder) -> None:

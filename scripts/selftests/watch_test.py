@@ -13,11 +13,10 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import endpoints
 import troubles
 from hosts import SERVER, TwoHosts
 from ktap_output import comment
+from loopback import overflow_accept_queue
 from recorder import (COMMAND, FOLDER, PARAMETERS, Recorder, parameter, renoscope,
                       run_rmmod, wait_until)
 
@@ -98,18 +98,6 @@ def _end(watch: subprocess.Popen[str]) -> str:
     return said
 
 
-def _overflow(until: Callable[[], object]) -> None:
-    """A listener that accepts none, and has no room for the second connection."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        clients = [socket.socket() for _ in range(3)]
-        for client in clients:
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        wait_until("a refused SYN", until)
-        for client in clients:
-            client.close()
-
-
 def _freezes() -> bool:
     """Frozen, or already saved and at rest."""
     return not _watches()
@@ -131,8 +119,8 @@ def test_each_freeze_is_saved() -> None:
                 "--keep", str(KEPT)) as (_, folder, watch), TwoHosts() as hosts:
         assert _watches() and parameter("freeze_after") == str(AFTER)
         seen: set[Path] = set()
-        for trouble, kind in ((lambda: _overflow(_freezes), "refused"),
-                              (lambda: _overflow(_freezes), "refused"),
+        for trouble, kind in ((lambda: overflow_accept_queue(_freezes), "refused"),
+                              (lambda: overflow_accept_queue(_freezes), "refused"),
                               (lambda: _time_out(hosts), "rto")):
             troubles.refused(False)         # what came before
             trouble()
@@ -165,10 +153,10 @@ def test_triggers_rest() -> None:
     """watch --rest: after a save recording goes on, and the next trouble ends in no file"""
     with _stage("--on", KINDS, "--after", "0", "--rest", LONG_REST_S) as (
             it, folder, watch):
-        _overflow(lambda: _kept(folder))
+        overflow_accept_queue(lambda: _kept(folder))
         wait_until("the thaw", lambda: _watches("none"))
         before = len(it.events("refused"))
-        _overflow(lambda: len(it.events("refused")) > before)
+        overflow_accept_queue(lambda: len(it.events("refused")) > before)
         said = _end(watch)
         assert len(_kept(folder)) == said.count("saved ") == 1, said
 
@@ -179,7 +167,7 @@ def test_killed() -> None:
         watch.kill()
         watch.wait()
         assert _watches(), "the triggers stay set"
-        _overflow(lambda: parameter("frozen") == "1")
+        overflow_accept_queue(lambda: parameter("frozen") == "1")
         assert not _kept(folder)
         with _watching(folder, "--rest", LONG_REST_S) as again:
             wait_until("a file", lambda: _kept(folder))
@@ -211,12 +199,12 @@ def _check_under_way(folder: Path) -> None:
 def test_stopped_before_the_freeze() -> None:
     """watch stopped between a trigger and its freeze: saved at once, and no freeze comes"""
     with _stage("--on", KINDS, "--after", "1000000") as (it, folder, watch):
-        _overflow(_pending)
+        overflow_accept_queue(_pending)
         said = _end(watch)
         assert "a trigger has fired; not waiting" in said, said
         _check_under_way(folder)
         before = len(it.events("syn"))
-        _overflow(lambda: len(it.events("syn")) > before)
+        overflow_accept_queue(lambda: len(it.events("syn")) > before)
 
 
 def test_hangup() -> None:
@@ -231,7 +219,7 @@ def test_hangup() -> None:
         said = b""
         while b"Ctrl-C ends" not in said:
             said += os.read(terminal, 1000)
-        _overflow(_pending)
+        overflow_accept_queue(_pending)
         os.close(terminal)
         _, status = os.waitpid(pid, 0)
         assert os.WIFEXITED(status), status
@@ -291,16 +279,16 @@ def test_disk_full() -> None:
         options = ("--on", KINDS, "--after", "0", "--rest", LITTLE_REST_S,
                    "--keep", "1")
         with _watching(folder, *options) as watch:
-            _overflow(lambda: _kept(folder))
+            overflow_accept_queue(lambda: _kept(folder))
             wait_until("watching again", _watches)
             first, = _kept(folder)
             _fill_up(first)
-            _overflow(lambda: _kept(folder) not in ([], [first]))
+            overflow_accept_queue(lambda: _kept(folder) not in ([], [first]))
             wait_until("watching again", _watches)
             second, = _kept(folder)
             second.unlink()
             _fill_up(filler)
-            _overflow(lambda: watch.poll() is not None)
+            overflow_accept_queue(lambda: watch.poll() is not None)
             assert watch.returncode == 1
             said = watch.stderr.read() if watch.stderr else ""
             comment(said)

@@ -23,6 +23,7 @@ from pathlib import Path
 import recorder
 from following import CHUNK, LOOK_MS, Account, Reader, events
 from ktap_output import comment
+from loopback import on_cpu
 from measure import part
 from recorder import FOLDER, Recorder
 
@@ -39,17 +40,11 @@ WITNESS = TRACING / "events" / "sock" / "inet_sock_set_state" / "enable"
 
 
 def _connect_on(cpu: int, connections: int) -> None:
-    """Loopback traffic stays on the CPU of whoever sends it."""
-    everywhere = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            for _ in range(connections):
-                with socket.create_connection(listener.getsockname()) as client:
-                    listener.accept()[0].close()
-                    client.recv(1)
-    finally:
-        os.sched_setaffinity(0, everywhere)
+    with on_cpu(cpu), socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(connections):
+            with socket.create_connection(listener.getsockname()) as client:
+                listener.accept()[0].close()
+                client.recv(1)
 
 
 @contextlib.contextmanager

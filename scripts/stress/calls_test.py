@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from guarded import Buffer, Pages, mapped
 from hosts import run
 from ktap_output import comment
+from loopback import on_cpu
 from recorder import FOLDER, Recorder, content, files, stats
 from seeds import check_each
 
@@ -337,22 +338,11 @@ LOOK_S = 0.2
 Entry = tuple[int, int, bytes]      # the CPU, the serial, all of it
 
 
-@contextmanager
-def _pinned(cpu: int) -> Iterator[None]:
-    """This thread on one CPU."""
-    everywhere = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, everywhere)
-
-
 def _talk_everywhere(connections: int) -> None:
     """So many connections on each CPU."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for cpu in sorted(os.sched_getaffinity(0)):
-            with _pinned(cpu):
+            with on_cpu(cpu):
                 for _ in range(connections):
                     _talk(listener)
 

@@ -28,6 +28,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "selftests")]
 import endpoints  # noqa: E402  (found through the line above)
 from hosts import CLIENT, SERVER  # noqa: E402
 from inside import abort  # noqa: E402
+from troubles import fill  # noqa: E402
 
 CALM, LOSSY, BAD, SILENT = 5000, 5100, 5200, 5300
 CLOSED = 5400
@@ -131,13 +132,7 @@ class Worker:
         """The receiver's window closes, and opens when it reads at last."""
         with endpoints.connected(ipv6, server=(SMALL_BUFFER,),
                                  port=self.port(CALM)) as pair:
-            pair.client.setblocking(False)
-            sent = 0
-            try:
-                while True:
-                    sent += pair.client.send(bytes(4096))
-            except BlockingIOError:
-                pass
+            sent = fill(pair.client)
             threading.Event().wait(1)
             endpoints.receive(pair.server, sent)
 

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import loopback
 import recorder
-import traffic
 from bpftrace import Bpftrace
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from programs import need
@@ -243,7 +243,7 @@ def _names_any(said: Said) -> bool:
 def _check_works(it: Recorder) -> None:
     """It records and can be read, whatever was refused."""
     before = len(it.events("reset_sent"))
-    traffic.refuse()
+    loopback.refuse()
     assert len(it.events("reset_sent")) == before + 1
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import traffic
+import loopback
 from hosts import run
 from recorder import FOLDER, NAME
 
@@ -45,7 +45,7 @@ def make_connections() -> None:
         with listener.accept()[0] as server:
             client.sendall(b"renoscope")
             assert server.recv(16) == b"renoscope"
-    traffic.refuse()
+    loopback.refuse()
 
 
 def make_namespace() -> None:

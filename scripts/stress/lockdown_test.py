@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import loopback
 import recorder
-import traffic
 from hosts import run
 from ktap_output import Skip, comment
 from recorder import COMMAND, MODULE, PARAMETERS, Recorder, renoscope, wait_until
@@ -139,7 +139,7 @@ def _watch() -> None:
         assert watch.stderr is not None
         first = watch.stderr.readline()
         assert "watching for reset_sent" in first, first
-        traffic.refuse()
+        loopback.refuse()
         wait_until("a file", lambda: list(Path(name).glob("freeze-*.renoscope")))
         watch.send_signal(signal.SIGTERM)
         _, said = watch.communicate(timeout=60)
@@ -156,7 +156,7 @@ def test_signed_works() -> None:
         attached = {status for place, status in recorder.sources().items()
                     if not place.startswith("netfilter:")}
         assert "attached" in attached and attached <= WORKING, recorder.sources()
-        traffic.refuse()
+        loopback.refuse()
         assert it.events("reset_sent")
         _read_every_file()
         _record()

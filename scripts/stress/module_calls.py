@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 
 from recorder import MODULE, NAME
 
@@ -24,20 +23,21 @@ def _call(number: int, *arguments: object) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def load(parameters: str = "", module: Path = MODULE) -> None:
+def load(parameters: str | bytes = "") -> None:
     """Load the module; OSError says what the kernel answered."""
-    fd = os.open(module, os.O_RDONLY)
+    fd = os.open(MODULE, os.O_RDONLY)
     try:
         load_open(fd, parameters)
     finally:
         os.close(fd)
 
 
-def load_open(fd: int, parameters: str = "") -> None:
+def load_open(fd: int, parameters: str | bytes = "") -> None:
     """The same of an open file: this is one system call and nothing else."""
-    _call(_NUMBERS[os.uname().machine][0], fd, ctypes.c_char_p(parameters.encode()), 0)
+    words = parameters.encode() if isinstance(parameters, str) else parameters
+    _call(_NUMBERS[os.uname().machine][0], fd, ctypes.c_char_p(words), 0)
 
 
-def unload(name: str = NAME) -> None:
+def unload() -> None:
     """Unload the module; OSError with EAGAIN while somebody holds it."""
-    _call(_NUMBERS[os.uname().machine][1], ctypes.c_char_p(name.encode()), os.O_NONBLOCK)
+    _call(_NUMBERS[os.uname().machine][1], ctypes.c_char_p(NAME.encode()), os.O_NONBLOCK)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import random
@@ -11,13 +10,11 @@ import re
 import string
 from pathlib import Path
 
+import module_calls
 from hosts import run
 from ktap_output import comment
-from recorder import FOLDER, MODULE, PARAMETERS, Recorder, is_loaded, run_rmmod
+from recorder import FOLDER, PARAMETERS, Recorder, is_loaded, run_rmmod
 from seeds import TEN_MINUTES_S, check_each
-
-SYS_FINIT_MODULE = 313
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 EDGES = [sign + str(base + step) for base in (0, 1, 2**7, 2**8, 2**15, 2**16, 2**31, 2**32, 2**63,
                                               2**64, 10**9, 10**30)
@@ -122,13 +119,11 @@ def test_while_it_is_loaded() -> None:
 
 def _insert(arguments: bytes) -> int:
     """As insmod does it, with any bytes; 0 or the error."""
-    fd = os.open(MODULE, os.O_RDONLY)
     try:
-        if _LIBC.syscall(SYS_FINIT_MODULE, fd, ctypes.c_char_p(arguments), 0):
-            return ctypes.get_errno()
-        return 0
-    finally:
-        os.close(fd)
+        module_calls.load(arguments)
+    except OSError as error:
+        return error.errno or -1
+    return 0
 
 
 def _load_one(random_: random.Random, names: list[str]) -> None:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import traffic
+import loopback
+import provoke
 from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import sysctl
 from ktap_output import comment
@@ -182,13 +183,13 @@ def _raw(it: Recorder, file: str = "trace_raw") -> Iterator[bytes]:
 def _rich_traffic(it: Recorder, hosts: TwoHosts) -> None:
     """Something of every kind, by every algorithm of ours."""
     run("ip", "link", "set", "lo", "up")
-    traffic.provoke_on_loopback(it)
-    traffic.lose_third_segment(it, hosts, 1)
-    traffic.lose_data(it, hosts)
-    hosts.drop(SERVER, traffic.EVERY_HUNDREDTH)
+    loopback.provoke_everything(it)
+    provoke.lose_third_segment(it, hosts, 1)
+    provoke.lose_data(it, hosts)
+    hosts.drop(SERVER, provoke.EVERY_HUNDREDTH)
     for name in ("reno_modern", "reno_textbook", "renoscope"):
         sysctl(CLIENT, "tcp_congestion_control", name)
-        traffic.transfer(hosts, 600_000)
+        provoke.transfer(hosts, 600_000)
     hosts.stop_dropping(SERVER)
 
 
@@ -227,7 +228,7 @@ def test_what_is_told_of_a_loss() -> None:
         reader = os.open(FOLDER / "trace_raw", os.O_RDONLY | os.O_NONBLOCK)
         try:
             for _ in range(40):
-                traffic.refuse()
+                loopback.refuse()
             searcher = Searcher(it.schema)
             for record in _raw(it):
                 searcher.look(record)
@@ -242,7 +243,7 @@ def test_the_search_finds_what_is_planted() -> None:
     """A byte beyond the fields, an address in one: the search sees them"""
     with Recorder() as it:
         run("ip", "link", "set", "lo", "up")
-        traffic.refuse()
+        loopback.refuse()
         record = next(record for record in _raw(it)
                       if it.schema.decode(record).kind != "mark")
         kind = it.schema.decode(record).kind

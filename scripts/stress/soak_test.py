@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ import churn
 import counters
 import endpoints
 import lives
+import loopback
 import memory
 import recorder
 import sockets
@@ -99,10 +98,8 @@ class Watch:
     def check(self) -> None:
         """Nothing was kept so far; what is watched for is, once it comes."""
         assert not list(KEPT.iterdir()), "a freeze without its cause"
-        head = struct.pack("!HHIIBBHHH", 4444, 9, 111, 222, 0x50, 0x10, 1000, 0xbad, 0)
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
-            raw.sendto(head, ("127.0.0.1", 0))
-        socket.socket().connect_ex(("127.0.0.1", 9))    # the event after it
+        loopback.send_bad_checksum()
+        loopback.refuse()               # the event after it
         wait_until("the freeze to be kept", lambda: [
             file for file in KEPT.glob("*.renoscope") if file.stat().st_size], ENDING_S)
         file, = KEPT.glob("*.renoscope")

@@ -8,10 +8,8 @@ the module, past rmmod, which would look at the reference count first.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
-import os
 import socket
 import subprocess
 import time
@@ -20,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import endpoints
+import module_calls
 from endpoints import FAMILIES, PORT
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from measure import part
 from programs import program
-from recorder import NAME, Recorder, wait_until
+from recorder import Recorder, wait_until
 from saved import Saved
 
 SECONDS = 60
@@ -33,18 +32,18 @@ THREADS = 8
 OURS = ("renoscope", "reno_textbook", "reno_modern")
 ALGORITHMS = (*OURS, "reno", "cubic")
 UNLOAD_EVERY_S = 0.02
-DELETE_MODULE = {"x86_64": 176, "aarch64": 106}[os.uname().machine]
 FINISHING_S = 600
 LOSS = f"tcp dport {PORT} meta length > 1000 numgen inc mod 50 == 49"
 
-_libc = ctypes.CDLL(None, use_errno=True)
 
-
-def _try_to_unload() -> int:
-    """Ask the kernel itself; the error number."""
-    if not _libc.syscall(DELETE_MODULE, NAME.encode(), os.O_NONBLOCK):
-        return 0
-    return ctypes.get_errno()
+def _check_unload_refused() -> None:
+    """Past rmmod, by the kernel itself."""
+    try:
+        module_calls.unload()
+    except OSError as error:
+        assert error.errno == errno.EAGAIN, error
+    else:
+        raise AssertionError("unloaded in the midst of it")
 
 
 @contextmanager
@@ -85,8 +84,7 @@ def _watch(hosts: TwoHosts, storms: list[subprocess.Popen[str]]) -> None:
     with ThreadPoolExecutor(max_workers=1) as pool:
         asking = pool.submit(_ask, hosts)
         while any(storm.poll() is None for storm in storms):
-            error = _try_to_unload()
-            assert error == errno.EAGAIN, os.strerror(error)
+            _check_unload_refused()
             tried += 1
             if asking.done():
                 seen |= asking.result()
