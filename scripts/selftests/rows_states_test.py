@@ -301,69 +301,82 @@ def _check_reset_sent(scene: Scene, cookie: int, state: str, reason: str) -> Non
         assert event["reset_reason"] == 0
 
 
+def _reset_by_abort(scene: Scene, family: int) -> None:
+    for state in ("SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT"):
+        ghost, sock = _in_state(scene, family, state)
+        cookie = cookie_of(sock)
+        abort(sock)
+        ghost.expect(RST | ACK)
+        _check_reset_sent(scene, cookie, state, "TCP_STATE")
+
+
+def _reset_by_late_data(scene: Scene, family: int) -> None:
+    for state in ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK"):
+        ghost, sock = _in_state(scene, family, state)
+        if state.startswith("FIN"):
+            sock.shutdown(socket.SHUT_RD)
+            ghost.send(ACK, b"xy", ack=ghost.rcv_nxt - (state == "FIN-WAIT-1"))
+        else:
+            ghost.send(ACK, b"xy", seq=ghost.snd_nxt - 1,
+                       ack=ghost.rcv_nxt - (state != "CLOSE-WAIT"))
+        _check_reset_sent(scene, cookie_of(sock), state, "TCP_ABORT_ON_DATA")
+
+
+def _reset_by_unread_data(scene: Scene, family: int) -> None:
+    ghost, sock = _in_state(scene, family, "ESTABLISHED")
+    ghost.send(ACK | PSH, b"unread")
+    ghost.expect(ACK)
+    cookie = cookie_of(sock)
+    sock.close()
+    _check_reset_sent(scene, cookie, "ESTABLISHED", "TCP_ABORT_ON_CLOSE")
+
+
+def _reset_while_connecting(scene: Scene, family: int) -> None:
+    ghost, sock = _in_state(scene, family, "SYN-SENT")
+    ghost.send(ACK, ack=ghost.rcv_nxt + 1000)
+    ghost.expect(RST)
+    _check_reset_sent(scene, cookie_of(sock), "SYN-SENT", "TCP_INVALID_ACK_SEQUENCE")
+    ghost.reset()
+
+
+def _reset_of_a_request(scene: Scene, family: int) -> None:
+    with scene.listener(family) as listener:
+        ghost = scene.ghost(listener)
+        ghost.half_open()
+        ghost.send(SYN, seq=ghost.isn + 10)
+        _check_reset_sent(scene, cookie_of(listener), "LISTEN", "INVALID_SYN")
+        end = scene.story.one("request_end", remote_addr=ghost.address)
+        assert scene.story.word(end, "request_ending") == "reset_by_us"
+
+
+def _reset_of_an_orphan(scene: Scene, family: int) -> None:
+    ghost, sock = _in_state(scene, family, "ESTABLISHED")
+    cookie = cookie_of(sock)
+    sock.close()
+    ghost.expect(FIN | ACK)
+    ghost.send(ACK)
+    _wait_for_state(scene, cookie, "FIN-WAIT-2")
+    ghost.send(ACK, b"too late")
+    _check_reset_sent(scene, cookie, "FIN-WAIT-2", "TCP_TIMEWAIT_SOCKET")
+
+
+def _reset_without_a_socket(scene: Scene, family: int) -> None:
+    closed = Ghost(scene.wire, (address_of(SERVER, family), 9))
+    closed.knock()
+    event = scene.story.one("reset_sent", remote_addr=closed.address)
+    assert scene.story.word(event, "state") == "CLOSED" and not event["cookie"]
+
+
+RESETS = (_reset_by_abort, _reset_by_late_data, _reset_by_unread_data,
+          _reset_while_connecting, _reset_of_a_request, _reset_of_an_orphan,
+          _reset_without_a_socket)
+
+
 def test_m1_reset_sent() -> None:
     """M1: a RST sent from every state a process or a segment can reset; its reason where the kernel has one"""
     with Scene() as scene:
-        def aborts(family: int) -> None:
-            for state in ("SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2",
-                          "CLOSE-WAIT"):
-                ghost, sock = _in_state(scene, family, state)
-                cookie = cookie_of(sock)
-                abort(sock)
-                ghost.expect(RST | ACK)
-                _check_reset_sent(scene, cookie, state, "TCP_STATE")
-
-        def data_too_late(family: int) -> None:
-            for state in ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
-                          "LAST-ACK"):
-                ghost, sock = _in_state(scene, family, state)
-                if state.startswith("FIN"):
-                    sock.shutdown(socket.SHUT_RD)
-                    ghost.send(ACK, b"xy", ack=ghost.rcv_nxt - (state == "FIN-WAIT-1"))
-                else:
-                    ghost.send(ACK, b"xy", seq=ghost.snd_nxt - 1, ack=ghost.rcv_nxt - (
-                        state != "CLOSE-WAIT"))
-                _check_reset_sent(scene, cookie_of(sock), state, "TCP_ABORT_ON_DATA")
-
-        def unread(family: int) -> None:
-            ghost, sock = _in_state(scene, family, "ESTABLISHED")
-            ghost.send(ACK | PSH, b"unread")
-            ghost.expect(ACK)
-            cookie = cookie_of(sock)
-            sock.close()
-            _check_reset_sent(scene, cookie, "ESTABLISHED", "TCP_ABORT_ON_CLOSE")
-
-        def while_opening(family: int) -> None:
-            ghost, sock = _in_state(scene, family, "SYN-SENT")
-            ghost.send(ACK, ack=ghost.rcv_nxt + 1000)
-            ghost.expect(RST)
-            _check_reset_sent(scene, cookie_of(sock), "SYN-SENT",
-                              "TCP_INVALID_ACK_SEQUENCE")
-            ghost.reset()
-            with scene.listener(family) as listener:
-                ghost = scene.ghost(listener)
-                ghost.half_open()
-                ghost.send(SYN, seq=ghost.isn + 10)
-                _check_reset_sent(scene, cookie_of(listener), "LISTEN", "INVALID_SYN")
-                end = scene.story.one("request_end", remote_addr=ghost.address)
-                assert scene.story.word(end, "request_ending") == "reset_by_us"
-
-        def small(family: int) -> None:
-            ghost, sock = _in_state(scene, family, "ESTABLISHED")
-            cookie = cookie_of(sock)
-            sock.close()
-            ghost.expect(FIN | ACK)
-            ghost.send(ACK)
-            _wait_for_state(scene, cookie, "FIN-WAIT-2")
-            ghost.send(ACK, b"too late")
-            _check_reset_sent(scene, cookie, "FIN-WAIT-2", "TCP_TIMEWAIT_SOCKET")
-            closed = Ghost(scene.wire, (address_of(SERVER, family), 9))
-            closed.knock()
-            event = scene.story.one("reset_sent", remote_addr=closed.address)
-            assert scene.story.word(event, "state") == "CLOSED" and not event["cookie"]
-
-        for situation in (aborts, data_too_late, unread, while_opening, small):
-            for_each_family(situation)
+        for situation in RESETS:
+            for_each_family(lambda family, play=situation: play(scene, family))
 
 
 # ---- M8: closing ----------------------------------------------------------
