@@ -19,15 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import ktap
+from boot_codes import DEATHS, BootCode
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOT = ROOT / "scripts" / "qemu" / "boot"
-BOOT_OK = 0
-BOOT_LOG_NOT_CLEAN = 3
-BOOT_CANNOT_RUN = 4
-BOOT_GUEST_DIED = 5
-BOOT_TIMED_OUT = 124
-BOOT_DEAD = (BOOT_GUEST_DIED, BOOT_TIMED_OUT)
 GUEST_TIMEOUT_S = 1200
 
 
@@ -85,7 +80,7 @@ class Guest:
     folder: Path
     arguments: Sequence[str | Path]
     timeout_s: int = GUEST_TIMEOUT_S
-    expected_code: int = BOOT_OK
+    expected_code: int = BootCode.OK
 
     @property
     def log(self) -> Path:
@@ -111,7 +106,7 @@ def count_guest(tally: Tally, guest: Guest, code: int, output: str) -> None:
     """Count what a guest said."""
     name, log = guest.name, guest.log
     (guest.folder / f"{name}.ktap").write_text(output)
-    if code == BOOT_CANNOT_RUN and not shutil.which("qemu-system-x86_64"):
+    if code == BootCode.CANNOT_RUN and not shutil.which("qemu-system-x86_64"):
         tally.add(name, ktap.Status.SKIPPED, output.strip().rpartition("\n")[2])
         return
     report = ktap.parse(output)
@@ -121,7 +116,7 @@ def count_guest(tally: Tally, guest: Guest, code: int, output: str) -> None:
         tally.fail(f"{name}: {problem}")
     # Of trouble in the log a failing test is often the cause, or the witness; a death is
     # always one more.
-    if code != guest.expected_code and (code in BOOT_DEAD or not report.failures()):
+    if code != guest.expected_code and (code in DEATHS or not report.failures()):
         expected = f" and not {guest.expected_code}" if guest.expected_code else ""
         tally.fail(f"{name}: the guest ended with code {code}{expected}, see {log}")
 

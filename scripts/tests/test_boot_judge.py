@@ -4,32 +4,20 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import sys
 import unittest
-from pathlib import Path
-from types import ModuleType
 
-QEMU = Path(__file__).resolve().parent.parent / "qemu"
+from .support import SCRIPTS, load_script
+
+QEMU = SCRIPTS / "qemu"
 sys.path.insert(0, str(QEMU))
 
+from boot_codes import BootCode  # noqa: E402
 from machine import Outcome  # noqa: E402
 from result_stream import Ending  # noqa: E402
 
-
-def load_boot() -> ModuleType:
-    """The command as a module."""
-    loader = importlib.machinery.SourceFileLoader("boot", str(QEMU / "boot"))
-    spec = importlib.util.spec_from_loader("boot", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-boot = load_boot()
+boot = load_script(QEMU / "boot")
 
 DONE = Ending(exit_code=0, taint=0)
 RUN = "[    1.0] Run /init as init process\r\n"
@@ -47,56 +35,56 @@ class Judge(unittest.TestCase):
         return code, said.getvalue()
 
     def test_good_order(self) -> None:
-        self.assertEqual(self.judged(RUN + DOWN), (boot.EXIT_OK, ""))
+        self.assertEqual(self.judged(RUN + DOWN), (BootCode.OK, ""))
 
     def test_trouble_before_the_command_ended(self) -> None:
         code, said = self.judged(RUN + OOPS + QUIET + DOWN)
-        self.assertEqual(code, boot.EXIT_LOG_NOT_CLEAN)
+        self.assertEqual(code, BootCode.LOG_NOT_CLEAN)
         self.assertIn("NULL pointer", said)
 
     def test_trouble_while_it_powers_off_counts(self) -> None:
         for log in (RUN + OOPS + DOWN, RUN + DOWN + OOPS):
             code, said = self.judged(log)
-            self.assertEqual(code, boot.EXIT_LOG_NOT_CLEAN)
+            self.assertEqual(code, BootCode.LOG_NOT_CLEAN)
             self.assertIn("NULL pointer", said)
 
     def test_a_reset_while_it_powers_off_counts(self) -> None:
         """A triple fault says nothing, and QEMU ends as it does after a power-off."""
         code, said = self.judged(RUN)
-        self.assertEqual(code, boot.EXIT_GUEST_DIED)
+        self.assertEqual(code, BootCode.GUEST_DIED)
         self.assertIn("while it powered off", said)
 
     def test_a_panic_while_it_powers_off_is_shown(self) -> None:
         code, said = self.judged(RUN + OOPS + QUIET)
-        self.assertEqual(code, boot.EXIT_GUEST_DIED)
+        self.assertEqual(code, BootCode.GUEST_DIED)
         self.assertIn("NULL pointer", said)
 
     def test_qemu_that_crashes_counts(self) -> None:
-        self.assertEqual(self.judged(RUN + DOWN, qemu_code=-11)[0], boot.EXIT_GUEST_DIED)
+        self.assertEqual(self.judged(RUN + DOWN, qemu_code=-11)[0], BootCode.GUEST_DIED)
 
     def test_no_power_off(self) -> None:
         code, said = self.judged(RUN + OOPS, timed_out=True, qemu_code=None)
-        self.assertEqual(code, boot.EXIT_TIMED_OUT)
+        self.assertEqual(code, BootCode.TIMED_OUT)
         self.assertIn("did not power off", said)
         self.assertIn("NULL pointer", said)
 
     def test_a_death_shows_its_cause(self) -> None:
         for timed_out in (False, True):
             code, said = self.judged(RUN + OOPS + QUIET, None, timed_out)
-            self.assertIn(code, (boot.EXIT_GUEST_DIED, boot.EXIT_TIMED_OUT))
+            self.assertIn(code, (BootCode.GUEST_DIED, BootCode.TIMED_OUT))
             self.assertIn("NULL pointer", said)
 
     def test_the_last_of_many_reports_is_shown(self) -> None:
         log = "".join(f"WARNING: number {number}\r\n{QUIET}" for number in range(9))
         code, said = self.judged(log + OOPS + QUIET, None)
-        self.assertEqual(code, boot.EXIT_GUEST_DIED)
+        self.assertEqual(code, BootCode.GUEST_DIED)
         for words in ("number 0\n", "number 2\n", "NULL pointer", "and 6 more reports"):
             self.assertIn(words, said)
         self.assertNotIn("number 3\n", said)
 
     def test_unclean_whatever_the_command_says(self) -> None:
         code, said = self.judged(RUN + OOPS + DOWN, Ending(exit_code=1, taint=0))
-        self.assertEqual(code, boot.EXIT_LOG_NOT_CLEAN)
+        self.assertEqual(code, BootCode.LOG_NOT_CLEAN)
         self.assertIn("exit code 1", said)
 
 

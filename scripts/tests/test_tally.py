@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "qemu"))
 
 import tally  # noqa: E402
+from boot_codes import BootCode  # noqa: E402
 
 GOOD = "KTAP version 1\n1..1\nok 1 a\n"
 BAD = "KTAP version 1\n1..1\nnot ok 1 a\n"
@@ -25,36 +26,36 @@ class CountGuest(unittest.TestCase):
         return count.passed, count.failures
 
     def test_clean_guest(self) -> None:
-        self.assertEqual(self.counted(tally.BOOT_OK, 0, GOOD), (1, []))
+        self.assertEqual(self.counted(BootCode.OK, 0, GOOD), (1, []))
 
     def test_trouble_in_the_log_fails_though_the_tests_passed(self) -> None:
-        passed, (failure,) = self.counted(tally.BOOT_OK, tally.BOOT_LOG_NOT_CLEAN, GOOD)
+        passed, (failure,) = self.counted(BootCode.OK, BootCode.LOG_NOT_CLEAN, GOOD)
         self.assertEqual(passed, 1)
         self.assertIn("ended with code 3, see", failure)
 
     def test_trouble_that_was_planted_is_what_passes(self) -> None:
         self.assertEqual(
-            self.counted(tally.BOOT_LOG_NOT_CLEAN, tally.BOOT_LOG_NOT_CLEAN, GOOD), (1, [])
+            self.counted(BootCode.LOG_NOT_CLEAN, BootCode.LOG_NOT_CLEAN, GOOD), (1, [])
         )
 
     def test_planted_trouble_that_is_not_found_fails(self) -> None:
-        _, (failure,) = self.counted(tally.BOOT_LOG_NOT_CLEAN, tally.BOOT_OK, GOOD)
+        _, (failure,) = self.counted(BootCode.LOG_NOT_CLEAN, BootCode.OK, GOOD)
         self.assertIn("ended with code 0 and not 3, see", failure)
 
     def test_a_guest_that_died_fails_where_trouble_was_planted(self) -> None:
         for code in (4, 5, 124):
             with self.subTest(code):
-                self.assertEqual(len(self.counted(tally.BOOT_LOG_NOT_CLEAN, code, GOOD)[1]), 1)
+                self.assertEqual(len(self.counted(BootCode.LOG_NOT_CLEAN, code, GOOD)[1]), 1)
 
     def test_failing_test_is_counted_once(self) -> None:
-        for expected in (tally.BOOT_OK, tally.BOOT_LOG_NOT_CLEAN):
+        for expected in (BootCode.OK, BootCode.LOG_NOT_CLEAN):
             with self.subTest(expected):
                 self.assertEqual(self.counted(expected, 3, BAD), (0, ["g: a"]))
 
     def test_a_death_is_told_beside_a_failing_test(self) -> None:
         for code in (5, 124):
             with self.subTest(code):
-                _, (test, death) = self.counted(tally.BOOT_OK, code, BAD)
+                _, (test, death) = self.counted(BootCode.OK, code, BAD)
                 self.assertEqual(test, "g: a")
                 self.assertIn(f"ended with code {code}, see", death)
 
