@@ -8,16 +8,16 @@ Kconfig files, which are needed, stay.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import cache
 import debian_packages as debian
+import package_shelf
 from debian_packages import PackageError, say
+from package_shelf import Ware
 
-SERIES = ("6.1", "6.12")
 SHELF = "sources"
 
 LEFT_PACKED = [
@@ -40,12 +40,6 @@ def package_of(series: str) -> str:
     return f"linux-source-{series}"
 
 
-def cached_sources(package: str, shelf: Path) -> list[Path]:
-    """The complete source trees in the cache, newest last."""
-    found = shelf.glob(f"{package}_*") if shelf.is_dir() else []
-    return sorted(found, key=lambda path: path.stat().st_mtime)
-
-
 def fetch(package: str, version: str, final: Path) -> None:
     """Download one version of a package and unpack its tarball."""
     with tempfile.TemporaryDirectory(prefix="renoscope-source-") as scratch:
@@ -63,45 +57,13 @@ def fetch(package: str, version: str, final: Path) -> None:
 
 
 def source_tree(series: str) -> Path:
-    """The newest source tree of a series: from the cache, or fetched into it.
-
-    The directory's name holds the package's version.  Where apt offers none or
-    cannot be reached, the newest tree in the cache is used.
-    """
+    """The newest source tree of a series, in the cache; its name holds the version."""
     package = package_of(series)
-    shelf = cache.cache_root() / SHELF
-    with cache.one_at_a_time(shelf):
-        try:
-            if debian.lists_are_absent():
-                debian.update_lists()
-            version = debian.version(package)
-            if not version:
-                raise PackageError(
-                    f"apt offers no {package}: add Debian's main, updates and security suites "
-                    "to its sources, then run 'apt-get update' as root"
-                )
-            tree = shelf / f"{package}_{version}"
-            if not tree.is_dir():
-                tree = fetch_with_fresh_lists(package, version, shelf)
-        except PackageError as error:
-            have = cached_sources(package, shelf)
-            if not have:
-                raise
-            say(f"{error}; using {have[-1].name} from the cache")
-            return have[-1]
-        for old in cached_sources(package, shelf):
-            if old != tree:
-                shutil.rmtree(old)
-        return tree
 
+    def newest() -> str:
+        version = debian.version(package)
+        return f"{package}_{version}" if version else ""
 
-def fetch_with_fresh_lists(package: str, version: str, shelf: Path) -> Path:
-    """Fetch a version; where apt's lists turn out to be old, renew them once."""
-    try:
-        fetch(package, version, shelf / f"{package}_{version}")
-    except PackageError as error:
-        say(f"{error}; perhaps apt's lists are old")
-        debian.update_lists()
-        version = debian.version(package) or version
-        fetch(package, version, shelf / f"{package}_{version}")
-    return shelf / f"{package}_{version}"
+    return package_shelf.newest(SHELF, Ware(
+        package, newest, lambda final: fetch(package, final.name.partition("_")[2], final),
+        lambda name: name.startswith(f"{package}_")))
