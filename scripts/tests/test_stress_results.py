@@ -18,7 +18,9 @@ sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "qemu"), str(SCRIPTS / "s
 
 import commits  # noqa: E402  (found through the line above)
 import generated  # noqa: E402
+import guests  # noqa: E402
 import last_runs  # noqa: E402
+import plan  # noqa: E402
 import seeds  # noqa: E402
 import tally  # noqa: E402
 
@@ -86,9 +88,8 @@ class Table(unittest.TestCase):
 
     def test_the_documentation_has_a_place_for_it(self) -> None:
         page = (SCRIPTS.parent / "Documentation" / "stress.rst").read_text(encoding="utf-8")
-        plan = [(scenario.name, kernel) for scenario, kernel
-                in load_script(SCRIPTS / "stress" / "run").chosen((), ())]
-        self.assertEqual(last_runs.updated(page, [], plan), page)
+        places = [(scenario.name, kernel) for scenario, kernel in plan.chosen((), ())]
+        self.assertEqual(last_runs.updated(page, [], places), page)
 
 
 class Run(unittest.TestCase):
@@ -104,10 +105,11 @@ class Run(unittest.TestCase):
         self.page.write_text(PAGE)
         self.tree = "abc"
         for of, name, value in (
-                (self.run_, "OUT", self.out), (self.run_, "PAGE", self.page),
+                (self.run_, "OUT", self.out), (guests, "OUT", self.out),
+                (self.run_, "PAGE", self.page),
                 (self.run_, "RESULTS", self.out / "results.jsonl"),
-                (self.run_, "kernel_path", lambda _name: str(self.out)),
-                (self.run_, "path_from", lambda *_command: "built"),
+                (guests, "kernel_path", lambda _name: str(self.out)),
+                (guests, "path_from", lambda *_command: "built"),
                 (commits, "current", lambda: self.tree), (commits, "told", as_it_is)):
             patched = mock.patch.object(of, name, value)
             patched.start()

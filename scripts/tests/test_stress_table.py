@@ -10,35 +10,36 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from .support import SCRIPTS, load_script
+from .support import SCRIPTS
 
 STRESS = SCRIPTS / "stress"
+sys.path[:0] = [str(STRESS), str(SCRIPTS / "qemu"), str(SCRIPTS / "selftests")]
+
+import guests  # noqa: E402  (found through the line above)
+import plan  # noqa: E402
 
 
 class Table(unittest.TestCase):
-    def setUp(self) -> None:
-        self.run_ = load_script(STRESS / "run")
-
     def test_every_scenario_has_its_file(self) -> None:
-        named = {scenario.name for scenario in self.run_.PLAN}
+        named = {scenario.name for scenario in plan.PLAN}
         files = {path.name.removesuffix("_test.py") for path in STRESS.glob("*_test.py")}
         self.assertEqual(files | {"suspend"}, named)
 
     def test_help_explains_each_scenario(self) -> None:
         said = subprocess.run([STRESS / "run", "--help"], text=True, check=True,
                               capture_output=True).stdout
-        for name in {scenario.name for scenario in self.run_.PLAN}:
+        for name in {scenario.name for scenario in plan.PLAN}:
             self.assertRegex(said, rf"(?m)^  {name} +[A-Z\d].{{20,}}\.$")
         for words in ("out/stress/results.jsonl", "Documentation/stress.rst"):
             self.assertIn(words, said)
 
     def test_what_is_needed_is_named(self) -> None:
         """What a scenario builds, asks for and runs stands in the table."""
-        signs = {'program("': self.run_.CC, "samples": self.run_.CC,
+        signs = {'program("': plan.CC, "samples": plan.CC,
                  'need("bpftrace")': "bpftrace", 'run("nm"': "nm", 'run("strip"': "strip",
                  'run("openssl"': "openssl"}
         beside = {"load_faults": "faults.py"}
-        for scenario in self.run_.PLAN:
+        for scenario in plan.PLAN:
             if scenario.in_busybox:
                 continue
             files = [f"{scenario.name}_test.py", *filter(None, [beside.get(scenario.name)])]
@@ -69,21 +70,21 @@ class Table(unittest.TestCase):
 
     def test_parallel_processors_meet_no_patched_text(self) -> None:
         """Not with static keys, and where kprobes stay what they were made."""
-        for scenario in self.run_.PLAN:
+        for scenario in plan.PLAN:
             with self.subTest(scenario=scenario.name, kernels=scenario.kernels):
-                machine = self.run_.machine_of(scenario)
+                machine = guests.machine_of(scenario)
                 self.assertEqual("--parallel" in machine, scenario.parallel)
                 append = machine[machine.index("--append") + 1].split()
                 self.assertEqual("sysctl.debug.kprobes-optimization=0" in append,
                                  scenario.parallel)
                 if scenario.parallel:
-                    self.assertFalse(set(scenario.kernels) & {*self.run_.STOCK, self.run_.HOST})
+                    self.assertFalse(set(scenario.kernels) & {*plan.STOCK, plan.HOST})
 
     def test_documented_as_parallel(self) -> None:
         text = (SCRIPTS.parent / "Documentation" / "stress.rst").read_text(encoding="utf-8")
         told = text.partition("parallel processors")[0].rpartition("\n\n")[2]
-        names = {scenario.name for scenario in self.run_.PLAN if scenario.parallel}
-        self.assertEqual({name for name in {s.name for s in self.run_.PLAN}
+        names = {scenario.name for scenario in plan.PLAN if scenario.parallel}
+        self.assertEqual({name for name in {s.name for s in plan.PLAN}
                           if f"``{name}``" in told}, names)
 
 
