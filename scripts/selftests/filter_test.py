@@ -113,7 +113,7 @@ def test_filter_by_port() -> None:
 
 
 def test_filter_by_port_ipv6() -> None:
-    """The same over IPv6, with an address range too"""
+    """filter=port=5000 and an IPv6 range: that connection from SYN to TIME-WAIT, nothing of the other"""
     _check_filter(f"port={ONE} addr=::/64", "::1")
 
 

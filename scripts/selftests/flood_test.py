@@ -91,7 +91,7 @@ def test_flood_with_cookies() -> None:
 
 
 def test_flood_without_cookies() -> None:
-    """The same with tcp_syncookies=0: SYNs are refused, requests expire"""
+    """Forged SYNs with tcp_syncookies=0: SYNs are refused, requests expire"""
     with Recorder() as it, TwoHosts() as hosts:
         hosts.sysctl(SERVER, "net.ipv4.tcp_syncookies=0")
         hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=1")
@@ -121,7 +121,7 @@ def test_busy_listener_is_no_flood() -> None:
 
 
 def test_accept_queue_full() -> None:
-    """A process that does not accept(): why the third connect() takes seconds"""
+    """A process that does not accept(): handshakes says why the third connect() takes seconds"""
     with Recorder() as it, TwoHosts() as hosts:
         with server(hosts, backlog=1, accepts="late") as process:
             clients = [start_client(hosts) for _ in range(3)]
@@ -141,7 +141,7 @@ def test_accept_queue_full() -> None:
 
 
 def test_last_ack_refused() -> None:
-    """The accept queue fills while the last ACK is on its way: it is dropped"""
+    """The accept queue fills while the last ACK is on its way: it is told to be dropped"""
     with Recorder() as it, TwoHosts() as hosts:
         with server(hosts, backlog=0, accepts="late") as process:
             hosts.drop(SERVER, "tcp sport 40000 tcp flags & syn == 0")
@@ -162,7 +162,7 @@ def test_last_ack_refused() -> None:
 
 
 def test_why_connect_fails() -> None:
-    """Refused by a RST, and timed out after three SYNs"""
+    """Why a connect() failed is told: refused by a RST, or timed out after three SYNs"""
     with Recorder() as it, TwoHosts() as hosts:
         connect(hosts, 1, port=5999)
         hosts.sysctl(CLIENT, "net.ipv4.tcp_syn_retries=1")
@@ -198,7 +198,7 @@ def test_isns_ipv6() -> None:
 
 
 def test_isns_between_the_same_ports() -> None:
-    """Between the same two ports they grow by the 64 ns clock (RFC 6528)"""
+    """ISNs between the same two ports grow by the 64 ns clock (RFC 6528)"""
     with Recorder() as it, TwoHosts() as hosts, server(hosts):
         for count in range(1, 4):
             hosts.run(CLIENT, sys.executable, "-c", BOUND_CLIENT_CODE, "40000")

@@ -268,7 +268,7 @@ def test_m16_sample_session() -> None:
 
 
 def test_m16_sample_session_ipv6() -> None:
-    """M16: the same over IPv6"""
+    """M16: the sample program's session over IPv6, segment by segment, and tshark agrees"""
     _session(ipv6=True)
 
 

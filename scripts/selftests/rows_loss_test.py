@@ -213,7 +213,7 @@ def test_m12_fast_retransmit_with_sack() -> None:
 
 
 def test_m12_fast_retransmit_without_sack() -> None:
-    """M12: without SACK: three duplicate ACKs do the same"""
+    """M12: without SACK: three duplicate ACKs, then the lost segment again; ssthresh and cwnd are half"""
     _fast_retransmit(sack=0)
 
 

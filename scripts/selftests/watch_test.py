@@ -208,7 +208,7 @@ def test_stopped_before_the_freeze() -> None:
 
 
 def test_hangup() -> None:
-    """watch in a session that breaks: the same, though nobody can be told any more"""
+    """watch in a session that breaks: saved at once, though nobody can be told any more"""
     with tempfile.TemporaryDirectory() as name, \
             Recorder(*(f"{key}={text}" for key, text in BEFORE.items())):
         pid, terminal = pty.fork()

@@ -59,12 +59,12 @@ def _check_losses(sack: int, *provoked: str) -> None:
 
 
 def test_losses() -> None:
-    """nstat: lost SYNs and data, with SACK and tail loss probes"""
+    """nstat counts as we record: lost SYNs and data, with SACK and tail loss probes"""
     _check_losses(1, "TcpExtTCPSackRecovery", "TcpExtTCPLossProbes")
 
 
 def test_losses_without_sack() -> None:
-    """nstat: lost SYNs and data, without SACK"""
+    """nstat counts as we record: lost SYNs and data, without SACK"""
     _check_losses(0, "TcpExtTCPRenoRecovery")
 
 
@@ -72,7 +72,7 @@ def test_losses_without_sack() -> None:
 
 
 def test_windows_and_keepalive() -> None:
-    """nstat: zero windows both ways, probes, probes with urgent data, keepalive"""
+    """nstat counts as we record: zero windows both ways, probes, keepalive"""
     with _witnessed("TcpExtTCPWinProbe", "TcpExtTCPToZeroWindowAdv",
                     "TcpExtTCPFromZeroWindowAdv", "TcpExtTCPKeepAlive") as (it, hosts):
         for ipv6 in FAMILIES:
@@ -179,7 +179,7 @@ def _full_half_open_queue(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
 
 
 def test_refused_handshakes() -> None:
-    """nstat: both queues overflow, requests expire and are reset, without cookies"""
+    """nstat counts as we record: both queues overflow, requests expire and are reset, without cookies"""
     with _witnessed("TcpExtListenOverflows", "TcpExtListenDrops", "TcpAttemptFails",
                     "TcpExtTCPReqQFullDrop", "TcpExtTCPSynRetrans",
                     "TcpExtTCPTimeouts", "TcpPassiveOpens",
@@ -212,7 +212,7 @@ def _answer_cookies(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
 
 
 def test_cookies() -> None:
-    """nstat: SYN cookies sent, returned, wrong, and returned to a full queue"""
+    """nstat counts as we record: SYN cookies sent, returned, wrong, and returned to a full queue"""
     with _witnessed("TcpExtSyncookiesSent", "TcpExtSyncookiesRecv",
                     "TcpExtSyncookiesFailed",
                     "TcpExtListenOverflows") as (it, hosts):
@@ -225,7 +225,7 @@ def test_cookies() -> None:
 
 
 def test_resets_and_checksums() -> None:
-    """nstat: refused, aborted, closed with data unread, wrong checksums"""
+    """nstat counts as we record: refused, aborted, closed with data unread, wrong checksums"""
     with _witnessed("TcpOutRsts", "TcpEstabResets", "TcpAttemptFails",
                     "TcpInCsumErrors") as (it, hosts):
         for ipv6 in FAMILIES:
@@ -267,7 +267,7 @@ def _orphan(it: Recorder, ipv6: bool) -> None:
 
 
 def test_time_wait() -> None:
-    """nstat: TIME-WAIT begun, reused by a connect(), without room; FIN-WAIT-2 given up"""
+    """nstat counts as we record: TIME-WAIT begun, reused by a connect(), without room; FIN-WAIT-2 given up"""
     with _witnessed("TcpExtTW", "TcpExtTWKilled", "TcpExtTWRecycled",
                     "TcpExtTCPTimeWaitOverflow") as (it, hosts):
         hosts.sysctl(CLIENT, "net.ipv4.tcp_fin_timeout=1")

@@ -125,27 +125,27 @@ def test_one_fast() -> None:
 
 
 def test_one_slow() -> None:
-    """One slow reader"""
+    """One slow reader of trace_raw: it is told what it misses, and the sum is right"""
     _account_for(1, slow=True)
 
 
 def test_two_fast() -> None:
-    """Two fast readers, of trace_raw and trace_pipe"""
+    """Two fast readers, of trace_raw and trace_pipe: the sum is right for each"""
     _account_for(2, slow=False)
 
 
 def test_two_slow() -> None:
-    """Two slow readers"""
+    """Two slow readers: each is told what it misses, and the sum is right for each"""
     _account_for(2, slow=True)
 
 
 def test_eight_fast() -> None:
-    """Eight fast readers, of trace_raw, trace_pipe and each CPU's own file"""
+    """Eight fast readers, of trace_raw, trace_pipe and each CPU's own file: the sum is right for each"""
     _account_for(8, slow=False)
 
 
 def test_eight_slow() -> None:
-    """Eight slow readers"""
+    """Eight slow readers: each is told what it misses, and the sum is right for each"""
     _account_for(8, slow=True)
 
 
@@ -198,7 +198,7 @@ def _seek(fd: int, done: threading.Event) -> None:
 
 
 def test_shared_and_sought() -> None:
-    """The same while another thread seeks: each record is whole, and of its CPU"""
+    """Two threads read and seek one open file: each record is whole, and of its CPU"""
     done = threading.Event()
     account = Account(Counter(), Counter(), Counter())
     with Recorder(f"ring_records={RING_RECORDS}", "events=state") as it:

@@ -50,10 +50,11 @@ def guest_of(scenario: Scenario, kernel: str, part: float) -> Guest:
     if scenario.in_busybox:
         return _guest_in_busybox(scenario, kernel, folder, f"{built}/module/tcp_renoscope.ko",
                                  max(1, round(scenario.in_busybox * part)))
-    command = [HERE / "in_guest", "env", f"RENOSCOPE_MODULE={built}/module/tcp_renoscope.ko",
-               f"RENOSCOPE_KERNEL_BUILD={folder}/build", f"RENOSCOPE_STRESS_PART={part:g}",
-               f"RENOSCOPE_STRESS_SEED={os.environ.get('RENOSCOPE_STRESS_SEED', '')}",
-               SCRIPTS / "selftests" / "run", "--folder", HERE, scenario.name]
+    command: list[str | Path] = [
+        HERE / "in_guest", "env", f"RENOSCOPE_MODULE={built}/module/tcp_renoscope.ko",
+        f"RENOSCOPE_KERNEL_BUILD={folder}/build", f"RENOSCOPE_STRESS_PART={part:g}",
+        f"RENOSCOPE_STRESS_SEED={os.environ.get('RENOSCOPE_STRESS_SEED', '')}",
+        SCRIPTS / "selftests" / "run", "--folder", HERE, scenario.name]
     return Guest(f"{scenario.name}-{kernel}", folder, OUT, [
         *machine_of(scenario), "--share", OUT, "--", *command], scenario.timeout_s,
         BootCode.OK if scenario.clean else BootCode.LOG_NOT_CLEAN)

@@ -314,7 +314,7 @@ def _attaching() -> Iterator[Attaching]:
 
 
 def test_every_allocation_of_attaching() -> None:
-    """The same of the n-th allocation while `events` is written"""
+    """The n-th allocation while `events` is written fails: refused or told, nothing left"""
     with _attaching() as attaching, _closing(FailingAllocations()) as allocations:
         for n in itertools.count(1, STRIDE):
             if not attaching.fail(allocations, n):
@@ -323,7 +323,7 @@ def test_every_allocation_of_attaching() -> None:
 
 
 def test_every_call_of_attaching() -> None:
-    """The same of the k-th call of each function"""
+    """The k-th call of each function while `events` is written fails: refused or told"""
     with call_failer(), _attaching() as attaching:
         for function, error in faults.functions_that_fail(MODULE).items():
             with _closing(FailingCalls(function, error)) as calls:
@@ -346,7 +346,7 @@ def _fail_each(action: Callable[..., object], check: Callable[[Outcome], None]) 
 
 
 def test_every_allocation_of_writing_parameters() -> None:
-    """The same while a parameter is written: it holds, or ENOMEM and nothing changed"""
+    """The n-th allocation while a parameter is written fails: it holds, or ENOMEM and nothing changed"""
     with _trial() as trial:
         trial.load()
         for name, text in (("filter", "port!=2"), ("flow_sample", "3"), ("freeze_on", "error"),
@@ -370,7 +370,7 @@ def test_every_allocation_of_writing_parameters() -> None:
 
 
 def test_every_allocation_of_reading() -> None:
-    """The same while each file is opened and read: all of it, or an error"""
+    """The n-th allocation while a file is opened and read fails: all of it is read, or an error"""
     with _trial() as trial:
         trial.load()
         leftovers.make_connections()

@@ -68,12 +68,12 @@ def test_one_reader() -> None:
 
 
 def test_two_readers() -> None:
-    """The same for each of two readers"""
+    """read + lost = written through 16 records a CPU, for each of two readers"""
     _account_for(2)
 
 
 def test_eight_readers() -> None:
-    """The same for each of eight readers"""
+    """read + lost = written through 16 records a CPU, for each of eight readers"""
     _account_for(8)
 
 
@@ -98,7 +98,7 @@ def test_wrap() -> None:
 
 
 def test_wrap_large() -> None:
-    """The same with 1024 records, through which readers keep up for a while"""
+    """60 s of wrapping, 1024 records, in which readers keep up for a while: nothing torn, in order"""
     _wrap(1024)
 
 

@@ -157,7 +157,7 @@ def test_flood_without_cookies() -> None:
 
 
 def test_flood_ipv6() -> None:
-    """100,000 forged SYNs over IPv6, cookies on: the same"""
+    """100,000 forged SYNs over IPv6, cookies on: each is counted, real clients are served meanwhile"""
     _check_counted(1, True)
 
 

@@ -212,8 +212,9 @@ def test_sysctl_example() -> None:
 
 def test_manual() -> None:
     """man finds both pages, and bash the completion"""
-    for section in ("5", "8"):
-        assert "flight recorder" in run("man", section, "renoscope") or section == "5"
+    for section, words in (("5", "recording of TCP events"), ("8", "flight recorder")):
+        said = run("man", section, "renoscope")
+        assert f"RENOSCOPE({section})" in said and words in said, (section, said[:500])
     said = run("bash", "-c", "source /usr/share/bash-completion/bash_completion; "
                "_completion_loader renoscope; complete -p renoscope")
     assert said.strip() == "complete -F _renoscope renoscope", said
