@@ -149,87 +149,97 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as qemu:
+        conversation = _Conversation(qemu, stream, show, keyboard)
         try:
-            complaints, ended = _pass_on(qemu, stream, show, started + timeout, keyboard)
+            ended = conversation.pass_on(started + timeout)
         finally:
             qemu.kill()
     return Outcome(
         ending=stream.ending,
         timed_out=not ended,
         qemu_code=qemu.returncode if ended else None,
-        qemu_message=complaints.decode(errors="replace").strip(),
+        qemu_message=conversation.complaints.decode(errors="replace").strip(),
         seconds=time.monotonic() - started,
     )
 
 
-def _pass_on(
-    qemu: subprocess.Popen[bytes],
-    stream: ResultStream,
-    show: Callable[[bytes], None],
-    deadline: float,
-    keyboard: Keyboard | None,
-) -> tuple[bytes, bool]:
-    """Show the guest's output until QEMU ends; return QEMU's messages, and if it did."""
-    assert qemu.stdout and qemu.stderr
-    complaints = b""
-    powering_off = False
-    with selectors.DefaultSelector() as selector:
-        pipes: set[object] = {qemu.stdout, qemu.stderr}
-        for pipe in (qemu.stdout, qemu.stderr):
-            selector.register(pipe, selectors.EVENT_READ)
-        while pipes and time.monotonic() < deadline:
-            if KVM_IS_BROKEN.encode() in complaints:
-                return complaints, False
-            for key, _ in selector.select(_left(deadline)):
-                if keyboard and key.fd == keyboard.fd:
-                    _press(qemu, keyboard.typed())
-                    continue
-                data = os.read(key.fd, READ_SIZE)
-                if not data:
-                    selector.unregister(key.fileobj)
-                    pipes.remove(key.fileobj)
-                elif key.fileobj is qemu.stderr:
-                    complaints += data
-                else:
-                    shown = stream.feed(data)
-                    show(shown)
-                    if keyboard:
-                        _lend_or_give_back(keyboard, selector, stream, shown)
-            if stream.ending and not powering_off:
-                powering_off = True
-                deadline = time.monotonic() + POWER_OFF_SECONDS
-    show(stream.rest())
-    try:
-        qemu.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return complaints, False
-    return complaints, True
+class _Conversation:
+    """What QEMU says, shown; and what the user types, where there is a keyboard."""
+
+    def __init__(
+        self,
+        qemu: subprocess.Popen[bytes],
+        stream: ResultStream,
+        show: Callable[[bytes], None],
+        keyboard: Keyboard | None,
+    ) -> None:
+        self.complaints = b""
+        self._qemu = qemu
+        self._stream = stream
+        self._show = show
+        self._keyboard = keyboard
+        self._selector = selectors.DefaultSelector()
+        self._pipes = {pipe for pipe in (qemu.stdout, qemu.stderr) if pipe}
+        for pipe in self._pipes:
+            self._selector.register(pipe, selectors.EVENT_READ)
+
+    def pass_on(self, deadline: float) -> bool:
+        """Show the guest's output until QEMU ends; whether it did by then."""
+        powering_off = False
+        with self._selector:
+            while self._pipes and time.monotonic() < deadline:
+                if KVM_IS_BROKEN.encode() in self.complaints:
+                    return False
+                for key, _ in self._selector.select(_left(deadline)):
+                    self._take(key.fd, key.fileobj)
+                if self._stream.ending and not powering_off:
+                    powering_off = True
+                    deadline = time.monotonic() + POWER_OFF_SECONDS
+        self._show(self._stream.rest())
+        try:
+            self._qemu.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _take(self, fd: int, source: object) -> None:
+        """What one of them has to say now."""
+        if self._keyboard and fd == self._keyboard.fd:
+            self._press(self._keyboard.typed())
+            return
+        data = os.read(fd, READ_SIZE)
+        if not data:
+            self._selector.unregister(fd)
+            self._pipes = {pipe for pipe in self._pipes if pipe is not source}
+        elif source is self._qemu.stderr:
+            self.complaints += data
+        else:
+            shown = self._stream.feed(data)
+            self._show(shown)
+            if self._keyboard:
+                self._lend_or_give_back(self._keyboard, shown)
+
+    def _lend_or_give_back(self, keyboard: Keyboard, shown: bytes) -> None:
+        """The keys are the guest's from the command's first output to its end.
+
+        Until then Ctrl-C ends a guest that does not come up, as it ends any program.
+        """
+        keyboard.saw(shown)
+        if self._stream.ending and keyboard.is_lent:
+            self._selector.unregister(keyboard.fd)
+            keyboard.give_back()
+        elif shown and not self._stream.ending and not keyboard.is_lent:
+            keyboard.lend()
+            self._selector.register(keyboard.fd, selectors.EVENT_READ)
+
+    def _press(self, keys: bytes) -> None:
+        """Type; what a guest that takes no keys leaves behind is lost, as on any terminal."""
+        assert self._qemu.stdin
+        os.set_blocking(self._qemu.stdin.fileno(), False)
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._qemu.stdin.fileno(), keys)
 
 
 def _left(deadline: float) -> float | None:
     """The seconds until then; None for ever."""
     return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
-
-
-def _lend_or_give_back(
-    keyboard: Keyboard, selector: selectors.BaseSelector, stream: ResultStream, shown: bytes
-) -> None:
-    """The keys are the guest's from the command's first output to its end.
-
-    Until then Ctrl-C ends a guest that does not come up, as it ends any program.
-    """
-    keyboard.saw(shown)
-    if stream.ending and keyboard.is_lent:
-        selector.unregister(keyboard.fd)
-        keyboard.give_back()
-    elif shown and not stream.ending and not keyboard.is_lent:
-        keyboard.lend()
-        selector.register(keyboard.fd, selectors.EVENT_READ)
-
-
-def _press(qemu: subprocess.Popen[bytes], keys: bytes) -> None:
-    """Type; what a guest that takes no keys leaves behind is lost, as on any terminal."""
-    assert qemu.stdin
-    os.set_blocking(qemu.stdin.fileno(), False)
-    with contextlib.suppress(BlockingIOError, BrokenPipeError):
-        os.write(qemu.stdin.fileno(), keys)
