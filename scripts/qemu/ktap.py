@@ -1,35 +1,21 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Read KTAP, the kernel's test results, and believe nothing that is not there.
 
-Two sources speak it: KUnit, inside the kernel's log, and our selftests, on
-their own.  A harness that only counts "not ok" passes a run that stopped half
-way; so plans, numbers and parents are checked too, and a text without any
-result is a failure.  The format: Documentation/dev-tools/ktap.rst in the
-kernel.  Two liberties of KUnit are known here:
-
-- Suites in modules appear in the log with neither version line nor plan at
-  the outermost level, and their numbers start again at 1; pass kernel_log.
-- The cases of a parameterised test have no plan.  Their count is checked
-  against the "pass:A fail:B skip:C total:D" line, where there is one.
+KUnit speaks it (run-kunit) and so do our selftests.  A harness that only counts
+"not ok" passes a run that stopped half way; so plans, numbers and parents are
+checked too, and a text without any result is a failure.  The format:
+Documentation/dev-tools/ktap.rst in the kernel.  One liberty of KUnit is known
+here: the cases of a parameterised test have no plan.  Their count is checked
+against the "pass:A fail:B skip:C total:D" line, where there is one.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-EXIT_PASSED = 0
-EXIT_FAILED = 1
-EXIT_SKIPPED = 4
-
-# What printk puts before a line: level, time, and with CONFIG_PRINTK_CALLER
-# the task or processor.
-_LOG_PREFIX = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 _VERSION = re.compile(r"K?TAP version \d+$")
 _PLAN = re.compile(r"1\.\.(\d+)(?: +# *SKIP\b *(.*))?$", re.IGNORECASE)
 _RESULT = re.compile(r"(not )?ok\b(?: +(\d+))?(?: +- +| +-$| +|$)(.*)$")
@@ -118,8 +104,7 @@ class _Block:
 class _Parser:
     """Reads line by line; deeper columns are children of the next shallower result."""
 
-    def __init__(self, kernel_log: bool) -> None:
-        self.kernel_log = kernel_log
+    def __init__(self) -> None:
         self.report = Report()
         self.blocks: dict[int, _Block] = {}
         self.totals: dict[str, int] = {}
@@ -179,11 +164,8 @@ class _Parser:
 
     def _check_number(self, block: _Block, number: int | None, name: str) -> None:
         expected = len(block.tests) + 1
-        restarted = self.kernel_log and block.column == 0 and number == 1
-        if number == expected or restarted:
+        if number == expected:
             return
-        if self.kernel_log and block.column == 0 and not block.tests:
-            return  # the log's beginning may have been cleared
         what = "no number" if number is None else f"number {number}"
         self._problem(f"{block.described()}: {name} has {what}, not {expected}")
 
@@ -209,13 +191,11 @@ class _Parser:
             self._problem(f"{test.name}: {total} results announced, {len(test.children)} seen")
 
     def _check_plan(self, block: _Block) -> None:
-        in_log = self.kernel_log and block.column == 0
         reported = len(block.tests)
         if block.plan is None:
-            if not in_log and block.column < _FIRST_PLANLESS_COLUMN:
+            if block.column < _FIRST_PLANLESS_COLUMN:
                 self._problem(f"{block.described()}: no plan")
-        # The log's own plan counts built-in suites; modules come on top.
-        elif reported < block.plan or (reported > block.plan and not in_log):
+        elif reported != block.plan:
             self._problem(f"{block.described()}: {block.plan} tests planned, {reported} reported")
 
     def _abandon(self, block: _Block) -> None:
@@ -230,9 +210,9 @@ class _Parser:
         self.totals.clear()
         if top is None:
             return
-        if not top.has_version and not self.kernel_log:
+        if not top.has_version:
             self._problem("no KTAP version line")
-        if top.plan == 0 and not top.skip_reason and not self.kernel_log:
+        if top.plan == 0 and not top.skip_reason:
             self._problem("an empty plan without a reason")
         self._check_plan(top)
         self.report.tests += top.tests
@@ -249,34 +229,9 @@ def _make_test(failed: bool, description: str) -> Test:
     return Test(name, status if failed else Status.SKIPPED, reason)
 
 
-def parse(text: str, kernel_log: bool = False) -> Report:
-    """Read a whole text: a kernel's log, or what a selftest printed."""
-    parser = _Parser(kernel_log)
+def parse(text: str) -> Report:
+    """Read a whole text."""
+    parser = _Parser()
     for line in text.splitlines():
-        parser.read(_LOG_PREFIX.sub("", line).rstrip())
+        parser.read(line.rstrip())
     return parser.finish()
-
-
-def summary(report: Report) -> str:
-    """The counts in one line."""
-    return ", ".join(f"{report.count(status)} {status.name.lower()}" for status in Status)
-
-
-def main() -> int:
-    """Judge KTAP from standard input."""
-    parser = argparse.ArgumentParser(
-        description="Read KTAP on standard input, name what failed, and count.",
-        epilog="Exit codes: 0 passed; 1 failed; 2 usage; 4 everything was skipped.",
-    )
-    parser.add_argument("--kernel-log", action="store_true", help="the text is a kernel's log")
-    report = parse(sys.stdin.read(), parser.parse_args().kernel_log)
-    for line in report.failures():
-        print(line)
-    print(summary(report))
-    if report.failures():
-        return EXIT_FAILED
-    return EXIT_SKIPPED if report.skipped else EXIT_PASSED
-
-
-if __name__ == "__main__":
-    sys.exit(main())
