@@ -115,7 +115,7 @@ def timeline(file: Path, transcript: Transcript) -> str:
 def undisturbed(out: Path) -> None:
     """The sample program's session."""
     file = out / "session.renoscope"
-    with scenes.stage(ALGORITHM) as (_, hosts):
+    with scenes.setting(ALGORITHM) as (_, hosts):
         with Recording(file):
             transcript = sessions.greet(hosts, "Ann")
             quiet(hosts)
@@ -134,7 +134,7 @@ def _tell_synack(number: int) -> None:
 def lost_third_segment(out: Path) -> None:
     """The same with the third segment of the handshake dropped for a while."""
     file = out / "lost-ack.renoscope"
-    with scenes.stage(ALGORITHM) as (it, hosts), Recording(file):
+    with scenes.setting(ALGORITHM) as (it, hosts), Recording(file):
         provoke.lose_third_segment(it, hosts, RETRANSMITS, tell=_tell_synack)
         quiet(hosts)
     table = recorder.renoscope("handshakes", str(file))
@@ -146,7 +146,7 @@ def play(name: str, out: Path) -> None:
     """One scene; its recording in OUT."""
     file = out / f"{name}.renoscope"
     scene = scenes.SCENES[name]
-    with scenes.stage(scene.algorithm, scene.events) as (it, hosts):
+    with scenes.setting(scene.algorithm, scene.events) as (it, hosts):
         say(f"\nLinux {run('uname', '-r').strip()}, two hosts. The scene {name}: "
             f"{scene.play.__doc__}\n")
         with Recording(file):

@@ -16,7 +16,7 @@ from inside import cookie_of, inside, sysctl
 from raw_tcp import ACK, RST, SYN, Ghost, Segment
 from recorder import PATIENCE_S, wait_until
 from renoscope_lib.schema import Event
-from scene import DOMAINS, Scene, address_of, for_each_family
+from stage import DOMAINS, Stage, address_of, for_each_family
 
 TCP_FASTOPEN = 23
 FLOOD = 150
@@ -44,20 +44,20 @@ def _facts(segment: Segment) -> tuple[int, int, int, int]:
 
 # ---- M2: the three segments -----------------------------------------------
 
-def _three_on_the_wire(scene: Scene, client: socket.socket) -> list[Segment]:
+def _three_on_the_wire(stage: Stage, client: socket.socket) -> list[Segment]:
     ends = client.getsockname()[:2], client.getpeername()[:2]
-    wait_until("three segments", lambda: len(scene.wire.between(*ends)) >= 3)
-    return scene.wire.between(*ends)[:3]
+    wait_until("three segments", lambda: len(stage.wire.between(*ends)) >= 3)
+    return stage.wire.between(*ends)[:3]
 
 
-def _check_three(scene: Scene, listener: socket.socket, client: socket.socket,
+def _check_three(stage: Stage, listener: socket.socket, client: socket.socket,
                  server: socket.socket) -> list[Event]:
     """SYN seq=x; SYN-ACK seq=y ack=x+1; ACK seq=x+1 ack=y+1, as both ends tell it.
 
     Returns the server's records of the three.
     """
-    story = scene.story
-    syn, synack, third = _three_on_the_wire(scene, client)
+    story = stage.story
+    syn, synack, third = _three_on_the_wire(stage, client)
     x, y = syn.seq, synack.seq
     assert (syn.flags & 0x3f, synack.flags & 0x3f) == (SYN, SYN | ACK)
     first = story.one("syn", **_from(client))
@@ -77,65 +77,65 @@ def _check_three(scene: Scene, listener: socket.socket, client: socket.socket,
     return [first, second, arrived]
 
 
-def _opened_by(scene: Scene, sock: socket.socket) -> str:
+def _opened_by(stage: Stage, sock: socket.socket) -> str:
     """Who opened, by the connection's first state event."""
-    first = next(e for e in scene.events_of(sock) if e.kind == "state")
+    first = next(e for e in stage.events_of(sock) if e.kind == "state")
     return {"SYN-SENT": "active", "SYN-RECEIVED": "passive"}[
-        scene.story.word(first, "state")]
+        stage.story.word(first, "state")]
 
 
 def test_m2_three_way_handshake() -> None:
     """M2: SYN seq=x, SYN-ACK seq=y ack=x+1, ACK seq=x+1 ack=y+1 in the records of both ends; who opens; no data on the first two"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
-                client, server = scene.pair(listener, family)
-                three = _check_three(scene, listener, client, server)
+            with stage.listener(family) as listener:
+                client, server = stage.pair(listener, family)
+                three = _check_three(stage, listener, client, server)
                 assert [e["seg_len"] for e in three] == [0, 0, 0]
                 assert three[0]["cookie"] == 0, "no connection yet, so no id"
-                ids = {e["cookie"] for e in scene.story.all() if e.kind in (
+                ids = {e["cookie"] for e in stage.story.all() if e.kind in (
                     "request", "synack", "completed", "accepted")
                     and e["remote_port"] == client.getsockname()[1]}
                 assert ids == {cookie_of(server)}, ids
-                assert [_opened_by(scene, s) for s in (client, server)] == [
+                assert [_opened_by(stage, s) for s in (client, server)] == [
                     "active", "passive"]
         for_each_family(check)
 
 
 def test_m2_data_in_the_handshake() -> None:
     """M2: data rides on the third segment; with Fast Open on the first, for a child with an id of its own"""
-    with Scene() as scene:
-        scene.set("tcp_fastopen", 3)
+    with Stage() as stage:
+        stage.set("tcp_fastopen", 3)
 
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
+            with stage.listener(family) as listener:
                 listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
-                _data_on_the_third(scene, family, listener)
-                _data_on_the_first(scene, family, listener)
+                _data_on_the_third(stage, family, listener)
+                _data_on_the_first(stage, family, listener)
         for_each_family(check)
 
 
-def _send_while_opening(scene: Scene, family: int, listener: socket.socket,
+def _send_while_opening(stage: Stage, family: int, listener: socket.socket,
                         data: bytes) -> tuple[socket.socket, socket.socket]:
-    client = scene.socket(CLIENT, family)
+    client = stage.socket(CLIENT, family)
     client.settimeout(None)     # it must wait inside connecting, data in hand
     client.sendto(data, socket.MSG_FASTOPEN, listener.getsockname()[:2])
-    server = scene.accept(listener)
+    server = stage.accept(listener)
     assert server.recv(99) == data
     return client, server
 
 
-def _data_on_the_third(scene: Scene, family: int, listener: socket.socket) -> None:
+def _data_on_the_third(stage: Stage, family: int, listener: socket.socket) -> None:
     """A client without a Fast Open cookie asks for one, and waits with its data."""
-    client, server = _send_while_opening(scene, family, listener, b"third")
-    three = _check_three(scene, listener, client, server)
+    client, server = _send_while_opening(stage, family, listener, b"third")
+    three = _check_three(stage, listener, client, server)
     assert [e["seg_len"] for e in three] == [0, 0, 5]
 
 
-def _data_on_the_first(scene: Scene, family: int, listener: socket.socket) -> None:
-    story = scene.story
-    client, server = _send_while_opening(scene, family, listener, b"at once")
-    x = _three_on_the_wire(scene, client)[0].seq
+def _data_on_the_first(stage: Stage, family: int, listener: socket.socket) -> None:
+    story = stage.story
+    client, server = _send_while_opening(stage, family, listener, b"at once")
+    x = _three_on_the_wire(stage, client)[0].seq
     syn = story.one("syn", **_from(client))
     assert (syn["seg_flags"] & SYN, syn["seg_seq"], syn["seg_len"]) == (SYN, x, 7)
     synack = story.one("synack", cookie=cookie_of(server))
@@ -145,31 +145,31 @@ def _data_on_the_first(scene: Scene, family: int, listener: socket.socket) -> No
     completed = story.one("completed", cookie=cookie_of(server))
     state = story.one("state", cookie=cookie_of(server), state="ESTABLISHED")
     assert completed["time_ns"] < state["time_ns"], "accepted before the third segment"
-    assert scene.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
+    assert stage.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
 
 
-def _accepted_before_the_third(scene: Scene, family: int,
+def _accepted_before_the_third(stage: Stage, family: int,
                                listener: socket.socket) -> None:
     """The SYN-ACK is long on its way; the server has the data and answers."""
-    story = scene.story
-    client = scene.socket(CLIENT, family)
+    story = stage.story
+    client = stage.socket(CLIENT, family)
     client.setblocking(False)   # it would wait for the SYN-ACK
-    with scene.held(SERVER):
+    with stage.held(SERVER):
         client.sendto(b"at once", socket.MSG_FASTOPEN, listener.getsockname()[:2])
         addr, port = client.getsockname()[:2]
         ends = {"remote_addr": addr, "remote_port": port,
                 "local_port": listener.getsockname()[1]}
-        server = scene.accept(listener)
+        server = stage.accept(listener)
         assert server.recv(99) == b"at once"
         server.sendall(b"soon")
         accepted = story.one("accepted", cookie=cookie_of(server))
-        assert scene.life_of(server) == ["SYN-RECEIVED"]
+        assert stage.life_of(server) == ["SYN-RECEIVED"]
         assert not story.of("request_end", **ends)
     client.settimeout(PATIENCE_S)
     assert client.recv(99) == b"soon"
     opened = story.one("state", cookie=cookie_of(server), state="ESTABLISHED")
     assert accepted["time_ns"] < opened["time_ns"]
-    assert scene.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
+    assert stage.life_of(server) == ["SYN-RECEIVED", "ESTABLISHED"]
     story.one("completed", cookie=cookie_of(server))
     for kind in ("request", "request_end", "refused"):
         assert not story.of(kind, **ends), kind
@@ -177,45 +177,45 @@ def _accepted_before_the_third(scene: Scene, family: int,
 
 def test_m2_fast_open_accepted_before_the_third_segment() -> None:
     """M2: Fast Open on a slow path: accepted and answered in SYN-RECEIVED, and no request ends before or after the third segment"""
-    with Scene() as scene:
-        scene.set("tcp_fastopen", 3)
+    with Stage() as stage:
+        stage.set("tcp_fastopen", 3)
 
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
+            with stage.listener(family) as listener:
                 listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
-                _data_on_the_third(scene, family, listener)
-                _accepted_before_the_third(scene, family, listener)
+                _data_on_the_third(stage, family, listener)
+                _accepted_before_the_third(stage, family, listener)
         for_each_family(check)
 
 
 # ---- M4: the two queues ---------------------------------------------------
 
-def _connect_and_wait(scene: Scene, listener: socket.socket, family: int) -> Event:
+def _connect_and_wait(stage: Stage, listener: socket.socket, family: int) -> Event:
     """One more connection for the accept queue; its `completed`."""
-    before = len(scene.story.of("completed", listener=cookie_of(listener)))
-    scene.connect(listener, family)
-    return scene.story.wait("completed", before + 1, listener=cookie_of(listener))[-1]
+    before = len(stage.story.of("completed", listener=cookie_of(listener)))
+    stage.connect(listener, family)
+    return stage.story.wait("completed", before + 1, listener=cookie_of(listener))[-1]
 
 
 def test_m4_accept_queue() -> None:
     """M4: the accept queue's length and limit, entering and leaving; full: a SYN is dropped, a last ACK is dropped, each named"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            with scene.listener(family, backlog=2) as listener:
-                _fill_accept_queue(scene, family, listener)
+            with stage.listener(family, backlog=2) as listener:
+                _fill_accept_queue(stage, family, listener)
         for_each_family(check)
 
 
-def _fill_accept_queue(scene: Scene, family: int, listener: socket.socket) -> None:
-    story, listening = scene.story, cookie_of(listener)
-    late = scene.ghost(listener)
+def _fill_accept_queue(stage: Stage, family: int, listener: socket.socket) -> None:
+    story, listening = stage.story, cookie_of(listener)
+    late = stage.ghost(listener)
     late.half_open()
-    entered = [_connect_and_wait(scene, listener, family) for _ in range(3)]
+    entered = [_connect_and_wait(stage, listener, family) for _ in range(3)]
     assert [e["accept_queue"] for e in entered] == [0, 1, 2], entered
     assert {e["accept_limit"] for e in entered} == {2}
     assert {e["half_open"] for e in entered} <= {1, 2}, "the ghost, and it itself"
 
-    early = scene.ghost(listener)
+    early = stage.ghost(listener)
     early.knock()
     refused = story.one("refused", listener=listening, remote_addr=early.address)
     assert story.word(refused, "refusal") == "accept_queue_full"
@@ -228,7 +228,7 @@ def _fill_accept_queue(scene: Scene, family: int, listener: socket.socket) -> No
     assert refused["seg_flags"] == ACK and refused["seg_ack"] == _after(late.rcv_isn)
     assert refused["cookie"] == story.one("request", remote_addr=late.address)["cookie"]
 
-    taken = [cookie_of(scene.accept(listener)) for _ in range(2)]
+    taken = [cookie_of(stage.accept(listener)) for _ in range(2)]
     assert [e["cookie"] for e in entered[:2]] == taken
     for cookie in taken:
         left = story.one("accepted", cookie=cookie)
@@ -240,12 +240,12 @@ def _fill_accept_queue(scene: Scene, family: int, listener: socket.socket) -> No
 
 def test_m4_half_open_queue() -> None:
     """M4: the half-open queue's length and limit; without cookies it overflows at the backlog, and earlier for unproven peers"""
-    with Scene() as scene:
+    with Stage() as stage:
         sysctl(SERVER, "tcp_syncookies", 0)
 
         def overflow(family: int, backlog: int, refusal: str) -> int:
-            with scene.listener(family, backlog) as listener:
-                return _fill_half_open_queue(scene, listener, refusal)
+            with stage.listener(family, backlog) as listener:
+                return _fill_half_open_queue(stage, listener, refusal)
 
         def check(family: int) -> None:
             sysctl(SERVER, "tcp_max_syn_backlog", 128)
@@ -255,12 +255,12 @@ def test_m4_half_open_queue() -> None:
         for_each_family(check)
 
 
-def _fill_half_open_queue(scene: Scene, listener: socket.socket, refusal: str) -> int:
+def _fill_half_open_queue(stage: Stage, listener: socket.socket, refusal: str) -> int:
     """Fill it, see one refused, empty it, see that one enter; how many it held."""
-    story, listening = scene.story, cookie_of(listener)
+    story, listening = stage.story, cookie_of(listener)
     ghosts: list[Ghost] = []
     while not story.of("refused", listener=listening):
-        ghosts.append(scene.ghost(listener))
+        ghosts.append(stage.ghost(listener))
         ghosts[-1].knock()
         wait_until("an answer or none", lambda: len(ghosts) == sum(
             len(story.of(kind, listener=listening)) for kind in ("request", "refused")))
@@ -276,7 +276,7 @@ def _fill_half_open_queue(scene: Scene, listener: socket.socket, refusal: str) -
         ghost.expect(SYN | ACK)
         ghost.reset()
     story.wait("request_end", room, listener=listening)
-    again = scene.ghost(listener)
+    again = stage.ghost(listener)
     again.half_open()
     assert story.one("request", remote_addr=again.address)["half_open"] == 0
     again.reset()
@@ -287,31 +287,31 @@ def _fill_half_open_queue(scene: Scene, listener: socket.socket, refusal: str) -
 
 def test_m5_backoff_to_the_end() -> None:
     """M5: waits of 1, 2, 4 s double, attempts counted, given up after tcp_synack_retries timeouts; a duplicate SYN is not the timer's"""
-    with Scene() as scene:
+    with Stage() as stage:
         sysctl(SERVER, "tcp_synack_retries", 2)
-        listeners = {family: scene.listener(family) for family in (4, 6)}
-        silent = {family: scene.ghost(listeners[family]) for family in (4, 6)}
-        eager = {family: scene.ghost(listeners[family]) for family in (4, 6)}
+        listeners = {family: stage.listener(family) for family in (4, 6)}
+        silent = {family: stage.ghost(listeners[family]) for family in (4, 6)}
+        eager = {family: stage.ghost(listeners[family]) for family in (4, 6)}
         for family in (4, 6):
             silent[family].half_open()
             eager[family].half_open()
             eager[family].send(SYN, seq=eager[family].isn)
             eager[family].expect(SYN | ACK)
             eager[family].reset()
-        for_each_family(lambda family: _check_duplicate(scene, eager[family]))
-        for_each_family(lambda family: _check_expiry(scene, silent[family]))
+        for_each_family(lambda family: _check_duplicate(stage, eager[family]))
+        for_each_family(lambda family: _check_expiry(stage, silent[family]))
 
 
-def _check_duplicate(scene: Scene, ghost: Ghost) -> None:
+def _check_duplicate(stage: Stage, ghost: Ghost) -> None:
     """Answered at once, counted as sent again but not as a timeout."""
-    again = scene.story.one("synack_retransmit", remote_addr=ghost.address)
+    again = stage.story.one("synack_retransmit", remote_addr=ghost.address)
     assert (again["by_timer"], again["num_retrans"], again["num_timeout"]) == (0, 0, 0)
     assert again["rto_us"] == 1_000_000, "the wait begins anew, not doubled"
     assert again["since_synack_us"] < 1_000_000
 
 
-def _check_expiry(scene: Scene, ghost: Ghost) -> None:
-    story = scene.story
+def _check_expiry(stage: Stage, ghost: Ghost) -> None:
+    story = stage.story
     end = story.one("request_end", remote_addr=ghost.address)
     request = story.one("request", remote_addr=ghost.address)
     synack = story.one("synack", remote_addr=ghost.address)
@@ -326,15 +326,15 @@ def _check_expiry(scene: Scene, ghost: Ghost) -> None:
     for step, following in zip(steps, [*again, end]):
         waited_us = (following["time_ns"] - step["time_ns"]) / 1000
         assert 0.95 <= waited_us / step["rto_us"] < 1.5, (step.values, waited_us)
-    on_wire = [s for s in scene.wire.segments() if s.ends[2:] == (ghost.address, ghost.port)]
+    on_wire = [s for s in stage.wire.segments() if s.ends[2:] == (ghost.address, ghost.port)]
     assert [(s.flags, s.seq, s.ack) for s in on_wire] == [
         (e["seg_flags"], e["seg_seq"], e["seg_ack"]) for e in steps]
 
 
 def test_m5_other_ends_of_a_request() -> None:
     """M5: a request ended by the peer's RST, by ours, by the listener's end, by an ICMP error: each named"""
-    with Scene() as scene:
-        story = scene.story
+    with Stage() as stage:
+        story = stage.story
 
         def ends(ghost: Ghost, ending: str) -> None:
             event = story.one("request_end", remote_addr=ghost.address)
@@ -343,8 +343,8 @@ def test_m5_other_ends_of_a_request() -> None:
                 "request", remote_addr=ghost.address)["cookie"]
 
         def check(family: int) -> None:
-            listener = scene.listener(family)
-            ghosts = [scene.ghost(listener) for _ in range(5)]
+            listener = stage.listener(family)
+            ghosts = [stage.ghost(listener) for _ in range(5)]
             synacks = [ghost.half_open() for ghost in ghosts]
             reset, wrong, unreachable, guessing, left = ghosts
             reset.reset()
@@ -352,7 +352,7 @@ def test_m5_other_ends_of_a_request() -> None:
             wrong.send(SYN, seq=wrong.isn + 7)
             wrong.expect(RST | ACK)
             ends(wrong, "reset_by_us")
-            scene.wire.forge_unreachable(synacks[2], unreachable.address)
+            stage.wire.forge_unreachable(synacks[2], unreachable.address)
             ends(unreachable, "other")
             guessing.send(ACK, ack=guessing.rcv_nxt + 99)
             guessing.expect(RST)
@@ -365,9 +365,9 @@ def test_m5_other_ends_of_a_request() -> None:
         for_each_family(check)
 
 
-def _sharing_listener(scene: Scene, family: int, port: int = 0) -> socket.socket:
+def _sharing_listener(stage: Stage, family: int, port: int = 0) -> socket.socket:
     with inside(SERVER):
-        sock = scene.keep(socket.socket(DOMAINS[family], socket.SOCK_STREAM))
+        sock = stage.keep(socket.socket(DOMAINS[family], socket.SOCK_STREAM))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((address_of(SERVER, family), port))
     sock.listen(16)
@@ -376,49 +376,49 @@ def _sharing_listener(scene: Scene, family: int, port: int = 0) -> socket.socket
 
 def test_m5_request_that_moves_does_not_end() -> None:
     """M5: a request whose connection moves to another listener has not ended, also where `completed` is not recorded"""
-    with Scene("events=request,request_end,accepted") as scene:
-        scene.set("tcp_migrate_req", 1)
+    with Stage("events=request,request_end,accepted") as stage:
+        stage.set("tcp_migrate_req", 1)
 
         def check(family: int) -> None:
-            first = _sharing_listener(scene, family)
-            ghost = scene.ghost(first)
+            first = _sharing_listener(stage, family)
+            ghost = stage.ghost(first)
             ghost.half_open()
-            second = _sharing_listener(scene, family, first.getsockname()[1])
+            second = _sharing_listener(stage, family, first.getsockname()[1])
             first.close()
             ghost.send(ACK)
-            scene.accept(second)
+            stage.accept(second)
             for kind, count in (("request", 1), ("accepted", 1), ("request_end", 0)):
-                found = scene.story.of(kind, remote_addr=ghost.address)
+                found = stage.story.of(kind, remote_addr=ghost.address)
                 assert len(found) == count, (kind, found)
         for_each_family(check)
 
 
 def test_m5_fast_open_reset_is_no_request_end() -> None:
     """M5: a Fast Open connection reset before the third segment: its request was never half-open, so it does not end with the listener"""
-    with Scene() as scene:
-        scene.set("tcp_fastopen", 0x603)    # for everybody, and without a cookie
+    with Stage() as stage:
+        stage.set("tcp_fastopen", 0x603)    # for everybody, and without a cookie
 
         def check(family: int) -> None:
-            listener = scene.listener(family)
+            listener = stage.listener(family)
             listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
-            ghost = scene.ghost(listener)
+            ghost = stage.ghost(listener)
             ghost.send(SYN, b"hello")
             ghost.expect(SYN | ACK)
-            server = scene.accept(listener)
+            server = stage.accept(listener)
             ghost.reset()
-            scene.story.one("reset_received", cookie=cookie_of(server))
+            stage.story.one("reset_received", cookie=cookie_of(server))
             at_listener = cookie_of(listener)
             listener.close()
-            scene.story.one("destroy", cookie=at_listener)
-            assert not scene.story.of("request_end", remote_addr=ghost.address)
+            stage.story.one("destroy", cookie=at_listener)
+            assert not stage.story.of("request_end", remote_addr=ghost.address)
         for_each_family(check)
 
 
 # ---- M6: SYN flood --------------------------------------------------------
 
-def _flood(scene: Scene, listener: socket.socket) -> set[str]:
+def _flood(stage: Stage, listener: socket.socket) -> set[str]:
     """SYNs from as many sources; their addresses."""
-    ghosts = [scene.ghost(listener, port=1024 + number * 7) for number in range(FLOOD)]
+    ghosts = [stage.ghost(listener, port=1024 + number * 7) for number in range(FLOOD)]
     for ghost in ghosts:
         ghost.knock()
     return {ghost.address for ghost in ghosts}
@@ -426,14 +426,14 @@ def _flood(scene: Scene, listener: socket.socket) -> set[str]:
 
 def test_m6_flood_without_cookies() -> None:
     """M6: a flood from many sources without cookies: the half-open queue grows to its limit, the rest is refused, a real client too"""
-    with Scene() as scene:
+    with Stage() as stage:
         sysctl(SERVER, "tcp_syncookies", 0)
 
         def check(family: int) -> None:
-            story = scene.story
-            with scene.listener(family, backlog=64) as listener:
+            story = stage.story
+            with stage.listener(family, backlog=64) as listener:
                 listening = cookie_of(listener)
-                sources = _flood(scene, listener)
+                sources = _flood(stage, listener)
                 story.wait("syn", FLOOD, listener=listening)
                 lengths = [e["half_open"] for e in story.of("syn", listener=listening)]
                 full = lengths[-1]
@@ -445,7 +445,7 @@ def test_m6_flood_without_cookies() -> None:
                     "half_open_queue_full"}
                 assert len({e["remote_addr"] for e in story.of(
                     "syn", listener=listening)}) == len(sources) == FLOOD
-                client = scene.start_connecting(CLIENT, family, listener.getsockname()[:2])
+                client = stage.start_connecting(CLIENT, family, listener.getsockname()[:2])
                 story.wait("refused", listener=listening,
                            remote_port=client.getsockname()[1])
         for_each_family(check)
@@ -453,14 +453,14 @@ def test_m6_flood_without_cookies() -> None:
 
 def test_m6_flood_with_cookies() -> None:
     """M6: with cookies the flood is answered, a real client gets in by its cookie, a made-up ACK does not, nor a good one into a full accept queue"""
-    with Scene() as scene:
+    with Stage() as stage:
         sysctl(SERVER, "tcp_syncookies", 1)
 
         def check(family: int) -> None:
-            story = scene.story
-            with scene.listener(family, backlog=16) as listener:
+            story = stage.story
+            with stage.listener(family, backlog=16) as listener:
                 listening = cookie_of(listener)
-                _flood(scene, listener)
+                _flood(stage, listener)
                 story.wait("syn", FLOOD, listener=listening)
                 kept = len(story.of("request", listener=listening))
                 assert kept in (16, 16 + 1)
@@ -468,76 +468,76 @@ def test_m6_flood_with_cookies() -> None:
                                   synack_type="cookie")
                 assert not story.of("refused", listener=listening)
                 assert {e["cookie"] for e in sent} == {0}, "nothing is kept"
-                _enter_by_cookie(scene, family, listener)
-                _guess_a_cookie(scene, listener)
-                _come_too_late(scene, family, listener)
+                _enter_by_cookie(stage, family, listener)
+                _guess_a_cookie(stage, listener)
+                _come_too_late(stage, family, listener)
         for_each_family(check)
 
 
-def _enter_by_cookie(scene: Scene, family: int, listener: socket.socket) -> None:
-    story = scene.story
-    client, server = scene.pair(listener, family)
+def _enter_by_cookie(stage: Stage, family: int, listener: socket.socket) -> None:
+    story = stage.story
+    client, server = stage.pair(listener, family)
     sent = story.one("synack", synack_type="cookie", **_from(client))
     checked = story.one("cookie_checked", **_from(client))
-    synack = _three_on_the_wire(scene, client)[1]
+    synack = _three_on_the_wire(stage, client)[1]
     assert story.word(checked, "cookie_verdict") == "valid"
     assert sent["snd_isn"] == checked["snd_isn"] == synack.seq == sent["seg_seq"]
     assert checked["cookie"] == cookie_of(server)
     completed = story.one("completed", cookie=cookie_of(server))
     assert completed["listener"] == cookie_of(listener)
-    assert scene.life_of(server)[-1] == "ESTABLISHED"
+    assert stage.life_of(server)[-1] == "ESTABLISHED"
 
 
-def _guess_a_cookie(scene: Scene, listener: socket.socket) -> None:
-    guess = scene.ghost(listener)
+def _guess_a_cookie(stage: Stage, listener: socket.socket) -> None:
+    guess = stage.ghost(listener)
     guess.send(ACK, ack=0x12345678)
     guess.expect(RST)
-    checked = scene.story.one("cookie_checked", remote_addr=guess.address)
-    assert scene.story.word(checked, "cookie_verdict") == "invalid"
+    checked = stage.story.one("cookie_checked", remote_addr=guess.address)
+    assert stage.story.word(checked, "cookie_verdict") == "invalid"
     assert checked["snd_isn"] == 0x12345677 and not checked["cookie"]
 
 
-def _come_too_late(scene: Scene, family: int, listener: socket.socket) -> None:
-    late = scene.ghost(listener)
+def _come_too_late(stage: Stage, family: int, listener: socket.socket) -> None:
+    late = stage.ghost(listener)
     late.half_open()
-    while len(scene.story.of("completed", listener=cookie_of(listener))) < 18:
-        _connect_and_wait(scene, listener, family)
+    while len(stage.story.of("completed", listener=cookie_of(listener))) < 18:
+        _connect_and_wait(stage, listener, family)
     late.send(ACK)
-    checked = scene.story.one("cookie_checked", remote_addr=late.address)
-    assert scene.story.word(checked, "cookie_verdict") == "valid_refused", checked.values
-    refused = scene.story.one("refused", remote_addr=late.address)
-    assert scene.story.word(refused, "refusal") == "accept_queue_full"
+    checked = stage.story.one("cookie_checked", remote_addr=late.address)
+    assert stage.story.word(checked, "cookie_verdict") == "valid_refused", checked.values
+    refused = stage.story.one("refused", remote_addr=late.address)
+    assert stage.story.word(refused, "refusal") == "accept_queue_full"
 
 
 # ---- M7: initial sequence numbers -----------------------------------------
 
 def test_m7_isns() -> None:
     """M7: both ends' ISNs in the records of every connection, on every event, as the wire has them"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
-                pairs = [scene.pair(listener, family) for _ in range(CONNECTIONS)]
+            with stage.listener(family) as listener:
+                pairs = [stage.pair(listener, family) for _ in range(CONNECTIONS)]
                 for client, server in pairs:
                     client.sendall(b"x")
                     assert server.recv(9) == b"x"
                 isns = set()
                 for client, server in pairs:
-                    _check_isns(scene, client, server)
-                    isns.add(_three_on_the_wire(scene, client)[0].seq)
+                    _check_isns(stage, client, server)
+                    isns.add(_three_on_the_wire(stage, client)[0].seq)
                 assert len(isns) == CONNECTIONS, "no two alike"
         for_each_family(check)
 
 
-def _check_isns(scene: Scene, client: socket.socket, server: socket.socket) -> None:
-    syn, synack, _third = _three_on_the_wire(scene, client)
-    story = scene.story
+def _check_isns(stage: Stage, client: socket.socket, server: socket.socket) -> None:
+    syn, synack, _third = _three_on_the_wire(stage, client)
+    story = stage.story
     first = story.one("syn", **_from(client))
     assert first["rcv_isn"] == syn.seq
     for sock, isns in ((client, (syn.seq, synack.seq)), (server, (synack.seq, syn.seq))):
-        events = scene.events_of(sock)
+        events = stage.events_of(sock)
         whole = [e for e in events if e["rcv_isn"]]
         assert {(e["snd_isn"], e["rcv_isn"]) for e in whole} == {isns}, (isns, whole)
         assert {e["snd_isn"] for e in events} == {isns[0]}
         assert any(e.kind == "ack" and story.word(e, "state") == "ESTABLISHED"
                    for e in whole)
-    assert any(e.kind == "synack" for e in scene.events_of(server))
+    assert any(e.kind == "synack" for e in stage.events_of(server))

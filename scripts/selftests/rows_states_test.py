@@ -20,7 +20,7 @@ from recorder import told, wait_until
 from renoscope_lib.schema import Event
 from renoscope_lib.states import NETSTAT_NAMES
 from renoscope_lib.words import address
-from scene import Scene, address_of, for_each_family
+from stage import Stage, address_of, for_each_family
 from tun import Tun, far_address
 
 OPENED = ["SYN-SENT", "ESTABLISHED"]
@@ -32,41 +32,41 @@ ALL_STATES = {"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
               "CLOSED"}
 
 
-def _wait_for_state(scene: Scene, cookie: int, state: str) -> None:
+def _wait_for_state(stage: Stage, cookie: int, state: str) -> None:
     wait_until(f"state {state} of sk:{cookie:x}",
-               lambda: scene.story.life(cookie)[-1:] == [state])
+               lambda: stage.story.life(cookie)[-1:] == [state])
 
 
-def _kill_time_wait(scene: Scene, cookie: int, host: str = CLIENT) -> None:
+def _kill_time_wait(stage: Stage, cookie: int, host: str = CLIENT) -> None:
     """End a connection's TIME-WAIT by a RST that fits it, from its peer."""
-    story = scene.story
+    story = stage.story
     wait_until("TIME-WAIT", lambda: story.life(cookie)[-1:] == ["TIME-WAIT"])
     last = story.of("time_wait", cookie=cookie, state="TIME-WAIT")[-1]
-    scene.wires[SERVER if host == CLIENT else CLIENT].forge(Segment(
+    stage.wires[SERVER if host == CLIENT else CLIENT].forge(Segment(
         address(last["remote_addr"]), last["remote_port"],
         address(last["local_addr"]), last["local_port"],
         last["rcv_nxt"], last["snd_nxt"], RST | ACK))
-    _wait_for_state(scene, cookie, "CLOSED")
+    _wait_for_state(stage, cookie, "CLOSED")
 
 
 # ---- M1: the states -------------------------------------------------------
 
-def _close_half_by_half(scene: Scene, family: int) -> set[str]:
+def _close_half_by_half(stage: Stage, family: int) -> set[str]:
     """Client closes its half, gets more data, then the server closes its own."""
-    story = scene.story
-    with scene.listener(family) as listener:
-        client, server = scene.pair(listener, family)
+    story = stage.story
+    with stage.listener(family) as listener:
+        client, server = stage.pair(listener, family)
         at_client, at_server = cookie_of(client), cookie_of(server)
         client.shutdown(socket.SHUT_WR)
-        _wait_for_state(scene, at_client, "FIN-WAIT-2")
+        _wait_for_state(stage, at_client, "FIN-WAIT-2")
         half_closed_ns = time.monotonic_ns()
         assert server.recv(1) == b"", "the client's end of file"
         server.sendall(b"late")
         assert client.recv(9) == b"late", "half a connection still carries data"
         closes_ns = time.monotonic_ns()
         server.shutdown(socket.SHUT_WR)
-        _wait_for_state(scene, at_server, "CLOSED")
-        _kill_time_wait(scene, at_client)
+        _wait_for_state(stage, at_server, "CLOSED")
+        _kill_time_wait(stage, at_client)
         listening = cookie_of(listener)
     assert story.life(at_client) == [*OPENED, *ACTIVE_CLOSE, "CLOSED"]
     assert story.life(at_server) == [*ACCEPTED, *PASSIVE_CLOSE]
@@ -84,147 +84,147 @@ def _stay(steps: list[tuple[str, int]], state: str) -> tuple[int, int]:
     return steps[number][1], steps[number + 1][1]
 
 
-def _close_at_once(scene: Scene, family: int) -> set[str]:
+def _close_at_once(stage: Stage, family: int) -> set[str]:
     """Both ends close before either has heard of it: CLOSING at both."""
-    with scene.listener(family) as listener:
-        client, server = scene.pair(listener, family)
-        with scene.held(CLIENT, SERVER):
+    with stage.listener(family) as listener:
+        client, server = stage.pair(listener, family)
+        with stage.held(CLIENT, SERVER):
             client.shutdown(socket.SHUT_WR)
             server.shutdown(socket.SHUT_WR)
         ways = ["FIN-WAIT-1", "CLOSING", "TIME-WAIT"]
         for sock, host in ((client, CLIENT), (server, SERVER)):
-            _kill_time_wait(scene, cookie_of(sock), host)
-        assert scene.life_of(client) == [*OPENED, *ways, "CLOSED"]
-        assert scene.life_of(server) == [*ACCEPTED, *ways, "CLOSED"]
+            _kill_time_wait(stage, cookie_of(sock), host)
+        assert stage.life_of(client) == [*OPENED, *ways, "CLOSED"]
+        assert stage.life_of(server) == [*ACCEPTED, *ways, "CLOSED"]
         return set(ways)
 
 
 def test_m1_every_state() -> None:
     """M1: all eleven states at both ends, each connection under one id from SYN to the end of TIME-WAIT; half-close, simultaneous close; time spent"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            seen = _close_half_by_half(scene, family) | _close_at_once(scene, family)
+            seen = _close_half_by_half(stage, family) | _close_at_once(stage, family)
             assert seen == ALL_STATES, ALL_STATES - seen
         for_each_family(check)
 
 
 def test_m1_simultaneous_open() -> None:
     """M1: simultaneous open: SYN-SENT, SYN-RECEIVED, ESTABLISHED at both ends, ISNs of the wire"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
             ports = {CLIENT: 7001, SERVER: 7002}
-            with scene.held(CLIENT, SERVER):
-                ends = [scene.start_connecting(
+            with stage.held(CLIENT, SERVER):
+                ends = [stage.start_connecting(
                     host, family, (address_of(other, family), ports[other]),
                     ports[host]) for host, other in ((CLIENT, SERVER), (SERVER, CLIENT))]
             for sock in ends:
-                _wait_for_state(scene, cookie_of(sock), "ESTABLISHED")
-                assert scene.life_of(sock) == ["SYN-SENT", "SYN-RECEIVED",
-                                               "ESTABLISHED"], scene.life_of(sock)
+                _wait_for_state(stage, cookie_of(sock), "ESTABLISHED")
+                assert stage.life_of(sock) == ["SYN-SENT", "SYN-RECEIVED",
+                                               "ESTABLISHED"], stage.life_of(sock)
             ends[0].sendall(b"crossed")
             assert ends[1].recv(9) == b"crossed"
-            isns = [_isns_on_the_wire(scene, sock) for sock in ends]
+            isns = [_isns_on_the_wire(stage, sock) for sock in ends]
             for sock, isn in zip(ends, isns):
-                known = {(e["snd_isn"], e["rcv_isn"]) for e in scene.events_of(sock)
+                known = {(e["snd_isn"], e["rcv_isn"]) for e in stage.events_of(sock)
                          if e.kind == "ack" and e["rcv_isn"]}
                 assert known == {isn}, (known, isn)
             assert isns[0] == isns[1][::-1]
         for_each_family(check)
 
 
-def _isns_on_the_wire(scene: Scene, sock: socket.socket) -> tuple[int, int]:
+def _isns_on_the_wire(stage: Stage, sock: socket.socket) -> tuple[int, int]:
     """(ours, the peer's) as the SYNs of a connection show them."""
     own, peer = sock.getsockname()[:2], sock.getpeername()[:2]
-    syns = {s.ends[:2]: s.seq for s in scene.wire.between(own, peer) if s.flags & SYN}
+    syns = {s.ends[:2]: s.seq for s in stage.wire.between(own, peer) if s.flags & SYN}
     return syns[own], syns[peer]
 
 
 def test_m1_fin_and_ack_together() -> None:
     """M1: FIN-WAIT-1 straight to TIME-WAIT when FIN and ACK arrive in one segment"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            ghost, sock = _in_state(scene, family, "FIN-WAIT-1")
+            ghost, sock = _in_state(stage, family, "FIN-WAIT-1")
             ghost.send(FIN | ACK)
             ghost.expect(ACK)
-            _wait_for_state(scene, cookie_of(sock), "TIME-WAIT")
-            steps = scene.story.steps(cookie_of(sock))
-            arrivals = [e for e in scene.events_of(sock)
+            _wait_for_state(stage, cookie_of(sock), "TIME-WAIT")
+            steps = stage.story.steps(cookie_of(sock))
+            arrivals = [e for e in stage.events_of(sock)
                         if e.kind == "ack" and e["time_ns"] > _stay(steps, "FIN-WAIT-1")[0]]
             assert [e["seg_flags"] for e in arrivals] == [FIN | ACK], arrivals
             assert _stay(steps, "FIN-WAIT-1")[1] > arrivals[0]["time_ns"]
-            assert scene.life_of(sock) == [*ACCEPTED, *ACTIVE_CLOSE]
+            assert stage.life_of(sock) == [*ACCEPTED, *ACTIVE_CLOSE]
         for_each_family(check)
 
 
 def test_m1_orphan() -> None:
     """M1: an orphan waits in FIN-WAIT-2 as a small sock: to TIME-WAIT by the peer's FIN, to CLOSED by tcp_fin_timeout"""
-    with Scene() as scene:
-        story = scene.story
+    with Stage() as stage:
+        story = stage.story
 
         def orphan(family: int) -> tuple[int, socket.socket]:
-            with scene.listener(family) as listener:
-                client, server = scene.pair(listener, family)
+            with stage.listener(family) as listener:
+                client, server = stage.pair(listener, family)
             cookie = cookie_of(client)
             client.close()
-            _wait_for_state(scene, cookie, "FIN-WAIT-2")
+            _wait_for_state(stage, cookie, "FIN-WAIT-2")
             small = story.one("time_wait", cookie=cookie, time_wait_step="started")
             assert story.word(small, "state") == "FIN-WAIT-2"
             return cookie, server
 
         def check(family: int) -> None:
             cookie, server = orphan(family)
-            assert _wait_of(scene, cookie) == 60_000_000
+            assert _wait_of(stage, cookie) == 60_000_000
             server.close()
-            _kill_time_wait(scene, cookie)
+            _kill_time_wait(stage, cookie)
             assert story.life(cookie) == [*OPENED, *ACTIVE_CLOSE, "CLOSED"]
 
         def check_timeout(family: int) -> None:
             cookie, _server = orphan(family)
-            assert _wait_of(scene, cookie) == 1_000_000
+            assert _wait_of(stage, cookie) == 1_000_000
             end = story.one("time_wait_end", cookie=cookie, time_wait_ending="timer")
             begin = story.one("time_wait", cookie=cookie, time_wait_step="started")
             assert 1e9 <= end["time_ns"] - begin["time_ns"] < 2e9
             assert story.life(cookie) == [*OPENED, *ACTIVE_CLOSE[:2], "CLOSED"]
 
         for_each_family(check)
-        scene.set("tcp_fin_timeout", 1)
+        stage.set("tcp_fin_timeout", 1)
         for_each_family(check_timeout)
 
 
-def _wait_of(scene: Scene, cookie: int) -> int:
+def _wait_of(stage: Stage, cookie: int) -> int:
     """How long a small sock said, at its start, that it would stay."""
-    return scene.story.one("time_wait", cookie=cookie,
+    return stage.story.one("time_wait", cookie=cookie,
                            time_wait_step="started")["time_wait_us"]
 
 
 # ---- M1: resets -----------------------------------------------------------
 
-def _connecting(scene: Scene, family: int) -> tuple[Ghost, socket.socket]:
+def _connecting(stage: Stage, family: int) -> tuple[Ghost, socket.socket]:
     """A ghost and a socket that connects to it."""
-    ghost = Ghost(scene.wire, (address_of(SERVER, family), 0), 4000)
-    sock = scene.start_connecting(SERVER, family, (ghost.address, ghost.port))
+    ghost = Ghost(stage.wire, (address_of(SERVER, family), 0), 4000)
+    sock = stage.start_connecting(SERVER, family, (ghost.address, ghost.port))
     ghost.peer = sock.getsockname()[:2]
     ghost.expect(SYN)
     return ghost, sock
 
 
-def _to_established(scene: Scene, family: int) -> tuple[Ghost, socket.socket]:
-    with scene.listener(family) as listener:
-        ghost = scene.ghost(listener)
+def _to_established(stage: Stage, family: int) -> tuple[Ghost, socket.socket]:
+    with stage.listener(family) as listener:
+        ghost = stage.ghost(listener)
         ghost.open()
-        return ghost, scene.accept(listener)
+        return ghost, stage.accept(listener)
 
 
-def _in_state(scene: Scene, family: int, state: str) -> tuple[Ghost, socket.socket]:
+def _in_state(stage: Stage, family: int, state: str) -> tuple[Ghost, socket.socket]:
     """A real socket on the server in the state asked for, and its ghost."""
     if state in ("SYN-SENT", "SYN-RECEIVED"):
-        ghost, sock = _connecting(scene, family)
+        ghost, sock = _connecting(stage, family)
         if state == "SYN-RECEIVED":
             ghost.knock()
             ghost.expect(SYN | ACK)
-        _wait_for_state(scene, cookie_of(sock), state)
+        _wait_for_state(stage, cookie_of(sock), state)
         return ghost, sock
-    ghost, sock = _to_established(scene, family)
+    ghost, sock = _to_established(stage, family)
     if state in ("CLOSE-WAIT", "LAST-ACK"):
         ghost.send(FIN | ACK)
         ghost.expect(ACK)
@@ -237,7 +237,7 @@ def _in_state(scene: Scene, family: int, state: str) -> tuple[Ghost, socket.sock
         ghost.send(ACK)
     if state == "TIME-WAIT":
         ghost.send(FIN | ACK)
-    _wait_for_state(scene, cookie_of(sock), state)
+    _wait_for_state(stage, cookie_of(sock), state)
     return ghost, sock
 
 
@@ -247,26 +247,26 @@ FULL_STATES = ("SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
 
 def test_m1_reset_received() -> None:
     """M1: a RST received in every state, request and TIME-WAIT too, ends the connection; the record has state and segment"""
-    with Scene() as scene:
-        story = scene.story
+    with Stage() as stage:
+        story = stage.story
 
         def check_full(family: int) -> None:
             for state in FULL_STATES:
-                ghost, sock = _in_state(scene, family, state)
+                ghost, sock = _in_state(stage, family, state)
                 sent = ghost.send(RST | ACK)
                 event = story.one("reset_received", cookie=cookie_of(sock))
                 assert story.word(event, "state") == state, event.values
                 assert (event["seg_flags"], event["seg_seq"]) == (RST | ACK, sent.seq)
-                _wait_for_state(scene, cookie_of(sock), "CLOSED")
-                assert scene.life_of(sock)[-2:] == [state, "CLOSED"]
+                _wait_for_state(stage, cookie_of(sock), "CLOSED")
+                assert stage.life_of(sock)[-2:] == [state, "CLOSED"]
 
         def check_small(family: int) -> None:
-            ghost, sock = _in_state(scene, family, "TIME-WAIT")
+            ghost, sock = _in_state(stage, family, "TIME-WAIT")
             ghost.send(RST | ACK)
             story.one("time_wait_end", cookie=cookie_of(sock), time_wait_ending="reset")
-            assert scene.life_of(sock)[-2:] == ["TIME-WAIT", "CLOSED"]
-            with scene.listener(family) as listener:
-                ghost = scene.ghost(listener)
+            assert stage.life_of(sock)[-2:] == ["TIME-WAIT", "CLOSED"]
+            with stage.listener(family) as listener:
+                ghost = stage.ghost(listener)
                 ghost.half_open()
                 ghost.reset()
                 end = story.one("request_end", remote_addr=ghost.address)
@@ -277,13 +277,13 @@ def test_m1_reset_received() -> None:
         for_each_family(check_small)
 
 
-def _state_before(scene: Scene, reset: Event) -> str:
+def _state_before(stage: Stage, reset: Event) -> str:
     """The state a socket was in when it decided to reset.
 
     Where the process or tcp_reset() closes first, the record of the RST shows
     CLOSED, and the state event just before it the state that was left.
     """
-    story = scene.story
+    story = stage.story
     before = [e for e in story.of_connection(reset["cookie"])
               if e.kind == "state" and e["time_ns"] <= reset["time_ns"]]
     if story.word(reset, "state") == "CLOSED" and before:
@@ -291,80 +291,80 @@ def _state_before(scene: Scene, reset: Event) -> str:
     return str(story.word(reset, "state"))
 
 
-def _check_reset_sent(scene: Scene, cookie: int, state: str, reason: str) -> None:
-    story = scene.story
+def _check_reset_sent(stage: Stage, cookie: int, state: str, reason: str) -> None:
+    story = stage.story
     event = story.wait("reset_sent", cookie=cookie)[0]
-    assert _state_before(scene, event) == state, (state, event.values)
+    assert _state_before(stage, event) == state, (state, event.values)
     if "reset_reason" in story.schema.values:
         assert story.word(event, "reset_reason") == reason, event.values
     else:
         assert event["reset_reason"] == 0
 
 
-def _reset_by_abort(scene: Scene, family: int) -> None:
+def _reset_by_abort(stage: Stage, family: int) -> None:
     for state in ("SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT"):
-        ghost, sock = _in_state(scene, family, state)
+        ghost, sock = _in_state(stage, family, state)
         cookie = cookie_of(sock)
         abort(sock)
         ghost.expect(RST | ACK)
-        _check_reset_sent(scene, cookie, state, "TCP_STATE")
+        _check_reset_sent(stage, cookie, state, "TCP_STATE")
 
 
-def _reset_by_late_data(scene: Scene, family: int) -> None:
+def _reset_by_late_data(stage: Stage, family: int) -> None:
     for state in ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK"):
-        ghost, sock = _in_state(scene, family, state)
+        ghost, sock = _in_state(stage, family, state)
         if state.startswith("FIN"):
             sock.shutdown(socket.SHUT_RD)
             ghost.send(ACK, b"xy", ack=ghost.rcv_nxt - (state == "FIN-WAIT-1"))
         else:
             ghost.send(ACK, b"xy", seq=ghost.snd_nxt - 1,
                        ack=ghost.rcv_nxt - (state != "CLOSE-WAIT"))
-        _check_reset_sent(scene, cookie_of(sock), state, "TCP_ABORT_ON_DATA")
+        _check_reset_sent(stage, cookie_of(sock), state, "TCP_ABORT_ON_DATA")
 
 
-def _reset_by_unread_data(scene: Scene, family: int) -> None:
-    ghost, sock = _in_state(scene, family, "ESTABLISHED")
+def _reset_by_unread_data(stage: Stage, family: int) -> None:
+    ghost, sock = _in_state(stage, family, "ESTABLISHED")
     ghost.send(ACK | PSH, b"unread")
     ghost.expect(ACK)
     cookie = cookie_of(sock)
     sock.close()
-    _check_reset_sent(scene, cookie, "ESTABLISHED", "TCP_ABORT_ON_CLOSE")
+    _check_reset_sent(stage, cookie, "ESTABLISHED", "TCP_ABORT_ON_CLOSE")
 
 
-def _reset_while_connecting(scene: Scene, family: int) -> None:
-    ghost, sock = _in_state(scene, family, "SYN-SENT")
+def _reset_while_connecting(stage: Stage, family: int) -> None:
+    ghost, sock = _in_state(stage, family, "SYN-SENT")
     ghost.send(ACK, ack=ghost.rcv_nxt + 1000)
     ghost.expect(RST)
-    _check_reset_sent(scene, cookie_of(sock), "SYN-SENT", "TCP_INVALID_ACK_SEQUENCE")
+    _check_reset_sent(stage, cookie_of(sock), "SYN-SENT", "TCP_INVALID_ACK_SEQUENCE")
     ghost.reset()
 
 
-def _reset_of_a_request(scene: Scene, family: int) -> None:
-    with scene.listener(family) as listener:
-        ghost = scene.ghost(listener)
+def _reset_of_a_request(stage: Stage, family: int) -> None:
+    with stage.listener(family) as listener:
+        ghost = stage.ghost(listener)
         ghost.half_open()
         ghost.send(SYN, seq=ghost.isn + 10)
-        _check_reset_sent(scene, cookie_of(listener), "LISTEN", "INVALID_SYN")
-        end = scene.story.one("request_end", remote_addr=ghost.address)
-        assert scene.story.word(end, "request_ending") == "reset_by_us"
+        _check_reset_sent(stage, cookie_of(listener), "LISTEN", "INVALID_SYN")
+        end = stage.story.one("request_end", remote_addr=ghost.address)
+        assert stage.story.word(end, "request_ending") == "reset_by_us"
 
 
-def _reset_of_an_orphan(scene: Scene, family: int) -> None:
-    ghost, sock = _in_state(scene, family, "ESTABLISHED")
+def _reset_of_an_orphan(stage: Stage, family: int) -> None:
+    ghost, sock = _in_state(stage, family, "ESTABLISHED")
     cookie = cookie_of(sock)
     sock.close()
     ghost.expect(FIN | ACK)
     ghost.send(ACK)
-    _wait_for_state(scene, cookie, "FIN-WAIT-2")
+    _wait_for_state(stage, cookie, "FIN-WAIT-2")
     ghost.send(ACK, b"too late")
-    _check_reset_sent(scene, cookie, "FIN-WAIT-2", "TCP_TIMEWAIT_SOCKET")
+    _check_reset_sent(stage, cookie, "FIN-WAIT-2", "TCP_TIMEWAIT_SOCKET")
 
 
-def _reset_without_a_socket(scene: Scene, family: int) -> None:
-    closed = Ghost(scene.wire, (address_of(SERVER, family), 9))
+def _reset_without_a_socket(stage: Stage, family: int) -> None:
+    closed = Ghost(stage.wire, (address_of(SERVER, family), 9))
     closed.knock()
-    event = scene.story.one("reset_sent", remote_addr=closed.address)
-    assert scene.story.word(event, "state") == "CLOSED" and not event["cookie"]
+    event = stage.story.one("reset_sent", remote_addr=closed.address)
+    assert stage.story.word(event, "state") == "CLOSED" and not event["cookie"]
 
 
 RESETS = (_reset_by_abort, _reset_by_late_data, _reset_by_unread_data,
@@ -374,9 +374,9 @@ RESETS = (_reset_by_abort, _reset_by_late_data, _reset_by_unread_data,
 
 def test_m1_reset_sent() -> None:
     """M1: a RST sent from every state a process or a segment can reset; its reason where the kernel has one"""
-    with Scene() as scene:
+    with Stage() as stage:
         for situation in RESETS:
-            for_each_family(lambda family, play=situation: play(scene, family))
+            for_each_family(lambda family, play=situation: play(stage, family))
 
 
 # ---- M8: closing ----------------------------------------------------------
@@ -387,46 +387,46 @@ def _closing(segments: list[Segment]) -> list[tuple[int, int, int]]:
     return [(s.flags, s.seq, s.ack) for s in segments[first:]]
 
 
-def _arrivals(scene: Scene, sock: socket.socket) -> list[tuple[int, int, int]]:
-    return [(e["seg_flags"], e["seg_seq"], e["seg_ack"]) for e in scene.events_of(sock)
-            if e.kind == "ack" or (e.kind == "time_wait" and scene.story.word(
+def _arrivals(stage: Stage, sock: socket.socket) -> list[tuple[int, int, int]]:
+    return [(e["seg_flags"], e["seg_seq"], e["seg_ack"]) for e in stage.events_of(sock)
+            if e.kind == "ack" or (e.kind == "time_wait" and stage.story.word(
                 e, "time_wait_step") == "segment")]
 
 
-def _check_close_on_the_wire(scene: Scene, client: socket.socket, server: socket.socket,
+def _check_close_on_the_wire(stage: Stage, client: socket.socket, server: socket.socket,
                              names: tuple[tuple[str, int], tuple[str, int]],
                              shape: list[int]) -> None:
     """The closing segments, as the wire has them, arrived where they should."""
-    segments = scene.wire.between(*names)
+    segments = stage.wire.between(*names)
     closing = _closing(segments)
     assert [flags for flags, _seq, _ack in closing] == shape, closing
-    at = {names[0]: _arrivals(scene, client), names[1]: _arrivals(scene, server)}
+    at = {names[0]: _arrivals(stage, client), names[1]: _arrivals(stage, server)}
     for segment in segments[-len(closing):]:
         arrived = (segment.flags, segment.seq, segment.ack)
         assert arrived in at[segment.ends[2:]], (str(segment), at)
 
 
-def _relative_close(scene: Scene, client: socket.socket,
+def _relative_close(stage: Stage, client: socket.socket,
                     server: socket.socket) -> None:
     """FIN of the one that sent 7 bytes: seq 8, acknowledged by 9; and so on."""
-    fin = [e for e in scene.events_of(server) if e.kind == "ack"
+    fin = [e for e in stage.events_of(server) if e.kind == "ack"
            and e["seg_flags"] & FIN][0]
     assert (fin["seg_seq"] - fin["rcv_isn"]) % 2**32 == 8
-    acks = {(e["seg_ack"] - e["snd_isn"]) % 2**32 for e in scene.events_of(client)
+    acks = {(e["seg_ack"] - e["snd_isn"]) % 2**32 for e in stage.events_of(client)
             if e.kind == "ack"}
     assert max(acks) == 9, acks
-    fin = [e for e in scene.events_of(client) if e.kind == "ack"
+    fin = [e for e in stage.events_of(client) if e.kind == "ack"
            and e["seg_flags"] & FIN][0]
     assert (fin["seg_seq"] - fin["rcv_isn"]) % 2**32 == 5
-    last = [e for e in scene.events_of(server) if e.kind == "ack"][-1]
-    assert scene.story.word(last, "state") == "LAST-ACK"
+    last = [e for e in stage.events_of(server) if e.kind == "ack"][-1]
+    assert stage.story.word(last, "state") == "LAST-ACK"
     assert (last["seg_ack"] - last["snd_isn"]) % 2**32 == 6
 
 
-def _close_after_talk(scene: Scene, listener: socket.socket, family: int,
+def _close_after_talk(stage: Stage, listener: socket.socket, family: int,
                       in_three: bool) -> tuple[socket.socket, socket.socket, list[int]]:
     """7 bytes one way, 4 the other, then the client closes first."""
-    client, server = scene.pair(listener, family)
+    client, server = stage.pair(listener, family)
     names = client.getsockname()[:2], client.getpeername()[:2]
     client.sendall(b"Ann Lee")
     assert server.recv(9) == b"Ann Lee"
@@ -436,60 +436,60 @@ def _close_after_talk(scene: Scene, listener: socket.socket, family: int,
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
     client.shutdown(socket.SHUT_WR)
     if not in_three:
-        wait_until("the ACK of the FIN", lambda: scene.life_of(client)[-1] == "FIN-WAIT-2")
+        wait_until("the ACK of the FIN", lambda: stage.life_of(client)[-1] == "FIN-WAIT-2")
     assert server.recv(1) == b""
     server.shutdown(socket.SHUT_WR)
-    _wait_for_state(scene, cookie_of(server), "CLOSED")
-    _wait_for_state(scene, cookie_of(client), "TIME-WAIT")
-    shape = [flags for flags, _seq, _ack in _closing(scene.wire.between(*names))]
+    _wait_for_state(stage, cookie_of(server), "CLOSED")
+    _wait_for_state(stage, cookie_of(client), "TIME-WAIT")
+    shape = [flags for flags, _seq, _ack in _closing(stage.wire.between(*names))]
     if not in_three:
-        _check_close_on_the_wire(scene, client, server, names, shape)
+        _check_close_on_the_wire(stage, client, server, names, shape)
     return client, server, shape
 
 
 def test_m8_four_way_close() -> None:
     """M8: four-way close, and in three segments when the ACK rides on the FIN: numbers of both ends as on the wire"""
-    with Scene() as scene:
+    with Stage() as stage:
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
-                client, server, shape = _close_after_talk(scene, listener, family, False)
+            with stage.listener(family) as listener:
+                client, server, shape = _close_after_talk(stage, listener, family, False)
                 assert shape == [FIN | ACK, ACK, FIN | ACK, ACK], shape
-                _relative_close(scene, client, server)
+                _relative_close(stage, client, server)
                 # the kernel delays its ACK for 40 ms at least: enough, or once more
                 for _ in range(20):
-                    client, server, shape = _close_after_talk(scene, listener, family, True)
+                    client, server, shape = _close_after_talk(stage, listener, family, True)
                     if len(shape) == 3:
                         break
                 assert shape == [FIN | ACK, FIN | ACK, ACK], shape
-                _relative_close(scene, client, server)
-                arrived = [flags for flags, _seq, _ack in _arrivals(scene, client)]
+                _relative_close(stage, client, server)
+                arrived = [flags for flags, _seq, _ack in _arrivals(stage, client)]
                 assert arrived.count(FIN | ACK) == 1 and arrived[-1] == FIN | ACK
         for_each_family(check)
 
 
 # ---- M8: TIME-WAIT --------------------------------------------------------
 
-def _one_ending(scene: Scene, cookie: int, ending: str) -> Event:
-    event = scene.story.one("time_wait_end", cookie=cookie)
-    assert scene.story.word(event, "time_wait_ending") == ending, event.values
+def _one_ending(stage: Stage, cookie: int, ending: str) -> Event:
+    event = stage.story.one("time_wait_end", cookie=cookie)
+    assert stage.story.word(event, "time_wait_ending") == ending, event.values
     return event
 
 
-def _ended_by_reset(scene: Scene, family: int) -> None:
-    ghost, sock = _in_state(scene, family, "TIME-WAIT")
+def _ended_by_reset(stage: Stage, family: int) -> None:
+    ghost, sock = _in_state(stage, family, "TIME-WAIT")
     sysctl(SERVER, "tcp_rfc1337", 1)
     ghost.reset()
-    scene.story.wait("time_wait", cookie=cookie_of(sock), seg_flags=RST | ACK)
+    stage.story.wait("time_wait", cookie=cookie_of(sock), seg_flags=RST | ACK)
     sysctl(SERVER, "tcp_rfc1337", 0)
-    assert not scene.story.of("time_wait_end", cookie=cookie_of(sock)), "RFC 1337"
+    assert not stage.story.of("time_wait_end", cookie=cookie_of(sock)), "RFC 1337"
     ghost.reset()
-    _one_ending(scene, cookie_of(sock), "reset")
+    _one_ending(stage, cookie_of(sock), "reset")
 
 
-def _fin_again(scene: Scene, family: int) -> None:
+def _fin_again(stage: Stage, family: int) -> None:
     """The peer's FIN comes again: answered, and the wait begins anew."""
-    ghost, sock = _in_state(scene, family, "TIME-WAIT")
-    story = scene.story
+    ghost, sock = _in_state(stage, family, "TIME-WAIT")
+    story = stage.story
     ghost.expect(ACK)
     sent = ghost.send(FIN | ACK, seq=ghost.snd_nxt - 1)
     assert ghost.expect(ACK).ack == ghost.snd_nxt
@@ -499,33 +499,33 @@ def _fin_again(scene: Scene, family: int) -> None:
     again = story.one("time_wait", cookie=cookie_of(sock), time_wait_step="timer_set")
     assert again["time_wait_us"] == 60_000_000 and again["time_ns"] > seen["time_ns"]
     ghost.reset()
-    _one_ending(scene, cookie_of(sock), "reset")
+    _one_ending(stage, cookie_of(sock), "reset")
 
 
-def _ended_by_new_syn(scene: Scene, family: int) -> None:
-    with scene.listener(family) as listener:
-        ghost = scene.ghost(listener)
-        cookie = _wait_through(scene, listener, ghost)
-        anew = Ghost(scene.wire, ghost.peer, address=ghost.address,
+def _ended_by_new_syn(stage: Stage, family: int) -> None:
+    with stage.listener(family) as listener:
+        ghost = stage.ghost(listener)
+        cookie = _wait_through(stage, listener, ghost)
+        anew = Ghost(stage.wire, ghost.peer, address=ghost.address,
                      isn=(ghost.snd_nxt + 100_000) % 2**32)
         anew.open()
-        _one_ending(scene, cookie, "new_syn")
-        again = scene.accept(listener)
+        _one_ending(stage, cookie, "new_syn")
+        again = stage.accept(listener)
         assert cookie_of(again) != cookie
-        assert scene.life_of(again) == ACCEPTED
+        assert stage.life_of(again) == ACCEPTED
         anew.reset()
 
 
-def _ended_by_reuse(scene: Scene, family: int) -> None:
+def _ended_by_reuse(stage: Stage, family: int) -> None:
     """A connect() from the same port to the same server takes TIME-WAIT's place."""
-    with scene.listener(family) as listener:
-        client, server = scene.pair(listener, family)
+    with stage.listener(family) as listener:
+        client, server = stage.pair(listener, family)
         client.shutdown(socket.SHUT_WR)
         assert server.recv(1) == b""
         server.close()
         cookie, port = cookie_of(client), client.getsockname()[1]
-        _wait_for_state(scene, cookie, "TIME-WAIT")
-        again = scene.socket(CLIENT, family, port)
+        _wait_for_state(stage, cookie, "TIME-WAIT")
+        again = stage.socket(CLIENT, family, port)
 
         def connects() -> bool:
             # its timestamp clock must be a second ahead: until then refused
@@ -534,65 +534,65 @@ def _ended_by_reuse(scene: Scene, family: int) -> None:
                 return True
             return False
         wait_until("the port to be reused", connects)
-        _one_ending(scene, cookie, "reused")
-        scene.accept(listener)
+        _one_ending(stage, cookie, "reused")
+        stage.accept(listener)
 
 
-def _overflow(scene: Scene, family: int) -> None:
+def _overflow(stage: Stage, family: int) -> None:
     sysctl(SERVER, "tcp_max_tw_buckets", 0)
-    ghost, sock = _in_state(scene, family, "FIN-WAIT-2")
+    ghost, sock = _in_state(stage, family, "FIN-WAIT-2")
     ghost.send(FIN | ACK)
-    _wait_for_state(scene, cookie_of(sock), "CLOSED")
-    event = scene.story.one("time_wait", cookie=cookie_of(sock))
-    assert scene.story.word(event, "time_wait_step") == "overflow", event.values
-    assert not scene.story.of("time_wait_end", cookie=cookie_of(sock))
+    _wait_for_state(stage, cookie_of(sock), "CLOSED")
+    event = stage.story.one("time_wait", cookie=cookie_of(sock))
+    assert stage.story.word(event, "time_wait_step") == "overflow", event.values
+    assert not stage.story.of("time_wait_end", cookie=cookie_of(sock))
     sysctl(SERVER, "tcp_max_tw_buckets", 1000)
 
 
 def test_m8_ends_of_time_wait() -> None:
     """M8: a FIN answered from TIME-WAIT; TIME-WAIT ended by a RST (not with tcp_rfc1337), a new SYN, a connect(), its host; no room for it"""
-    with Scene() as scene:
-        scene.set("tcp_tw_reuse", 1)
+    with Stage() as stage:
+        stage.set("tcp_tw_reuse", 1)
         for situation in (_ended_by_reset, _fin_again, _ended_by_new_syn,
                           _ended_by_reuse, _overflow):
-            for_each_family(lambda family, play=situation: play(scene, family))
-        socks = [_in_state(scene, family, "TIME-WAIT")[1] for family in (4, 6)]
+            for_each_family(lambda family, play=situation: play(stage, family))
+        socks = [_in_state(stage, family, "TIME-WAIT")[1] for family in (4, 6)]
         cookies = [cookie_of(sock) for sock in socks]
-        scene.take_down()
+        stage.take_down()
         for cookie in cookies:
-            _one_ending(scene, cookie, "other")
+            _one_ending(stage, cookie, "other")
 
 
 def test_m8_ends_of_time_wait_without_a_softirq() -> None:
     """M8: TIME-WAIT ended by a RST and by a new SYN that a process receives through tun, in no softirq"""
-    with Scene() as scene:
-        tun = Tun(scene.hosts, SERVER)
-        scene.closing(tun)
+    with Stage() as stage:
+        tun = Tun(stage.hosts, SERVER)
+        stage.closing(tun)
 
         def check(family: int) -> None:
-            with scene.listener(family) as listener:
+            with stage.listener(family) as listener:
                 for ending in ("reset", "new_syn"):
                     ghost = Ghost(tun, listener.getsockname()[:2],
                                   address=far_address(family))
-                    cookie = _wait_through(scene, listener, ghost)
+                    cookie = _wait_through(stage, listener, ghost)
                     if ending == "reset":
                         ghost.reset()
                     else:
                         Ghost(tun, ghost.peer, address=ghost.address,
                               isn=(ghost.snd_nxt + 100_000) % 2**32).knock()
-                    _one_ending(scene, cookie, ending)
+                    _one_ending(stage, cookie, ending)
         for_each_family(check)
 
 
-def _wait_through(scene: Scene, listener: socket.socket, ghost: Ghost) -> int:
+def _wait_through(stage: Stage, listener: socket.socket, ghost: Ghost) -> int:
     """A listener's connection, brought into TIME-WAIT; its id."""
     ghost.open()
-    sock = scene.accept(listener)
+    sock = stage.accept(listener)
     sock.shutdown(socket.SHUT_WR)
     ghost.expect(FIN | ACK)
     ghost.send(FIN | ACK)
     ghost.expect(ACK)
-    _wait_for_state(scene, cookie_of(sock), "TIME-WAIT")
+    _wait_for_state(stage, cookie_of(sock), "TIME-WAIT")
     return cookie_of(sock)
 
 
@@ -601,25 +601,25 @@ def test_m8_time_wait_lasts_60_s() -> None:
 
     The kernel's timers of that length run up to an eighth late.
     """
-    with Scene() as scene:
+    with Stage() as stage:
         cookies = {}
         for family in (4, 6):
-            with scene.listener(family) as listener:
-                client, server = scene.pair(listener, family)
+            with stage.listener(family) as listener:
+                client, server = stage.pair(listener, family)
             client.shutdown(socket.SHUT_WR)
             assert server.recv(1) == b""
             server.close()
             cookies[family] = cookie_of(client)
-            _wait_for_state(scene, cookies[family], "TIME-WAIT")
+            _wait_for_state(stage, cookies[family], "TIME-WAIT")
         for cookie in cookies.values():
-            began = scene.story.one("time_wait", cookie=cookie, time_wait_step="started")
-            wait_until("the end of TIME-WAIT", lambda c=cookie: scene.story.of(
+            began = stage.story.one("time_wait", cookie=cookie, time_wait_step="started")
+            wait_until("the end of TIME-WAIT", lambda c=cookie: stage.story.of(
                 "time_wait_end", cookie=c), patience_s=100)
-            ended = _one_ending(scene, cookie, "timer")
+            ended = _one_ending(stage, cookie, "timer")
             assert began["time_wait_us"] == 60_000_000
             lasted_s = (ended["time_ns"] - began["time_ns"]) / 1e9
             assert 60 <= lasted_s < 70, lasted_s
-            assert scene.story.life(cookie) == [*OPENED, *ACTIVE_CLOSE, "CLOSED"]
+            assert stage.story.life(cookie) == [*OPENED, *ACTIVE_CLOSE, "CLOSED"]
 
 
 # ---- M15: the socket table ------------------------------------------------
@@ -632,12 +632,12 @@ def _counts_of_ss(hosts: TwoHosts, host: str) -> Counter[str]:
     return Counter(SS_NAMES.get(word, word) for word in words)
 
 
-def _counts_of_records(scene: Scene, host: str) -> Counter[str]:
+def _counts_of_records(stage: Stage, host: str) -> Counter[str]:
     """The connections of a host by the state the records left them in."""
     netns = TwoHosts.inode(host)
-    cookies = {e["cookie"] for e in scene.story.joined()
+    cookies = {e["cookie"] for e in stage.story.joined()
                if e["netns"] == netns and e["cookie"]}
-    last = Counter(life[-1] for life in map(scene.story.life, cookies) if life)
+    last = Counter(life[-1] for life in map(stage.story.life, cookies) if life)
     del last["CLOSED"]
     return last
 
@@ -651,23 +651,24 @@ def _counts_of_command() -> Counter[str]:
 
 def test_m15_socket_table() -> None:
     """M15: connections by state, counted from the records and by `renoscope states --counts`, are what `ss -tan` counts; a flood shows in SYN-RECEIVED"""
-    with Scene() as scene:
-        listeners = {family: scene.listener(family) for family in (4, 6)}
+    with Stage() as stage:
+        listeners = {family: stage.listener(family) for family in (4, 6)}
         for family, listener in listeners.items():
-            scene.connect(listener, family)         # nobody accepts it
-            scene.accept(listener)
-            scene.connect(listener, family)
+            stage.connect(listener, family)         # nobody accepts it
+            stage.accept(listener)
+            stage.connect(listener, family)
             for state in ("SYN-SENT", "SYN-RECEIVED", *FULL_STATES[2:], "TIME-WAIT"):
-                _in_state(scene, family, state)
+                _in_state(stage, family, state)
             for _ in range(5):
-                scene.ghost(listener).half_open()
+                stage.ghost(listener).half_open()
         wait_until("both tables to agree", lambda: all(
-            _counts_of_ss(scene.hosts, host) == _counts_of_records(scene, host)
+            _counts_of_ss(stage.hosts, host) == _counts_of_records(stage, host)
             for host in (CLIENT, SERVER)), patience_s=10)
         none: Counter[str] = Counter()
         told, truth = _counts_of_command(), sum(
-            (_counts_of_ss(scene.hosts, host) for host in (CLIENT, SERVER)), none)
+            (_counts_of_ss(stage.hosts, host) for host in (CLIENT, SERVER)),
+            Counter())
         assert told == truth, (told, truth)
-        table = _counts_of_records(scene, SERVER)
+        table = _counts_of_records(stage, SERVER)
         assert set(table) == ALL_STATES - {"CLOSED"}, table
         assert table["SYN-RECEIVED"] == 12 and table["LISTEN"] == 2, table

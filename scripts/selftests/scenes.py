@@ -132,7 +132,7 @@ SCENES = {
 
 
 @contextmanager
-def stage(algorithm: str, events: str = EVERY_SEGMENT) -> Iterator[tuple[Recorder, TwoHosts]]:
+def setting(algorithm: str, events: str = EVERY_SEGMENT) -> Iterator[tuple[Recorder, TwoHosts]]:
     """The module loaded, and two hosts, for the time of a with block."""
     with Recorder() as it, TwoHosts(DELAY_MS) as hosts:
         if events:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from socket import socket as Socket     # a method of Scene is called socket
+from socket import socket as Socket     # a method of Stage is called socket
 
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import abort_on_close, cookie_of, inside, sysctl
@@ -28,7 +28,7 @@ def address_of(host: str, family: int) -> str:
     return ADDRESSES[host][0 if family == 4 else 1]
 
 
-class Scene:
+class Stage:
     """Where a scenario is played."""
 
     def __init__(self, *parameters: str) -> None:
@@ -43,7 +43,7 @@ class Scene:
         self.wire: Wire
         self.wires: dict[str, Wire]
 
-    def __enter__(self) -> Scene:
+    def __enter__(self) -> Stage:
         with contextlib.ExitStack() as stack:
             self.it = stack.enter_context(Recorder(*self._parameters))
             self.story = Story(self.it)
