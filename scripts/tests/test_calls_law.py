@@ -10,15 +10,15 @@ from .support import SCRIPTS
 
 sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "selftests")]
 
-import calls_test  # noqa: E402  (found through the line above)
+import faulting  # noqa: E402  (found through the line above)
 
 ALL = [(cpu, serial, b"record %d %d" % (cpu, serial)) for serial in (1, 2, 3) for cpu in (0, 1)]
 WRITTEN = {0: 3, 1: 3}
 
 
 class EachOnce(unittest.TestCase):
-    def check(self, got: list[calls_test.Entry]) -> None:
-        calls_test.check_each_once("trace_raw", got, ALL, WRITTEN)
+    def check(self, got: list[faulting.Entry]) -> None:
+        faulting.check_each_once("trace_raw", got, ALL, WRITTEN)
 
     def test_all_in_turn(self) -> None:
         self.check(ALL)
@@ -43,11 +43,11 @@ class EachOnce(unittest.TestCase):
 
     def test_nothing_was_written(self) -> None:
         with self.assertRaisesRegex(AssertionError, "0 of 0"):
-            calls_test.check_each_once("trace_raw", [], [], {0: 0})
+            faulting.check_each_once("trace_raw", [], [], {0: 0})
 
     def test_one_of_another_cpu(self) -> None:
         with self.assertRaises(AssertionError):
-            calls_test.check_each_once("per_cpu/cpu0/trace_raw", ALL, ALL, {0: 3})
+            faulting.check_each_once("per_cpu/cpu0/trace_raw", ALL, ALL, {0: 3})
 
 
 if __name__ == "__main__":

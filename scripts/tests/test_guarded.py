@@ -13,13 +13,13 @@ from .support import SCRIPTS
 
 sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "selftests")]
 
-import calls_test  # noqa: E402  (found through the line above)
+import any_call  # noqa: E402  (found through the line above)
 import guarded  # noqa: E402
 
 SEEDS = 200
 
 
-class EndlessFile(calls_test.File):
+class EndlessFile(any_call.File):
     """/dev/zero: there is always more to write than there is room."""
 
     def __init__(self) -> None:
@@ -35,17 +35,17 @@ class MemoryBetweenGuards(unittest.TestCase):
 
     def test_a_read_of_any_size_ends_at_the_guard(self) -> None:
         with guarded.Pages(1 << 16) as pages:
-            got = calls_test._read_to(self.file.fd, pages.address, 2**31 - 1)
+            got = any_call.read_to(self.file.fd, pages.address, 2**31 - 1)
             self.assertEqual(got, pages.size)
 
     def test_nothing_fits_before_it(self) -> None:
         with guarded.Pages(1) as pages:
-            got = calls_test._read_to(self.file.fd, pages.address - 1, 100)
+            got = any_call.read_to(self.file.fd, pages.address - 1, 100)
             self.assertLess(got, 0)
 
     def test_the_last_bytes_end_where_the_pages_do(self) -> None:
         with guarded.Pages(1) as pages:
-            self.assertEqual(calls_test._read_to(self.file.fd, pages.last(192), 4096), 192)
+            self.assertEqual(any_call.read_to(self.file.fd, pages.last(192), 4096), 192)
 
     def test_one_byte_too_many_is_seen_on_each_side(self) -> None:
         for size in (0, 1, 192, guarded.PAGE, guarded.PAGE + 1):
@@ -57,7 +57,7 @@ class MemoryBetweenGuards(unittest.TestCase):
 
     def test_the_buffer_itself_is_free_to_be_written(self) -> None:
         with guarded.Buffer(1000) as buffer:
-            self.assertEqual(calls_test._read_to(self.file.fd, buffer.address, 1000), 1000)
+            self.assertEqual(any_call.read_to(self.file.fd, buffer.address, 1000), 1000)
             buffer.check()
 
     def test_it_is_unmapped_at_the_end(self) -> None:
@@ -68,7 +68,7 @@ class MemoryBetweenGuards(unittest.TestCase):
 
 class BadReads(unittest.TestCase):
     def test_bad_addresses_are_nobodys(self) -> None:
-        self.assertEqual(guarded.mapped(calls_test.ADDRESSES, max(calls_test.SIZES)), [])
+        self.assertEqual(guarded.mapped(any_call.ADDRESSES, max(any_call.SIZES)), [])
 
     def test_an_address_of_ours_is_found_out(self) -> None:
         mine = ctypes.create_string_buffer(10)
@@ -83,7 +83,7 @@ class BadReads(unittest.TestCase):
             try:
                 file = EndlessFile()
                 for seed in range(SEEDS):
-                    calls_test._read_badly(random.Random(seed), file)
+                    any_call.read_badly(random.Random(seed), file)
                 code = 0
             finally:
                 os._exit(code)
