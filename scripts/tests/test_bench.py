@@ -8,7 +8,7 @@ import unittest
 from .support import SCRIPTS
 
 PARITY, TEXTBOOK, COST = (f"bench/{name}.py"
-                          for name in ("parity", "textbook", "reno_cost"))
+                          for name in ("parity", "record_textbook", "reno_cost"))
 PLAY = "eval/play"
 
 
