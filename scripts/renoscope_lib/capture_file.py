@@ -25,7 +25,8 @@ from .packets import packet_of
 from .pcapng import PcapngWriter
 from .schema import Event, Schema
 from .segments import has_segment, is_received
-from .show import ChoiceSeen, Clock, Filter, LineWriter
+from .show import Clock, LineWriter
+from .wanted import ChoiceSeen, Filter
 from .words import connection, plural
 
 # Events that a packet waits for what comes of it.

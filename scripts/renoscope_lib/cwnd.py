@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .derived_rounds import Trips, acknowledged
-from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .losses import IDLE_STATES
@@ -34,9 +33,10 @@ from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
 from .schema import Event, Schema
 from .segments import has_socket
 from .sequence import ECE, MODULUS, is_after
-from .show import INFINITE_SSTHRESH, Filter
 from .steps import Line, Mark, Marks, Span, Spans, Step
-from .words import duration, local_endpoint, plural, remote_endpoint
+from .wanted import Filter
+from .words import (INFINITE_SSTHRESH, duration, local_endpoint, plural,
+                    remote_endpoint)
 
 NEEDED_KINDS = ("ack", "retransmit", "ca_state", "rto", "loss_probe")
 
@@ -348,20 +348,19 @@ class Cwnd:
 
     # ---- what came of it
 
-    def series(self, wanted: Filter | None = None) -> Iterator[Series]:
+    def series(self, wanted: Filter = Filter()) -> Iterator[Series]:
         """The connections that sent data: with most losses first, then most data."""
         for _, cookie in sorted(
                 ((track.importance, track.cookie) for track in self.kept
-                 if track.sent_data and (wanted is None or is_chosen(
-                     track, wanted.cookie, wanted.port))), reverse=True):
+                 if track.sent_data and wanted.includes(track)), reverse=True):
             track = self.kept.get(cookie)
             if track is not None:
                 yield self._series(track)
 
     def silent(self, wanted: Filter) -> int:
         """How many of the chosen connections sent no data."""
-        return sum(1 for track in self.kept if not track.sent_data
-                   and is_chosen(track, wanted.cookie, wanted.port))
+        return sum(not track.sent_data and wanted.includes(track)
+                   for track in self.kept)
 
     def _series(self, track: Track) -> Series:
         for line in (track.cwnd, track.ssthresh, track.srtt_us):

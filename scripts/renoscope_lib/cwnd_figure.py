@@ -23,9 +23,8 @@ from . import pictures
 from .cwnd import MARK_NAMES, RTO, Series
 from .figure import RoundsCurve
 from .phases import IN_ORDER, LIGHT, Palette, name_of
-from .show import INFINITE_SSTHRESH
 from .steps import Step
-from .words import connection
+from .words import INFINITE_SSTHRESH, connection
 
 WIDTH = 10.0            # inches, as all lengths here
 LEFT, RIGHT = 1.2, 0.15

@@ -17,11 +17,12 @@ from .cwnd import FAST, MARK_NAMES, RTO, TLP, Cwnd, Series
 from .phases import IN_ORDER, LOSS, RECOVERY, REDUCTION, UNTOLD, name_of
 from .reno_words import AVOIDANCE, CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE
-from .show import INFINITE_SSTHRESH, RESET, Filter
+from .show import RESET
 from .sparkline import ASCII, UNICODE, Blocks, Scale, chart, columns
 from .steps import Step
-from .tables import none_chosen, note, seconds
-from .words import connection, duration, plural
+from .tables import note, seconds
+from .wanted import Filter
+from .words import INFINITE_SSTHRESH, connection, duration, finite_ssthresh, plural
 
 # Connections shown if nothing else is asked for.
 SHOWN = 5
@@ -234,8 +235,8 @@ def as_text(cwnd: Cwnd, wanted: Filter, limit: int = SHOWN,
         shown += 1
         yield from _one(series, paper, with_rounds)
     if not shown:
-        yield none_chosen(sum(1 for _ in cwnd.series()), wanted.port, wanted.cookie,
-                          "connection that sent data")
+        yield wanted.none_seen(sum(1 for _ in cwnd.series()),
+                               "connection that sent data")
         return
     left = sum(1 for _ in all_series)
     if left:
@@ -255,7 +256,7 @@ def as_text(cwnd: Cwnd, wanted: Filter, limit: int = SHOWN,
 def _steps_json(steps: Sequence[Step]) -> list[list[int | None]]:
     """Of each step that is known its begin, its end and its value."""
     return [[step.began_ns, step.ended_ns,
-             None if step.value >= INFINITE_SSTHRESH else step.value]
+             finite_ssthresh(step.value)]
             for step in steps if step.value is not None]
 
 

@@ -21,17 +21,16 @@ from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
 from .arrivals import Arrivals
 from .explain_finding import FINE, RULES, US, Clock, Finding, Report, Subject
 from .explain_groups import Groups
-from .flows import is_chosen
 from .gaps import Gaps, View
 from .handshakes import Handshakes, Told
 from .listeners import HANDSHAKE_KINDS
 from .losses import Losses
 from .openings import ACTIVE, Opening
 from .schema import Event, Schema
-from .show import Filter
 from .states import LISTEN, SYN_RECEIVED, SYN_SENT, Life, States
 from .stats import Stats
 from .synflood import FloodWatch
+from .wanted import Filter
 from .windows import Windows
 from .words import plural
 
@@ -103,16 +102,15 @@ class Explained:
     # ---- what came of it
 
     def findings(self, end_ns: int | None = None,
-                 wanted: Filter | None = None) -> list[Finding]:
+                 wanted: Filter = Filter()) -> list[Finding]:
         """Everything found, connection by connection; listeners come first."""
         return [finding for report in self.reports(end_ns, wanted)
                 for finding in report.findings]
 
     def reports(self, end_ns: int | None = None,
-                wanted: Filter | None = None) -> Iterator[Report]:
+                wanted: Filter = Filter()) -> Iterator[Report]:
         """One for each listener with a finding, then one for each connection."""
         clock = self.clock(end_ns)
-        wanted = wanted or Filter()
         for of_openings in self._of_openings:  # they were not fed everything
             of_openings.gaps.last_ns = self.gaps.last_ns
         self._losses.end(clock.end_ns)
@@ -160,7 +158,7 @@ class Explained:
             explain_listeners.findings(self._floods, clock),
             self._ports.findings(clock))
         for subject, found in itertools.groupby(every, lambda f: f.subject):
-            if is_chosen(subject, wanted.cookie, wanted.port):
+            if wanted.includes(subject):
                 yield _report(subject, found)
 
     def _connections(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
@@ -305,7 +303,7 @@ def _report(subject: Subject, found: Iterable[Finding]) -> Report:
 # ---- for programs
 
 def as_json(explained: Explained, end_ns: int | None,
-            wanted: Filter | None = None) -> dict[str, Any]:
+            wanted: Filter = Filter()) -> dict[str, Any]:
     """Every report, then the summary; times in ns and us."""
     groups = Groups()
     return {

@@ -15,9 +15,9 @@ from .explain_finding import (FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding,
                               Report)
 from .explain_groups import Groups
 from .place import INSTALLED
-from .show import RESET, Filter
+from .show import RESET
 from .states import OPENED
-from .tables import none_chosen
+from .wanted import Filter
 from .words import plural
 
 # Connections told one by one; --limit sets another number.
@@ -127,7 +127,7 @@ def _report_lines(report: Report, verbose: bool, typed: Typed) -> Iterator[str]:
 
 
 def as_text(explained: Explained, end_ns: int | None,
-            wanted: Filter | None = None, limit: int = LIMIT,
+            wanted: Filter = Filter(), limit: int = LIMIT,
             verbose: bool = False, typed: Typed = Typed()) -> Iterator[str]:
     """The summary for those in a hurry, then each connection, the worst first."""
     groups = Groups()
@@ -136,7 +136,7 @@ def as_text(explained: Explained, end_ns: int | None,
              else sorted(reports, key=lambda r: r.rank))
     yield from explained.left_out()
     if not worst:
-        yield _none(explained, end_ns, wanted or Filter())
+        yield _none(explained, end_ns, wanted)
     else:
         yield from _summary(groups, limit)
         yield ""
@@ -152,7 +152,5 @@ def as_text(explained: Explained, end_ns: int | None,
 
 
 def _none(explained: Explained, end_ns: int | None, wanted: Filter) -> str:
-    others = (0 if wanted.port is None and wanted.cookie is None else
-              sum(not report.subject.is_listener
-                  for report in explained.reports(end_ns)))
-    return none_chosen(others, wanted.port, wanted.cookie)
+    return wanted.none_seen(0 if wanted.takes_all else sum(
+        not report.subject.is_listener for report in explained.reports(end_ns)))

@@ -20,8 +20,8 @@ from .flows import ENDPOINTS, PACKED_ENDS, Joiner
 from .inputs import Input
 from .json_lines import SLOW_KINDS
 from .schema import LOST, Event
-from .show import ChoiceSeen, Filter
 from .telling import LIVE_HOLD_NS
+from .wanted import ChoiceSeen, Filter
 
 # Kinds that may name a connection's ends anew, or end it; and those whose lines
 # take more than a row.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from . import pictures
 from .phases import LIGHT, Palette
 from .rounds import TIMEOUT, Flow, Round
-from .show import INFINITE_SSTHRESH
+from .words import INFINITE_SSTHRESH
 
 # Beyond so many rounds a number at each point cannot be read, nor a name in each span.
 LABELLED_ROUNDS = 60

@@ -24,7 +24,7 @@ import dataclasses
 import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from .schema import LOST, Event, Schema
 from .words import is_unset
@@ -68,31 +68,6 @@ def filled_from(event: Event, other: Event | dict[str, Any],
 def is_lost(event: Event) -> bool:
     """Whether it tells of events that nobody will see."""
     return event.kind == LOST
-
-
-class Ends(Protocol):
-    """A connection as a view keeps it: its id, and both ends in words."""
-
-    @property
-    def cookie(self) -> int:
-        """Its id."""
-
-    @property
-    def local(self) -> str:
-        """Our end."""
-
-    @property
-    def remote(self) -> str:
-        """The peer's."""
-
-
-def is_chosen(connection: Ends, cookie: int | None, port: int | None) -> bool:
-    """Whether the user asked for this connection; None asks for any."""
-    if cookie is not None and connection.cookie != cookie:
-        return False
-    ports = (end.rpartition(":")[2]
-             for end in (connection.local, connection.remote))
-    return port is None or str(port) in ports
 
 
 def is_fast_open(schema: Schema, event: Event) -> bool:

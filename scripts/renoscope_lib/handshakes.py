@@ -21,7 +21,8 @@ from .openings import (ACTIVE, CLOSED, Opening, Openings, errno_words,
                        refusal_words)
 from .schema import Event, Schema
 from .synack_waits import DUPLICATE_SYN
-from .tables import aligned, none_chosen, note
+from .tables import aligned, note
+from .wanted import Filter
 from .words import connection, duration, or_dash, plural
 
 # What a person calls slow: longer than any round trip on this planet.
@@ -113,8 +114,7 @@ class Handshakes:
     def __init__(self, schema: Schema, port: int | None = None,
                  cookie: int | None = None) -> None:
         self._schema = schema
-        self._port = port
-        self._cookie = cookie
+        self._wanted = Filter(None, port, cookie)
         self._openings = Openings(schema)
         self._listeners = Listeners(schema)
         self.gaps = Gaps(schema, EXPECTED_KINDS,
@@ -146,10 +146,10 @@ class Handshakes:
     def listeners(self) -> list[Listener]:
         """Each listener's counts."""
         chosen = None
-        if self._cookie is not None:
+        if self._wanted.cookie is not None:
             chosen = {opening.listener for opening in self._chosen()} - {0}
         return [one for one in self._listeners.all()
-                if self._port in (None, one.port)
+                if self._wanted.port in (None, one.port)
                 and (chosen is None or one.cookie in chosen)]
 
     @property
@@ -158,9 +158,7 @@ class Handshakes:
         return self._listeners.left_out
 
     def _chosen(self) -> list[Opening]:
-        return [o for o in self._openings.all()
-                if self._port in (None, o.ends[2], o.ends[4])
-                and self._cookie in (None, o.cookie)]
+        return list(filter(self._wanted.includes, self._openings.all()))
 
     def retransmits(self, end_ns: int | None = None) -> list[RetransmitRow]:
         """Every SYN-ACK sent again; end_ns is when watching ended."""
@@ -212,11 +210,10 @@ class Handshakes:
 
     def none_chosen(self) -> str:
         """What to say where there is no row."""
-        if any(map(_is_shown, self._chosen())) or (
-                self._port is None and self._cookie is None):
+        if self._wanted.takes_all or any(map(_is_shown, self._chosen())):
             return "No handshake was seen."
         others = sum(map(_is_shown, self._openings.all()))
-        return (none_chosen(others, self._port, self._cookie) if others
+        return (self._wanted.none_seen(others) if others
                 else "No handshake was seen.")
 
 

@@ -23,8 +23,7 @@ from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
 from .sequence import ACK, FIN, MODULUS, RST, SYN, is_after, scaled_window
-from .show import INFINITE_SSTHRESH
-from .words import duration, plural, spaced
+from .words import duration, plural, spaced, ssthresh_words
 
 NEEDED_KINDS = ("segment", "ack", "state", "retransmit", "synack_retransmit",
                 "syn", "synack", "request", "time_wait", "time_wait_end",
@@ -135,7 +134,7 @@ class _Speed:
 
 
 def _ssthresh(value: int) -> str:
-    return "none yet" if value >= INFINITE_SSTHRESH else str(value)
+    return ssthresh_words(value, "none yet")
 
 
 def _changed(name: str, old: str, new: str) -> str:

@@ -25,17 +25,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .reno_words import OWN_KINDS
 from .schema import Event, Schema
 from .sequence import ACK, FIN, SYN, relative
-from .show import INFINITE_SSTHRESH, Filter
-from .tables import (aligned, aligned_twice, none_chosen, note,
-                     seconds)
-from .words import (connection, duration, local_endpoint, plural,
-                    remote_endpoint)
+from .tables import aligned, aligned_twice, note, seconds
+from .wanted import Filter
+from .words import (connection, duration, finite_ssthresh, local_endpoint, plural,
+                    remote_endpoint, ssthresh_words)
 
 NEEDED_KINDS = ("retransmit", "synack_retransmit", "ca_state", "rto",
                 "loss_probe")
@@ -391,10 +389,10 @@ class Losses:
 
     # ---- what came of it
 
-    def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
+    def flows(self, wanted: Filter = Filter()) -> Iterator[Flow]:
         """The connections, in order of their first event."""
         for flow in self.kept:
-            if wanted is None or is_chosen(flow, wanted.cookie, wanted.port):
+            if wanted.includes(flow):
                 self._settle(flow)
                 yield flow
 
@@ -435,8 +433,7 @@ def _segment(event: Event, cause: str) -> str:
 def _speed_json(speed: Speed | None) -> dict[str, int | None] | None:
     if speed is None:
         return None
-    infinite = speed.ssthresh >= INFINITE_SSTHRESH
-    return {"cwnd": speed.cwnd, "ssthresh": None if infinite else speed.ssthresh}
+    return {"cwnd": speed.cwnd, "ssthresh": finite_ssthresh(speed.ssthresh)}
 
 
 def _episode_json(episode: Episode) -> dict[str, Any]:
@@ -481,7 +478,7 @@ def _flow_json(flow: Flow) -> dict[str, Any]:
 
 
 def as_json(losses: Losses, end_ns: int | None,
-            wanted: Filter | None = None) -> dict[str, Any]:
+            wanted: Filter = Filter()) -> dict[str, Any]:
     """Every connection, one by one, also without a loss; times in ns and us."""
     losses.end(end_ns)
     total: Counter[str] = Counter()
@@ -526,10 +523,6 @@ HOW_TO_READ_EPISODES = (
     "sequence number not acknowledged. In Loss `without RTO` no timer fired that was "
     "recorded: segments had become too large for the path, or Fast Open's data was "
     "not taken.")
-
-
-def _ssthresh(speed: Speed) -> str:
-    return "inf" if speed.ssthresh >= INFINITE_SSTHRESH else str(speed.ssthresh)
 
 
 def _summary_row(flow: Flow) -> tuple[str, ...]:
@@ -634,7 +627,7 @@ def _change(episode: Episode, cwnd: bool) -> str:
         if speed is None:
             word = "?" if speed is episode.before else ""
         else:
-            word = str(speed.cwnd) if cwnd else _ssthresh(speed)
+            word = str(speed.cwnd) if cwnd else ssthresh_words(speed.ssthresh)
         if word and words[-1:] != [word]:
             words.append(word)
     return " -> ".join(words)
@@ -699,19 +692,14 @@ def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
     return lines
 
 
-def _none(losses: Losses, wanted: Filter | None) -> str:
-    wanted = wanted or Filter()
-    return none_chosen(len(losses.kept), wanted.port, wanted.cookie)
-
-
-def as_text(losses: Losses, end_ns: int | None, wanted: Filter | None = None,
+def as_text(losses: Losses, end_ns: int | None, wanted: Filter = Filter(),
             verbose: bool = False) -> Iterator[str]:
     """The summary, the congestion states, and if asked for every episode."""
     losses.end(end_ns)
     sums = Sums.of(losses.flows(wanted))
     yield from losses.kept.left_out()
     if not sums.connections:
-        yield _none(losses, wanted)
+        yield wanted.none_seen(len(losses.kept))
         return
     if not sums.lossy:
         yield ("Nothing was sent again; "

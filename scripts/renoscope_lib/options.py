@@ -14,7 +14,7 @@ from . import progress
 from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
 from .place import COMMAND, as_typed
 from .schema import Schema
-from .show import Filter
+from .wanted import Filter
 
 
 class Parser(argparse.ArgumentParser):

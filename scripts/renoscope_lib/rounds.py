@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .phases import name_of, phase_of
 from .reno_words import CSS, OWN_KINDS
 from .schema import Event, Schema
 from .sequence import is_after
-from .show import INFINITE_SSTHRESH, Filter
-from .tables import aligned, none_chosen, note, seconds
-from .words import connection, local_endpoint, plural, remote_endpoint, spaced
+from .tables import aligned, note, seconds
+from .wanted import Filter
+from .words import (connection, finite_ssthresh, local_endpoint, plural,
+                    remote_endpoint, spaced, ssthresh_words)
 
 NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
 
@@ -164,11 +164,10 @@ class Rounds:
         if flow is not None:
             getattr(self, f"_see_{event.kind}")(flow, event)
 
-    def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
+    def flows(self, wanted: Filter = Filter()) -> Iterator[Flow]:
         """The connections of which rounds are known."""
         for flow in self.kept:
-            if flow.rounds and (wanted is None or is_chosen(
-                    flow, wanted.cookie, wanted.port)):
+            if flow.rounds and wanted.includes(flow):
                 yield flow
 
     def _see_reno_round(self, flow: Flow, event: Event) -> None:
@@ -228,15 +227,11 @@ class Rounds:
 # ---- for people ----------------------------------------------------------
 
 
-def _threshold(ssthresh: int) -> str:
-    return "inf" if ssthresh >= INFINITE_SSTHRESH else str(ssthresh)
-
-
 def table(flow: Flow, first_ns: int | None) -> list[str]:
     """A connection's rounds, a line each."""
     rows = [("round", "seconds", "cwnd", "ssthresh", "phase", "happened")]
     rows += [(str(number), seconds(r.time_ns, first_ns), str(r.cwnd),
-              _threshold(r.ssthresh), r.phase_name, r.happened_words)
+              ssthresh_words(r.ssthresh), r.phase_name, r.happened_words)
              for number, r in enumerate(flow.rounds, flow.first_number)]
     return aligned(rows, right=range(4), indent=2)
 
@@ -253,17 +248,16 @@ def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
     if shown:
         yield from note(HOW_TO_READ)
     else:
-        yield none_chosen(sum(1 for _ in rounds.flows()), wanted.port,
-                          wanted.cookie, "connection that tells rounds")
+        yield wanted.none_seen(sum(1 for _ in rounds.flows()),
+                               "connection that tells rounds")
         yield from note(WHO_TELLS)
 
 
 def round_json(round_: Round) -> dict[str, Any]:
     """One round for programs."""
-    infinite = round_.ssthresh >= INFINITE_SSTHRESH
     happened = round_.happened or None
     return {"time_ns": round_.time_ns, "cwnd": round_.cwnd,
-            "ssthresh": None if infinite else round_.ssthresh,
+            "ssthresh": finite_ssthresh(round_.ssthresh),
             "phase": round_.phase, "happened": happened,
             "duplicate_acks": round_.segments if happened == DUPLICATE_ACKS else None,
             "sacked": round_.segments if happened == LOSS else None}

@@ -9,7 +9,7 @@ not known, not even from earlier events, the raw number is shown and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .flows import is_lost
@@ -17,15 +17,9 @@ from .schema import Event, Schema
 from .segments import Numbers, arrow, has_socket, known_isn
 from .sentences import Sentences, knows_queues, of_limit
 from .small_socks import SmallSocks
-from .tables import none_chosen
+from .wanted import MARK
 from .words import (connection, duration, local_endpoint, plural,
-                    remote_endpoint, wall_clock)
-
-INFINITE_SSTHRESH = 0x7fffffff
-MARK = "mark"
-
-# Ids told to somebody who has named none of them.
-FEW_IDS = 8
+                    remote_endpoint, ssthresh_words, wall_clock)
 
 RESET = "\033[0m"
 COLOURS = {
@@ -40,82 +34,6 @@ COLOURS = {
     "zero_window": "\033[35m", "error": "\033[31m",
     "bad_checksum": "\033[31m", MARK: "\033[1m",
 }
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What the user asked to see.
-
-    A connection id finds a listener's handshakes, too.  A loss is always shown,
-    and a mark unless other kinds were asked for: what
-    is missing behind it is missing of every connection.
-    """
-
-    kinds: frozenset[str] | None = None
-    port: int | None = None
-    cookie: int | None = None
-
-    def wants(self, event: Event) -> bool:
-        """Whether the event is to be shown."""
-        if is_lost(event):
-            return True
-        if self.kinds is not None and event.kind not in self.kinds:
-            return False
-        return event.kind == MARK or self.chooses(event)
-
-    def chooses(self, event: Event) -> bool:
-        """Whether the event is of a connection that was asked for."""
-        if self.cookie is not None and self.cookie not in (
-                event["cookie"], event.values.get("listener")):
-            return False
-        return self.port is None or self.port in (event["local_port"],
-                                                  event["remote_port"])
-
-
-class ChoiceSeen:
-    """Whether a connection that was asked for was seen, or how many others."""
-
-    def __init__(self, wanted: Filter, schema: Schema | None = None) -> None:
-        self._wanted = wanted
-        names = schema.values.get("state", {}) if schema else {}
-        self._listening = [number for number, name in names.items()
-                           if name == "LISTEN"]
-        self._found = wanted.port is None and wanted.cookie is None
-        self._others: set[int] = set()
-
-    def see(self, event: Event) -> None:
-        """The next event, shown or not."""
-        if self._found or is_lost(event) or event.kind == MARK:
-            return
-        if self._wanted.chooses(event):
-            self._found = True
-            self._others.clear()
-        elif event["cookie"] and event["state"] not in self._listening:
-            self._others.add(event["cookie"])
-
-    def none_chosen(self) -> str:
-        """What to say if there was none; empty if there was one."""
-        return "" if self._found else none_chosen(
-            len(self._others), self._wanted.port, self._wanted.cookie)
-
-    def not_there(self) -> str:
-        """The same for the end of a command that failed: whom one could name."""
-        if self._found:
-            return ""
-        cookie, port = self._wanted.cookie, self._wanted.port
-        asked = " ".join(filter(None, (
-            "" if cookie is None else connection(cookie),
-            "" if port is None else f"port {port}")))
-        return f"{asked} is not in this recording{who_is_here(self._others)}"
-
-
-def who_is_here(cookies: Collection[int]) -> str:
-    """Goes on from `is not in this recording`."""
-    if not cookies:
-        return ", nor is any connection"
-    if len(cookies) > FEW_IDS:
-        return f"; {len(cookies)} other ids are"
-    return f"; these are: {', '.join(map(connection, sorted(cookies)))}"
 
 
 @dataclass
@@ -267,10 +185,9 @@ class LineWriter:
         return parts
 
     def _congestion_parts(self, event: Event) -> list[str]:
-        ssthresh = event["ssthresh"]
         parts = [
             f"cwnd={event['cwnd']}",
-            f"ssthresh={'inf' if ssthresh >= INFINITE_SSTHRESH else ssthresh}",
+            f"ssthresh={ssthresh_words(event['ssthresh'])}",
             f"srtt={duration(event['srtt_us']) if event['srtt_us'] else '-'}",
             f"rto={duration(event['rto_us'])}",
         ]

@@ -26,15 +26,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames, is_chosen, is_fast_open
+from .flows import StateNames, is_fast_open
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .listeners import AcceptQueues
 from .schema import Event, Schema
 from .segments import has_segment
 from .sequence import ACK, FIN, RST
-from .show import Filter
-from .tables import COLUMNS, aligned, none_chosen, note, seconds
+from .tables import COLUMNS, aligned, note, seconds
+from .wanted import Filter
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -642,10 +642,10 @@ class States:
             return None  # a small sock may have gone on
         return stay.took_us
 
-    def lives(self, wanted: Filter | None = None) -> Iterator[Life]:
+    def lives(self, wanted: Filter = Filter()) -> Iterator[Life]:
         """The connections, in order of their first event."""
         for life in self.kept:
-            if wanted is None or is_chosen(life, wanted.cookie, wanted.port):
+            if wanted.includes(life):
                 yield life
 
     def ending(self, life: Life) -> Ending | None:
@@ -788,7 +788,7 @@ class States:
                 and self.gaps.is_whole_until_known(life.gaps_before))
 
     def counts(self, end_ns: int,
-               wanted: Filter | None = None) -> tuple[dict[str, int], int]:
+               wanted: Filter = Filter()) -> tuple[dict[str, int], int]:
         """Open connections by netstat's names; how many are not certain."""
         counts: Counter[str] = Counter()
         unsure = 0
@@ -916,7 +916,7 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
 
 
 def as_json(states: States, end_ns: int | None,
-            wanted: Filter | None = None) -> dict[str, Any]:
+            wanted: Filter = Filter()) -> dict[str, Any]:
     """Every connection, one by one, and the counts; times in ns and us."""
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
@@ -933,7 +933,7 @@ def as_json(states: States, end_ns: int | None,
 
 
 def counts_as_json(states: States, end_ns: int | None,
-                   wanted: Filter | None = None) -> dict[str, Any]:
+                   wanted: Filter = Filter()) -> dict[str, Any]:
     """The counts alone."""
     whole = as_json(states, end_ns, wanted)
     del whole["connections"]
@@ -1041,17 +1041,17 @@ HOW_TO_READ_COUNTS = (
 
 
 def counts_as_text(states: States, end_ns: int | None,
-                   wanted: Filter | None = None) -> list[str]:
+                   wanted: Filter = Filter()) -> list[str]:
     """How many connections were in which state when watching ended."""
     return [*states.kept.left_out(), *_count_lines(states, end_ns, wanted)]
 
 
 def _count_lines(states: States, end_ns: int | None,
-                 wanted: Filter | None) -> list[str]:
+                 wanted: Filter) -> list[str]:
     end = max(end_ns or 0, states.gaps.last_ns)
     counts, unsure = states.counts(end, wanted)
     if not counts:
-        if next(states.lives(wanted), None) is None and wanted is not None \
+        if next(states.lives(wanted), None) is None \
                 and next(states.lives(), None) is not None:
             return [_none(states, wanted)]
         if states.kept.forgotten_open:
@@ -1078,14 +1078,13 @@ def _forgotten_lines(states: States) -> list[str]:
                 "open too, if not counted here again.")
 
 
-def _none(states: States, wanted: Filter | None) -> str:
-    wanted = wanted or Filter()
+def _none(states: States, wanted: Filter) -> str:
     others = sum(life.stays[0].state != LISTEN for life in states.lives())
-    return none_chosen(others, wanted.port, wanted.cookie)
+    return wanted.none_seen(others)
 
 
 def as_text(states: States, end_ns: int | None,
-            wanted: Filter | None = None) -> Iterator[str]:
+            wanted: Filter = Filter()) -> Iterator[str]:
     """Every connection's states, then the counts."""
     end = max(end_ns or 0, states.gaps.last_ns)
     yield from states.kept.left_out()

@@ -28,7 +28,8 @@ from .listeners import (HANDSHAKE_KINDS, LeftOut, Listener, Listeners,
                         is_last_ack)
 from .openings import Ends, ends_of
 from .schema import Event, Schema
-from .tables import aligned, labelled, none_chosen, note
+from .tables import aligned, labelled, note
+from .wanted import Filter
 from .words import duration, is_unset, or_dash, plural
 
 # ---- thresholds, each with its reason
@@ -261,7 +262,7 @@ class FloodWatch:
         if why_not:
             return f"{CANNOT_TELL.capitalize()}: {why_not}."
         if self._pressures:
-            return none_chosen(len(self._pressures), self._port, None, "listener")
+            return Filter(port=self._port).none_seen(len(self._pressures), "listener")
         return "No SYN reached a listener while this was watched."
 
     # ---- requests and cookies

@@ -6,8 +6,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .words import connection
-
 # What a person's terminal is taken to have.
 COLUMNS = 100
 
@@ -50,17 +48,3 @@ def seconds(time_ns: int | None, first_ns: int | None) -> str:
     if time_ns is None or first_ns is None:
         return "?"
     return f"{(time_ns - first_ns) / 1e9:.6f}"
-
-
-def none_chosen(others: int, port: int | None, cookie: int | None,
-                what: str = "connection") -> str:
-    """What to say instead of an empty table: nothing there, or not that one."""
-    if not others:
-        return f"No {what} was seen."
-    asked = [] if cookie is None else [f"with the id {connection(cookie)}"]
-    if port is not None:
-        asked.append(f"with port {port}")
-    if not asked:
-        return f"No {what} was seen."
-    are = "other is" if others == 1 else "others are"
-    return f"No {what} {' and '.join(asked)}; {others} {are} in this recording."

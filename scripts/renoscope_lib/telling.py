@@ -17,8 +17,8 @@ from .inputs import Input, LiveInput, RecordingInput
 from .json_pieces import json_pieces
 from .live_ring import LiveRing
 from .schema import Event
-from .show import ChoiceSeen, Filter
 from .tables import note
+from .wanted import ChoiceSeen, Filter
 
 # What follows live may keep a person waiting so long for a missing part.
 LIVE_HOLD_NS = 200_000_000

@@ -23,14 +23,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .flows import StateNames, is_chosen, is_lost
+from .flows import StateNames, is_lost
 from .gaps import Gaps
 from .listeners import HANDSHAKE_KINDS, Listener, Listeners
 from .losses import CAUSES, SYNACK
 from .schema import Event, Schema
 from .segments import has_socket
 from .sequence import SYN
-from .show import Filter
+from .wanted import Filter
 from .words import local_endpoint, remote_endpoint
 
 CLOSED, LISTEN, TIME_WAIT = "CLOSED", "LISTEN", "TIME-WAIT"
@@ -430,8 +430,7 @@ class Top:
         until_ns = max(until_ns, self._from_ns)
         self._states_seen = not self.gaps.not_recorded("state")
         self._drop_the_silent(until_ns)
-        chosen = [flow for flow in self._flows.values() if is_chosen(
-            flow, self._wanted.cookie, self._wanted.port)]
+        chosen = list(filter(self._wanted.includes, self._flows.values()))
         frame = Frame(
             self._from_ns, until_ns, self.gaps.first_ns, is_history, self._events,
             self.gaps.lost_events - self._lost_before, self.gaps.lost_events,

@@ -11,14 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from .gaps import Gaps
-from .show import INFINITE_SSTHRESH
 from .top import Connection, Frame, Listening
 from .top_table import CONNECTIONS, Choice
-from .words import connection
+from .words import connection, finite_ssthresh
 
 
 def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
-    infinite = row.ssthresh >= INFINITE_SSTHRESH
     has_cwnd = bool(row.cwnd)
     return {
         "connection": connection(row.cookie), "netns": row.netns,
@@ -30,7 +28,7 @@ def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
         "srtt_us": row.srtt_us or None,
         "rttvar_us": row.rttvar_us if row.srtt_us else None,
         "min_rtt_us": row.min_rtt_us or None, "cwnd": row.cwnd or None,
-        "ssthresh": row.ssthresh if has_cwnd and not infinite else None,
+        "ssthresh": finite_ssthresh(row.ssthresh) if has_cwnd else None,
         "ca_state": row.ca_state or None, "rto_us": row.rto_us or None,
         "backoff": row.backoff, "acked_bytes": row.acked_now,
         "acked_bytes_seen": row.acked, "received_bytes": row.received_now,

@@ -13,13 +13,13 @@ from .errors import NOT_THERE, OK, Problem
 from .inputs import Input, RecordingInput
 from .intervals import Intervals, StreamClock
 from .screen import Screen, is_fit, size_of
-from .show import Filter
 from .stopping import Stop, stop_on_signals
 from .telling import coloured, finish, open_input
 from .top import Frame, Top
 from .top_json import as_json
 from .top_table import Choice, plain
 from .top_view import TopView
+from .wanted import Filter
 
 USUAL_INTERVAL_S = 2.0
 STDOUT = 1

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .losses import HEADINGS
-from .show import INFINITE_SSTHRESH
 from .top import LOSS, SYN_RECEIVED, Connection, Frame, Listening
-from .words import connection, or_dash, plural, spaced, wall_clock
+from .words import connection, or_dash, plural, spaced, ssthresh_words, wall_clock
 
 Row = TypeVar("Row", Connection, Listening)
 
@@ -165,7 +164,7 @@ def state_word(row: Connection) -> str:
 def _ssthresh(row: Connection) -> str:
     if not row.cwnd:
         return "-"
-    return "inf" if row.ssthresh >= INFINITE_SSTHRESH else str(row.ssthresh)
+    return ssthresh_words(row.ssthresh)
 
 
 def _rtt(row: Connection) -> str:

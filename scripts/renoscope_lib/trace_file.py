@@ -20,13 +20,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .flows import is_chosen
 from .json_lines import dumps
 from .schema import Event, Schema
 from .segments import has_socket
-from .show import INFINITE_SSTHRESH, ChoiceSeen, Clock, Filter, LineWriter
+from .show import Clock, LineWriter
 from .states import CLOSED, Life, States
-from .words import connection, plural
+from .wanted import ChoiceSeen, Filter
+from .words import INFINITE_SSTHRESH, connection, plural
 
 # Connections whose counters and threads are remembered at once.
 REMEMBERED = 200_000
@@ -195,7 +195,7 @@ class TraceFile:
         for cookie in list(self._ca):
             self._end_ca(cookie, until_ns)
         for life in self._states.kept:
-            if is_chosen(life, self._wanted.cookie, self._wanted.port):
+            if self._wanted.includes(life):
                 self._life(life, until_ns)
         self._text("\n]}\n")
 

@@ -23,15 +23,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import is_chosen
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
 from .segments import has_segment
 from .sequence import MODULUS, RST, SYN, relative
-from .show import Filter
-from .tables import (aligned, aligned_twice, none_chosen, note,
-                     seconds)
+from .tables import aligned, aligned_twice, note, seconds
+from .wanted import Filter
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint)
 
@@ -350,10 +348,10 @@ class Windows:
 
     # ---- what came of it
 
-    def flows(self, wanted: Filter | None = None) -> Iterator[Flow]:
+    def flows(self, wanted: Filter = Filter()) -> Iterator[Flow]:
         """The connections, in order of their first event."""
         for flow in self.kept:
-            if wanted is None or is_chosen(flow, wanted.cookie, wanted.port):
+            if wanted.includes(flow):
                 yield flow
 
     def is_stale(self, flow: Flow) -> bool:
@@ -418,7 +416,7 @@ def _flow_json(windows: Windows, flow: Flow, end_ns: int) -> dict[str, Any]:
 
 
 def as_json(windows: Windows, end_ns: int | None,
-            wanted: Filter | None = None) -> dict[str, Any]:
+            wanted: Filter = Filter()) -> dict[str, Any]:
     """Every connection, one by one, those whose windows never closed too."""
     end = max(end_ns or 0, windows.gaps.last_ns)
     return {
@@ -561,18 +559,16 @@ def _episodes(windows: Windows, flow: Flow, end_ns: int) -> list[str]:
     return lines
 
 
-def _none(windows: Windows, wanted: Filter | None) -> str:
+def _none(windows: Windows, wanted: Filter) -> str:
     """No window at all, or not of the connection asked for."""
-    if wanted is None or any(True for _ in windows.flows(wanted)):
+    if any(True for _ in windows.flows(wanted)):
         return "No window was seen."
     others = sum(bool(flow.ranges) for flow in windows.flows())
-    if not others:
-        return "No window was seen."
-    return none_chosen(others, wanted.port, wanted.cookie)
+    return wanted.none_seen(others) if others else "No window was seen."
 
 
 def as_text(windows: Windows, end_ns: int | None,
-            wanted: Filter | None = None) -> Iterator[str]:
+            wanted: Filter = Filter()) -> Iterator[str]:
     """Sizes, standstills, then each of these with its probes."""
     end = max(end_ns or 0, windows.gaps.last_ns)
 

@@ -11,6 +11,8 @@ from .schema import Event
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+# An ssthresh that was never set (TCP_INFINITE_SSTHRESH).
+INFINITE_SSTHRESH = 0x7fffffff
 
 UNSET = (bytes(16), bytes(10) + b"\xff\xff" + bytes(4))
 
@@ -61,6 +63,16 @@ def duration(us: int) -> str:
     if us >= 1000:
         return f"{_trimmed(us / 1000)} ms"
     return f"{us} us"
+
+
+def finite_ssthresh(segments: int) -> int | None:
+    """For programs: null is none yet."""
+    return None if segments >= INFINITE_SSTHRESH else segments
+
+
+def ssthresh_words(segments: int, none_yet: str = "inf") -> str:
+    """In segments; a word if it was never set."""
+    return none_yet if segments >= INFINITE_SSTHRESH else str(segments)
 
 
 def wall_clock(realtime_ns: int) -> str:

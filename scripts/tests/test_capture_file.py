@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from renoscope_lib import packets, pcapng
 from renoscope_lib.capture_file import HELD_EVENTS, MOST_COMMENTS, CaptureFile
 from renoscope_lib.schema import Event
-from renoscope_lib.show import Filter
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .support import (ACK, CLIENT, ESTABLISHED, FIN, ISN_A, ISN_B, MS, PSH, SECOND,

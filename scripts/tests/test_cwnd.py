@@ -17,8 +17,10 @@ from renoscope_lib.phases import LOSS, RECOVERY, REDUCTION, UNTOLD, phase_of
 from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
 from renoscope_lib.rounds import KEPT
 from renoscope_lib.schema import Event
-from renoscope_lib.show import INFINITE_SSTHRESH, RESET, Filter
+from renoscope_lib.show import RESET
 from renoscope_lib.steps import MOST_POINTS
+from renoscope_lib.wanted import Filter
+from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
 from .support import ACK, ESTABLISHED, MS, SECOND, Scene, number_of

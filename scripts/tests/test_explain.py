@@ -20,8 +20,8 @@ from renoscope_lib.explain_text import Typed, as_text, coloured
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.schema import Event
-from renoscope_lib.show import Filter
 from renoscope_lib.stats import parse_stats
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .explain_scene import Case, Life

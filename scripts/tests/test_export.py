@@ -19,7 +19,7 @@ from renoscope_lib.flows import Joiner
 from renoscope_lib.inputs import decode
 from renoscope_lib.schema import Schema
 from renoscope_lib.schema_parser import parse_schema
-from renoscope_lib.show import Filter
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .slow_json import SlowJson

@@ -7,7 +7,8 @@ from typing import Any
 
 from renoscope_lib.losses import Flow, Losses, as_json, as_text
 from renoscope_lib.schema import Event
-from renoscope_lib.show import INFINITE_SSTHRESH, Filter
+from renoscope_lib.wanted import Filter
+from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
 from .support import (ACK, ANY, CLOSED, ESTABLISHED, LISTEN, MS, SYN, SYN_SENT,

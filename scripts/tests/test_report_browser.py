@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib.show import INFINITE_SSTHRESH
 
 from . import browser, support
 from .handshake_scene import ListenerScene
 from .support import ACK, CLOSED, ESTABLISHED, MS, RST, SYN_SENT, Scene, number_of
 from .test_report import EVIL
+from renoscope_lib.words import INFINITE_SSTHRESH
 
 HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 

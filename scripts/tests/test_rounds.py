@@ -17,7 +17,8 @@ from renoscope_lib.phases import RECOVERY, REDUCTION
 from renoscope_lib.reno_words import AVOIDANCE, CSS, SLOW_START
 from renoscope_lib.rounds import KEPT, Flow, Rounds, as_json, as_text
 from renoscope_lib.schema import Event
-from renoscope_lib.show import INFINITE_SSTHRESH, Filter
+from renoscope_lib.wanted import Filter
+from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
 from .support import ESTABLISHED, MS, Scene, number_of

@@ -10,8 +10,9 @@ from renoscope_lib import reno_words, segments, sequence, words
 from renoscope_lib.flows import Joiner
 from renoscope_lib.json_lines import JsonWriter
 from renoscope_lib.schema import Event
-from renoscope_lib.show import Clock, Filter, LineWriter
+from renoscope_lib.show import Clock, LineWriter
 from renoscope_lib.small_socks import SmallSocks
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B, LISTEN,

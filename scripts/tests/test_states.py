@@ -10,8 +10,8 @@ from typing import Any
 from renoscope_lib import schema_source
 from renoscope_lib.schema import Event, Schema
 from renoscope_lib.schema_parser import parse_schema
-from renoscope_lib.show import Filter
 from renoscope_lib.states import Life, States, as_json, as_text, counts_as_text
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, Scene,

@@ -11,12 +11,13 @@ from unittest import mock
 
 from renoscope_lib.errors import Problem
 from renoscope_lib.intervals import Intervals, StreamClock
-from renoscope_lib.show import INFINITE_SSTHRESH, Filter
 from renoscope_lib.top import UNSURE_NS, Frame, Top
 from renoscope_lib.top_json import as_json
 from renoscope_lib.top_table import (CONNECTION_ORDERS, LISTENER_ORDERS, LISTENERS,
                                      Choice, plain, shortened, table)
 from renoscope_lib.top_view import TopView
+from renoscope_lib.wanted import Filter
+from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
 from .support import (ACK, ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,

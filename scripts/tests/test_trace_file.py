@@ -8,8 +8,8 @@ from collections import defaultdict
 from typing import Any
 
 from renoscope_lib.schema import Event
-from renoscope_lib.show import Filter
 from renoscope_lib.trace_file import TraceFile
+from renoscope_lib.wanted import Filter
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN, LOSS, MS, OPEN,

@@ -16,8 +16,8 @@ from ..errors import BAD_INPUT, Problem
 from ..options import add_choice, add_command, add_input, chosen, limit
 from ..phases import PALETTES
 from ..pictures import format_of
-from ..show import Filter
 from ..telling import coloured, open_input, tell
+from ..wanted import Filter
 from ..whole_file import check_is_another
 
 

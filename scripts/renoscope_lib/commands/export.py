@@ -19,9 +19,9 @@ from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
 from ..schema import LOST
-from ..show import ChoiceSeen, Filter
 from ..telling import finish_choice, joined, open_input
 from ..trace_file import TraceFile
+from ..wanted import ChoiceSeen, Filter
 from ..whole_file import WholeFile, check_is_another
 from ..words import plural
 

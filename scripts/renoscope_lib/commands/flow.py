@@ -23,9 +23,9 @@ from ..ladder import Ladder, Part
 from ..options import add_choice, add_command, add_input, limit
 from ..place import COMMAND
 from ..replay import Replay
-from ..show import who_is_here
-from ..tables import aligned, none_chosen, seconds
+from ..tables import aligned, seconds
 from ..telling import coloured, finish, print_view
+from ..wanted import Filter, who_is_here
 from ..whole_file import WholeFile, check_is_another
 from ..words import connection, duration
 
@@ -213,7 +213,7 @@ def _none(options: argparse.Namespace, replay: Replay,
     asked += [connection(options.connection)] if options.connection is not None else []
     asked += [f"port {options.port}"] if options.port is not None else []
     if not asked and not options.json:
-        print(none_chosen(0, None, None))
+        print(Filter().none_seen(0))
     code = finish(replay.source)
     if asked:
         ids = {cookie for one in conversations for ids in one.ids for cookie in ids}

@@ -11,8 +11,9 @@ from ..inputs import Input
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, add_input, check_kinds,
                        kinds)
-from ..show import Clock, Filter, LineWriter
+from ..show import Clock, LineWriter
 from ..telling import choice_of, coloured, finish_choice, joined, open_input
+from ..wanted import Filter
 
 
 def _show_writer(options: argparse.Namespace,
