@@ -14,9 +14,11 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
+from .flows import is_passive
 from .schema import Event, Schema
 from .segments import has_segment, is_received
 from .sequence import ACK, MODULUS, SYN
+from .tcp_states import SYN_SENT, SYNCHRONIZED
 from .words import local_endpoint, plural, remote_endpoint
 
 # Conversations kept at the most, and how many of the same two ends are looked at.
@@ -33,10 +35,6 @@ SENT_AGAIN = ("retransmit", "synack_retransmit")
 RESETS = ("reset_sent", "reset_received")
 
 End = tuple[bytes, int]
-
-# Where a socket knows whether it was opened by its peer.
-OPENED = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
-          "LAST-ACK")
 
 
 def _no_ids() -> tuple[list[int], list[int]]:
@@ -259,10 +257,8 @@ class Conversations:
         if event.kind == "request":
             return 1 - end
         state = self._schema.name_of("state", event["state"])
-        if event.kind == "state" and state == "SYN-SENT":
+        if event.kind == "state" and state == SYN_SENT:
             return end
-        if state not in OPENED or not event["snd_isn"]:
+        if state not in SYNCHRONIZED or not event["snd_isn"]:
             return None
-        passive = "passive" in self._schema.bit_names("sock_flags",
-                                                      event["sock_flags"])
-        return 1 - end if passive else end
+        return 1 - end if is_passive(self._schema, event) else end

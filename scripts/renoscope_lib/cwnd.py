@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from .derived_rounds import Trips, acknowledged
 from .gaps import Gaps
 from .kept import Kept, Packable
-from .losses import IDLE_STATES
 from .phases import LOSS, UNTOLD, phase_of
 from .reno_words import CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
@@ -34,6 +33,8 @@ from .schema import Event, Schema
 from .segments import has_socket
 from .sequence import ECE, MODULUS, is_after
 from .steps import Line, Mark, Marks, Span, Spans, Step
+from .tcp_states import (FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT,
+                         TIME_WAIT)
 from .wanted import Filter
 from .words import (INFINITE_SSTHRESH, duration, local_endpoint, plural,
                     remote_endpoint)
@@ -62,7 +63,7 @@ REDUCING = ("Recovery", "CWR", "Loss")
 # Where slow start is only supposed, as ssthresh was never set: resolved at the end.
 OPENING = "opening"
 
-FIN_ACKED_STATES = ("FIN-WAIT-2", "TIME-WAIT")
+FIN_ACKED_STATES = (FIN_WAIT_2, TIME_WAIT)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class Cwnd:
         if self.gaps.takes(event) or not event["cookie"]:
             return
         track = self.kept.get(event["cookie"])
-        if self._state(event) in IDLE_STATES:
+        if self._state(event) in IDLE:
             if track is not None:
                 self._see_end(track, event)
         elif event["cwnd"] and has_socket(event) and event["remote_port"]:
@@ -222,18 +223,18 @@ class Cwnd:
     def _opens(self, event: Event) -> bool:
         """Whether it comes just before the algorithm chooses its first window."""
         return event.kind == "state" and self._word(
-            event, "old_state", "state") in ("SYN-SENT", "SYN-RECEIVED")
+            event, "old_state", "state") in (SYN_SENT, SYN_RECEIVED)
 
     def _see_end(self, track: Track, event: Event) -> None:
         """No sender any more; a handshake's later ends know nothing of its bytes."""
         if event.kind == "state" and not track.over:
             was = self._word(event, "old_state", "state")
             self._count(track, event)
-            track.fin_acked |= (was == "LAST-ACK"
+            track.fin_acked |= (was == LAST_ACK
                                 and event["snd_una"] == event["snd_nxt"])
             track.last_ns = max(track.last_ns, event["time_ns"])
             track.over = True
-        track.fin_acked |= self._state(event) == "TIME-WAIT"
+        track.fin_acked |= self._state(event) == TIME_WAIT
 
     def _see(self, track: Track, event: Event) -> None:
         if track.gaps_before != self.gaps.number:

@@ -20,16 +20,17 @@ from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
                explain_pace, explain_ports, explain_windows)
 from .arrivals import Arrivals
 from .explain_finding import FINE, RULES, US, Clock, Finding, Report, Subject
-from .explain_groups import Groups
 from .gaps import Gaps, View
 from .handshakes import Handshakes, Told
+from .life import Life
 from .listeners import HANDSHAKE_KINDS
 from .losses import Losses
 from .openings import ACTIVE, Opening
 from .schema import Event, Schema
-from .states import LISTEN, SYN_RECEIVED, SYN_SENT, Life, States
+from .states import States
 from .stats import Stats
 from .synflood import FloodWatch
+from .tcp_states import LISTEN, SYN_RECEIVED, SYN_SENT
 from .wanted import Filter
 from .windows import Windows
 from .words import plural
@@ -298,22 +299,3 @@ def _openings_of(life: Life,
 
 def _report(subject: Subject, found: Iterable[Finding]) -> Report:
     return Report(subject, tuple(sorted(found, key=lambda f: f.rank)))
-
-
-# ---- for programs
-
-def as_json(explained: Explained, end_ns: int | None,
-            wanted: Filter = Filter()) -> dict[str, Any]:
-    """Every report, then the summary; times in ns and us."""
-    groups = Groups()
-    return {
-        "reports": ({"subject": str(report.subject),
-                     "findings": [f.as_json() for f in report.findings]}
-                    for report in groups.passing(
-                        explained.reports(end_ns, wanted))),
-        "summary": (group.as_json() for group in groups.worst_first()),
-        "forgotten": explained.forgotten,
-        "listeners_forgotten": explained.listeners_forgotten,
-        "closed_port_syns_left_out": explained.closed_port_syns_left_out,
-        "not_known": explained.unknown(),
-        **explained.gaps.as_json(end_ns)}

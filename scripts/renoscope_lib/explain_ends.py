@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
 from . import explain_pace
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
                               Subject, brief, look, often, spelled)
-from .states import (CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
-                     RESET_REASONS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
-                     TIME_WAIT_ENDINGS, Ending, Life, States, Stay)
+from .life import Life, Stay
+from .states import States
+from .tcp_states import (CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, FIN_WAIT_2,
+                         LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 
 # A program that closes when its peer does, does it at once; one that works on
 # the rest of its data takes a while.  After a minute it has forgotten.

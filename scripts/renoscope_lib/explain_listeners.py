@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .counter_measures import counter_measures
 from .explain_finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject,
                               often, spelled)
+from .flood_verdict import OVER, Verdict, sources_in_words, verdict_of
 from .listeners import Listener
-from .synflood import (OVER, Evidence, FloodWatch, Pressure, Verdict,
-                       counter_measures, evidence_of, sources_in_words,
-                       verdict_of)
+from .synflood import Evidence, FloodWatch, Pressure, evidence_of
 from .words import plural
 
 HALF_OPEN = ("half_open_queue_full", "unproven_peer")

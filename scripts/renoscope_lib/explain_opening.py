@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock,
                               Finding, Subject, added, brief, capped, look,
                               often, spelled)
-from .handshakes import SLOW_US, Told, syns_that_never_came
+from .handshakes import Told
 from .openings import ACTIVE, Opening, Refusal, errno_words, refusal_words
+from .outcomes import SLOW_US, syns_that_never_came
 from .synack_waits import DUPLICATE_SYN
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.

@@ -35,7 +35,8 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
 from .segments import OUTGOING
-from .sequence import FIN, following, relative
+from .sequence import ECE, FIN, following, relative
+from .tcp_states import SYNCHRONIZED
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
@@ -91,7 +92,6 @@ class Flow(Packable):
     rwnd_most: int = 0
     cwnd_most: int = 0
     silence_ns: int = 0
-    silence_began_ns: int = 0
     grown_ns: int = 0
     grown_rtt_us: int = 0
     grown_min_us: int = 0
@@ -130,8 +130,6 @@ class Flow(Packable):
 # Restarts kept of one connection, the first ones.
 MOST_RESTARTS = 100
 
-ECE = 0x40
-
 
 class Pace:
     """Feed it joined events that are of a connection."""
@@ -142,10 +140,7 @@ class Pace:
         self.kept: Kept[Flow] = Kept(lambda flow: False)
         states = {name: number for number, name
                   in schema.values.get("state", {}).items()}
-        self._sending = frozenset(
-            states.get(name, -1) for name in (
-                "ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1", "CLOSING",
-                "LAST-ACK", "FIN-WAIT-2"))
+        self._sending = frozenset(states.get(name, -1) for name in SYNCHRONIZED)
         ca_states = {name: number for number, name
                      in schema.values.get("ca_state", {}).items()}
         self._recovering = frozenset(
@@ -255,9 +250,7 @@ class Pace:
             flow.held_ns[OWN_CLOSED] += silent_ns
             return
         flow.held_ns[SILENT] += silent_ns
-        if silent_ns > flow.silence_ns:
-            flow.silence_ns = silent_ns
-            flow.silence_began_ns = flow.last_ns
+        flow.silence_ns = max(flow.silence_ns, silent_ns)
 
     @staticmethod
     def _held(flow: Flow, event: Event, passed_ns: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What explain says to a person: the worst first, on 80 columns."""
+"""What explain says: to a person the worst first, on 80 columns; to programs all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .explain import Explained
 from .explain_finding import (FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding,
@@ -16,7 +17,7 @@ from .explain_finding import (FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding,
 from .explain_groups import Groups
 from .place import INSTALLED
 from .show import RESET
-from .states import OPENED
+from .states_text import OPENED
 from .wanted import Filter
 from .words import plural
 
@@ -154,3 +155,22 @@ def as_text(explained: Explained, end_ns: int | None,
 def _none(explained: Explained, end_ns: int | None, wanted: Filter) -> str:
     return wanted.none_seen(0 if wanted.takes_all else sum(
         not report.subject.is_listener for report in explained.reports(end_ns)))
+
+
+# ---- for programs
+
+def as_json(explained: Explained, end_ns: int | None,
+            wanted: Filter = Filter()) -> dict[str, Any]:
+    """Every report, then the summary; times in ns and us."""
+    groups = Groups()
+    return {
+        "reports": ({"subject": str(report.subject),
+                     "findings": [f.as_json() for f in report.findings]}
+                    for report in groups.passing(
+                        explained.reports(end_ns, wanted))),
+        "summary": (group.as_json() for group in groups.worst_first()),
+        "forgotten": explained.forgotten,
+        "listeners_forgotten": explained.listeners_forgotten,
+        "closed_port_syns_left_out": explained.closed_port_syns_left_out,
+        "not_known": explained.unknown(),
+        **explained.gaps.as_json(end_ns)}

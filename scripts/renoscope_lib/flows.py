@@ -75,6 +75,11 @@ def is_fast_open(schema: Schema, event: Event) -> bool:
     return "fastopen" in schema.bit_names("sock_flags", event["sock_flags"])
 
 
+def is_passive(schema: Schema, event: Event) -> bool:
+    """Whether its connection was opened by the peer."""
+    return "passive" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
 def is_mptcp(schema: Schema, event: Event) -> bool:
     """Whether its connection is a subflow of MPTCP."""
     return "mptcp" in schema.bit_names("sock_flags", event["sock_flags"])

@@ -23,6 +23,7 @@ from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
 from .sequence import ACK, FIN, MODULUS, RST, SYN, is_after, scaled_window
+from .tcp_states import SYNCHRONIZED
 from .words import duration, plural, spaced, ssthresh_words
 
 NEEDED_KINDS = ("segment", "ack", "state", "retransmit", "synack_retransmit",
@@ -44,10 +45,6 @@ FACTS = ("request", "synack", "synack_retransmit", "refused", "completed",
 
 MARKS = {"frozen": "recording stopped (frozen)", "thawed": "recording went on",
          "filter": "another filter or sampling holds"}
-
-# Where a socket's window scales are what both have agreed on, and cwnd works.
-WORKING = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
-           "LAST-ACK")
 
 # Wireshark's tcp.completeness.
 SAW_SYN, SAW_SYNACK, SAW_ACK, SAW_DATA, SAW_FIN, SAW_RST = 1, 2, 4, 8, 16, 32
@@ -216,7 +213,7 @@ class Ladder:
     def _see_scales(self, event: Event, end: int) -> None:
         state = self._states_named.get(event["state"])
         # a small sock, as in TIME-WAIT, has forgotten its ISN and its scales
-        if event["snd_isn"] and state in WORKING and has_socket(event):
+        if event["snd_isn"] and state in SYNCHRONIZED and has_socket(event):
             self.scales[end] = event["rcv_wscale"]
             self.scales[1 - end] = event["snd_wscale"]
 
@@ -262,7 +259,7 @@ class Ladder:
     def _see_speed(self, event: Event, end: int) -> None:
         """cwnd once a round trip if it changed, and whenever it is cut."""
         if not event["cookie"] or not event["cwnd"] or not has_socket(event) \
-                or self._states_named.get(event["state"]) not in WORKING:
+                or self._states_named.get(event["state"]) not in SYNCHRONIZED:
             return
         told = self._speeds[end]
         new = _Speed(event["cwnd"], event["ssthresh"], event["ca_state"],

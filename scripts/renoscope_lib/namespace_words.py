@@ -6,16 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from .flows import is_passive
 from .schema import Event, Schema
 from .segments import has_socket, is_received
 from .sequence import ACK, SYN
+from .tcp_states import SYNCHRONIZED
 from .words import address
 
 # Told of one namespace, the first ones.
 FEW = 2
-
-WHOLE = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
-         "LAST-ACK")
 
 T = TypeVar("T")
 
@@ -43,8 +42,9 @@ class Namespaces:
 
     def __init__(self, schema: Schema, most: int) -> None:
         self._schema = schema
-        self._whole = [number for number, name
-                       in schema.values.get("state", {}).items() if name in WHOLE]
+        states = schema.values.get("state", {})
+        self._synchronized = [number for number, name in states.items()
+                              if name in SYNCHRONIZED]
         self._most = most
         self._known: dict[int, _Namespace] = {}
 
@@ -57,10 +57,10 @@ class Namespaces:
             self._known[netns] = _Namespace()
         place = self._known[netns]
         _add(place.addresses, address(event["local_addr"]))
-        is_passive = self._is_passive(event)
-        if is_passive:
+        by_peer = self._is_passive(event)
+        if by_peer:
             _add(place.listens_on, event["local_port"])
-        elif is_passive is not None:
+        elif by_peer is not None:
             place.connects = True
 
     def _is_passive(self, event: Event) -> bool | None:
@@ -68,9 +68,8 @@ class Namespaces:
         flags = event["seg_flags"]
         if flags & SYN:
             return is_received(event) != bool(flags & ACK)
-        if event["state"] in self._whole and has_socket(event):
-            return "passive" in self._schema.bit_names("sock_flags",
-                                                       event["sock_flags"])
+        if event["state"] in self._synchronized and has_socket(event):
+            return is_passive(self._schema, event)
         return None
 
     def words(self, netns: int) -> str:

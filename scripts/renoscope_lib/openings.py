@@ -30,10 +30,9 @@ from .listeners import ACK_FLAG, AcceptQueues, is_last_ack
 from .schema import Event, Schema
 from .sequence import SYN
 from .synack_waits import SynackWaits, SynWait, Wait
+from .tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
 from .words import duration, local_endpoint, plural, remote_endpoint
 
-ESTABLISHED = "ESTABLISHED"
-CLOSED = "CLOSED"
 ACTIVE = "us"
 PASSIVE = "peer"
 
@@ -409,17 +408,17 @@ class Openings:
         change = self._states.change(event)
         assert change is not None
         old, new = change
-        if (old, new) == (CLOSED, "SYN-SENT"):
+        if (old, new) == (CLOSED, SYN_SENT):
             self._connects(event)
-        elif (old, new) == ("LISTEN", "SYN-RECEIVED"):
+        elif (old, new) == (LISTEN, SYN_RECEIVED):
             # without a listener the child was not found: not a connection
             if event.listener is not None:
                 child = self._passive(event)
                 child.listener = child.listener or event.listener
-        elif old == "SYN-RECEIVED" or (old == "SYN-SENT"
-                                       and new in (ESTABLISHED, CLOSED)):
+        elif old == SYN_RECEIVED or (old == SYN_SENT
+                                     and new in (ESTABLISHED, CLOSED)):
             self._ends(event, old, new)
-        elif old == "SYN-SENT" and new == "SYN-RECEIVED":
+        elif old == SYN_SENT and new == SYN_RECEIVED:
             opening = self._by_cookie.get(event["cookie"])
             if opening is not None:
                 opening.step(event, "SYN received while ours was on its way: "
@@ -434,7 +433,7 @@ class Openings:
         opening.step(event, f"SYN sent{isn}")
 
     def _ends(self, event: Event, old: str, new: str) -> None:
-        active = old == "SYN-SENT"
+        active = old == SYN_SENT
         opening = self._by_cookie.get(event["cookie"])
         if opening is None:
             opening = (self._new(event, ACTIVE) if active

@@ -14,10 +14,9 @@ from .kept import MOST
 from .schema import Event, Schema
 from .segments import has_socket, is_received
 from .sequence import RST, SYN
+from .tcp_states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT
 
-SMALL = ("FIN-WAIT-2", "TIME-WAIT")
-WHOLE = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
-         "LAST-ACK")
+SMALL = (FIN_WAIT_2, TIME_WAIT)
 NAMES = ("snd_isn", "rcv_isn", "snd_wscale", "rcv_wscale")
 ISNS = frozenset(NAMES[:2])
 PACKED = struct.Struct("IIBB")
@@ -32,7 +31,8 @@ class SmallSocks:
     def __init__(self, schema: Schema, most: int = MOST) -> None:
         states = schema.values.get("state", {})
         self._small = [number for number, name in states.items() if name in SMALL]
-        self._whole = [number for number, name in states.items() if name in WHOLE]
+        self._synchronized = [number for number, name in states.items()
+                              if name in SYNCHRONIZED]
         self._connecting = next((number for number, name in states.items()
                                  if name == "SYN-SENT"), -1)
         self._most = most
@@ -45,7 +45,7 @@ class SmallSocks:
             return
         if event["state"] == self._connecting:
             self._known.pop(cookie, None)  # anew, with another ISN
-        elif event["state"] in self._whole and has_socket(event) \
+        elif event["state"] in self._synchronized and has_socket(event) \
                 and event["snd_isn"] and event["rcv_isn"] \
                 and ISNS.isdisjoint(event.filled):
             self._remember(cookie, PACKED.pack(*(event[name] for name in NAMES)))

@@ -13,9 +13,11 @@ from collections.abc import Iterable
 
 from .exposition import Histogram
 from .gaps import Gaps
+from .life import Life, Stay
 from .schema import Event, Schema
-from .states import (CLOSE_WAIT, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED,
-                     SYN_SENT, Life, States, Stay)
+from .states import States
+from .tcp_states import (CLOSE_WAIT, ESTABLISHED, LISTEN, NETSTAT_NAMES,
+                         SYN_RECEIVED, SYN_SENT)
 
 # In seconds.  SYNs and SYN-ACKs are sent again after 1, 3 and 7 s; TIME-WAIT lasts
 # 60 s and up to an eighth more.

@@ -13,231 +13,34 @@ The kernel's own state changes tell most of it, but not all:
  - A FIN that comes with the ACK of ours takes the kernel through FIN-WAIT-2 within
    one segment, where the RFC goes from FIN-WAIT-1 straight to TIME-WAIT.
 
-Why a connection was reset is told by the kernel only from 6.10 on, and only by
-whoever sends the RST.  Otherwise it is inferred from what happened around it, and
-says so: "(implied)".  What was not seen is called unseen, never guessed.
+What was not seen is called unseen, never guessed.  endings.py says what all this came
+to, states_text.py how it reads.
 """
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
-from .flows import StateNames, is_fast_open
+from .endings import IMPLIED, TIME_WAIT_ENDINGS, Ending, ending_of
+from .flows import StateNames, is_fast_open, is_passive
 from .gaps import Gaps
-from .kept import Kept, Packable
+from .kept import Kept
+from .life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
 from .listeners import AcceptQueues
 from .schema import Event, Schema
 from .segments import has_segment
 from .sequence import ACK, FIN, RST
-from .tables import COLUMNS, aligned, note, seconds
+from .tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
+                         LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from .wanted import Filter
-from .words import (connection, duration, local_endpoint, plural,
-                    remote_endpoint)
-
-LISTEN, SYN_SENT, SYN_RECEIVED = "LISTEN", "SYN-SENT", "SYN-RECEIVED"
-ESTABLISHED, CLOSED = "ESTABLISHED", "CLOSED"
-FIN_WAIT_1, FIN_WAIT_2 = "FIN-WAIT-1", "FIN-WAIT-2"
-CLOSE_WAIT, CLOSING, LAST_ACK = "CLOSE-WAIT", "CLOSING", "LAST-ACK"
-TIME_WAIT = "TIME-WAIT"
-
-# As netstat spells them, in the order of a connection's life.
-NETSTAT_NAMES = {
-    LISTEN: "LISTEN", SYN_SENT: "SYN_SENT", SYN_RECEIVED: "SYN_RECV",
-    ESTABLISHED: "ESTABLISHED", FIN_WAIT_1: "FIN_WAIT1",
-    FIN_WAIT_2: "FIN_WAIT2", CLOSE_WAIT: "CLOSE_WAIT", CLOSING: "CLOSING",
-    LAST_ACK: "LAST_ACK", TIME_WAIT: "TIME_WAIT",
-}
-
-US, PEER, BOTH = "us", "peer", "both"
-IMPLIED = " (implied)"
+from .words import local_endpoint, remote_endpoint
 
 NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
                 "time_wait_end", "reset_sent", "reset_received", "error")
 
-# What makes a connection leave a state for another, where that is certain.
-LEFT_BY = {
-    (CLOSED, SYN_SENT): "connect(): our SYN goes out",
-    (SYN_SENT, ESTABLISHED): "the peer's SYN-ACK came",
-    (SYN_SENT, SYN_RECEIVED): "the peer's SYN crossed ours: simultaneous open",
-    (SYN_RECEIVED, ESTABLISHED): "the handshake's last ACK came",
-    (SYN_RECEIVED, FIN_WAIT_1): "we closed before the handshake's last ACK",
-    (SYN_RECEIVED, CLOSE_WAIT): "the peer's FIN came with the last ACK",
-    (ESTABLISHED, FIN_WAIT_1): "we closed our direction first: FIN",
-    (ESTABLISHED, CLOSE_WAIT): "the peer closed first: its FIN came",
-    (FIN_WAIT_1, FIN_WAIT_2): "our FIN was acknowledged",
-    (FIN_WAIT_1, CLOSING): "the peer's FIN crossed ours: simultaneous close",
-    (FIN_WAIT_1, TIME_WAIT): "the peer's FIN came with the ACK of ours",
-    (FIN_WAIT_2, TIME_WAIT): "the peer's FIN came",
-    (CLOSING, TIME_WAIT): "our FIN was acknowledged",
-    (CLOSE_WAIT, LAST_ACK): "we closed too: FIN",
-    (LAST_ACK, CLOSED): "our FIN was acknowledged",
-    (LISTEN, CLOSED): "the listener was closed",
-}
-
-# Standing in one of these for long has a reason worth knowing.
-STANDING = {
-    SYN_SENT: "no answer to our SYN yet",
-    SYN_RECEIVED: "half-open: the handshake's last ACK has not come",
-    CLOSE_WAIT: "half-closed: the peer has closed, our program has not",
-    FIN_WAIT_1: "our FIN is not acknowledged yet",
-    FIN_WAIT_2: "half-closed: we have closed, the peer has not",
-    LAST_ACK: "our FIN is not acknowledged yet",
-}
-
-REQUEST_ENDINGS = {
-    "expired": "given up: no ACK completed it",
-    "reset_by_peer": "the peer sent a RST",
-    "reset_by_us": "we sent a RST: a segment did not fit the handshake",
-    "listener_gone": "the listener was closed",
-    "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
-}
-
-TIME_WAIT_ENDINGS = {
-    "timer": "its time was over",
-    "reset": "a RST ended it",
-    "new_syn": "a new SYN took its place",
-    "reused": "a connect() took its port",
-    "other": "the kernel does not say",
-}
-
-# The kernel's words for why it resets, in ours.
-RESET_REASONS = {
-    "TCP_ABORT_ON_CLOSE": "closed with unread data",
-    "TCP_ABORT_ON_LINGER": "TCP_LINGER2 below 0: no wait for FIN",
-    "TCP_ABORT_ON_MEMORY": "no memory, or too many orphans",
-    "TCP_ABORT_ON_DATA": "data came after we had closed",
-    "TCP_KEEPALIVE_TIMEOUT": "no answer to keepalives",
-    "TCP_DISCONNECT_WITH_DATA": "disconnected with unsent data",
-    "TCP_TIMEWAIT_SOCKET": "a segment that TIME-WAIT cannot take",
-}
-
-# Where recording was frozen before the change to CLOSED that follows a RST.
-RESET_THEN_FROZEN = {
-    PEER: "the peer sent a RST; recording stopped there",
-    US: "a RST was sent; recording stopped there",
-}
-
 # A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
 SAME_SEGMENT_NS = 200_000
-
-
-@dataclass(slots=True)
-class Stay(Packable):
-    """A time in one state; None where beginning or end was not seen."""
-
-    state: str
-    began_ns: int | None
-    ended_ns: int | None = None
-    left_by: str = ""
-
-    @property
-    def took_us(self) -> int | None:
-        """How long it was, where both ends were seen."""
-        if self.began_ns is None or self.ended_ns is None:
-            return None
-        return (self.ended_ns - self.began_ns) // 1000
-
-
-@dataclass(slots=True)
-class Reset(Packable):
-    """A RST, and where the connection was."""
-
-    time_ns: int
-    reason: str
-    answers_segment: bool
-    has_rst_flag: bool
-    place: tuple[int, int]
-    once_closed: bool = False
-    segment_was_empty: bool = False
-    ours_outstanding: bool = False
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a connection came to its end."""
-
-    how: str
-    by: str | None
-    reason: str
-    implied: bool
-
-    def words(self) -> str:
-        """For the table."""
-        who = {US: "we sent a RST", PEER: "the peer sent a RST"}
-        text = who[self.by] if self.how == "reset" and self.by else ""
-        reason = self.reason + (IMPLIED if self.implied else "")
-        return f"{text}: {reason}" if text and reason else text or reason
-
-
-@dataclass(slots=True)
-class SmallSock(Packable):
-    """What TIME-WAIT, or FIN-WAIT-2 in a small sock, went through."""
-
-    due_ns: int | None = None
-    segments: int = 0
-    fins_again: int = 0
-    data_last: bool = False
-    timer_set: int = 0
-
-
-@dataclass(slots=True)
-class Life(Packable):
-    """One connection, as far as it was seen."""
-
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
-    stays: list[Stay]
-    opened_by: str | None = None
-    opening_seen: bool = False
-    gaps_before: int = 0
-    syns_again: int = 0
-    synacks_again: int = 0
-    newborn_ns: int | None = None
-    small: SmallSock | None = None
-    no_room: bool = False
-    by_cookie: bool = False
-    request_ending: str = ""
-    closed_from: str | None = None
-    timeouts: int = 0
-    reset_sent: Reset | None = None
-    reset_received: Reset | None = None
-    error: int = 0
-    error_ns: int = 0
-    left_behind: bool = False
-    fin_and_ack: bool = False
-    last_place: tuple[int, int] = (-1, 0)
-    partly: list[str] = field(default_factory=list)
-
-    @property
-    def now(self) -> Stay:
-        """The state it is in."""
-        return self.stays[-1]
-
-    @property
-    def is_over(self) -> bool:
-        """Whether its end was seen."""
-        return self.now.state == CLOSED
-
-    def note_once(self, what: str) -> None:
-        """Something that was not seen."""
-        if what not in self.partly:
-            self.partly.append(what)
-
-    def closed_first_by(self) -> str | None:
-        """Whose FIN came first; None while there is none, or it was unseen."""
-        states = {stay.state for stay in self.stays}
-        if CLOSING in states:
-            return BOTH
-        if CLOSE_WAIT in states:
-            return PEER
-        return US if FIN_WAIT_1 in states else None
 
 
 def _place(event: Event) -> tuple[int, int]:
@@ -310,8 +113,7 @@ class States:
     def _from_the_middle(self, event: Event, state: str) -> Life:
         """A connection that was there before anything was seen of it."""
         opened_by = None
-        if "passive" in self._schema.bit_names("sock_flags",
-                                               event["sock_flags"]):
+        if is_passive(self._schema, event):
             opened_by = PEER
         elif event["snd_isn"] and state != LISTEN:
             opened_by = US
@@ -449,7 +251,6 @@ class States:
         life = self.kept.get(event["cookie"])
         if life is not None and event["sk_error"]:
             life.error = event["sk_error"]
-            life.error_ns = event["time_ns"]
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
@@ -553,7 +354,7 @@ class States:
     def _small(self, event: Event) -> tuple[Life, SmallSock]:
         state = self._small_state(event)
         life = self.kept.get(event["cookie"])
-        if life is not None and _may_live_on(life):
+        if life is not None and life.may_live_on:
             # the full socket went, and nobody saw the small one begin
             life.stays.pop()
             life.now.ended_ns = None
@@ -637,7 +438,7 @@ class States:
     @staticmethod
     def took_us(life: Life, stay: Stay) -> int | None:
         """How long it was in a state; None where that is not known."""
-        if (stay.state == FIN_WAIT_2 and _may_live_on(life)
+        if (stay.state == FIN_WAIT_2 and life.may_live_on
                 and stay is life.stays[-2]):
             return None  # a small sock may have gone on
         return stay.took_us
@@ -650,105 +451,10 @@ class States:
 
     def ending(self, life: Life) -> Ending | None:
         """How it ended; None if that was not seen."""
-        if not life.is_over:
-            side = self.last_reset(life)
-            return Ending("reset", side, "", False) if side else None
-        if life.request_ending:
-            return _request_ending(life)
-        if life.small is not None:
-            return self._small_ending(life)
-        if life.reset_received is not None:
-            return self._reset_received(life, life.reset_received)
-        if life.reset_sent is not None and not life.reset_sent.answers_segment:
-            return self._reset_sent(life, life.reset_sent)
-        if _was_reset_at_fin_wait_2(life):
-            return self._reset_at_fin_wait_2(life.reset_sent)
-        if life.error:
-            return _error(life)
-        if life.closed_from == SYN_SENT and not self.gaps.may_lack(
-                "error", since_ns=life.stays[-2].began_ns):
-            return _given_up_by_us(life)
-        return _quiet_ending(life)
-
-    def _small_ending(self, life: Life) -> Ending:
-        reason = life.stays[-2].left_by if len(life.stays) > 1 else ""
-        if reason == TIME_WAIT_ENDINGS["reset"]:
-            return Ending("reset", PEER, "", False)
-        if (reason == TIME_WAIT_ENDINGS["other"] and life.small is not None
-                and life.reset_sent is not None
-                and life.reset_sent.answers_segment):
-            return Ending("reset", US, RESET_REASONS[
-                "TCP_ABORT_ON_DATA" if life.small.data_last
-                else "TCP_TIMEWAIT_SOCKET"], False)
-        return Ending("closed", None, reason, False)
-
-    def _told(self, reset: Reset) -> str:
-        """The kernel's own reason, in words; none if it says nothing."""
-        if reset.reason in ("", "NOT_SPECIFIED"):
-            return ""
-        return RESET_REASONS.get(reset.reason, reset.reason)
-
-    def _reset_received(self, life: Life, received: Reset) -> Ending:
-        sent = life.reset_sent
-        if received.answers_segment and not received.has_rst_flag:
-            # the kernel tells of data after close as of a RST
-            return Ending("reset", US, RESET_REASONS["TCP_ABORT_ON_DATA"], False)
-        if (sent is not None and sent.answers_segment
-                and not received.answers_segment
-                and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2)):
-            told = self._told(sent)
-            return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
-                          not told)
-        it_had_closed = ("it had closed, and more came from us"
-                         if received.ours_outstanding
-                         else "it had closed, and waited no more")
-        reasons = {
-            SYN_SENT: "nobody listens there",
-            SYN_RECEIVED: "the peer gave up its connect()",
-            CLOSE_WAIT: it_had_closed, LAST_ACK: it_had_closed,
-        }
-        reason = reasons.get(life.closed_from or "", "")
-        return Ending("reset", PEER, reason, bool(reason))
-
-    def _reset_at_fin_wait_2(self, sent: Reset | None) -> Ending:
-        """The kernel calls either cause data; an empty segment shows the other."""
-        if sent is None or sent.segment_was_empty:
-            return Ending("reset", US, RESET_REASONS["TCP_ABORT_ON_LINGER"],
-                          True)
-        told = self._told(sent)
-        return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
-                      not told)
-
-    def _reset_sent(self, life: Life, sent: Reset) -> Ending:
-        told = self._told(sent)
-        if told and told != "TCP_STATE":
-            return Ending("reset", US, told, False)
-        if told == "TCP_STATE" and life.closed_from == FIN_WAIT_2:
-            return Ending("reset", US, "the peer's FIN did not come in time",
-                          True)
-        return Ending("reset", US, self._why_we_reset(life, sent, bool(told)),
-                      True)
-
-    def _why_we_reset(self, life: Life, sent: Reset, disconnect: bool) -> str:
-        """What the order of reset, CLOSED and error gives away."""
-        error = errno.errorcode.get(life.error, "")
-        if error == "ETIMEDOUT":
-            return "no answer to keepalives"
-        if error == "ECONNABORTED":
-            return "killed, as by ss -K"
-        closed_ns = life.now.began_ns
-        if closed_ns is not None and sent.time_ns < closed_ns:
-            if life.closed_from == FIN_WAIT_2:
-                return "the peer's FIN did not come in time"
-            return "killed, or too many orphans"
-        if life.left_behind and not self.gaps.may_lack(
-                "accepted", since_ns=life.stays[0].began_ns):
-            return "its listener was closed while it waited in the accept queue"
-        if disconnect or error == "ECONNRESET":
-            return "SO_LINGER 0, or disconnected by its program"
-        if self.gaps.may_lack("error", since_ns=sent.time_ns):
-            return "closed with unread data, or SO_LINGER 0"
-        return "closed with unread data"
+        if life.is_over:
+            return ending_of(life, self.gaps)
+        side = self.last_reset(life)
+        return Ending("reset", side, "", False) if side else None
 
     def last_reset(self, life: Life) -> str | None:
         """Who reset it, if recording was frozen right after the RST.
@@ -798,308 +504,3 @@ class States:
                 unsure += self.may_have_ended(life, end_ns)
         return {name: counts[name] for name in NETSTAT_NAMES.values()
                 if counts[name]}, unsure
-
-
-def _may_live_on(life: Life) -> bool:
-    """Whether only its full socket went: a small sock may have taken over."""
-    return (life.is_over and life.small is None and not life.no_room
-            and len(life.stays) > 1
-            and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING)
-            and (life.reset_sent is None or life.reset_sent.answers_segment)
-            and not _was_reset_at_fin_wait_2(life)
-            and life.reset_received is None and not life.error)
-
-
-def _was_reset_at_fin_wait_2(life: Life) -> bool:
-    """Whether the kernel closed it as our FIN was acknowledged.
-
-    So it does with a TCP_LINGER2 below 0, and where data came with that ACK: it
-    closes the socket, then answers the segment with a RST.
-    """
-    sent = life.reset_sent
-    return (life.small is None and sent is not None and sent.answers_segment
-            and sent.once_closed and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2))
-
-
-def _request_ending(life: Life) -> Ending:
-    how = {"reset_by_peer": ("reset", PEER), "reset_by_us": ("reset", US),
-           "expired": ("given up", None)}
-    kind, by = how.get(life.request_ending, ("failed", None))
-    words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
-    if kind == "reset":
-        return Ending(kind, by, "" if by == PEER else
-                      "a segment did not fit the handshake", False)
-    if kind == "given up" and life.synacks_again:
-        words += f", SYN-ACK sent again {plural(life.synacks_again, 'time')}"
-    return Ending(kind, by, words, False)
-
-
-def _error(life: Life) -> Ending:
-    name = errno.errorcode.get(life.error, f"error {life.error}")
-    if name == "ETIMEDOUT":
-        if life.closed_from == SYN_SENT:
-            return Ending("given up", None,
-                          f"no answer to our {1 + life.syns_again} SYNs (ETIMEDOUT)",
-                          False)
-        return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
-    if name == "ECONNREFUSED":
-        return Ending("failed", PEER, "refused by an ICMP message", True)
-    if name == "ECONNRESET" and life.closed_from == SYN_SENT:
-        # a RST would be ECONNREFUSED here: this is tcp_disconnect()'s
-        return Ending("failed", US,
-                      "we gave it up (SO_LINGER 0 or disconnect)", True)
-    return Ending("failed", None, f"error {name}", False)
-
-
-def _given_up_by_us(life: Life) -> Ending:
-    """A connect() without an answer; the kernel would have reported ETIMEDOUT."""
-    after = f", after {plural(life.timeouts, 'timeout')}" if life.timeouts else ""
-    return Ending("failed", US, "closed by us before an answer came" + after, True)
-
-
-def _quiet_ending(life: Life) -> Ending:
-    """CLOSED without a RST and without an error."""
-    if life.no_room:
-        return Ending("closed", None, "closed at once: no room for TIME-WAIT",
-                      False)
-    if life.now.began_ns is None:
-        return Ending("closed", None, "its end was not seen", False)
-    if life.closed_from == LISTEN or life.closed_from == LAST_ACK:
-        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
-    if life.timeouts:
-        return Ending("given up", None,
-                      f"after {plural(life.timeouts, 'timeout')} in a row", True)
-    if life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING):
-        return Ending("closed", None,
-                      "its socket went; TIME-WAIT was not recorded", False)
-    return Ending("closed", None, "why was not recorded", False)
-
-
-# ---- for programs
-
-def _path(states: States, life: Life) -> list[dict[str, Any]]:
-    ending = states.ending(life)
-    rows = []
-    for n, stay in enumerate(life.stays):
-        left_by = stay.left_by
-        if ending is not None and life.is_over and n == len(life.stays) - 2:
-            left_by = ending.words()
-        rows.append({"state": stay.state, "began_ns": stay.began_ns,
-                     "took_us": states.took_us(life, stay), "left_by": left_by or None})
-    return rows
-
-
-def _small_json(life: Life) -> dict[str, int] | None:
-    small = life.small
-    return None if small is None else {
-        "segments": small.segments, "fins_again": small.fins_again,
-        "timer_set": small.timer_set}
-
-
-def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
-    ending = states.ending(life)
-    return {
-        "connection": connection(life.cookie), "netns": life.netns,
-        "family": life.family, "local": life.local, "remote": life.remote,
-        "opened_by": life.opened_by, "opening_seen": life.opening_seen,
-        "closed_first_by": life.closed_first_by(), "state": life.now.state,
-        "path": _path(states, life),
-        "syns_sent_again": life.syns_again,
-        "synacks_sent_again": life.synacks_again,
-        "small_sock": _small_json(life),
-        "ending": None if ending is None else {
-            "how": ending.how, "by": ending.by, "reason": ending.reason,
-            "implied": ending.implied},
-        "not_seen": life.partly,
-        "may_have_ended": states.may_have_ended(life, end_ns),
-    }
-
-
-def as_json(states: States, end_ns: int | None,
-            wanted: Filter = Filter()) -> dict[str, Any]:
-    """Every connection, one by one, and the counts; times in ns and us."""
-    end = max(end_ns or 0, states.gaps.last_ns)
-    counts, unsure = states.counts(end, wanted)
-    return {
-        "connections": (_life_json(states, life, end)
-                        for life in states.lives(wanted)),
-        "forgotten": states.kept.forgotten,
-        "forgotten_open": states.kept.forgotten_open,
-        "counts": counts,
-        "counts_unsure": unsure + states.kept.forgotten_open,
-        "cookie_synacks": states.cookie_synacks,
-        "resets_without_connection": states.resets_without_connection,
-        **states.gaps.as_json(end_ns)}
-
-
-def counts_as_json(states: States, end_ns: int | None,
-                   wanted: Filter = Filter()) -> dict[str, Any]:
-    """The counts alone."""
-    whole = as_json(states, end_ns, wanted)
-    del whole["connections"]
-    return whole
-
-
-# ---- for people
-
-OPENED = {US: "opened by us", PEER: "opened by the peer"}
-CLOSED_FIRST = {US: "closed first by us", PEER: "closed first by the peer",
-                BOTH: "closed by both at once"}
-
-
-def _heading(life: Life, ending: Ending | None) -> list[str]:
-    """Who it is and the gist of it, in one line if there is room."""
-    parts = [OPENED.get(life.opened_by or "", "")]
-    if life.stays[0].state == LISTEN:
-        parts = ["a listener"]
-    parts.append(CLOSED_FIRST.get(life.closed_first_by() or "", ""))
-    if ending is not None and ending.how != "closed":
-        by = {US: " by us", PEER: " by the peer"}.get(ending.by or "", "")
-        parts.append(ending.how + (by if ending.how == "reset" else ""))
-    said = ", ".join(part for part in parts if part)
-    ends = f"{connection(life.cookie)}  {life.local} - {life.remote}"
-    whole = f"{ends}  {said}".rstrip()
-    return [whole] if len(whole) <= COLUMNS else [ends, f"  {said}"]
-
-
-def _stay_rows(states: States, life: Life,
-               end_ns: int) -> Iterator[tuple[str, str, str, str]]:
-    first_ns = states.gaps.first_ns
-    for row, stay in zip(_path(states, life), life.stays):
-        at = seconds(stay.began_ns, first_ns)
-        if stay is life.now:
-            yield (at, stay.state, *_last_cells(states, life, end_ns))
-            continue
-        took = "?" if row["took_us"] is None else duration(row["took_us"])
-        yield at, stay.state, took, row["left_by"] or ""
-
-
-def _last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
-    """How long, and what then, of the state it was last seen in."""
-    stay = life.now
-    if life.is_over:
-        return "", ""
-    side = states.last_reset(life)
-    if side is not None:
-        return "?", RESET_THEN_FROZEN[side]
-    if states.may_have_ended(life, end_ns):
-        return "?", "not seen any more; its end may be lost"
-    took = (f"{duration((end_ns - stay.began_ns) // 1000)}+"
-            if stay.began_ns is not None else "?")
-    hint = STANDING.get(stay.state, "")
-    if life.small is not None and life.small.due_ns is not None:
-        to_go = duration(max(0, life.small.due_ns - end_ns) // 1000)
-        hint = f"{hint}; {to_go} to go" if hint else f"{to_go} to go"
-    return took, "still so" + (f": {hint}" if hint else "")
-
-
-def _small_words(small: SmallSock) -> list[str]:
-    words = []
-    if small.segments:
-        again = (f", {plural(small.fins_again, 'FIN')} of the peer's again"
-                 if small.fins_again else "")
-        words.append(f"{plural(small.segments, 'segment')} came when only a "
-                     f"small sock was left{again}")
-    if small.timer_set:
-        words.append(f"its time began anew {plural(small.timer_set, 'time')}")
-    return words
-
-
-def _remarks(life: Life) -> list[str]:
-    remarks = list(life.partly)
-    if life.syns_again:
-        remarks.append(f"SYN sent again {plural(life.syns_again, 'time')}")
-    if life.synacks_again and life.request_ending != "expired":
-        remarks.append(
-            f"SYN-ACK sent again {plural(life.synacks_again, 'time')}")
-    if life.small is not None:
-        remarks += _small_words(life.small)
-    return remarks
-
-
-def _life_text(states: States, life: Life, end_ns: int) -> list[str]:
-    lines = _heading(life, states.ending(life))
-    rows = [("at (s)", "state", "for", "then"),
-            *_stay_rows(states, life, end_ns)]
-    lines += aligned(rows, right=(0,), indent=2)
-    remarks = _remarks(life)
-    if remarks:
-        lines += note("(" + "; ".join(remarks) + ")", "  ")
-    return lines
-
-
-HOW_TO_READ = (
-    "`at` counts from the first event of the recording, ? was not seen, + means "
-    "still going on. A reason with (implied) is worked out from what happened "
-    "around it; others are the kernel's own words. TIME-WAIT belongs to whoever "
-    "closed first and lasts 60 s on Linux. A request that was given up may have had "
-    "its ACK: TCP_DEFER_ACCEPT then waits for data, and no event tells of it.")
-HOW_TO_READ_COUNTS = (
-    "As `netstat -ant` names them, all network namespaces together; SYN_RECV are "
-    "half-open requests. Only connections of which an event was recorded are "
-    "known here: those that stood idle all the time are not counted.")
-
-
-def counts_as_text(states: States, end_ns: int | None,
-                   wanted: Filter = Filter()) -> list[str]:
-    """How many connections were in which state when watching ended."""
-    return [*states.kept.left_out(), *_count_lines(states, end_ns, wanted)]
-
-
-def _count_lines(states: States, end_ns: int | None,
-                 wanted: Filter) -> list[str]:
-    end = max(end_ns or 0, states.gaps.last_ns)
-    counts, unsure = states.counts(end, wanted)
-    if not counts:
-        if next(states.lives(wanted), None) is None \
-                and next(states.lives(), None) is not None:
-            return [_none(states, wanted)]
-        if states.kept.forgotten_open:
-            return ["No connection that is kept was open at the end.",
-                    *_forgotten_lines(states)]
-        return ["No connection was seen." if states.gaps.frozen_throughout
-                else "No connection was open at the end."]
-    rows = [(name, str(count)) for name, count in counts.items()]
-    lines = ["Open at the end:",
-             *aligned([*rows, ("total", str(sum(counts.values())))],
-                      right=(1,), indent=2)]
-    if unsure:
-        lines.append(f"{unsure} of these may have ended unseen.")
-    lines += _forgotten_lines(states)
-    return lines + note(HOW_TO_READ_COUNTS)
-
-
-def _forgotten_lines(states: States) -> list[str]:
-    """Those that were left out while open: are they open still?"""
-    count = states.kept.forgotten_open
-    if not count:
-        return []
-    return note(f"{plural(count, 'connection')} left out before the end may be "
-                "open too, if not counted here again.")
-
-
-def _none(states: States, wanted: Filter) -> str:
-    others = sum(life.stays[0].state != LISTEN for life in states.lives())
-    return wanted.none_seen(others)
-
-
-def as_text(states: States, end_ns: int | None,
-            wanted: Filter = Filter()) -> Iterator[str]:
-    """Every connection's states, then the counts."""
-    end = max(end_ns or 0, states.gaps.last_ns)
-    yield from states.kept.left_out()
-    if next(states.lives(wanted), None) is None:
-        yield _none(states, wanted)
-        return
-    for life in states.lives(wanted):
-        yield from _life_text(states, life, end)
-        yield ""
-    yield from note(HOW_TO_READ)
-    yield ""
-    yield from _count_lines(states, end_ns, wanted)
-    if states.cookie_synacks:
-        yield (f"{plural(states.cookie_synacks, 'SYN-ACK')} with a SYN "
-               "cookie: nothing was kept of these.")
-    if states.resets_without_connection:
-        yield (f"{plural(states.resets_without_connection, 'RST')} "
-               "answered segments of no connection.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .losses import HEADINGS
+from .losses_text import HEADINGS
 from .top import LOSS, SYN_RECEIVED, Connection, Frame, Listening
 from .words import connection, or_dash, plural, spaced, ssthresh_words, wall_clock
 

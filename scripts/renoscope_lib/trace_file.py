@@ -21,10 +21,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .json_lines import dumps
+from .life import Life
 from .schema import Event, Schema
 from .segments import has_socket
 from .show import Clock, LineWriter
-from .states import CLOSED, Life, States
+from .states import States
+from .tcp_states import CLOSED
 from .wanted import ChoiceSeen, Filter
 from .words import INFINITE_SSTHRESH, connection, plural
 

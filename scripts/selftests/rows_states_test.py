@@ -19,7 +19,7 @@ from inside import abort, cookie_of
 from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost
 from recorder import told, wait_until
 from renoscope_lib.schema import Event
-from renoscope_lib.states import NETSTAT_NAMES
+from renoscope_lib.tcp_states import NETSTAT_NAMES
 from stage import Stage, address_of, for_each_family
 
 ALL_STATES = {"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",

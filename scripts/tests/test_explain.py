@@ -12,11 +12,10 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib import explain, explain_losses, handshakes
-from renoscope_lib.explain import as_json
+from renoscope_lib import explain, explain_losses, handshakes_text
 from renoscope_lib.explain_finding import (FINE, NUMBERS, RULES, Subject, added, brief,
                                            share, spelled)
-from renoscope_lib.explain_text import Typed, as_text, coloured
+from renoscope_lib.explain_text import Typed, as_json, as_text, coloured
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.schema import Event
@@ -411,5 +410,5 @@ class Fed(Case):
         view = self.explained(*events)
         list(view.reports())
         whole = feed(Handshakes(support.schema()), *events)
-        self.assertEqual(handshakes.as_json(view._handshakes, None),
-                         handshakes.as_json(whole, None))
+        self.assertEqual(handshakes_text.as_json(view._handshakes, None),
+                         handshakes_text.as_json(whole, None))

@@ -7,7 +7,8 @@ import unittest
 from renoscope_lib.gaps import Gaps
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, LineWriter
-from renoscope_lib.states import States, as_text, counts_as_text
+from renoscope_lib.states import States
+from renoscope_lib.states_text import as_text, counts_as_text
 from renoscope_lib.stats import parse_stats
 
 from . import support

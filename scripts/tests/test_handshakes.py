@@ -7,7 +7,8 @@ import unittest.mock
 from typing import Any
 
 from renoscope_lib import openings
-from renoscope_lib.handshakes import Handshakes, OpeningRow, as_json, as_text
+from renoscope_lib.handshakes import Handshakes, OpeningRow
+from renoscope_lib.handshakes_text import as_json, as_text
 from renoscope_lib.schema import Event
 
 from . import support

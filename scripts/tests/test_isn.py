@@ -7,8 +7,9 @@ import subprocess
 import unittest
 from collections.abc import Callable
 
-from renoscope_lib import isn
-from renoscope_lib.isn import Audit, IsnAudit, Sample, audit_of
+from renoscope_lib import isn, isn_audit, isn_text
+from renoscope_lib.isn import IsnAudit
+from renoscope_lib.isn_audit import Audit, Sample, audit_of
 from renoscope_lib.schema import Event
 from renoscope_lib.sequence import MODULUS
 
@@ -186,29 +187,29 @@ class SamePorts(unittest.TestCase):
 
 class Parts(unittest.TestCase):
     def test_arc(self) -> None:
-        self.assertEqual(isn.arc([5]), 0)
-        self.assertEqual(isn.arc([10, 20, 15]), 10)
-        self.assertEqual(isn.arc([MODULUS - 10, 10]), 20)
-        self.assertEqual(isn.arc([0, MODULUS // 2]), MODULUS // 2)
+        self.assertEqual(isn_audit.arc([5]), 0)
+        self.assertEqual(isn_audit.arc([10, 20, 15]), 10)
+        self.assertEqual(isn_audit.arc([MODULUS - 10, 10]), 20)
+        self.assertEqual(isn_audit.arc([0, MODULUS // 2]), MODULUS // 2)
 
     def test_steps_wrap(self) -> None:
-        self.assertEqual(isn.steps_of([Sample(0, MODULUS - 1), Sample(1, 4)]),
+        self.assertEqual(isn_audit.steps_of([Sample(0, MODULUS - 1), Sample(1, 4)]),
                          [5])
 
     def test_collision_bits(self) -> None:
-        self.assertIsNone(isn.collision_bits([1, 2, 3]))
-        self.assertEqual(isn.collision_bits([1, 1, 1]), 0)
-        self.assertEqual(isn.collision_bits([1, 1, 2, 2]),
-                         isn.collision_bits([3, 3, 4, 4]))
+        self.assertIsNone(isn_audit.collision_bits([1, 2, 3]))
+        self.assertEqual(isn_audit.collision_bits([1, 1, 1]), 0)
+        self.assertEqual(isn_audit.collision_bits([1, 1, 2, 2]),
+                         isn_audit.collision_bits([3, 3, 4, 4]))
 
     def test_recurrence_needs_every_value(self) -> None:
-        self.assertIsNone(isn.recurrence([1, 2, 3, 4]))
+        self.assertIsNone(isn_audit.recurrence([1, 2, 3, 4]))
         values = [7]
         for _ in range(9):
             values.append(values[-1] * 5 % MODULUS + 3)
-        self.assertEqual(isn.recurrence(values), (5, 3))
+        self.assertEqual(isn_audit.recurrence(values), (5, 3))
         values[5] += 1
-        self.assertIsNone(isn.recurrence(values))
+        self.assertIsNone(isn_audit.recurrence(values))
 
 
 class Collecting(unittest.TestCase):
@@ -289,28 +290,28 @@ class Shown(unittest.TestCase):
         return feed(IsnAudit(support.schema()), *events)
 
     def test_text(self) -> None:
-        lines = isn.as_text(self.view(60))
+        lines = isn_text.as_text(self.view(60))
         self.assertLessEqual(max(map(len, lines)), 100)
         self.assertIn(RANDOM, "\n".join(lines))
 
     def test_many_hosts_with_one_each(self) -> None:
         """A flood's sources do not fill the page."""
-        lines = isn.as_text(self.view(60, peers=60))
+        lines = isn_text.as_text(self.view(60, peers=60))
         self.assertLess(len(lines), 20)
         self.assertIn("60 more with fewer than 8 ISNs", lines[-1])
 
     def test_json(self) -> None:
-        own = isn.as_json(self.view(60), None)["hosts"][0]
+        own = isn_text.as_json(self.view(60), None)["hosts"][0]
         self.assertEqual((own["count"], own["distinct"]), (60, 60))
 
     def test_nothing(self) -> None:
         self.assertIn("No initial sequence number",
-                      isn.as_text(self.view(0))[0])
+                      isn_text.as_text(self.view(0))[0])
 
     def test_what_was_not_recorded(self) -> None:
         view = self.view(0)
         view.gaps.begin({"events": "none", "filter": "port=1"})
-        notes = isn.as_json(view, None)["notes"]
+        notes = isn_text.as_json(view, None)["notes"]
         self.assertIn("note: not recorded here", notes[0])
         self.assertIn("filter 'port=1'", notes[1])
         self.assertEqual(notes, view.gaps.remarks())

@@ -11,10 +11,13 @@ from itertools import chain
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import kept, losses, states, windows
+from renoscope_lib import kept, losses_text, states_text, windows_text
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.kept import Kept, Packable
+from renoscope_lib.losses import Losses
 from renoscope_lib.schema import Event
+from renoscope_lib.states import States
+from renoscope_lib.windows import Windows
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, LOSS, MS, OPEN, SECOND,
@@ -22,10 +25,10 @@ from .support import (ACK, CLOSED, ESTABLISHED, LOSS, MS, OPEN, SECOND,
 
 CLOSE_WAIT = 8
 
-View = states.States | losses.Losses | windows.Windows
+View = States | Losses | Windows
 
-VIEWS = ((states.States, states), (losses.Losses, losses),
-         (windows.Windows, windows))
+VIEWS = ((States, states_text), (Losses, losses_text),
+         (Windows, windows_text))
 
 
 @dataclass(slots=True)
@@ -168,19 +171,19 @@ class Views(unittest.TestCase):
                 words = ("20 earlier connections left out: too many to keep "
                          "(at most 30)")
                 self.assertEqual(list(module.as_text(view, None))[0], words)
-        self.assertEqual(states.counts_as_text(feed(
-            view_of(states.States, 2, most=30), chain(*lives(50))), None), [
+        self.assertEqual(states_text.counts_as_text(feed(
+            view_of(States, 2, most=30), chain(*lives(50))), None), [
                 words, "No connection was open at the end."])
 
     def test_states_does_not_count_on_those_left_out(self) -> None:
         """They may be open still, and come back with their beginning gone."""
-        view = view_of(states.States, 2, most=20)
+        view = view_of(States, 2, most=20)
         first = [life[:2] for life in lives(22)]
         again = [support.schema().decode(Scene(2000 * SECOND).pack(
             "state", cookie=n, old_state=ESTABLISHED, state=CLOSE_WAIT))
             for n in (1, 2)]
         feed(view, [*chain(*first), *again])
-        content = json.loads("".join(json_pieces(states.as_json(view, None))))
+        content = json.loads("".join(json_pieces(states_text.as_json(view, None))))
         self.assertEqual(content["counts"], {"ESTABLISHED": 18, "CLOSE_WAIT": 2})
         self.assertEqual((content["forgotten_open"], content["counts_unsure"]),
                          (4, 4))
@@ -188,8 +191,8 @@ class Views(unittest.TestCase):
                          [["its beginning was not seen, or is no longer kept"]] * 2)
         words = ("4 connections left out before the end may be open too, if not "
                  "counted here again.")
-        self.assertIn(words, states.counts_as_text(view, None))
-        self.assertIn(words, list(states.as_text(view, None)))
+        self.assertIn(words, states_text.counts_as_text(view, None))
+        self.assertIn(words, list(states_text.as_text(view, None)))
 
     def test_the_bound_is_what_the_page_says(self) -> None:
         page = (support.SCRIPTS.parent / "Documentation/commands.rst").read_text()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import (explain, explain_ports, explain_text, handshakes, listeners,
-                           listening_ports, synflood, top_json)
+from renoscope_lib import (explain_ports, explain_text, handshakes_text, listeners,
+                           listening_ports, synflood, synflood_text, top_json)
 from renoscope_lib.explain import Explained
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
@@ -174,15 +174,15 @@ class Told(Crowd):
         self.events = self.crowd(MOST + 15)
 
     def views(self) -> Iterator[tuple[Any, Any]]:
-        for view, module in ((Handshakes, handshakes), (FloodWatch, synflood),
-                             (Explained, explain)):
+        for view, module in ((Handshakes, handshakes_text), (FloodWatch, synflood_text),
+                             (Explained, explain_text)):
             yield view(support.schema()), module
 
     def test_for_people_and_for_programs(self) -> None:
         for view, module in self.views():
             with self.subTest(module.__name__):
                 feed(view, *self.events)
-                as_text = (explain_text if module is explain else module).as_text
+                as_text = module.as_text
                 self.assertIn(self.WORDS, list(as_text(view, None)))
                 told = json.loads("".join(json_pieces(module.as_json(view, None))))
                 self.assertEqual(told["listeners_forgotten"], 15)
@@ -191,7 +191,7 @@ class Told(Crowd):
         for view, module in self.views():
             with self.subTest(module.__name__):
                 feed(view, *self.crowd(MOST))
-                as_text = (explain_text if module is explain else module).as_text
+                as_text = module.as_text
                 self.assertNotIn("left out", "\n".join(as_text(view, None)))
 
     def test_report(self) -> None:
@@ -238,7 +238,7 @@ class ClosedPorts(unittest.TestCase):
         explained = self.explained(*((1, port) for port in range(1, 31)))
         with mock.patch.object(explain_ports, "MOST_PORTS", 20):
             lines = list(explain_text.as_text(explained, None))
-            told = json.loads("".join(json_pieces(explain.as_json(explained, None))))
+            told = json.loads("".join(json_pieces(explain_text.as_json(explained, None))))
         self.assertEqual(lines[0], "10 SYNs for more closed ports left out: too many "
                          "ports to keep (at most 20)")
         self.assertEqual(told["closed_port_syns_left_out"], 10)

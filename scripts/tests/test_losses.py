@@ -5,7 +5,8 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib.losses import Flow, Losses, as_json, as_text
+from renoscope_lib.losses import Flow, Losses
+from renoscope_lib.losses_text import as_json, as_text
 from renoscope_lib.schema import Event
 from renoscope_lib.wanted import Filter
 from renoscope_lib.words import INFINITE_SSTHRESH

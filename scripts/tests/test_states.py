@@ -8,9 +8,11 @@ import unittest
 from typing import Any
 
 from renoscope_lib import schema_source
+from renoscope_lib.life import Life
 from renoscope_lib.schema import Event, Schema
 from renoscope_lib.schema_parser import parse_schema
-from renoscope_lib.states import Life, States, as_json, as_text, counts_as_text
+from renoscope_lib.states import States
+from renoscope_lib.states_text import as_json, as_text, counts_as_text
 from renoscope_lib.wanted import Filter
 
 from . import support

@@ -6,15 +6,15 @@ import unittest
 from collections import Counter
 from unittest import mock
 
-from renoscope_lib import synflood
+from renoscope_lib import (counter_measures, flood_verdict, synflood,
+                           synflood_text)
+from renoscope_lib.flood_verdict import Verdict, verdict_of
 from renoscope_lib.schema import Event
-from renoscope_lib.synflood import (Evidence, FloodWatch, Verdict, evidence_of,
-                                    verdict_of)
+from renoscope_lib.synflood import Evidence, FloodWatch, evidence_of
 
 from . import support
-from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID,
-                              LISTENER_GONE, RESET_BY_PEER, VALID, VALID_REFUSED,
-                              ListenerScene)
+from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID, LISTENER_GONE,
+                              RESET_BY_PEER, VALID, VALID_REFUSED, ListenerScene)
 from .support import MS, SECOND, feed, number_of
 
 
@@ -79,21 +79,21 @@ class Floods(FloodCase):
     def test_queue_filling(self) -> None:
         end_s = self.flood(50)
         verdict = self.verdict(end_s + 2)
-        self.assertEqual(verdict.words, synflood.LIKELY)
+        self.assertEqual(verdict.words, flood_verdict.LIKELY)
         self.assertIn("50 of 50 SYN-ACKs were never answered", verdict.why)
 
     def test_cookies_holding(self) -> None:
         end_s = self.flood(300)
         self.clients(5, end_s)
         seen = self.seen(end_s + 2)
-        self.assertEqual(verdict_of(seen).words, synflood.HOLDING)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.HOLDING)
         self.assertEqual((seen.half_open_peak, seen.cookies_sent, seen.answered,
                           seen.unanswered), (65 + 1, 235, 5, 300))
         self.assertAlmostEqual(seen.growth_per_s, 65, delta=12)
 
     def test_syns_refused(self) -> None:
         end_s = self.flood(300, cookies=False)
-        self.assertEqual(self.verdict(end_s + 2).words, synflood.REFUSING)
+        self.assertEqual(self.verdict(end_s + 2).words, flood_verdict.REFUSING)
 
     def test_with_many_real_clients_in_between(self) -> None:
         """The share looks fair, the queue does not."""
@@ -102,12 +102,12 @@ class Floods(FloodCase):
         self.events.sort(key=lambda e: e["time_ns"])
         seen = self.seen(end_s + 2)
         self.assertGreater(seen.completing, 0.8)
-        self.assertEqual(verdict_of(seen).words, synflood.LIKELY)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.LIKELY)
         self.assertIn("hold the half-open queue", verdict_of(seen).why)
 
     def test_over(self) -> None:
         end_s = self.flood(100)
-        self.assertEqual(self.verdict(end_s + 60).words, synflood.OVER)
+        self.assertEqual(self.verdict(end_s + 60).words, flood_verdict.OVER)
 
     def test_requests_that_expired_count(self) -> None:
         for n in range(40):
@@ -118,7 +118,7 @@ class Floods(FloodCase):
         seen = self.seen(5)
         self.assertEqual((seen.unanswered, seen.expired, seen.old_half_open),
                          (40, 40, 0))
-        self.assertEqual(verdict_of(seen).words, synflood.LIKELY)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.LIKELY)
 
     def test_one_second_of_grace(self) -> None:
         """A request younger than a second may still be answered."""
@@ -130,7 +130,7 @@ class Floods(FloodCase):
         self.at = ListenerScene(limit=64, local="fd77::2")
         end_s = self.flood(100, ipv6=True)
         seen = self.seen(end_s + 2)
-        self.assertEqual(verdict_of(seen).words, synflood.HOLDING)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.HOLDING)
         self.assertEqual((seen.sources, seen.networks), (100, 100))
 
     def test_lost_events(self) -> None:
@@ -138,14 +138,14 @@ class Floods(FloodCase):
         end_s = self.flood(300)
         self.events = self.events[len(self.events) // 2:]
         self.events.insert(0, self.at.scene.event("lost", lost_events=400))
-        self.assertEqual(self.verdict(end_s + 2).words, synflood.HOLDING)
+        self.assertEqual(self.verdict(end_s + 2).words, flood_verdict.HOLDING)
 
 
 class NoFloods(FloodCase):
     def test_busy_and_healthy(self) -> None:
         self.clients(2000, per_s=1000)
         seen = self.seen(2.1)
-        self.assertEqual(verdict_of(seen).words, synflood.NO_FLOOD)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.NO_FLOOD)
         self.assertEqual(seen.completing, 1.0)
 
     def test_a_burst_of_real_clients_that_fills_the_queue(self) -> None:
@@ -159,7 +159,7 @@ class NoFloods(FloodCase):
             self.events.append(self.at.cookie_checked(
                 0.3, 2000 + n, VALID, cookie=0x900 + n))
         verdict = self.verdict(3)
-        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
         self.assertRegex(verdict.why, "^more real clients at once")
 
     def test_slow_accept(self) -> None:
@@ -170,7 +170,7 @@ class NoFloods(FloodCase):
                 n / 100, 2000 + n, 0x900 + n))
         seen = self.seen(4)
         self.assertEqual((seen.proven, seen.unanswered), (60, 0))
-        self.assertEqual(verdict_of(seen).words, synflood.NO_FLOOD)
+        self.assertEqual(verdict_of(seen).words, flood_verdict.NO_FLOOD)
         self.assertRegex(verdict_of(seen).why,
                          r"^the accept queue was full.* slow to accept\(\)")
 
@@ -209,7 +209,7 @@ class NoFloods(FloodCase):
             self.events.append(self.at.again(1.2, 2000 + n, 0x900 + n, 0, 0,
                                              by_timer=False))
         verdict = self.verdict(4)
-        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
         self.assertIn("repeated their SYN", verdict.why)
 
     def test_health_checks_that_reset(self) -> None:
@@ -218,44 +218,44 @@ class NoFloods(FloodCase):
             self.events.append(self.at.request_end(
                 n / 10 + 0.01, 2000 + n, 0x900 + n, RESET_BY_PEER))
         verdict = self.verdict(9)
-        self.assertEqual(verdict.words, synflood.NO_FLOOD)
+        self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
         self.assertRegex(verdict.why, r"^\d+ clients answered with a RST")
 
     def test_a_few_dead_clients(self) -> None:
         end_s = self.flood(10)
-        self.assertEqual(self.verdict(end_s + 5).words, synflood.NO_FLOOD)
+        self.assertEqual(self.verdict(end_s + 5).words, flood_verdict.NO_FLOOD)
 
     def test_acks_that_are_no_cookies(self) -> None:
         for n in range(50):
             self.events.append(self.at.cookie_checked(n / 10, 40 + n, INVALID))
-        self.assertEqual(self.verdict(9).words, synflood.NO_FLOOD)
+        self.assertEqual(self.verdict(9).words, flood_verdict.NO_FLOOD)
 
     def test_a_queue_of_backlog_zero(self) -> None:
         self.at = ListenerScene(limit=0)
         self.clients(50)
-        self.assertEqual(self.verdict(2).words, synflood.NO_FLOOD)
+        self.assertEqual(self.verdict(2).words, flood_verdict.NO_FLOOD)
 
     def test_nothing(self) -> None:
-        self.assertIn("No SYN", synflood.as_text(
+        self.assertIn("No SYN", synflood_text.as_text(
             FloodWatch(support.schema()), None)[0])
 
 
 class Sources(FloodCase):
     def test_spread(self) -> None:
         end_s = self.flood(200)
-        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("forged random addresses", words)
 
     def test_few(self) -> None:
         end_s = self.flood(200, sources=["10.0.0.1", "10.0.0.2"])
-        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("2 addresses in 1 network", words)
         self.assertIn("a firewall rule can stop them", words)
 
     def test_a_botnet(self) -> None:
         bots = [f"10.0.{n // 100}.{1 + n % 100}" for n in range(300)]
         end_s = self.flood(900, sources=bots)
-        words = synflood.sources_in_words(self.seen(end_s + 2), True)
+        words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("neither few nor random", words)
 
     def test_more_than_can_be_counted(self) -> None:
@@ -270,7 +270,7 @@ class Sources(FloodCase):
                          (1000, 100, 900))
         self.assertAlmostEqual(seen.syns_per_s, 100.1, 1)
         self.assertAlmostEqual(seen.busiest_share, 0.001)
-        text = "\n".join(synflood.as_text(watch, end_ns))
+        text = "\n".join(synflood_text.as_text(watch, end_ns))
         self.assertRegex(text, r"(?m)^10.77.0.2:5000 .* 100\.1 +100\+$")
         self.assertIn("at least 100 addresses in at least 100 networks", text)
         self.assertIn("forged random addresses", text)
@@ -303,11 +303,11 @@ class Numbers(unittest.TestCase):
 
     def test_seconds_until_given_up(self) -> None:
         """Documentation/networking/ip-sysctl.rst: 5 retries are 63 s."""
-        self.assertEqual([synflood.give_up_s(n) for n in (0, 1, 2, 5)],
+        self.assertEqual([counter_measures.give_up_s(n) for n in (0, 1, 2, 5)],
                          [1, 3, 7, 63])
 
     def test_percent(self) -> None:
-        self.assertEqual([synflood._percent(share) for share in
+        self.assertEqual([flood_verdict.percent(share) for share in
                           (0, 0.002, 0.5, 0.998, 1)],
                          ["0%", "0.2%", "50%", "99.8%", "100%"])
 
@@ -319,7 +319,7 @@ class Shown(FloodCase):
                 self.at.scene.start_ns + round((end_s + 2) * SECOND))
 
     def test_text(self) -> None:
-        lines = synflood.as_text(*self.watch())
+        lines = synflood_text.as_text(*self.watch())
         self.assertLessEqual(max(map(len, lines)), 100)
         text = "\n".join(lines)
         for name in ("tcp_syncookies", "somaxconn", "tcp_max_syn_backlog",
@@ -331,28 +331,28 @@ class Shown(FloodCase):
     def test_no_counter_measures_where_nothing_is_wrong(self) -> None:
         self.clients(50)
         watch = feed(FloodWatch(support.schema()), *self.events)
-        self.assertNotIn("What helps", "\n".join(synflood.as_text(watch, None)))
+        self.assertNotIn("What helps", "\n".join(synflood_text.as_text(watch, None)))
 
     def test_one_port(self) -> None:
         self.flood(60)
         for port, count in ((5000, 1), (80, 0)):
             watch = feed(FloodWatch(support.schema(), port), *self.events)
-            self.assertEqual(len(synflood.as_json(watch, None)["listeners"]),
+            self.assertEqual(len(synflood_text.as_json(watch, None)["listeners"]),
                              count)
-        self.assertEqual(synflood.as_text(watch, None), [
+        self.assertEqual(synflood_text.as_text(watch, None), [
             "No listener with port 80; 1 other is in this recording."])
 
     def test_a_backlog_that_no_event_told(self) -> None:
         watch = feed(FloodWatch(support.schema()), self.at.accepted(0, 40, 9))
-        text = "\n".join(synflood.as_text(watch, None))
+        text = "\n".join(synflood_text.as_text(watch, None))
         self.assertIn("backlog -;", text)
-        one, = synflood.as_json(watch, None)["listeners"]
+        one, = synflood_text.as_json(watch, None)["listeners"]
         self.assertIsNone(one["evidence"]["limit"])
 
     def test_json(self) -> None:
-        one, = synflood.as_json(*self.watch())["listeners"]
+        one, = synflood_text.as_json(*self.watch())["listeners"]
         self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
-                         (synflood.HOLDING, True, "10.77.0.2:5000"))
+                         (flood_verdict.HOLDING, True, "10.77.0.2:5000"))
         self.assertEqual(one["evidence"]["unanswered"], 300)
         self.assertEqual(len(one["counter_measures"]), 5)
 
@@ -365,21 +365,21 @@ class NotRecorded(FloodCase):
             watch = FloodWatch(support.schema())
             watch.gaps.begin({"events": ",".join(
                 one for one in every if one != kind)})
-            empty = synflood.as_text(watch, None)[0]
+            empty = synflood_text.as_text(watch, None)[0]
             self.assertEqual(empty, f"Cannot tell: `{kind}` was not recorded.")
             feed(watch, *self.events)
-            text = "\n".join(synflood.as_text(watch, None))
+            text = "\n".join(synflood_text.as_text(watch, None))
             self.assertIn(": cannot tell\n", text)
             self.assertRegex(text, rf"because +`{kind}` was not recorded")
             self.assertNotIn("What helps", text)
             self.assertIn("note: not recorded here", watch.gaps.remarks()[0])
-            row, = synflood.as_json(watch, None)["listeners"]
+            row, = synflood_text.as_json(watch, None)["listeners"]
             self.assertFalse(row["is_flood"])
 
     def test_a_freeze_and_a_filter_are_told(self) -> None:
         watch = FloodWatch(support.schema())
         watch.gaps.begin({"filter": "port=1", "frozen": "1"})
-        notes = "\n".join(synflood.as_json(watch, None)["notes"])
+        notes = "\n".join(synflood_text.as_json(watch, None)["notes"])
         self.assertIn("filter 'port=1'", notes)
         self.assertIn("was frozen", notes)
 
@@ -388,13 +388,13 @@ class NotRecorded(FloodCase):
         watch = FloodWatch(support.schema())
         watch.gaps.begin({"frozen": "Y"})
         why = "recording was frozen all the time"
-        self.assertEqual(synflood.as_text(watch, None)[0],
+        self.assertEqual(synflood_text.as_text(watch, None)[0],
                          f"Cannot tell: {why}.")
-        self.assertEqual(synflood.as_json(watch, None)["cannot_tell"], why)
+        self.assertEqual(synflood_text.as_json(watch, None)["cannot_tell"], why)
         feed(watch, self.at.scene.event(
             "mark", SECOND, cookie=0, kinds_on=(1 << 64) - 1,
             mark_cause=number_of("mark_cause", "thawed")))
-        self.assertIn("No SYN reached", synflood.as_text(watch, None)[0])
+        self.assertIn("No SYN reached", synflood_text.as_text(watch, None)[0])
 
     def test_frozen_under_way_it_is_not_over(self) -> None:
         """What came after the freeze nobody knows, answers neither."""
@@ -406,8 +406,8 @@ class NotRecorded(FloodCase):
             mark_cause=number_of("mark_cause", "frozen"))
         watch = feed(FloodWatch(support.schema()), *self.events, *queued, frozen)
         end_ns = self.at.scene.start_ns + 600 * SECOND
-        row, = synflood.as_json(watch, end_ns)["listeners"]
-        self.assertEqual(row["verdict"], synflood.HOLDING)
+        row, = synflood_text.as_json(watch, end_ns)["listeners"]
+        self.assertEqual(row["verdict"], flood_verdict.HOLDING)
         self.assertLess(row["evidence"]["quiet_ns"], SECOND)
 
 

@@ -6,8 +6,8 @@ from unittest import mock
 from typing import Any
 
 from renoscope_lib.schema import Event
-from renoscope_lib.windows import (Flow, Window, Windows, as_json, as_text,
-                                   persist_wait_us)
+from renoscope_lib.windows import Flow, Window, Windows, persist_wait_us
+from renoscope_lib.windows_text import as_json, as_text
 
 from . import support
 from .support import ACK, CLOSED, ESTABLISHED, MS, SYN, SYN_RECEIVED, Scene, number_of

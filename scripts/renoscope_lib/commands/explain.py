@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from .. import explain, explain_text
+from .. import explain_text
+from ..explain import Explained
 from ..options import add_choice, add_command, add_input, chosen, limit
 from ..place import as_run
 from ..telling import coloured, open_input, tell
@@ -16,7 +17,7 @@ from ..telling import coloured, open_input, tell
 
 def _explain(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = explain.Explained(source.schema)
+    view = Explained(source.schema)
 
     def as_text(end_ns: int | None) -> Iterable[str]:
         lines = explain_text.as_text(
@@ -24,7 +25,7 @@ def _explain(options: argparse.Namespace) -> int:
             explain_text.Typed(as_run(), options.file))
         return explain_text.coloured(lines) if coloured() else lines
     return tell(options, source, view,
-                partial(explain.as_json, view, wanted=chosen(options)), as_text)
+                partial(explain_text.as_json, view, wanted=chosen(options)), as_text)
 
 
 def add(commands: Any) -> None:

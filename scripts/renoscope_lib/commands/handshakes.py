@@ -7,8 +7,9 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import handshakes
-from ..handshakes import ROWS, Handshakes
+from .. import handshakes_text
+from ..handshakes import Handshakes
+from ..handshakes_text import ROWS
 from ..options import add_choice, add_command, add_input, limit
 from ..telling import open_input, tell
 
@@ -17,8 +18,8 @@ def _handshakes(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = Handshakes(source.schema, options.port, options.connection)
     return tell(options, source, view,
-                partial(handshakes.as_json, view),
-                partial(handshakes.as_text, view, limit=options.limit,
+                partial(handshakes_text.as_json, view),
+                partial(handshakes_text.as_text, view, limit=options.limit,
                         steps=options.steps))
 
 

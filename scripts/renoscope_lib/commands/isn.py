@@ -7,7 +7,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import isn
+from .. import isn_text
 from ..isn import IsnAudit
 from ..options import add_command, add_input
 from ..telling import open_input, tell
@@ -16,8 +16,8 @@ from ..telling import open_input, tell
 def _isn(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = IsnAudit(source.schema)
-    return tell(options, source, view, partial(isn.as_json, view),
-                lambda _end_ns: isn.as_text(view))
+    return tell(options, source, view, partial(isn_text.as_json, view),
+                lambda _end_ns: isn_text.as_text(view))
 
 
 def add(commands: Any) -> None:

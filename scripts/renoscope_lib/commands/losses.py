@@ -7,17 +7,18 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import losses
+from .. import losses_text
+from ..losses import Losses
 from ..options import add_choice, add_command, add_input, chosen
 from ..telling import open_input, tell
 
 
 def _losses(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = losses.Losses(source.schema)
+    view = Losses(source.schema)
     return tell(options, source, view,
-                partial(losses.as_json, view, wanted=chosen(options)),
-                partial(losses.as_text, view, wanted=chosen(options),
+                partial(losses_text.as_json, view, wanted=chosen(options)),
+                partial(losses_text.as_text, view, wanted=chosen(options),
                         verbose=options.verbose))
 
 

@@ -7,16 +7,18 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import states
+from .. import states_text
 from ..options import add_choice, add_command, add_input, chosen
+from ..states import States
 from ..telling import open_input, tell
 
 
 def _states(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = states.States(source.schema)
-    as_json, as_text = ((states.counts_as_json, states.counts_as_text)
-                        if options.counts else (states.as_json, states.as_text))
+    view = States(source.schema)
+    as_json, as_text = (
+        (states_text.counts_as_json, states_text.counts_as_text) if options.counts
+        else (states_text.as_json, states_text.as_text))
     return tell(options, source, view,
                 partial(as_json, view, wanted=chosen(options)),
                 partial(as_text, view, wanted=chosen(options)))

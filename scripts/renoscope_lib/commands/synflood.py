@@ -7,7 +7,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import synflood
+from .. import synflood_text
 from ..options import add_command, add_input, port
 from ..synflood import FloodWatch
 from ..telling import open_input, tell
@@ -16,8 +16,8 @@ from ..telling import open_input, tell
 def _synflood(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = FloodWatch(source.schema, options.port)
-    return tell(options, source, view, partial(synflood.as_json, view),
-                partial(synflood.as_text, view))
+    return tell(options, source, view, partial(synflood_text.as_json, view),
+                partial(synflood_text.as_text, view))
 
 
 def add(commands: Any) -> None:

@@ -7,17 +7,18 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import windows
+from .. import windows_text
 from ..options import add_choice, add_command, add_input, chosen
 from ..telling import open_input, tell
+from ..windows import Windows
 
 
 def _windows(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = windows.Windows(source.schema)
+    view = Windows(source.schema)
     return tell(options, source, view,
-                partial(windows.as_json, view, wanted=chosen(options)),
-                partial(windows.as_text, view, wanted=chosen(options)))
+                partial(windows_text.as_json, view, wanted=chosen(options)),
+                partial(windows_text.as_text, view, wanted=chosen(options)))
 
 
 def add(commands: Any) -> None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .. import states
-from ..states import LISTEN, TIME_WAIT, Ending, Life
+from ..endings import Ending
+from ..life import Life, Stay
+from ..states_text import STANDING
+from ..tcp_states import (CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT,
+                          TIME_WAIT)
 from ..words import connection
 from .markup import Child, Html, join, tag
 from .parts import (Cell, Column, Section, and_more, most, number, prose, quiet,
@@ -19,7 +22,7 @@ from .parts import (Cell, Column, Section, and_more, most, number, prose, quiet,
 from .told import Told
 from .values import amount, at, code, counted, ends, some, span
 
-OPENING = frozenset((states.SYN_SENT, states.SYN_RECEIVED))
+OPENING = frozenset((SYN_SENT, SYN_RECEIVED))
 BAD_ENDINGS = frozenset(("reset", "given up", "failed"))
 
 # States that are shown of one connection; no sane one has more.
@@ -92,14 +95,14 @@ def lines(told: Told) -> Iterator[Line]:
 def _css_class(state: str) -> str:
     if state in OPENING:
         return "opening"
-    return "open" if state == states.ESTABLISHED else "closing"
+    return "open" if state == ESTABLISHED else "closing"
 
 
 def _lengths(told: Told, life: Life) -> list[tuple[str, int, int]]:
     """State, begin and length in ns of each stay that is drawn and known."""
     drawn = []
     for stay in life.stays:
-        if stay.state in (TIME_WAIT, states.CLOSED) or stay.began_ns is None:
+        if stay.state in (CLOSED, TIME_WAIT) or stay.began_ns is None:
             continue
         ended_ns = stay.ended_ns
         if ended_ns is None and stay is life.now:
@@ -123,7 +126,7 @@ def _bar(drawn: list[tuple[str, int, int]]) -> Html:
     return tag("svg", pieces, class_="states", height="10", aria_hidden="true")
 
 
-def _stay_words(told: Told, line: Line, stay: states.Stay) -> Child:
+def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
     life = line.life
     took = span(told.watch.states.took_us(life, stay))
     then = stay.left_by
@@ -135,7 +138,7 @@ def _stay_words(told: Told, line: Line, stay: states.Stay) -> Child:
         lasts = (max(told.end_ns - stay.began_ns, 0) // 1000
                  if stay.began_ns is not None else None)
         took = f"{span(lasts)} so far"
-        then = states.STANDING.get(stay.state, "")
+        then = STANDING.get(stay.state, "")
         if told.watch.states.may_have_ended(life, told.end_ns):
             took, then = "?", "not seen any more; its end may be lost"
     return tag("li", tag("b", stay.state), f" {took}",

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What helps against a SYN flood, each with its sysctl, as it is set now and its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .listeners import Listener
+
+
+def give_up_s(retries: int, first_us: int = 1_000_000) -> float:
+    """Seconds from the first SYN-ACK until the request is dropped."""
+    waits = [min(first_us << n, 120_000_000) for n in range(retries + 1)]
+    return sum(waits) / 1e6
+
+
+@dataclass(frozen=True)
+class CounterMeasure:
+    """One thing that helps."""
+
+    sysctl: str
+    now: str
+    meaning: str
+
+
+def counter_measures(listener: Listener) -> list[CounterMeasure]:
+    """What helps, with what is set now as far as the events tell."""
+    refused = (listener.refused_syns["half_open_queue_full"]
+               or listener.refused_syns["unproven_peer"])
+    always = (listener.limit is not None
+              and listener.half_open.peak <= listener.limit)
+    cookies = ("2, always (cookies were sent while the queue had room)"
+               if listener.cookies_sent and always
+               else "on (cookies were sent)" if listener.cookies_sent
+               else "off (SYNs were refused)" if refused
+               else "not seen: the queue never was full")
+    retries = listener.max_retries
+    first_us = listener.synack_timeout_us or 1_000_000
+    waits = (f"{retries}: a request is kept {give_up_s(retries, first_us):g} s"
+             if retries else "not seen")
+    return [
+        CounterMeasure(
+            "net.ipv4.tcp_syncookies", cookies,
+            "1 sends a cookie when the half-open queue is full: nothing is "
+            "kept, and only a real client can answer it. 0 refuses the SYN, "
+            "2 always sends cookies. The price: no memory of the request, so "
+            "without timestamps no SACK and no window scale"),
+        CounterMeasure(
+            "net.core.somaxconn and listen()",
+            "not seen" if listener.limit is None else str(listener.limit),
+            "the listener's backlog is the smaller of the two, and limits "
+            "both queues: more room for more half-open requests. The program "
+            "must ask for it in listen(), and listen anew"),
+        CounterMeasure(
+            "net.ipv4.tcp_max_syn_backlog",
+            str(listener.syn_backlog or "not seen"),
+            "counts only while cookies are off: then its last quarter is kept "
+            "for peers known from before. Raise it together with the backlog"),
+        CounterMeasure(
+            "net.ipv4.tcp_synack_retries", waits,
+            f"a shorter timeout frees the queue sooner: 5 keeps a request "
+            f"{give_up_s(5):g} s, 2 only {give_up_s(2):g} s. A client on a "
+            "lossy path then has fewer chances"),
+        CounterMeasure(
+            "net.ipv4.tcp_abort_on_overflow", "not told by events",
+            "no help against a flood: 1 answers with a RST when the accept "
+            "queue is full, and real clients fail at once where they would "
+            "have come in a second later. Leave it 0"),
+    ]
