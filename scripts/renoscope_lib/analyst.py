@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .kept import remember
 from .rungs import SHAPE, Rung, is_before
 from .sequence import FIN, MODULUS, RST, SYN, is_after
 from .words import plural
@@ -152,9 +153,7 @@ class Analyst:
         if rung.takes:
             way.outstanding.append(rung)
             way.latest.pop(rung.seq, None)
-            way.latest[rung.seq] = rung
-            if len(way.latest) > MOST_OUTSTANDING:
-                del way.latest[next(iter(way.latest))]
+            remember(way.latest, rung.seq, rung, MOST_OUTSTANDING)
 
     # ---- windows
 

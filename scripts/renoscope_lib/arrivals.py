@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from .flows import Ends, ends_of
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .schema import Event, Schema
@@ -44,8 +45,6 @@ EARLY = 8
 UNDER_WAY_NS = 500_000_000
 
 MOST_BAD = 1000
-
-_Ends = tuple[int, bytes, int, bytes, int]
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ class Reached(Packable):
     """What came for one connection."""
 
     cookie: int
-    ends: _Ends
+    ends: Ends
     gaps_before: int
     came: int = 0
     last_met: int = 0
@@ -84,11 +83,6 @@ class Reached(Packable):
         self.early.clear()
 
 
-def _ends(event: Event) -> _Ends:
-    return (event["netns"], event["local_addr"], event["local_port"],
-            event["remote_addr"], event["remote_port"])
-
-
 def _is_within(seq: int, takes: int, outer: int, outer_takes: int) -> bool:
     return (seq - outer) % MODULUS + takes <= outer_takes
 
@@ -100,14 +94,14 @@ class Arrivals:
         self._gaps = gaps
         self._established = schema.numbers_of("state", "ESTABLISHED")
         self.kept: Kept[Reached] = Kept(lambda reached: not reached.waiting)
-        self._bad: set[_Ends] = set()
+        self._bad: set[Ends] = set()
         self._hears_segments = False
 
     def feed(self, event: Event, tag: object = None) -> None:
         """The next event, not a mark and not a loss."""
         if event.kind == "bad_checksum":
             if len(self._bad) < MOST_BAD:
-                self._bad.add(_ends(event))
+                self._bad.add(ends_of(event))
         elif event.kind == "segment":
             self._hears_segments = True
             if event["cookie"] and not event["segment_flags"] & OUTGOING:
@@ -117,7 +111,7 @@ class Arrivals:
 
     def _reached(self, event: Event) -> Reached:
         reached = self.kept.get(event["cookie"]) or self.kept.add(
-            event["cookie"], Reached(event["cookie"], _ends(event),
+            event["cookie"], Reached(event["cookie"], ends_of(event),
                                      self._gaps.number))
         if reached.gaps_before != self._gaps.number:
             reached.forget()

@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
-from .flows import is_passive
+from .flows import ends_of, is_of_recording, is_passive
 from .schema import Event, Schema
 from .segments import has_segment, is_received
 from .sequence import ACK, MODULUS, SYN
@@ -119,7 +119,7 @@ class Conversations:
 
     def of(self, event: Event) -> Conversation | None:
         """The event's conversation; None if it is of none, as a listener's."""
-        if event.kind in ("lost", "mark"):
+        if is_of_recording(event):
             return None
         if not event["remote_port"] or not event["local_port"]:
             return self._by_id(event)
@@ -146,17 +146,12 @@ class Conversations:
         return self._found.get((event["netns"], event["cookie"]))
 
     @staticmethod
-    def _here(event: Event) -> Hashable:
-        return (event["netns"], event["local_addr"], event["local_port"],
-                event["remote_addr"], event["remote_port"])
-
-    @staticmethod
     def _pair(event: Event) -> tuple[End, End]:
         return ((event["local_addr"], event["local_port"]),
                 (event["remote_addr"], event["remote_port"]))
 
     def _known(self, event: Event) -> Conversation | None:
-        for found in (self._by_id(event), self._found.get(self._here(event))):
+        for found in (self._by_id(event), self._found.get(ends_of(event))):
             if found is not None and self._fits(found, event):
                 return found
         return None
@@ -207,7 +202,7 @@ class Conversations:
                 del self._same_ends[pair]
 
     def _bind(self, conversation: Conversation, event: Event) -> None:
-        keys: list[Hashable] = [self._here(event)]
+        keys: list[Hashable] = [ends_of(event)]
         end = conversation.end_of(event)
         cookie = event["cookie"]
         if cookie:

@@ -5,13 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .kernel_timers import FIRST_WAIT_US, synack_give_up_us
 from .listeners import Listener
-
-
-def give_up_s(retries: int, first_us: int = 1_000_000) -> float:
-    """Seconds from the first SYN-ACK until the request is dropped."""
-    waits = [min(first_us << n, 120_000_000) for n in range(retries + 1)]
-    return sum(waits) / 1e6
 
 
 @dataclass(frozen=True)
@@ -21,6 +16,10 @@ class CounterMeasure:
     sysctl: str
     now: str
     meaning: str
+
+
+def _kept_s(retries: int, first_us: int = FIRST_WAIT_US) -> float:
+    return synack_give_up_us(retries, first_us) / 1e6
 
 
 def counter_measures(listener: Listener) -> list[CounterMeasure]:
@@ -35,8 +34,8 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
                else "off (SYNs were refused)" if refused
                else "not seen: the queue never was full")
     retries = listener.max_retries
-    first_us = listener.synack_timeout_us or 1_000_000
-    waits = (f"{retries}: a request is kept {give_up_s(retries, first_us):g} s"
+    first_us = listener.synack_timeout_us or FIRST_WAIT_US
+    waits = (f"{retries}: a request is kept {_kept_s(retries, first_us):g} s"
              if retries else "not seen")
     return [
         CounterMeasure(
@@ -59,7 +58,7 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
         CounterMeasure(
             "net.ipv4.tcp_synack_retries", waits,
             f"a shorter timeout frees the queue sooner: 5 keeps a request "
-            f"{give_up_s(5):g} s, 2 only {give_up_s(2):g} s. A client on a "
+            f"{_kept_s(5):g} s, 2 only {_kept_s(2):g} s. A client on a "
             "lossy path then has fewer chances"),
         CounterMeasure(
             "net.ipv4.tcp_abort_on_overflow", "not told by events",

@@ -30,7 +30,7 @@ from .phases import LOSS, UNTOLD, phase_of
 from .reno_words import CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
 from .schema import Event, Schema
-from .segments import has_socket
+from .segments import has_socket, segments_sent_again
 from .sequence import ECE, MODULUS, is_after
 from .steps import Line, Mark, Marks, Span, Spans, Step
 from .tcp_states import (FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT,
@@ -334,7 +334,7 @@ class Cwnd:
         track.trips.flow.probed = bool(event["probe_retransmits"])
 
     def _see_retransmit(self, track: Track, event: Event) -> None:
-        track.sent_again += event.values.get("retransmit_segs", 1) or 1
+        track.sent_again += segments_sent_again(event)
 
     def _see_reno_phase(self, track: Track, event: Event) -> None:
         track.own = True

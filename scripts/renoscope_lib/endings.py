@@ -15,7 +15,7 @@ from .gaps import Gaps
 from .life import LEFT_BY, PEER, US, Life, Reset
 from .tcp_states import (CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, FIN_WAIT_2,
                          LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT)
-from .words import plural
+from .words import errno_words, plural
 
 IMPLIED = " (implied)"
 
@@ -184,7 +184,7 @@ def _request_ending(life: Life) -> Ending:
 
 
 def _error(life: Life) -> Ending:
-    name = errno.errorcode.get(life.error, f"error {life.error}")
+    name = errno_words(life.error)
     if name == "ETIMEDOUT":
         if life.closed_from == SYN_SENT:
             return Ending("given up", None,

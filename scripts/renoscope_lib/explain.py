@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from . import (explain_ends, explain_listeners, explain_losses, explain_opening,
                explain_pace, explain_ports, explain_windows)

@@ -14,9 +14,10 @@ from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock,
                               Finding, Subject, added, brief, capped, look,
                               often, spelled)
 from .handshakes import Told
-from .openings import ACTIVE, Opening, Refusal, errno_words, refusal_words
+from .openings import ACTIVE, Opening, Refusal, refusal_words
 from .outcomes import SLOW_US, syns_that_never_came
 from .synack_waits import DUPLICATE_SYN
+from .words import errno_words
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
 TROUBLE_US = 900_000

@@ -26,8 +26,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from .kept import remember
 from .schema import LOST, Event, Schema
 from .words import is_unset
+
+# What a recorder says of itself.
+MARK = "mark"
 
 # The longest queue behind one unfinished event; bounds memory in any case.
 HOLD_EVENTS = 200_000
@@ -68,6 +72,20 @@ def filled_from(event: Event, other: Event | dict[str, Any],
 def is_lost(event: Event) -> bool:
     """Whether it tells of events that nobody will see."""
     return event.kind == LOST
+
+
+def is_of_recording(event: Event) -> bool:
+    """Whether it is of no connection: a mark, or a loss."""
+    return event.kind in (LOST, MARK)
+
+
+Ends = tuple[int, bytes, int, bytes, int]
+
+
+def ends_of(event: Event) -> Ends:
+    """Namespace and both ends: what a segment without an id is known by."""
+    return (event["netns"], event["local_addr"], event["local_port"],
+            event["remote_addr"], event["remote_port"])
 
 
 def is_fast_open(schema: Schema, event: Event) -> bool:
@@ -179,10 +197,8 @@ class Joiner:
         return event
 
     def _remember(self, cookie: int, event: Event) -> None:
-        if cookie not in self._known and len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[cookie] = PACKED_ENDS.pack(
-            *(event[name] for name in ENDPOINTS))
+        ends = PACKED_ENDS.pack(*(event[name] for name in ENDPOINTS))
+        remember(self._known, cookie, ends, REMEMBERED)
 
     def _adopt(self, newborn: _Held, child: Event) -> None:
         listener = newborn.event["cookie"]

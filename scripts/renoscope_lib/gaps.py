@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .chosen import Chosen
+from .flows import is_of_recording
 from .schema import Event, Schema
 from .silent_places import SilentPlaces
 from .stats import Stats
@@ -40,7 +41,7 @@ def begins_time(event: Event) -> bool:
     Every view counts from the first record that is neither a mark nor a loss:
     what a recorder says of itself is no beginning, and a loss has no time.
     """
-    return event.kind not in ("lost", "mark")
+    return not is_of_recording(event)
 
 
 class Gaps:
@@ -215,11 +216,15 @@ class Gaps:
         return (self._began_frozen and self._frozen is None
                 and self.first_ns is None)
 
+    def ended_ns(self, end_ns: int | None) -> int:
+        """When watching ended: the source says, or the last event."""
+        return max(end_ns or 0, self.last_ns)
+
     def known_until_ns(self, end_ns: int | None) -> int:
         """The last moment of which anything is known: a freeze is the end of it."""
         if self._frozen or (self._began_frozen and self._frozen is None):
             return self.last_ns
-        return max(end_ns or 0, self.last_ns)
+        return self.ended_ns(end_ns)
 
     def unknown_kinds(self) -> list[str]:
         """Kinds the view needs and the module that recorded does not have."""
@@ -332,7 +337,7 @@ class Gaps:
     def as_json(self, end_ns: int | None) -> dict[str, Any]:
         """What every view says besides: from when to when, and what is missing."""
         return {"first_ns": self.first_ns,
-                "end_ns": max(end_ns or 0, self.last_ns),
+                "end_ns": self.ended_ns(end_ns),
                 "lost_events": self.lost_events, "notes": self.remarks()}
 
 

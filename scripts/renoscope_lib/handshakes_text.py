@@ -9,7 +9,7 @@ from typing import Any
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .tables import aligned, note
-from .words import duration, or_dash
+from .words import duration, or_dash, spaced
 
 # Rows of one table that a person reads; --limit sets another number.
 ROWS = 50
@@ -89,7 +89,7 @@ def _listener_table(listeners: list[Listener]) -> list[str]:
     lines = table[:1]
     for one, line in zip(listeners, table[1:]):
         lines.append(line)
-        refused = [f"{count} {what}, {reason.replace('_', ' ')}"
+        refused = [f"{count} {what}, {spaced(reason)}"
                    for what, counts in (("SYN", one.refused_syns),
                                         ("last ACK", one.refused_acks))
                    for reason, count in counts.most_common()]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames
+from .flows import StateNames, ends_of
 from .gaps import Gaps
 from .isn_audit import Audit, Sample, audit_of
-from .openings import ends_of
 from .schema import Event, Schema
 from .words import address, is_unset
 
@@ -77,7 +76,7 @@ class IsnAudit:
             return
         ends = ends_of(event)
         side = PEER if whose == PEER else OWN
-        keys: list[tuple[Any, ...]] = [(side, isn, ends)]
+        keys: list[tuple[object, ...]] = [(side, isn, ends)]
         if event["cookie"]:
             keys.append((side, event["cookie"]))
         known = any(key in self._seen for key in keys)

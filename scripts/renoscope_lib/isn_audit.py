@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from .openings import Ends
+from .flows import Ends
 from .sequence import MODULUS
 
 # Below this a constant step could be told, but randomness could not: that a
@@ -68,11 +68,11 @@ CLOCKS = {LINUX_CLOCK: "64 ns, as Linux", 250_000.0: "4 us, as RFC 9293",
 
 @dataclass(frozen=True)
 class Sample:
-    """One ISN."""
+    """One ISN, and between which ends, if that is known."""
 
     time_ns: int
     isn: int
-    ends: Ends = ()
+    ends: Ends | None = None
 
 
 def steps_of(samples: Sequence[Sample]) -> list[int]:
@@ -207,7 +207,7 @@ LATE_NS = 100_000_000
 
 def repeats_of(samples: Sequence[Sample]) -> Repeats:
     """Each ISN against the one before between the same ports."""
-    last: dict[Ends, Sample] = {}
+    last: dict[Ends | None, Sample] = {}
     pairs = by_clock = by_time_wait = 0
     for sample in samples:
         before = last.get(sample.ends)
@@ -271,7 +271,7 @@ def audit_of(samples: Sequence[Sample], cookies: bool = False) -> Audit:
     return Audit(**numbers, verdict=verdict, why=why)
 
 
-def _addresses(ends: Ends) -> tuple[Any, ...]:
+def _addresses(ends: Ends | None) -> tuple[Any, ...]:
     """Both ends without their ports."""
     return (ends[0], ends[1], ends[3]) if ends else ()
 

@@ -18,6 +18,8 @@ from typing import Generic, TypeVar
 from .words import plural
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 # Connections kept at the most, and as many of these as they are.
 MOST = 200_000
@@ -27,6 +29,13 @@ UNPACKED = 4096
 ROOM_MADE = 20
 
 COOKIE_BITS = 64
+
+
+def remember(known: dict[K, V], key: K, value: V, most: int) -> None:
+    """So many at the most: the one that was first remembered goes."""
+    known[key] = value
+    if len(known) > most:
+        del known[next(iter(known))]
 
 
 class Packable:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from .analyst import Analyst
 from .arrivals import Arrivals
 from .conversations import Conversation, Conversations
+from .gaps import MARK_WORDS
 from .hearing import HEARD_BY, Hearing
 from .rungs import DROPPED, Rung, Seen, Segments, told_of
 from .schema import Event, Schema
@@ -43,8 +44,8 @@ FACTS = ("request", "synack", "synack_retransmit", "refused", "completed",
          "time_wait_end", "rto", "probe", "zero_window", "reno_phase",
          "reno_reduction", "reno_undo", "reno_restart")
 
-MARKS = {"frozen": "recording stopped (frozen)", "thawed": "recording went on",
-         "filter": "another filter or sampling holds"}
+# Marks that are told between the rungs.
+MARKS = ("frozen", "thawed", "filter")
 
 # Wireshark's tcp.completeness.
 SAW_SYN, SAW_SYNACK, SAW_ACK, SAW_DATA, SAW_FIN, SAW_RST = 1, 2, 4, 8, 16, 32
@@ -198,7 +199,7 @@ class Ladder:
             self._cpus_in_doubt.add(event["cpu"])
         else:
             cause = self._schema.name_of("mark_cause", event["mark_cause"])
-            words = MARKS.get(cause, "")
+            words = MARK_WORDS[cause] if cause in MARKS else ""
             on = [name for number, name in self._schema.kinds.items()
                   if event["kinds_on"] >> number & 1]
             self._deaf = cause == "frozen" or not any(
@@ -377,7 +378,7 @@ class Ladder:
 
     def finish(self, end_ns: int | None) -> None:
         """Nothing more comes."""
-        last_ns = max(end_ns or 0, self.gaps.last_ns)
+        last_ns = self.gaps.ended_ns(end_ns)
         self._segments.finish(last_ns)
         for arrival in self._arrivals.all_dropped(last_ns):
             self.dropped += 1

@@ -14,7 +14,7 @@ from . import ladder_words
 from .ladder import Fact, Ladder, Line, Step
 from .rungs import DROPPED, LOST, Rung
 from .show import COLOURS, RESET
-from .tables import COLUMNS, note
+from .tables import COLUMNS, note, seconds
 from .words import duration, plural
 
 NARROWEST, WIDEST = 60, 160
@@ -77,8 +77,7 @@ class TextLadder:
         return f"{colour}{text}{RESET}" if self._look.colour and colour else text
 
     def _time(self, time_ns: int) -> str:
-        first_ns = self._ladder.gaps.first_ns or 0
-        return f"{(time_ns - first_ns) / 1e9:.6f}"
+        return seconds(time_ns, self._ladder.gaps.first_ns or 0)
 
     def _before(self, number: int | None, time_ns: int | None) -> str:
         told = "" if number is None else str(number)
@@ -239,6 +238,6 @@ def left_out(ladder: Ladder) -> Iterator[str]:
         return
     text = (f"{plural(ladder.kept_rungs, 'rung')} of {ladder.rungs} shown")
     if ladder.next_ns is not None:
-        at = (ladder.next_ns - (ladder.gaps.first_ns or 0)) / 1e9
-        text += f"; it goes on with --from {at:.6f}, --limit 0 shows all"
+        at = seconds(ladder.next_ns, ladder.gaps.first_ns or 0)
+        text += f"; it goes on with --from {at}, --limit 0 shows all"
     yield f"{text}."

@@ -20,14 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flows import StateNames, is_mptcp
+from .flows import StateNames, is_mptcp, is_of_recording
+from .kept import remember
 from .schema import Event, Schema
+from .sequence import ACK
 from .words import connection, local_endpoint, plural
 
 HANDSHAKE_KINDS = ("syn", "request", "synack", "synack_retransmit", "refused",
                    "completed", "accepted", "request_end", "cookie_checked")
-
-ACK_FLAG = 0x10
 
 # Listeners kept: more than a host has, and a few kilobytes each.
 MOST = 10_000
@@ -41,7 +41,7 @@ AT_ONCE_NS = 1_000_000_000
 
 def is_last_ack(event: Event) -> bool:
     """Of a refused event: a handshake's last ACK was dropped, not a SYN."""
-    return bool(event["seg_flags"] & ACK_FLAG)
+    return bool(event["seg_flags"] & ACK)
 
 
 def _tells_no_queue(event: Event) -> bool:
@@ -223,9 +223,7 @@ class Listeners:
         return listener
 
     def _is_at(self, ends: tuple[Any, ...], listener: Listener) -> None:
-        self._by_address[ends] = listener.number
-        if len(self._by_address) > REMEMBERED:
-            del self._by_address[next(iter(self._by_address))]
+        remember(self._by_address, ends, listener.number, REMEMBERED)
 
     def _known_by_address(self, ends: tuple[Any, ...], cookie: int,
                           event: Event) -> Listener:
@@ -288,9 +286,7 @@ class Listeners:
 
     def _count_completed(self, listener: Listener, event: Event) -> None:
         listener.completed += 1
-        self._of_child[event["cookie"]] = listener.number
-        if len(self._of_child) > REMEMBERED:
-            del self._of_child[next(iter(self._of_child))]
+        remember(self._of_child, event["cookie"], listener.number, REMEMBERED)
 
     def _count_accepted(self, listener: Listener, _: Event) -> None:
         listener.accepted += 1
@@ -321,17 +317,18 @@ class AcceptQueues:
 
     def leaves_behind(self, event: Event) -> bool:
         """The next event; whether its connection ends as its listener did."""
-        if event.kind in ("lost", "mark"):
+        if is_of_recording(event):
             self._waiting.clear()
             return False
         cookie = event["cookie"]
         if event.kind == "completed":
-            _remember(self._waiting, cookie, event.values.get("listener", 0))
+            remember(self._waiting, cookie, event.values.get("listener", 0),
+                     REMEMBERED)
         elif event.kind == "accepted":
             self._waiting.pop(cookie, None)
         change = self._states.change(event)
         if change == ("LISTEN", "CLOSED"):
-            _remember(self._closed_ns, cookie, event["time_ns"])
+            remember(self._closed_ns, cookie, event["time_ns"], REMEMBERED)
         if event.kind != "destroy" and (change is None or change[1] != "CLOSED"):
             return False
         closed_ns = self._closed_ns.get(self._waiting.get(cookie, 0))
@@ -339,11 +336,3 @@ class AcceptQueues:
             self._waiting.pop(cookie, None)
         return (closed_ns is not None and not is_mptcp(self._schema, event)
                 and event["time_ns"] - closed_ns < AT_ONCE_NS)
-
-
-def _remember(known: dict[int, int], cookie: int, value: int) -> None:
-    """The latest ones, not without end."""
-    known.pop(cookie, None)
-    known[cookie] = value
-    if len(known) > REMEMBERED:
-        del known[next(iter(known))]

@@ -28,6 +28,7 @@ from .gaps import Gaps
 from .kept import Kept, Packable
 from .reno_words import OWN_KINDS
 from .schema import Event, Schema
+from .segments import segments_sent_again
 from .sequence import ACK, FIN, SYN, relative
 from .tcp_states import CLOSED, IDLE, TIME_WAIT
 from .wanted import Filter
@@ -327,7 +328,7 @@ class Losses:
 
     def _see_retransmit(self, flow: Flow, event: Event) -> None:
         cause = self._cause(event)
-        count = event.values.get("retransmit_segs", 1) or 1
+        count = segments_sent_again(event)
         flow.segments[cause] += count
         if cause in BY_TIMER:
             self._goes_again(flow, event, cause)
@@ -393,7 +394,7 @@ class Losses:
 
     def end(self, end_ns: int | None) -> None:
         """Watching is over: what still lasts, lasted until now."""
-        self._end_ns = max(end_ns or 0, self.gaps.last_ns)
+        self._end_ns = self.gaps.ended_ns(end_ns)
 
     def _settle(self, flow: Flow) -> None:
         """Once watching is over: account for the state it was left in."""

@@ -20,7 +20,7 @@ from .gaps import begins_time
 from .listeners import is_last_ack
 from .listening_ports import AT_LEAST, PORTS, ListeningPorts
 from .schema import LOST, Event, Schema
-from .segments import has_segment
+from .segments import has_segment, segments_sent_again
 from .sequence import RST
 from .state_times import StateTimes
 from .states import NEEDED_KINDS as KINDS_OF_STATES
@@ -151,7 +151,7 @@ class Metrics:
     def _see_retransmit(self, event: Event) -> None:
         self._retransmits.add(
             self._word(event, "retransmit_cause", "retransmit_cause"),
-            count=event.values.get("retransmit_segs", 1) or 1)
+            count=segments_sent_again(event))
 
     def _see_rto(self, _: Event) -> None:
         self._rtos.add()

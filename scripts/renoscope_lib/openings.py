@@ -21,25 +21,22 @@ seen.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
-from typing import Any
 
-from .flows import StateNames, is_fast_open
-from .listeners import ACK_FLAG, AcceptQueues, is_last_ack
+from .flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
+from .listeners import AcceptQueues, is_last_ack
 from .schema import Event, Schema
-from .sequence import SYN
+from .sequence import ACK, SYN
 from .synack_waits import SynackWaits, SynWait, Wait
 from .tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
-from .words import duration, local_endpoint, plural, remote_endpoint
+from .words import (duration, errno_words, local_endpoint, plural, remote_endpoint,
+                    spaced)
 
 ACTIVE = "us"
 PASSIVE = "peer"
 
 # The latest ones are kept; a flood makes any number of them.
 REMEMBERED = 200_000
-
-Ends = tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -162,17 +159,6 @@ class Opening:
         return (self.accepted_ns - self.completed_ns) // 1000
 
 
-def ends_of(event: Event) -> Ends:
-    """Namespace and both ends: what a segment without an id is known by."""
-    return (event["netns"], event["local_addr"], event["local_port"],
-            event["remote_addr"], event["remote_port"])
-
-
-def errno_words(number: int) -> str:
-    """`ETIMEDOUT` and so on."""
-    return errno.errorcode.get(number, f"error {number}")
-
-
 class Openings:
     """Feed it joined events; it keeps one Opening for each handshake."""
 
@@ -193,7 +179,7 @@ class Openings:
     def feed(self, event: Event) -> None:
         """The next event."""
         left_behind = self._queues.leaves_behind(event)
-        if event.kind in ("lost", "mark"):
+        if is_of_recording(event):
             return
         if left_behind:
             self._left_behind(event)
@@ -316,7 +302,7 @@ class Openings:
             event["time_ns"], reason, last_ack, event["half_open"],
             event["accept_queue"], event["accept_limit"]))
         what = "the last ACK" if last_ack else "the SYN"
-        opening.step(event, f"{what} dropped: {reason.replace('_', ' ')} "
+        opening.step(event, f"{what} dropped: {spaced(reason)} "
                      f"{self._queue_words(event)}")
 
     def _take_completed(self, event: Event) -> None:
@@ -353,7 +339,7 @@ class Openings:
         opening.ended, opening.ended_ns = CLOSED, event["time_ns"]
         opening.since_synack_us = (event["since_synack_us"]
                                    or opening.since_synack_us)
-        opening.step(event, f"request ended: {ending.replace('_', ' ')}")
+        opening.step(event, f"request ended: {spaced(ending)}")
 
     def _take_cookie_checked(self, event: Event) -> None:
         """A valid one's child is complete by now, and the event bears its id.
@@ -378,7 +364,7 @@ class Openings:
             return
         opening = self._by_cookie.get(event["cookie"])
         if opening is None:
-            if event["seg_flags"] & ACK_FLAG:
+            if event["seg_flags"] & ACK:
                 return  # of a Fast Open child: its SYN-ACK
             opening = self._new(event, ACTIVE)
         last_ns = (opening.syn_waits[-1].time_ns if opening.syn_waits

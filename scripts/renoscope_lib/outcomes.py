@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping
 from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 
-from .openings import ACTIVE, Opening, errno_words, refusal_words
+from .kernel_timers import FIRST_WAIT_US
+from .openings import ACTIVE, Opening, refusal_words
 from .synack_waits import DUPLICATE_SYN
 from .tcp_states import CLOSED
-from .words import duration, plural
+from .words import duration, errno_words, plural
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000
@@ -71,9 +72,9 @@ def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
         words = request_end(opening, end_ns)
         return ("half-open" if words.startswith("half-open") else
                 "given up" if words.startswith("given up") else "not seen")
-    due_us = 1_000_000  # the kernel's first wait; then we would know more
+    # by then the timer would have fired, and we would know more
     since_ns = end_ns - (opening.synack_ns or opening.began_ns)
-    return "half-open" if since_ns <= 2 * due_us * 1000 else "not seen"
+    return "half-open" if since_ns <= 2 * FIRST_WAIT_US * 1000 else "not seen"
 
 
 def _active_outcome(opening: Opening, lacking: Lacking) -> str:

@@ -25,8 +25,9 @@ from itertools import islice
 
 from .hearing import Hearing
 from .schema import Event, Schema
-from .segments import OUTGOING, has_segment, has_socket, sack_blocks
-from .sequence import (ACK, FIN, MODULUS, RST, SYN, following, is_after,
+from .segments import (MAX_SACK_BLOCKS, OUTGOING, has_segment, has_socket,
+                       sack_blocks)
+from .sequence import (ACK, FIN, MODULUS, RST, SYN, URG, following, is_after,
                        segment_length)
 
 SHAPE = SYN | FIN | RST
@@ -178,7 +179,7 @@ DROPPED = "dropped on arrival"
 
 def _options(event: Event, names: list[str]) -> Options:
     blocks = sack_blocks(event)
-    fourth = event["sack_blocks"] >= 4
+    fourth = event["sack_blocks"] >= MAX_SACK_BLOCKS
     return Options(
         event["option_mss"] if "mss" in names else None,
         event["option_wscale"] if "wscale" in names else None,
@@ -186,7 +187,7 @@ def _options(event: Event, names: list[str]) -> Options:
         (event["tsval"], event["tsecr"])
         if "timestamps" in names and not fourth else None,
         blocks, "fastopen" in names,
-        event["urgent_pointer"] if event["seg_flags"] & 0x20 else None)
+        event["urgent_pointer"] if event["seg_flags"] & URG else None)
 
 
 def _header(event: Event, end: int, outgoing: bool) -> Seen:

@@ -59,6 +59,11 @@ def arrow(event: Event) -> str:
     return "<" if is_received(event) else ">"
 
 
+def segments_sent_again(event: Event) -> int:
+    """How many a retransmit event tells of; a module that did not count them, of one."""
+    return event.values.get("retransmit_segs", 1) or 1
+
+
 def known_isn(event: Event, name: str) -> int:
     """An ISN that the other numbers of this event are counted from, or 0.
 

@@ -13,6 +13,8 @@ import errno
 import os
 
 from .flows import is_fast_open
+from .kept import remember
+from .kernel_timers import persist_wait_us
 from .reno_words import cause_words, phase_name
 from .schema import Event, Schema
 from .segments import Numbers, SegmentWords, has_segment, is_received
@@ -66,10 +68,6 @@ MARKS = {
     "thawed": "recording goes on",
 }
 
-# include/net/tcp.h: the bounds of a zero-window probe's wait
-RTO_MIN_US = 200_000
-RTO_MAX_US = 120_000_000
-
 # TIME-WAITs remembered at once, the latest ones.
 REMEMBERED = 100_000
 
@@ -88,16 +86,6 @@ def of_limit(count: int, event: Event) -> str:
     return f"{count} of {event['accept_limit']}"
 
 
-def next_probe_us(event: Event) -> int:
-    """What a zero-window probe's timer waits after it (tcp_probe0_when()).
-
-    The event comes before the kernel counts this probe, so one doubling more
-    than backoff says; TCP_USER_TIMEOUT may make it less.
-    """
-    first = max(event["rto_us"], RTO_MIN_US)
-    return min(first << event["backoff"] + 1, RTO_MAX_US)
-
-
 class TimeWaits:
     """When each connection's small sock began the state it is in."""
 
@@ -110,9 +98,7 @@ class TimeWaits:
         before = self._began.get(key)
         if before is not None and before[0] == event["state"]:
             return False
-        self._began[key] = event["state"], event["time_ns"]
-        if len(self._began) > REMEMBERED:
-            del self._began[next(iter(self._began))]
+        remember(self._began, key, (event["state"], event["time_ns"]), REMEMBERED)
         return before is not None
 
     def leave(self, event: Event) -> int | None:
@@ -377,7 +363,8 @@ class Sentences:
         if event["probe_carries_data"]:
             text += ", the window has room: data goes instead"
         elif cause == "zero_window":
-            text += f", next in {duration(next_probe_us(event))}"
+            wait_us = persist_wait_us(event["rto_us"], event["backoff"])
+            text += f", next in {duration(wait_us)}"
         return self._with_segment(text, event)
 
     def _zero_window(self, event: Event) -> str:

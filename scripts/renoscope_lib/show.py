@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .flows import is_lost
+from .flows import MARK, is_lost
 from .schema import Event, Schema
 from .segments import Numbers, arrow, has_socket, known_isn
 from .sentences import Sentences, knows_queues, of_limit
 from .small_socks import SmallSocks
-from .wanted import MARK
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint, ssthresh_words, wall_clock)
 
@@ -68,7 +67,7 @@ class Clock:
         return f"{(time_ns - self.first_ns) / 1e9:.6f}"
 
     def _is_early_mark(self, event: Event) -> bool:
-        return (event.kind == "mark" and self.first_ns is None
+        return (event.kind == MARK and self.first_ns is None
                 and self.wall_offset_ns is None)
 
 

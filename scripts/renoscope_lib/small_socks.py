@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 
-from .kept import MOST
+from .kept import MOST, remember
 from .schema import Event, Schema
 from .segments import has_socket, is_received
 from .sequence import RST, SYN
@@ -48,12 +48,8 @@ class SmallSocks:
         elif event["state"] in self._synchronized and has_socket(event) \
                 and event["snd_isn"] and event["rcv_isn"] \
                 and ISNS.isdisjoint(event.filled):
-            self._remember(cookie, PACKED.pack(*(event[name] for name in NAMES)))
-
-    def _remember(self, cookie: int, told: bytes) -> None:
-        if cookie not in self._known and len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[cookie] = told
+            told = PACKED.pack(*(event[name] for name in NAMES))
+            remember(self._known, cookie, told, self._most)
 
     def completed(self, event: Event) -> Event:
         """The same event, or one that has what its small sock has forgotten."""

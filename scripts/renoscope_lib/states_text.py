@@ -75,7 +75,7 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
 def as_json(states: States, end_ns: int | None,
             wanted: Filter = Filter()) -> dict[str, Any]:
     """Every connection, one by one, and the counts; times in ns and us."""
-    end = max(end_ns or 0, states.gaps.last_ns)
+    end = states.gaps.ended_ns(end_ns)
     counts, unsure = states.counts(end, wanted)
     return {
         "connections": (_life_json(states, life, end)
@@ -205,7 +205,7 @@ def counts_as_text(states: States, end_ns: int | None,
 
 def _count_lines(states: States, end_ns: int | None,
                  wanted: Filter) -> list[str]:
-    end = max(end_ns or 0, states.gaps.last_ns)
+    end = states.gaps.ended_ns(end_ns)
     counts, unsure = states.counts(end, wanted)
     if not counts:
         if next(states.lives(wanted), None) is None \
@@ -243,7 +243,7 @@ def _none(states: States, wanted: Filter) -> str:
 def as_text(states: States, end_ns: int | None,
             wanted: Filter = Filter()) -> Iterator[str]:
     """Every connection's states, then the counts."""
-    end = max(end_ns or 0, states.gaps.last_ns)
+    end = states.gaps.ended_ns(end_ns)
     yield from states.kept.left_out()
     if next(states.lives(wanted), None) is None:
         yield _none(states, wanted)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .kept import remember
 from .schema import Event
 
 TIMER = "timer"
@@ -66,9 +67,7 @@ class SynackWaits:
         key = (event["cookie"], event["netns"], event["local_port"],
                event["remote_port"], event["snd_isn"])
         waited, predicted = self._before(event, self._previous.pop(key, None))
-        self._previous[key] = event
-        if len(self._previous) > REMEMBERED:
-            del self._previous[next(iter(self._previous))]
+        remember(self._previous, key, event, REMEMBERED)
         by_timer = bool(event["by_timer"])
         timeouts = event["num_timeout"] + by_timer
         return Wait(

@@ -13,10 +13,10 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from .flows import Ends, ends_of
 from .gaps import Gaps
 from .listeners import (HANDSHAKE_KINDS, LeftOut, Listener, Listeners,
                         is_last_ack)
-from .openings import Ends, ends_of
 from .schema import Event, Schema
 from .wanted import Filter
 from .words import is_unset
@@ -90,8 +90,6 @@ class Pressure:
     growth: Growth = field(default_factory=Growth)
     first_syn_ns: int = 0
     last_syn_ns: int = 0
-    last_refused_ns: int = 0
-    last_cookie_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,7 @@ class FloodWatch:
     def _take_request(self, pressure: Pressure, event: Event) -> None:
         if not pressure.listener.syns:
             self._source(pressure, event)
-        self._follow(pressure, event["cookie"] or ends_of(event), event)
+        self._follow(pressure, event["cookie"] or ends_of(event), event["time_ns"])
 
     def _take_synack(self, pressure: Pressure, event: Event) -> None:
         kind = self._schema.name_of("synack_type", event["synack_type"])
@@ -232,17 +230,13 @@ class FloodWatch:
             return
         if not pressure.listener.syns:
             self._source(pressure, event)
-        pressure.last_cookie_ns = event["time_ns"]
         ends = ends_of(event)
         if ends in pressure.pending:  # its SYN was repeated
             pressure.pending[ends].repeated = True
         else:
-            self._follow(pressure, ends, event)
+            self._follow(pressure, ends, event["time_ns"])
 
-    def _follow(self, pressure: Pressure, key: Any, event: Event) -> None:
-        self._wait(pressure, key, event["time_ns"])
-
-    def _wait(self, pressure: Pressure, key: Any, since_ns: int) -> None:
+    def _follow(self, pressure: Pressure, key: Any, since_ns: int) -> None:
         pressure.pending[key] = _Pending(since_ns)
         self._followed += 1
         if self._followed > FOLLOWED:
@@ -264,12 +258,11 @@ class FloodWatch:
         key = event["cookie"] or ends_of(event)
         if key not in pressure.pending:  # queued before watching began
             since_ns = event["time_ns"] - event["since_synack_us"] * 1000
-            self._wait(pressure, key, since_ns)
+            self._follow(pressure, key, since_ns)
         if not event["by_timer"] and key in pressure.pending:
             pressure.pending[key].repeated = True
 
     def _take_refused(self, pressure: Pressure, event: Event) -> None:
-        pressure.last_refused_ns = event["time_ns"]
         if not is_last_ack(event):
             return
         pending = self._pending(pressure, event)

@@ -28,7 +28,7 @@ from .gaps import Gaps
 from .listeners import HANDSHAKE_KINDS, Listener, Listeners
 from .losses import CAUSES, SYNACK
 from .schema import Event, Schema
-from .segments import has_socket
+from .segments import has_socket, segments_sent_again
 from .sequence import SYN
 from .wanted import Filter
 from .words import local_endpoint, remote_endpoint
@@ -372,7 +372,7 @@ class Top:
     # ---- what some kinds tell besides
 
     def _see_retransmit(self, flow: Flow, event: Event) -> None:
-        flow.again += event.values.get("retransmit_segs", 1) or 1
+        flow.again += segments_sent_again(event)
         told = event.values.get("total_retrans")
         if told is not None:
             flow.again_as_told = told

@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from .flows import is_of_recording
 from .json_lines import dumps
 from .life import Life
 from .schema import Event, Schema
@@ -126,7 +127,7 @@ class TraceFile:
         """The next event."""
         self._states.feed(event)
         self.chosen.see(event)
-        if event.kind in ("lost", "mark"):
+        if is_of_recording(event):
             self._event("i", RECORDING, 0, self._lines.line(event).strip(" -"),
                         event["time_ns"], ',"s":"g"')
         elif event.kind in INSTANTS and self._wanted.chooses(event):

@@ -7,12 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from .flows import is_lost
+from .flows import MARK, is_lost, is_of_recording
 from .schema import Event, Schema
 from .words import connection
-
-# What a recorder says of itself, or of what it lost, is of no connection.
-MARK = "mark"
 
 # Ids told to somebody who has named none of them.
 FEW_IDS = 8
@@ -99,7 +96,7 @@ class ChoiceSeen:
 
     def see(self, event: Event) -> None:
         """The next event, shown or not."""
-        if self._found or is_lost(event) or event.kind == MARK:
+        if self._found or is_of_recording(event):
             return
         if self._wanted.chooses(event):
             self._found = True

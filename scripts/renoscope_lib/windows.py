@@ -11,9 +11,7 @@ connection.  A window of the peer's holds us back; one of ours holds the peer ba
 and then the probes come from there and are not seen here.  Whether anybody stood
 still is another question: only who has something to send does.
 
-The wait that begins with a probe is what tcp_send_probe0() and tcp_probe0_when()
-set: the RTO, at least 200 ms, doubled once more with each probe that was sent, at
-most 120 s.
+The wait that begins with a probe is what tcp_send_probe0() sets: kernel_timers.py.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ from dataclasses import dataclass, field
 
 from .gaps import Gaps
 from .kept import Kept, Packable
+from .kernel_timers import persist_wait_us
 from .schema import Event, Schema
 from .segments import has_segment
 from .sequence import MODULUS, RST, SYN, relative
@@ -36,20 +35,8 @@ NEEDED_KINDS = ("zero_window", "probe", "ack", "state")
 PEER, OWN = "peer", "own"
 OPENED, ENDED, UNSEEN = "opened", "connection ended", "not seen"
 
-# net/ipv4/tcp_timer.c, include/net/tcp.h: TCP_RTO_MIN, TCP_RTO_MAX, and the
-# doublings from one to the other.
-SHORTEST_WAIT_US = 200_000
-LONGEST_WAIT_US = 120_000_000
-MOST_DOUBLINGS = (LONGEST_WAIT_US // SHORTEST_WAIT_US).bit_length()
-
 # Episodes kept of one connection, and probes of one episode, the latest.
 KEPT = 1000
-
-
-def persist_wait_us(rto_us: int, backoff: int) -> int:
-    """How long the persist timer waits with so many doublings."""
-    wait = max(rto_us, SHORTEST_WAIT_US) << min(backoff, MOST_DOUBLINGS)
-    return min(wait, LONGEST_WAIT_US)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +298,7 @@ class Windows:
             waited_us=(None if before is None
                        else (event["time_ns"] - before) // 1000),
             next_wait_us=(None if carries else persist_wait_us(
-                event["rto_us"], event["backoff"] + 1)),
+                event["rto_us"], event["backoff"])),
             carries_data=carries)
 
     @staticmethod

@@ -61,7 +61,7 @@ def _flow_json(windows: Windows, flow: Flow, end_ns: int) -> dict[str, Any]:
 def as_json(windows: Windows, end_ns: int | None,
             wanted: Filter = Filter()) -> dict[str, Any]:
     """Every connection, one by one, those whose windows never closed too."""
-    end = max(end_ns or 0, windows.gaps.last_ns)
+    end = windows.gaps.ended_ns(end_ns)
     return {
         "connections": (_flow_json(windows, flow, end)
                         for flow in windows.flows(wanted)),
@@ -213,7 +213,7 @@ def _none(windows: Windows, wanted: Filter) -> str:
 def as_text(windows: Windows, end_ns: int | None,
             wanted: Filter = Filter()) -> Iterator[str]:
     """Sizes, standstills, then each of these with its probes."""
-    end = max(end_ns or 0, windows.gaps.last_ns)
+    end = windows.gaps.ended_ns(end_ns)
 
     def shown() -> Iterator[Flow]:
         return (flow for flow in windows.flows(wanted) if flow.ranges)

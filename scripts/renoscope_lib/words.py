@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import ipaddress
 from datetime import datetime, timedelta, timezone
@@ -89,6 +90,11 @@ def plural(count: int, noun: str) -> str:
 def harmless(text: str) -> str:
     """On one line, and nothing in it that a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def errno_words(number: int) -> str:
+    """`ETIMEDOUT` and so on."""
+    return errno.errorcode.get(number, f"error {number}")
 
 
 def spaced(word: str) -> str:

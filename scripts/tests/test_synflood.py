@@ -6,8 +6,7 @@ import unittest
 from collections import Counter
 from unittest import mock
 
-from renoscope_lib import (counter_measures, flood_verdict, synflood,
-                           synflood_text)
+from renoscope_lib import flood_verdict, synflood, synflood_text
 from renoscope_lib.flood_verdict import Verdict, verdict_of
 from renoscope_lib.schema import Event
 from renoscope_lib.synflood import Evidence, FloodWatch, evidence_of
@@ -300,11 +299,6 @@ class Numbers(unittest.TestCase):
         self.assertEqual(grown(50, 40, 30), 0)
         self.assertEqual(grown(0, 9, 0, 3), 9)
         self.assertEqual(grown(), 0)
-
-    def test_seconds_until_given_up(self) -> None:
-        """Documentation/networking/ip-sysctl.rst: 5 retries are 63 s."""
-        self.assertEqual([counter_measures.give_up_s(n) for n in (0, 1, 2, 5)],
-                         [1, 3, 7, 63])
 
     def test_percent(self) -> None:
         self.assertEqual([flood_verdict.percent(share) for share in

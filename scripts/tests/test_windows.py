@@ -6,7 +6,7 @@ from unittest import mock
 from typing import Any
 
 from renoscope_lib.schema import Event
-from renoscope_lib.windows import Flow, Window, Windows, persist_wait_us
+from renoscope_lib.windows import Flow, Window, Windows
 from renoscope_lib.windows_text import as_json, as_text
 
 from . import support
@@ -113,10 +113,6 @@ class Episodes(Stage):
                         self.probe(1, 0, probe_carries_data=1))
         probe, = flow.episodes[0].probes
         self.assertEqual((probe.carries_data, probe.next_wait_us), (True, None))
-
-    def test_waits_have_a_floor_and_a_ceiling(self) -> None:
-        self.assertEqual(persist_wait_us(4000, 0), 200_000)
-        self.assertEqual(persist_wait_us(240_000, 20), 120_000_000)
 
     def test_ours(self) -> None:
         flow = self.one(

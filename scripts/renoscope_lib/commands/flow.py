@@ -18,6 +18,7 @@ from typing import Any
 from .. import ladder_json, ladder_svg, ladder_text, ladder_words
 from ..conversations import Conversation, Conversations
 from ..errors import BAD_INPUT, NOT_SO, Problem
+from ..gaps import begins_time
 from ..json_pieces import json_pieces
 from ..ladder import Ladder, Part
 from ..options import add_choice, add_command, add_input, limit
@@ -181,7 +182,7 @@ def _flow(options: argparse.Namespace) -> int:
     conversations = Conversations(replay.source.schema)
     first_ns = None
     for event in replay.first():
-        if first_ns is None and event.kind not in ("lost", "mark"):
+        if first_ns is None and begins_time(event):
             first_ns = event["time_ns"]
         conversations.of(event)
     found = [one for one in conversations if _is_meant(one, options)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ..gaps import Gaps
 from ..kept import Kept, Packable
 from ..schema import Event, Schema
+from ..segments import segments_sent_again
 from ..sequence import relative
 from ..words import local_endpoint, remote_endpoint
 
@@ -151,7 +152,7 @@ class Talkers:
         talk.came += _advance(talk.rcv, event["rcv_nxt"], event["rcv_isn"])
         talk.una, talk.rcv = event["snd_una"], event["rcv_nxt"]
         if event.kind == "retransmit":
-            talk.sent_again += event.values.get("retransmit_segs", 1) or 1
+            talk.sent_again += segments_sent_again(event)
 
     def _ends(self, event: Event) -> None:
         if not event["segs_out"] and not event["segs_in"]:
