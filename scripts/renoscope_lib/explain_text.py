@@ -18,6 +18,7 @@ from .explain_groups import Groups
 from .place import INSTALLED
 from .show import RESET
 from .states_text import OPENED
+from .tables import and_more
 from .wanted import Filter
 from .words import plural
 
@@ -144,9 +145,7 @@ def as_text(explained: Explained, end_ns: int | None,
         for report in worst:
             yield from _report_lines(report, verbose, typed)
             yield ""
-        if groups.reports > len(worst):
-            yield (f"... and {groups.reports - len(worst)} more: --limit 0 shows "
-                   "all, --json too")
+        yield from and_more(groups.reports - len(worst))
         yield from _wrapped(HOW_TO_READ, "", 0)
     for line in explained.unknown():
         yield from _wrapped(line, "", 2)

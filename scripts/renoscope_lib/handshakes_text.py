@@ -8,7 +8,7 @@ from typing import Any
 
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
-from .tables import aligned, note
+from .tables import aligned, and_more, note
 from .words import duration, or_dash, spaced
 
 # Rows of one table that a person reads; --limit sets another number.
@@ -102,14 +102,6 @@ def _cookie_counts(one: Listener) -> str:
     return f"{one.cookies_sent}/{one.cookies['valid']}/{one.cookies['invalid']}"
 
 
-def _cut(lines: list[Any], limit: int) -> tuple[list[Any], list[str]]:
-    """The first rows, and a word on the rest."""
-    if not limit or len(lines) <= limit:
-        return lines, []
-    return lines[:limit], [f"... and {len(lines) - limit} more: --limit 0 "
-                           "shows all, --json too"]
-
-
 def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     lines = []
     for side, counts in summary_of(rows).items():
@@ -161,13 +153,13 @@ def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
 
 
 def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
-    shown, more = _cut(rows, limit)
-    return ["SYN-ACKs sent again:", *_retransmit_table(shown), *more,
-            *note(RETRANSMIT_HELP, "  ")]
+    shown = rows[:limit or None]
+    return ["SYN-ACKs sent again:", *_retransmit_table(shown),
+            *and_more(len(rows) - len(shown)), *note(RETRANSMIT_HELP, "  ")]
 
 
 def _opening_lines(rows: list[OpeningRow], limit: int,
                    steps: bool) -> list[str]:
-    shown, more = _cut(rows, limit)
-    return ["Handshakes:", *_opening_table(shown, steps), *more,
-            *note(OPENING_HELP, "  ")]
+    shown = rows[:limit or None]
+    return ["Handshakes:", *_opening_table(shown, steps),
+            *and_more(len(rows) - len(shown)), *note(OPENING_HELP, "  ")]

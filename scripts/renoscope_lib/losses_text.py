@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from .losses import (CA_STATES, CAUSES, CWR, LOSS, RECOVERY, SYNACK, Episode, Flow,
                      Losses, Speed, Sums)
-from .tables import aligned, aligned_twice, note, seconds
+from .tables import aligned, aligned_twice, and_more, note, seconds
 from .wanted import Filter
 from .words import connection, duration, finite_ssthresh, plural, ssthresh_words
 
@@ -253,8 +254,11 @@ def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
 
 
 def as_text(losses: Losses, end_ns: int | None, wanted: Filter = Filter(),
-            verbose: bool = False) -> Iterator[str]:
-    """The summary, the congestion states, and if asked for every episode."""
+            verbose: bool = False, limit: int = 0) -> Iterator[str]:
+    """The summary, the congestion states, and if asked for every episode.
+
+    A limit is of connections in each of these; the total is that of all.
+    """
     losses.end(end_ns)
     sums = Sums.of(losses.flows(wanted))
     yield from losses.kept.left_out()
@@ -267,10 +271,12 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter = Filter(),
         return
 
     def lossy() -> Iterator[Flow]:
-        return (flow for flow in losses.flows(wanted) if flow.had_losses)
+        return islice((flow for flow in losses.flows(wanted) if flow.had_losses),
+                      limit or None)
 
     yield "Sent again:"
     yield from _summary(lossy, sums)
+    yield from and_more(sums.lossy - (limit or sums.lossy))
     yield from _legend(sums)
     rest = sums.connections - sums.lossy
     if rest:

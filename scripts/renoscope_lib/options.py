@@ -149,6 +149,13 @@ def add_choice(command: argparse.ArgumentParser) -> None:
                          help="only this connection, by its id as in ss -e")
 
 
+def add_limit(command: argparse.ArgumentParser) -> None:
+    """For views that show every connection unless told otherwise."""
+    command.add_argument("--limit", type=limit, metavar="N", default=0,
+                         help="connections to show, 0 for all (the default; --json "
+                         "has all)")
+
+
 def chosen(options: argparse.Namespace) -> Filter:
     """Whom --port and --connection choose."""
     return Filter(None, options.port, options.connection)

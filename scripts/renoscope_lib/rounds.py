@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from .gaps import Gaps
@@ -20,7 +21,7 @@ from .phases import name_of, phase_of
 from .reno_words import CSS, OWN_KINDS
 from .schema import Event, Schema
 from .sequence import is_after
-from .tables import aligned, note, seconds
+from .tables import aligned, and_more, note, seconds
 from .wanted import Filter
 from .words import (connection, finite_ssthresh, local_endpoint, plural,
                     remote_endpoint, spaced, ssthresh_words)
@@ -236,16 +237,18 @@ def table(flow: Flow, first_ns: int | None) -> list[str]:
     return aligned(rows, right=range(4), indent=2)
 
 
-def as_text(rounds: Rounds, wanted: Filter) -> Iterator[str]:
-    """A table for each connection."""
+def as_text(rounds: Rounds, wanted: Filter, limit: int = 0) -> Iterator[str]:
+    """A table for each connection, for so many of them or for all."""
     yield from rounds.kept.left_out()
     shown = 0
-    for flow in rounds.flows(wanted):
+    flows = rounds.flows(wanted)
+    for flow in islice(flows, limit or None):
         shown += 1
         yield f"{connection(flow.cookie)}  {flow.local} - {flow.remote}"
         yield from table(flow, rounds.gaps.first_ns)
         yield ""
     if shown:
+        yield from and_more(sum(1 for _ in flows))
         yield from note(HOW_TO_READ)
     else:
         yield wanted.none_seen(sum(1 for _ in rounds.flows()),

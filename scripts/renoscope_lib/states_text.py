@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from .endings import Ending
 from .life import BOTH, PEER, US, Life, SmallSock
 from .states import States
-from .tables import COLUMNS, aligned, note, seconds
+from .tables import COLUMNS, aligned, and_more, note, seconds
 from .tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
                          SYN_RECEIVED, SYN_SENT)
 from .wanted import Filter
@@ -241,16 +242,18 @@ def _none(states: States, wanted: Filter) -> str:
 
 
 def as_text(states: States, end_ns: int | None,
-            wanted: Filter = Filter()) -> Iterator[str]:
-    """Every connection's states, then the counts."""
+            wanted: Filter = Filter(), limit: int = 0) -> Iterator[str]:
+    """So many connections' states, 0 for all of them; then the counts of all."""
     end = states.gaps.ended_ns(end_ns)
     yield from states.kept.left_out()
     if next(states.lives(wanted), None) is None:
         yield _none(states, wanted)
         return
-    for life in states.lives(wanted):
+    lives = states.lives(wanted)
+    for life in islice(lives, limit or None):
         yield from _life_text(states, life, end)
         yield ""
+    yield from and_more(sum(1 for _ in lives))
     yield from note(HOW_TO_READ)
     yield ""
     yield from _count_lines(states, end_ns, wanted)

@@ -48,3 +48,10 @@ def seconds(time_ns: int | None, first_ns: int | None) -> str:
     if time_ns is None or first_ns is None:
         return "?"
     return f"{(time_ns - first_ns) / 1e9:.6f}"
+
+
+def and_more(left_out: int) -> list[str]:
+    """A line on what --limit leaves out; none if that is nothing."""
+    if left_out <= 0:
+        return []
+    return [f"... and {left_out} more: --limit 0 shows all, --json too"]

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from .tables import aligned, aligned_twice, note, seconds
+from .tables import aligned, aligned_twice, and_more, note, seconds
 from .wanted import Filter
 from .windows import ENDED, OPENED, OWN, PEER, Episode, Flow, Probe, Window, Windows
 from .words import connection, duration, plural
+
+# Connections, as often as they are asked for.
+Flows = Callable[[], Iterator[Flow]]
+
 
 # ---- for programs
 
@@ -211,31 +216,50 @@ def _none(windows: Windows, wanted: Filter) -> str:
 
 
 def as_text(windows: Windows, end_ns: int | None,
-            wanted: Filter = Filter()) -> Iterator[str]:
-    """Sizes, standstills, then each of these with its probes."""
-    end = windows.gaps.ended_ns(end_ns)
+            wanted: Filter = Filter(), limit: int = 0) -> Iterator[str]:
+    """Sizes, standstills, then each of these with its probes.
 
-    def shown() -> Iterator[Flow]:
+    A limit is of connections in each of these tables.
+    """
+    def seen() -> Iterator[Flow]:
         return (flow for flow in windows.flows(wanted) if flow.ranges)
 
     def stalled() -> Iterator[Flow]:
-        return (flow for flow in shown() if any(flow.episodes_seen.values()))
+        return (flow for flow in seen() if any(flow.episodes_seen.values()))
 
     yield from windows.kept.left_out()
-    if next(shown(), None) is None:
+    if next(seen(), None) is None:
         yield _none(windows, wanted)
         return
-    yield "Windows:"
-    yield from aligned_twice(lambda: _size_rows(shown()), right=(2, 3, 4))
-    yield from note(HOW_TO_READ_SIZES)
+    yield from _sizes(seen, limit)
     yield ""
     if next(stalled(), None) is None:
         yield "No window closed."
         return
+    yield from _stalls(windows, stalled, windows.gaps.ended_ns(end_ns), limit)
+
+
+def _first(flows: Flows, limit: int) -> Iterator[Flow]:
+    return islice(flows(), limit or None)
+
+
+def _left_out(flows: Flows, limit: int) -> list[str]:
+    return and_more(sum(1 for _ in flows()) - limit) if limit else []
+
+
+def _sizes(seen: Flows, limit: int) -> Iterator[str]:
+    yield "Windows:"
+    yield from aligned_twice(lambda: _size_rows(_first(seen, limit)), right=(2, 3, 4))
+    yield from _left_out(seen, limit)
+    yield from note(HOW_TO_READ_SIZES)
+
+
+def _stalls(windows: Windows, stalled: Flows, end_ns: int, limit: int) -> Iterator[str]:
     yield "Zero windows:"
-    yield from aligned_twice(lambda: _stall_rows(windows, stalled(), end),
-                             right=(2, 3, 4, 5))
+    yield from aligned_twice(
+        lambda: _stall_rows(windows, _first(stalled, limit), end_ns), right=(2, 3, 4, 5))
+    yield from _left_out(stalled, limit)
     yield from note(HOW_TO_READ_ZERO)
-    for flow in stalled():
-        yield from _episodes(windows, flow, end)
+    for flow in _first(stalled, limit):
+        yield from _episodes(windows, flow, end_ns)
     yield from note(HOW_TO_READ_EPISODES)

@@ -275,6 +275,14 @@ class Tables(Stage):
         self.assertLess(max(map(len, text)), 101)
         self.assertEqual(as_json(losses, None)["total"]["rto"], 3)
 
+    def test_a_limit_leaves_connections_out_and_not_the_total(self) -> None:
+        losses = watch(*(self.again(n, "rto", cookie=n) for n in range(5, 8)))
+        text = list(as_text(losses, None, verbose=True, limit=1))
+        self.assertIn("... and 2 more: --limit 0 shows all, --json too", text)
+        self.assertIn("total           3", "\n".join(text))
+        self.assertNotIn("sk:6", "\n".join(text))
+        self.assertNotIn("more:", "\n".join(as_text(losses, None, limit=3)))
+
     def test_a_listener_is_no_connection(self) -> None:
         listens = {"cookie": 7, "remote_addr": ANY, "remote_port": 0}
         losses = watch(

@@ -205,6 +205,13 @@ class Words(Stage):
             "      1  0.000000     8       inf  slow start",
             "      2  0.100000    16        16  congestion avoidance  ECN mark"])
 
+    def test_a_limit_is_of_connections(self) -> None:
+        rounds = watch(*(self.round(n, 8, cookie=n) for n in range(5, 8)))
+        text = list(as_text(rounds, Filter(), limit=1))
+        self.assertIn("... and 2 more: --limit 0 shows all, --json too", text)
+        self.assertNotIn("sk:6", "\n".join(text))
+        self.assertNotIn("more:", "\n".join(as_text(rounds, Filter(), limit=3)))
+
     def test_the_legend_says_whose_time_a_line_has(self) -> None:
         text = " ".join(as_text(watch(self.round(0, 8)), Filter()))
         for words in ("seconds is when the first ACK for the window's segments came, one "

@@ -748,6 +748,14 @@ class InPart(Stage):
 
 
 class Tables(Stage):
+    def test_a_limit_is_of_connections_and_not_of_the_counts(self) -> None:
+        states = watch(*(self.event("ack", n, cookie=n) for n in range(5, 8)))
+        text = list(as_text(states, None, limit=1))
+        self.assertIn("... and 2 more: --limit 0 shows all, --json too", text)
+        self.assertNotIn("sk:6", "\n".join(text))
+        self.assertIn("  ESTABLISHED  3", text)
+        self.assertNotIn("more:", "\n".join(as_text(states, None, limit=3)))
+
     def test_counts_are_netstats(self) -> None:
         def at(cookie: int, *names: str) -> list[Event]:
             return [self.change(n, old, new, cookie=cookie)

@@ -235,6 +235,16 @@ class Tables(Stage):
         self.assertLess(max(map(len, text)), 101)
         self.assertIn("[fd77::2]:5000", "\n".join(text))
 
+    def test_a_limit_is_of_connections_in_each_table(self) -> None:
+        windows = watch(*(self.turns(n, "closed", cookie=n) for n in range(5, 8)),
+                        self.event("ack", 9, seg_flags=ACK, seg_window=9, cookie=8))
+        text = list(as_text(windows, None, limit=1))
+        self.assertEqual([line for line in text if "more:" in line], [
+            "... and 3 more: --limit 0 shows all, --json too",
+            "... and 2 more: --limit 0 shows all, --json too"])
+        self.assertNotIn("sk:6", "\n".join(text))
+        self.assertNotIn("more:", "\n".join(as_text(windows, None, limit=4)))
+
 
 if __name__ == "__main__":
     unittest.main()

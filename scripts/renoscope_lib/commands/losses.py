@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import losses_text
 from ..losses import Losses
-from ..options import add_choice, add_command, add_input, chosen
+from ..options import add_choice, add_command, add_input, add_limit, chosen
 from ..telling import open_input, tell
 
 
@@ -19,7 +19,7 @@ def _losses(options: argparse.Namespace) -> int:
     return tell(options, source, view,
                 partial(losses_text.as_json, view, wanted=chosen(options)),
                 partial(losses_text.as_text, view, wanted=chosen(options),
-                        verbose=options.verbose))
+                        verbose=options.verbose, limit=options.limit))
 
 
 def add(commands: Any) -> None:
@@ -34,4 +34,5 @@ def add(commands: Any) -> None:
     add_choice(command)
     command.add_argument("-v", "--verbose", action="store_true",
                          help="every episode of every connection too")
+    add_limit(command)
     add_input(command, "one JSON object: every connection with its episodes")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import figure, rounds
 from ..errors import BAD_INPUT, Problem
-from ..options import add_choice, add_command, add_input, chosen
+from ..options import add_choice, add_command, add_input, add_limit, chosen
 from ..telling import open_input, tell
 from ..whole_file import check_is_another
 
@@ -21,7 +21,7 @@ def _rounds(options: argparse.Namespace) -> int:
     wanted = chosen(options)
     code = tell(options, source, view,
                 partial(rounds.as_json, view, wanted=wanted),
-                lambda _end_ns: rounds.as_text(view, wanted))
+                lambda _end_ns: rounds.as_text(view, wanted, options.limit))
     for path in options.draw:
         figure.draw(_only_one(list(view.flows(wanted))), path)
     return code
@@ -47,4 +47,5 @@ def add(commands: Any) -> None:
                          metavar="FILE.png",
                          help="also draw one connection, as PNG or SVG; may be "
                          "repeated (needs python3-matplotlib)")
+    add_limit(command)
     add_input(command, "one JSON object: every connection with its rounds")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from .. import states_text
-from ..options import add_choice, add_command, add_input, chosen
+from ..options import add_choice, add_command, add_input, add_limit, chosen
 from ..states import States
 from ..telling import open_input, tell
 
@@ -16,12 +16,14 @@ from ..telling import open_input, tell
 def _states(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = States(source.schema)
-    as_json, as_text = (
-        (states_text.counts_as_json, states_text.counts_as_text) if options.counts
-        else (states_text.as_json, states_text.as_text))
+    if options.counts:
+        return tell(options, source, view,
+                    partial(states_text.counts_as_json, view, wanted=chosen(options)),
+                    partial(states_text.counts_as_text, view, wanted=chosen(options)))
     return tell(options, source, view,
-                partial(as_json, view, wanted=chosen(options)),
-                partial(as_text, view, wanted=chosen(options)))
+                partial(states_text.as_json, view, wanted=chosen(options)),
+                partial(states_text.as_text, view, wanted=chosen(options),
+                        limit=options.limit))
 
 
 def add(commands: Any) -> None:
@@ -37,4 +39,5 @@ def add(commands: Any) -> None:
     add_choice(command)
     command.add_argument("--counts", action="store_true",
                          help="only the counts by state")
+    add_limit(command)
     add_input(command, "one JSON object: every connection, and the counts")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from .. import windows_text
-from ..options import add_choice, add_command, add_input, chosen
+from ..options import add_choice, add_command, add_input, add_limit, chosen
 from ..telling import open_input, tell
 from ..windows import Windows
 
@@ -18,7 +18,8 @@ def _windows(options: argparse.Namespace) -> int:
     view = Windows(source.schema)
     return tell(options, source, view,
                 partial(windows_text.as_json, view, wanted=chosen(options)),
-                partial(windows_text.as_text, view, wanted=chosen(options)))
+                partial(windows_text.as_text, view, wanted=chosen(options),
+                        limit=options.limit))
 
 
 def add(commands: Any) -> None:
@@ -30,4 +31,5 @@ def add(commands: Any) -> None:
         "each persist probe with its backoff, and the update that ended it.",
         "scripts/renoscope windows tcp.renoscope")
     add_choice(command)
+    add_limit(command)
     add_input(command, "one JSON object: every connection with its episodes")
