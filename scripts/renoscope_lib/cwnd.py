@@ -23,9 +23,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .connections import Connection, identity_of
 from .derived_rounds import Trips, acknowledged
 from .gaps import Gaps
-from .kept import Kept, Packable
+from .kept import Kept
 from .phases import LOSS, UNTOLD, phase_of
 from .reno_words import CSS, SLOW_START
 from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
@@ -36,8 +37,7 @@ from .steps import Line, Mark, Marks, Span, Spans, Step
 from .tcp_states import (FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT,
                          TIME_WAIT)
 from .wanted import Filter
-from .words import (INFINITE_SSTHRESH, duration, local_endpoint, plural,
-                    remote_endpoint)
+from .words import INFINITE_SSTHRESH, duration, plural
 
 NEEDED_KINDS = ("ack", "retransmit", "ca_state", "rto", "loss_probe")
 
@@ -115,14 +115,9 @@ class Series:
 
 
 @dataclass(slots=True)
-class Track(Packable):
+class Track(Connection):
     """What is kept of one connection while it is watched."""
 
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
     trips: Trips
     began_ns: int
     last_ns: int
@@ -213,12 +208,11 @@ class Cwnd:
         return self._schema.name_of(unit or name, event[name])
 
     def _begin(self, event: Event) -> Track:
-        ends = local_endpoint(event), remote_endpoint(event)
-        flow = Flow(event["cookie"], event["netns"], event["family"], *ends)
+        identity = identity_of(event)
         return self.kept.add(event["cookie"], Track(
-            event["cookie"], event["netns"], event["family"], *ends, Trips(flow),
-            event["time_ns"], event["time_ns"], event["snd_una"], event["rcv_nxt"],
-            self._word(event, "ca_state"), self.gaps.number, self._opens(event)))
+            *identity, Trips(Flow(*identity)), event["time_ns"], event["time_ns"],
+            event["snd_una"], event["rcv_nxt"], self._word(event, "ca_state"),
+            self.gaps.number, self._opens(event)))
 
     def _opens(self, event: Event) -> bool:
         """Whether it comes just before the algorithm chooses its first window."""

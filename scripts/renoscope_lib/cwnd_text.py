@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice, starmap
 from typing import Any
 
+from .connections import heading, identity_json
 from . import rounds
 from .cwnd import FAST, MARK_NAMES, RTO, TLP, Cwnd, Series
 from .phases import IN_ORDER, LOSS, RECOVERY, REDUCTION, UNTOLD, name_of
@@ -22,7 +23,7 @@ from .sparkline import ASCII, UNICODE, Blocks, Scale, chart, columns
 from .steps import Step
 from .tables import note, seconds
 from .wanted import Filter
-from .words import INFINITE_SSTHRESH, connection, duration, finite_ssthresh, plural
+from .words import INFINITE_SSTHRESH, duration, finite_ssthresh, plural
 
 # Connections shown if nothing else is asked for.
 SHOWN = 5
@@ -208,7 +209,7 @@ def _rounds(series: Series) -> str:
 
 def _one(series: Series, paper: Paper, with_rounds: bool) -> Iterator[str]:
     scale = Scale(series.began_ns, series.ended_ns, paper.columns)
-    yield f"{connection(series.cookie)}  {series.local} - {series.remote}"
+    yield heading(series)
     yield from note("; ".join([*series.facts(), _rounds(series)]), "  ")
     phases = _phase_columns(series, scale)
     yield from _charts(series, scale, paper, phases)
@@ -262,8 +263,7 @@ def _steps_json(steps: Sequence[Step]) -> list[list[int | None]]:
 
 def _series_json(series: Series) -> dict[str, Any]:
     return {
-        "connection": connection(series.cookie), "netns": series.netns,
-        "family": series.family, "local": series.local, "remote": series.remote,
+        **identity_json(series),
         "algorithm": series.algorithm, "began_ns": series.began_ns,
         "ended_ns": series.ended_ns, "seen_from_beginning": series.is_whole,
         "bytes_acked": series.bytes_acked, "bytes_received": series.bytes_received,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from .connections import heading
 from .tables import seconds
 from .words import connection, plural
 
@@ -118,7 +119,7 @@ class Subject:
             return self.local
         if self.is_listener:
             return f"{connection(self.cookie)}  listener {self.local}"
-        return f"{connection(self.cookie)}  {self.local} - {self.remote}"
+        return heading(self)
 
     @property
     def service(self) -> str:

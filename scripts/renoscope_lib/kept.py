@@ -41,11 +41,12 @@ def remember(known: dict[K, V], key: K, value: V, most: int) -> None:
 class Packable:
     """A dataclass with slots that is pickled by its values, without their names."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ()
+    __match_args__: tuple[str, ...]
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), tuple(getattr(self, name)
-                                 for name in self.__slots__)
+                                 for name in self.__match_args__)
 
 
 class Kept(Generic[T]):

@@ -23,7 +23,7 @@ from .rungs import DROPPED, Rung, Seen, Segments, told_of
 from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
-from .sequence import ACK, FIN, MODULUS, RST, SYN, is_after, scaled_window
+from .sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
 from .tcp_states import SYNCHRONIZED
 from .words import duration, plural, spaced, ssthresh_words
 
@@ -232,7 +232,7 @@ class Ladder:
     def relative(self, number: int, way: int) -> int | None:
         """Counted from the ISN of that end, None where that is not known."""
         isn = self.conversation.isns[way] if self.conversation else None
-        return None if isn is None else (number - isn) % MODULUS
+        return None if isn is None else relative(number, isn)
 
     def _see_state(self, event: Event, end: int) -> None:
         state = self._states[end].after(event, self._states_named)

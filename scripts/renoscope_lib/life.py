@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .connections import PartlySeen
 from .kept import Packable
 from .tcp_states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1,
                          FIN_WAIT_2, LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT,
@@ -76,15 +77,10 @@ class SmallSock(Packable):
 
 
 @dataclass(slots=True)
-class Life(Packable):
+class Life(PartlySeen):
     """One connection, as far as it was seen."""
 
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
-    stays: list[Stay]
+    stays: list[Stay] = field(default_factory=list)
     opened_by: str | None = None
     opening_seen: bool = False
     gaps_before: int = 0
@@ -103,7 +99,6 @@ class Life(Packable):
     left_behind: bool = False
     fin_and_ack: bool = False
     last_place: tuple[int, int] = (-1, 0)
-    partly: list[str] = field(default_factory=list)
 
     @property
     def now(self) -> Stay:
@@ -114,11 +109,6 @@ class Life(Packable):
     def is_over(self) -> bool:
         """Whether its end was seen."""
         return self.now.state == CLOSED
-
-    def note_once(self, what: str) -> None:
-        """Something that was not seen."""
-        if what not in self.partly:
-            self.partly.append(what)
 
     def closed_first_by(self) -> str | None:
         """Whose FIN came first; None while there is none, or it was unseen."""

@@ -24,12 +24,13 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from .connections import PartlySeen, identity_of
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .reno_words import OWN_KINDS
 from .schema import Event, Schema
 from .segments import segments_sent_again
-from .sequence import ACK, FIN, SYN, relative
+from .sequence import ACK, FIN, SYN, relative_if_known
 from .tcp_states import CLOSED, IDLE, TIME_WAIT
 from .wanted import Filter
 from .words import duration, local_endpoint, remote_endpoint
@@ -98,14 +99,9 @@ class Episode(Packable):
 
 
 @dataclass(slots=True)
-class Flow(Packable):
+class Flow(PartlySeen):
     """One connection's losses."""
 
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
     segments: Counter[str] = field(default_factory=Counter)
     timeouts: int = 0
     longest_rto_us: int = 0
@@ -129,7 +125,6 @@ class Flow(Packable):
     episodes_seen: int = 0
     over: bool = False
     settled: bool = False
-    partly: list[str] = field(default_factory=list)
 
     @property
     def sent_again(self) -> int:
@@ -140,11 +135,6 @@ class Flow(Packable):
     def had_losses(self) -> bool:
         """Whether there is anything to tell of it."""
         return bool(self.segments or self.episodes_seen or self.timeouts)
-
-    def note_once(self, what: str) -> None:
-        """Something that was not seen."""
-        if what not in self.partly:
-            self.partly.append(what)
 
     def begin(self, episode: Episode) -> Episode:
         """Remember one more."""
@@ -187,10 +177,8 @@ class Losses:
             return None
         if flow is None:
             return self.kept.add(event["cookie"], Flow(
-                event["cookie"], event["netns"], event["family"],
-                local_endpoint(event), remote_endpoint(event),
-                gaps_before=self.gaps.number))
-        if flow.local.endswith("*") or flow.remote.endswith("*"):
+                *identity_of(event), gaps_before=self.gaps.number))
+        if flow.has_wildcard:
             flow.local = local_endpoint(event)
             flow.remote = remote_endpoint(event)
         return flow
@@ -304,7 +292,7 @@ class Losses:
         flow.longest_rto_us = max(flow.longest_rto_us, event["rto_us"])
         flow.highest_backoff = max(flow.highest_backoff, event["backoff"])
         timeout = Timeout(event["time_ns"], event["rto_us"], event["backoff"],
-                          _relative(event, "snd_una"))
+                          relative_if_known(event["snd_una"], event["snd_isn"]))
         flow.fired, flow.fired_gaps = timeout, self.gaps.number
         if not self._sends(event):
             self._timeout_of_syn(flow, event, timeout)
@@ -405,11 +393,6 @@ class Losses:
             self._account(flow, flow.last_ns if lost else self._end_ns,
                           flow.ca_state)
         flow.settled = True
-
-
-def _relative(event: Event, name: str) -> int | None:
-    isn = event["snd_isn"]
-    return relative(event[name], isn) if isn else None
 
 
 def _segment(event: Event, cause: str) -> str:

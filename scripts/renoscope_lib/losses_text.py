@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from .connections import both_ends, heading, identity_json
 from .losses import (CA_STATES, CAUSES, CWR, LOSS, RECOVERY, SYNACK, Episode, Flow,
                      Losses, Speed, Sums)
 from .tables import aligned, aligned_twice, and_more, note, seconds
@@ -45,8 +46,7 @@ def _episode_json(episode: Episode) -> dict[str, Any]:
 
 def _flow_json(flow: Flow) -> dict[str, Any]:
     return {
-        "connection": connection(flow.cookie), "netns": flow.netns,
-        "family": flow.family, "local": flow.local, "remote": flow.remote,
+        **identity_json(flow),
         "segments_sent_again": flow.sent_again,
         "by_cause": {cause: flow.segments[cause] for cause in CAUSES},
         "timeouts": flow.timeouts, "longest_rto_us": flow.longest_rto_us,
@@ -118,7 +118,7 @@ def _summary_row(flow: Flow) -> tuple[str, ...]:
         timeouts += f" (2^{flow.highest_backoff})"
     return (connection(flow.cookie), str(flow.sent_again),
             *(str(flow.segments[cause] or ".") for cause in CAUSES),
-            timeouts, str(flow.undone or "."), f"{flow.local} - {flow.remote}")
+            timeouts, str(flow.undone or "."), both_ends(flow))
 
 
 def _total_row(sums: Sums) -> tuple[str, ...]:
@@ -235,13 +235,13 @@ def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
 
 
 def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
-    heading = ("at (s)", "what", "lasted", "cwnd", "ssthresh", "dup", "again",
+    columns = ("at (s)", "what", "lasted", "cwnd", "ssthresh", "dup", "again",
                "outcome")
     head, *table = aligned(
-        [heading, *(_episode_row(episode, first_ns)
+        [columns, *(_episode_row(episode, first_ns)
                     for episode in flow.episodes)],
         right=(0, 2, 5, 6), indent=2)
-    lines = ["", f"{connection(flow.cookie)}  {flow.local} - {flow.remote}",
+    lines = ["", heading(flow),
              head]
     for episode, line in zip(flow.episodes, table):
         lines += [line, *_timeout_lines(episode, first_ns)]

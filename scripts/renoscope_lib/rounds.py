@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from .connections import Connection, heading, identity_json, identity_of
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .phases import name_of, phase_of
@@ -23,8 +24,7 @@ from .schema import Event, Schema
 from .sequence import is_after
 from .tables import aligned, and_more, note, seconds
 from .wanted import Filter
-from .words import (connection, finite_ssthresh, local_endpoint, plural,
-                    remote_endpoint, spaced, ssthresh_words)
+from .words import finite_ssthresh, plural, spaced, ssthresh_words
 
 NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
 
@@ -94,18 +94,13 @@ class Round(Packable):
 
 
 @dataclass(slots=True)
-class Flow(Packable):
+class Flow(Connection):
     """One connection's rounds, and what the next event is understood by.
 
     `snd_nxt` is that of the last round, or of the beginning, `probed` whether a tail
     loss probe sent something again since the last reduction.
     """
 
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
     rounds: deque[Round] = field(default_factory=lambda: deque(maxlen=KEPT))
     rounds_seen: int = 0
     in_css: bool = False
@@ -160,8 +155,7 @@ class Rounds:
         flow = self.kept.get(event["cookie"])
         if flow is None and event.kind in OWN_KINDS:
             flow = self.kept.add(event["cookie"], Flow(
-                event["cookie"], event["netns"], event["family"],
-                local_endpoint(event), remote_endpoint(event)))
+                *identity_of(event)))
         if flow is not None:
             getattr(self, f"_see_{event.kind}")(flow, event)
 
@@ -244,7 +238,7 @@ def as_text(rounds: Rounds, wanted: Filter, limit: int = 0) -> Iterator[str]:
     flows = rounds.flows(wanted)
     for flow in islice(flows, limit or None):
         shown += 1
-        yield f"{connection(flow.cookie)}  {flow.local} - {flow.remote}"
+        yield heading(flow)
         yield from table(flow, rounds.gaps.first_ns)
         yield ""
     if shown:
@@ -267,8 +261,7 @@ def round_json(round_: Round) -> dict[str, Any]:
 
 
 def _flow_json(flow: Flow) -> dict[str, Any]:
-    return {"connection": connection(flow.cookie), "netns": flow.netns,
-            "family": flow.family, "local": flow.local, "remote": flow.remote,
+    return {**identity_json(flow),
             "first_round": flow.first_number,
             "rounds": [round_json(round_) for round_ in flow.rounds]}
 

@@ -18,6 +18,11 @@ def relative(number: int, isn: int) -> int:
     return (number - isn) % MODULUS
 
 
+def relative_if_known(number: int, isn: int) -> int | None:
+    """The same; an ISN of 0 is one that was not seen."""
+    return relative(number, isn) if isn else None
+
+
 def is_after(number: int, other: int) -> bool:
     """Whether a sequence number lies behind another, by less than half of all."""
     return 0 < (number - other) % MODULUS < MODULUS // 2

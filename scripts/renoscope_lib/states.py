@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from .connections import identity_of
 from .endings import IMPLIED, TIME_WAIT_ENDINGS, Ending, ending_of
 from .flows import StateNames, is_fast_open, is_passive
 from .gaps import Gaps
@@ -76,7 +77,7 @@ class States:
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
             life.left_behind |= left_behind
-            if self._is_wildcard(life.local) or self._is_wildcard(life.remote):
+            if life.has_wildcard:
                 life.local = local_endpoint(event)
                 life.remote = self._remote(event)
 
@@ -90,10 +91,6 @@ class States:
         return self._schema.name_of("synack_type",
                                     event["synack_type"]) == "cookie"
 
-    @staticmethod
-    def _is_wildcard(end: str) -> bool:
-        return end.startswith("*") or end.endswith("*")
-
     def _remote(self, event: Event) -> str:
         """A listener has no peer, whoever's segment an event is about."""
         life = self.kept.get(event["cookie"])
@@ -102,9 +99,8 @@ class States:
         return remote_endpoint(event)
 
     def _new(self, event: Event, stay: Stay, opened_by: str | None) -> Life:
-        life = Life(event["cookie"], event["netns"], event["family"],
-                    local_endpoint(event), remote_endpoint(event), [stay],
-                    opened_by, opening_seen=stay.began_ns is not None)
+        life = Life(*identity_of(event), stays=[stay], opened_by=opened_by,
+                    opening_seen=stay.began_ns is not None)
         if stay.state == LISTEN:
             life.remote = "*:*"
         life.gaps_before = self.gaps.number

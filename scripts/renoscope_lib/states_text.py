@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from .connections import heading, identity_json
 from .endings import Ending
 from .life import BOTH, PEER, US, Life, SmallSock
 from .states import States
@@ -14,7 +15,7 @@ from .tables import COLUMNS, aligned, and_more, note, seconds
 from .tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
                          SYN_RECEIVED, SYN_SENT)
 from .wanted import Filter
-from .words import connection, duration, plural
+from .words import duration, plural
 
 # Standing in one of these for long has a reason worth knowing.
 STANDING = {
@@ -57,8 +58,7 @@ def _small_json(life: Life) -> dict[str, int] | None:
 def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
     ending = states.ending(life)
     return {
-        "connection": connection(life.cookie), "netns": life.netns,
-        "family": life.family, "local": life.local, "remote": life.remote,
+        **identity_json(life),
         "opened_by": life.opened_by, "opening_seen": life.opening_seen,
         "closed_first_by": life.closed_first_by(), "state": life.now.state,
         "path": _path(states, life),
@@ -115,7 +115,7 @@ def _heading(life: Life, ending: Ending | None) -> list[str]:
         by = {US: " by us", PEER: " by the peer"}.get(ending.by or "", "")
         parts.append(ending.how + (by if ending.how == "reset" else ""))
     said = ", ".join(part for part in parts if part)
-    ends = f"{connection(life.cookie)}  {life.local} - {life.remote}"
+    ends = heading(life)
     whole = f"{ends}  {said}".rstrip()
     return [whole] if len(whole) <= COLUMNS else [ends, f"  {said}"]
 

@@ -20,15 +20,15 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .connections import PartlySeen, identity_of
 from .gaps import Gaps
 from .kept import Kept, Packable
 from .kernel_timers import persist_wait_us
 from .schema import Event, Schema
 from .segments import has_segment
-from .sequence import MODULUS, RST, SYN, relative
+from .sequence import MODULUS, RST, SYN, relative, relative_if_known
 from .tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from .wanted import Filter
-from .words import local_endpoint, remote_endpoint
 
 NEEDED_KINDS = ("zero_window", "probe", "ack", "state")
 
@@ -111,14 +111,9 @@ class Range(Packable):
 
 
 @dataclass(slots=True)
-class Flow(Packable):
+class Flow(PartlySeen):
     """One connection's windows."""
 
-    cookie: int
-    netns: int
-    family: int
-    local: str
-    remote: str
     ranges: dict[str, Range] = field(default_factory=dict)
     open: dict[str, Episode] = field(default_factory=dict)
     episodes: deque[Episode] = field(
@@ -136,12 +131,6 @@ class Flow(Packable):
     asked_for_ours: int = 0
     ended: bool = False
     gaps_before: int = 0
-    partly: list[str] = field(default_factory=list)
-
-    def note_once(self, what: str) -> None:
-        """Something that was not seen."""
-        if what not in self.partly:
-            self.partly.append(what)
 
     def somebody_waited(self, side: str) -> bool:
         """Whether anything shows that there was something to send.
@@ -194,9 +183,7 @@ class Windows:
     def _flow(self, event: Event) -> Flow:
         flow = self.kept.get(event["cookie"])
         return flow or self.kept.add(event["cookie"], Flow(
-            event["cookie"], event["netns"], event["family"],
-            local_endpoint(event), remote_endpoint(event),
-            gaps_before=self.gaps.number))
+            *identity_of(event), gaps_before=self.gaps.number))
 
     # ---- sizes
 
@@ -260,13 +247,11 @@ class Windows:
         """The window that opened it, and the number it acknowledges."""
         if side == OWN:
             shift = event["rcv_wscale"]
-            ack = (relative(event["rcv_nxt"], event["rcv_isn"])
-                   if event["rcv_isn"] else None)
+            ack = relative_if_known(event["rcv_nxt"], event["rcv_isn"])
             return Window(event["rcv_wnd"] >> shift, shift), ack
         if not has_segment(event):
             return None, None
-        ack = (relative(event["seg_ack"], event["snd_isn"])
-               if event["snd_isn"] else None)
+        ack = relative_if_known(event["seg_ack"], event["snd_isn"])
         return Window(event["seg_window"], event["snd_wscale"]), ack
 
     def _see_probe(self, flow: Flow, event: Event) -> None:

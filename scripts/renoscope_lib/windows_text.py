@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from .connections import both_ends, heading, identity_json
 from .tables import aligned, aligned_twice, and_more, note, seconds
 from .wanted import Filter
 from .windows import ENDED, OPENED, OWN, PEER, Episode, Flow, Probe, Window, Windows
@@ -44,8 +45,7 @@ def _episode_json(episode: Episode) -> dict[str, Any]:
 
 def _flow_json(windows: Windows, flow: Flow, end_ns: int) -> dict[str, Any]:
     return {
-        "connection": connection(flow.cookie), "netns": flow.netns,
-        "family": flow.family, "local": flow.local, "remote": flow.remote,
+        **identity_json(flow),
         "windows": {side: {name: _window_json(getattr(sizes, name))
                            for name in ("smallest", "largest", "last")}
                     for side, sizes in sorted(flow.ranges.items())},
@@ -128,7 +128,7 @@ def _stall_row(windows: Windows, flow: Flow, side: str,
             duration(windows.stalled_us(flow, side, end_ns)),
             duration(longest),
             str(flow.probes_of_zero) if side == PEER else "-", now,
-            f"{flow.local} - {flow.remote}")
+            both_ends(flow))
 
 
 def _what_closed(flow: Flow, side: str) -> str:
@@ -197,7 +197,7 @@ def _episode_text(windows: Windows, flow: Flow, episode: Episode,
 
 
 def _episodes(windows: Windows, flow: Flow, end_ns: int) -> list[str]:
-    lines = ["", f"{connection(flow.cookie)}  {flow.local} - {flow.remote}"]
+    lines = ["", heading(flow)]
     if flow.left_out:
         lines.append(f"  ({plural(flow.left_out, 'earlier episode')} left out)")
     for episode in flow.episodes:
