@@ -2,7 +2,7 @@
 """A verdict on each connection and each listener, in plain words with its evidence.
 
 The facts are the views': handshakes, states, losses, windows and synflood, and the
-pace of senders (explain_pace.py).  Explained feeds them all; the rules make findings
+pace of senders (pace.py).  Explained feeds them all; the rules make findings
 of what they say, and those of one connection are a Report.  One without a finding
 that matters gets `nothing wrong`, as far as it was seen.
 
@@ -25,6 +25,7 @@ from .life import Life
 from .listeners import HANDSHAKE_KINDS
 from .losses import Losses
 from .openings import ACTIVE, Opening
+from .pace import Pace
 from .schema import Event, Schema
 from .states import States
 from .stats import Stats
@@ -78,7 +79,7 @@ class Explained:
                                                   self._windows)
         self.gaps = SharedGaps(schema, (*self._of_openings,
                                         *self._of_connections))
-        self._pace = explain_pace.Pace(schema, self.gaps)
+        self._pace = Pace(schema, self.gaps)
         self._arrivals = Arrivals(schema, self.gaps)
         self._ports = explain_ports.ClosedPorts()
         self._has_begun = False

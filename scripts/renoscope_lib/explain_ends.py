@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
-from . import explain_pace
 from .explain_finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
                               Subject, brief, look, often, spelled)
 from .life import Life, Stay
+from .pace import Sender
 from .states import States
 from .tcp_states import (CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, FIN_WAIT_2,
                          LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
@@ -48,7 +48,7 @@ def subject_of(life: Life) -> Subject:
                    life.opened_by)
 
 
-def findings(states: States, life: Life, pace: explain_pace.Flow | None,
+def findings(states: States, life: Life, pace: Sender | None,
              clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's end."""
     subject = subject_of(life)
@@ -70,7 +70,7 @@ def findings(states: States, life: Life, pace: explain_pace.Flow | None,
 # ---- the ending
 
 def _ending(states: States, life: Life, ending: Ending,
-            pace: explain_pace.Flow | None, subject: Subject,
+            pace: Sender | None, subject: Subject,
             clock: Clock) -> Iterator[Finding]:
     reason = ending.reason + (" (implied)" if ending.implied else "")
     at_ns = life.now.began_ns if life.is_over else None
@@ -86,7 +86,7 @@ def _ending(states: States, life: Life, ending: Ending,
             look("show", subject), at_ns)
 
 
-def _given_up(states: States, life: Life, pace: explain_pace.Flow | None,
+def _given_up(states: States, life: Life, pace: Sender | None,
               reason: str, subject: Subject, clock: Clock) -> Finding:
     """An error is reported to nobody if there is no socket any more.
 
@@ -121,7 +121,7 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
             "TCP_USER_TIMEOUT)")
 
 
-def _given_up_at_zero(life: Life, pace: explain_pace.Flow, subject: Subject,
+def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
                       clock: Clock) -> Finding:
     """A peer that answers its probes is waited for, unless TCP_USER_TIMEOUT is set.
 
@@ -261,7 +261,7 @@ def _how_left(life: Life, stay: Stay, lasts: bool) -> str:
 
 # ---- a FIN without its ACK
 
-def _fin(states: States, life: Life, pace: explain_pace.Flow | None,
+def _fin(states: States, life: Life, pace: Sender | None,
          subject: Subject, clock: Clock) -> Iterator[Finding]:
     stays = [found for state in (FIN_WAIT_1, LAST_ACK, CLOSING)
              if (found := _long_stay(states, life, state, clock)) is not None]

@@ -3,9 +3,9 @@
 
 The rules are in the modules explain_opening, explain_listeners, explain_ports,
 explain_losses, explain_pace, explain_windows and explain_ends.  They read what the
-views have worked out and reckon nothing a second time.  RULES names every one of them, says
-how it is called where several connections share it, and which kinds of event it
-cannot do without.
+views have worked out and reckon nothing a second time.  RULES names every one of
+them, says how it is called where several connections share it, and which kinds of
+event it cannot do without.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import explain_pace
 from .arrivals import Arrival
 from .explain_finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding,
                               Subject, brief, capped, look, often, share,
                               spelled)
 from .losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
+from .pace import Sender
 from .sequence import MODULUS, relative
 from .words import plural
 
@@ -38,7 +38,7 @@ REPAIRS = {"fast_retransmit": "fast retransmit",
            "tail_loss_probe": "tail loss probe"}
 
 
-def findings(flow: Flow, pace: explain_pace.Flow | None, knows_timeouts: bool,
+def findings(flow: Flow, pace: Sender | None, knows_timeouts: bool,
              subject: Subject, clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's losses."""
     yield from _timeouts(flow, subject, clock)
@@ -142,7 +142,7 @@ def _timeout_line(timeout: Timeout, clock: Clock) -> str:
 
 # ---- repaired without one
 
-def _repaired(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+def _repaired(flow: Flow, pace: Sender | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     counts = {cause: flow.segments[cause] for cause in REPAIRS
               if flow.segments[cause]}
@@ -172,7 +172,7 @@ def _by(cause: str, count: int, is_one_of_several: bool) -> str:
     return f"{count} by {how}" if is_one_of_several else f"by {how}"
 
 
-def _rate(lost: int, pace: explain_pace.Flow | None) -> tuple[int, str]:
+def _rate(lost: int, pace: Sender | None) -> tuple[int, str]:
     """How many segments it sent, and which share of these was lost."""
     if pace is None:
         return 0, ""
@@ -246,7 +246,7 @@ def on_arrival(dropped: list[Arrival], subject: Subject,
 
 # ---- for nothing
 
-def _spurious(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     duplicates = pace.duplicates if pace is not None else 0
     if not flow.undone and not duplicates:
@@ -290,7 +290,7 @@ class Causes:
         return " and ".join(words) or "congestion"
 
 
-def _causes(flow: Flow, pace: explain_pace.Flow | None) -> Causes:
+def _causes(flow: Flow, pace: Sender | None) -> Causes:
     """A tail loss probe that repairs a loss enters CWR as well."""
     probed, before = 0, ""
     for episode in flow.episodes:
@@ -369,7 +369,7 @@ def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
 
 # ---- without a loss
 
-def _reductions(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
+def _reductions(flow: Flow, pace: Sender | None, subject: Subject,
                 clock: Clock) -> Iterator[Finding]:
     causes = _causes(flow, pace)
     evidence = capped(_episode_line(e, clock) for e in _of(flow, CWR))
@@ -399,7 +399,7 @@ def _reductions(flow: Flow, pace: explain_pace.Flow | None, subject: Subject,
             at_ns)
 
 
-def _restarts(pace: explain_pace.Flow | None, subject: Subject,
+def _restarts(pace: Sender | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     if pace is None or not pace.restarts:
         return

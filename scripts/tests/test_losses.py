@@ -283,6 +283,10 @@ class Tables(Stage):
         self.assertNotIn("sk:6", "\n".join(text))
         self.assertNotIn("more:", "\n".join(as_text(losses, None, limit=3)))
 
+    def test_an_address_that_is_known_only_later_is_told(self) -> None:
+        flow = self.one(self.again(0, "rto", local_addr=ANY), self.again(1, "rto"))
+        self.assertEqual(flow.local, "10.77.0.1:40112")
+
     def test_a_listener_is_no_connection(self) -> None:
         listens = {"cookie": 7, "remote_addr": ANY, "remote_port": 0}
         losses = watch(
