@@ -168,7 +168,7 @@ class Recoveries(Stage):
         flow = self.one(self.event("rto", 0, snd_isn=2**32 - 10, snd_una=90))
         self.assertEqual(flow.episodes[0].timeouts[0].seq, 100)
 
-    def test_undone(self) -> None:
+    def test_a_rise_of_ssthresh_undoes_a_reduction(self) -> None:
         """ssthresh rises only when a reduction is taken back."""
         def recovery(back_to: int) -> Flow:
             return self.one(
@@ -220,7 +220,7 @@ class Recoveries(Stage):
         self.assertIn("still in it", "\n".join(
             as_text(losses, None, verbose=True)))
 
-    def test_loss_probes(self) -> None:
+    def test_probes_that_send_again_are_told_from_new_data(self) -> None:
         flow = self.one(self.event("loss_probe", 1, probe_retransmits=1),
                         self.event("loss_probe", 2))
         self.assertEqual((flow.probes_again, flow.probes_new), (1, 1))
@@ -257,7 +257,7 @@ class InPart(Stage):
 
 
 class Tables(Stage):
-    def test_nothing(self) -> None:
+    def test_nothing_seen_and_nothing_lost_are_said(self) -> None:
         self.assertEqual(list(as_text(watch(), None)),
                          ["No connection was seen."])
         self.assertIn("1 connection without a loss",

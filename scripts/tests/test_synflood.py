@@ -75,13 +75,13 @@ class FloodCase(unittest.TestCase):
 
 
 class Floods(FloodCase):
-    def test_queue_filling(self) -> None:
+    def test_unanswered_synacks_while_the_queue_has_room_make_one_likely(self) -> None:
         end_s = self.flood(50)
         verdict = self.verdict(end_s + 2)
         self.assertEqual(verdict.words, flood_verdict.LIKELY)
         self.assertIn("50 of 50 SYN-ACKs were never answered", verdict.why)
 
-    def test_cookies_holding(self) -> None:
+    def test_cookies_let_real_clients_in(self) -> None:
         end_s = self.flood(300)
         self.clients(5, end_s)
         seen = self.seen(end_s + 2)
@@ -90,7 +90,7 @@ class Floods(FloodCase):
                           seen.unanswered), (65 + 1, 235, 5, 300))
         self.assertAlmostEqual(seen.growth_per_s, 65, delta=12)
 
-    def test_syns_refused(self) -> None:
+    def test_a_full_queue_without_cookies_shuts_real_clients_out(self) -> None:
         end_s = self.flood(300, cookies=False)
         self.assertEqual(self.verdict(end_s + 2).words, flood_verdict.REFUSING)
 
@@ -104,7 +104,7 @@ class Floods(FloodCase):
         self.assertEqual(verdict_of(seen).words, flood_verdict.LIKELY)
         self.assertIn("hold the half-open queue", verdict_of(seen).why)
 
-    def test_over(self) -> None:
+    def test_one_is_over_when_no_syn_came_for_a_while(self) -> None:
         end_s = self.flood(100)
         self.assertEqual(self.verdict(end_s + 60).words, flood_verdict.OVER)
 
@@ -125,14 +125,14 @@ class Floods(FloodCase):
         self.assertEqual(self.seen(end_s + 0.5).unanswered, 0)
         self.assertEqual(self.seen(end_s + 1.5).unanswered, 50)
 
-    def test_ipv6(self) -> None:
+    def test_ipv6_sources_count_by_their_64(self) -> None:
         self.at = ListenerScene(limit=64, local="fd77::2")
         end_s = self.flood(100, ipv6=True)
         seen = self.seen(end_s + 2)
         self.assertEqual(verdict_of(seen).words, flood_verdict.HOLDING)
         self.assertEqual((seen.sources, seen.networks), (100, 100))
 
-    def test_lost_events(self) -> None:
+    def test_half_of_the_events_are_enough_for_the_verdict(self) -> None:
         """Half of the SYNs were lost before they were read."""
         end_s = self.flood(300)
         self.events = self.events[len(self.events) // 2:]
@@ -234,24 +234,24 @@ class NoFloods(FloodCase):
         self.clients(50)
         self.assertEqual(self.verdict(2).words, flood_verdict.NO_FLOOD)
 
-    def test_nothing(self) -> None:
+    def test_where_no_syn_came_it_says_so(self) -> None:
         self.assertIn("No SYN", synflood_text.as_text(
             FloodWatch(support.schema()), None)[0])
 
 
 class Sources(FloodCase):
-    def test_spread(self) -> None:
+    def test_random_addresses_look_forged(self) -> None:
         end_s = self.flood(200)
         words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("forged random addresses", words)
 
-    def test_few(self) -> None:
+    def test_few_sources_can_be_stopped_by_a_firewall(self) -> None:
         end_s = self.flood(200, sources=["10.0.0.1", "10.0.0.2"])
         words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
         self.assertIn("2 addresses in 1 network", words)
         self.assertIn("a firewall rule can stop them", words)
 
-    def test_a_botnet(self) -> None:
+    def test_many_sources_that_are_not_random_are_a_botnet_s(self) -> None:
         bots = [f"10.0.{n // 100}.{1 + n % 100}" for n in range(300)]
         end_s = self.flood(900, sources=bots)
         words = flood_verdict.sources_in_words(self.seen(end_s + 2), True)
@@ -274,7 +274,7 @@ class Sources(FloodCase):
         self.assertIn("at least 100 addresses in at least 100 networks", text)
         self.assertIn("forged random addresses", text)
 
-    def test_entropy(self) -> None:
+    def test_entropy_is_1_if_all_are_alike_and_0_of_one(self) -> None:
         alike = Counter({bytes([n]): 5 for n in range(8)})
         self.assertAlmostEqual(synflood.normalized_entropy(alike), 1.0)
         one = Counter({b"a": 97, b"b": 1, b"c": 1, b"d": 1})
@@ -289,7 +289,7 @@ class Sources(FloodCase):
 
 
 class Numbers(unittest.TestCase):
-    def test_growth(self) -> None:
+    def test_growth_is_the_steepest_rise_within_a_second(self) -> None:
         def grown(*lengths: int) -> float:
             growth = synflood.Growth()
             for n, length in enumerate(lengths):

@@ -114,7 +114,7 @@ class Episodes(Stage):
         probe, = flow.episodes[0].probes
         self.assertEqual((probe.carries_data, probe.next_wait_us), (True, None))
 
-    def test_ours(self) -> None:
+    def test_our_own_window_opens_with_its_number(self) -> None:
         flow = self.one(
             self.turns(0, "closed", "own", rcv_isn=9, rcv_nxt=30),
             self.turns(500, "opened", "own", rcv_isn=9, rcv_nxt=30))
@@ -124,7 +124,7 @@ class Episodes(Stage):
                          ("own", 500_000, Window(502, 7), 21))
         self.assertEqual(flow.ranges["own"].smallest.size, 0)
 
-    def test_both_sides_at_once(self) -> None:
+    def test_both_sides_windows_are_told_apart(self) -> None:
         flow = self.one(
             self.turns(0, "closed"), self.turns(1, "closed", "own"),
             self.turns(10, "opened"), self.turns(31, "opened", "own"))
@@ -180,7 +180,7 @@ class InPart(Stage):
         self.assertEqual(flow.stalled_ns["peer"], 0)
         self.assertTrue(flow.partly)
 
-    def test_opening_lost(self) -> None:
+    def test_after_a_gap_an_open_window_opened_unseen(self) -> None:
         """A gap, and then the window is open: when it opened is not known."""
         flow = self.one(
             self.turns(0, "closed"),
@@ -197,7 +197,7 @@ class InPart(Stage):
             self.probe(900, 3), self.turns(1000, "opened", snd_wnd=1))
         self.assertEqual(flow.episodes[0].took_us, 1_000_000)
 
-    def test_closed_twice(self) -> None:
+    def test_a_second_closing_means_that_it_opened_unseen(self) -> None:
         flow = self.one(self.turns(0, "closed"), self.turns(5, "closed"))
         self.assertEqual([e.ended_by for e in flow.episodes],
                          ["not seen", None])
@@ -221,7 +221,7 @@ class InPart(Stage):
 
 
 class Tables(Stage):
-    def test_nothing(self) -> None:
+    def test_nothing_seen_and_nothing_closed_are_said(self) -> None:
         self.assertEqual(list(as_text(watch(), None)), ["No window was seen."])
         self.assertIn("No window closed.",
                       as_text(watch(self.event("ack", 0, seg_flags=ACK)), None))
