@@ -25,8 +25,7 @@ class Connection(Packable):
     @property
     def has_wildcard(self) -> bool:
         """Whether an address or a port was not known when it was first heard of."""
-        return any(end.startswith("*") or end.endswith("*")
-                   for end in (self.local, self.remote))
+        return "*" in self.local or "*" in self.remote
 
 
 @dataclass(slots=True)
