@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metrics import convergence_s, jain, percentile
+from arithmetic import convergence_s, jain, percentile
 from scenarios import Scenario, by_name
 
 SLICE_S = 1.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
+from renoscope_lib.tables import aligned
 from results import Result
 from scenarios import AGAIN, RFC9406, SUBJECTS
 
@@ -22,41 +23,30 @@ def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
+GOODPUT: Column = ("Mbit/s", lambda r: f"{r.goodput_mbit:.2f}")
+SENT_AGAIN: Column = ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}")
+TIMEOUTS: Column = ("RTOs", lambda r: str(r.timeouts))
+SRTT: tuple[Column, Column] = (("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
+                               ("p95", lambda r: f"{r.rtt_p95_ms:.0f}"))
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
-    "start": (("done s", _completion),
-              ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
-              ("RTOs", lambda r: str(r.timeouts)),
-              ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
-              ("p95", lambda r: f"{r.rtt_p95_ms:.0f}")),
-    "long": (("Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
-             ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
-             ("RTOs", lambda r: str(r.timeouts)),
-             ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
-             ("p95", lambda r: f"{r.rtt_p95_ms:.0f}")),
-    "share": (("Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
+    "start": (("done s", _completion), SENT_AGAIN, TIMEOUTS, *SRTT),
+    "long": (GOODPUT, SENT_AGAIN, TIMEOUTS, *SRTT),
+    "share": (GOODPUT,
               ("its own", lambda r: f"{r.subject_mbit:.2f}"),
               ("Jain", lambda r: _or_dash(r.jain, ".3f")),
               ("0.9 after s", lambda r: _or_dash(r.convergence_s, ".0f")),
-              ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
-              ("RTOs", lambda r: str(r.timeouts)),
-              ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
-              ("p95", lambda r: f"{r.rtt_p95_ms:.0f}")),
+              SENT_AGAIN, TIMEOUTS, *SRTT),
     "short": (("median s", _completion),
               ("worst s", lambda r: f"{max(r.completion_s, default=0):.3f}"),
               ("done", lambda r: str(len(r.completion_s))),
-              ("sent again kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
-              ("RTOs of all", lambda r: str(r.timeouts)),
-              ("srtt p50 ms", lambda r: f"{r.rtt_p50_ms:.0f}"),
-              ("p95", lambda r: f"{r.rtt_p95_ms:.0f}"),
-              ("Mbit/s of all", lambda r: f"{r.goodput_mbit:.2f}")),
+              SENT_AGAIN, ("RTOs of all", TIMEOUTS[1]), *SRTT,
+              ("Mbit/s of all", GOODPUT[1])),
 }
 
 
 def _aligned(rows: list[list[str]], left: int = 2) -> str:
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return "\n".join("  ".join(word.ljust(width) if n < left else word.rjust(width)
-                               for n, (word, width) in enumerate(zip(row, widths))).rstrip()
-                     for row in rows)
+    return "\n".join(aligned(rows, right=range(left, len(rows[0]))))
 
 
 def table(group: str, results: list[Result]) -> str:
@@ -74,14 +64,14 @@ def table(group: str, results: list[Result]) -> str:
 # ---- one number of each, side by side --------------------------------------
 
 SHORT: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
-    ("long", "one long flow, Mbit/s", lambda r: f"{r.goodput_mbit:.2f}"),
-    ("long", "its smoothed RTT, p95, ms", lambda r: f"{r.rtt_p95_ms:.0f}"),
-    ("long", "sent again, kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
+    ("long", "one long flow, Mbit/s", GOODPUT[1]),
+    ("long", "its smoothed RTT, p95, ms", SRTT[1][1]),
+    ("long", "sent again, kB", SENT_AGAIN[1]),
     ("share", "Jain's index", lambda r: _or_dash(r.jain, ".3f")),
     ("share", "Jain's index 0.9 for 5 s, after s",
      lambda r: _or_dash(r.convergence_s, ".0f")),
-    ("share", "sent again by its own, kB", lambda r: f"{r.retrans_bytes / 1e3:.0f}"),
-    ("share", "Mbit/s of all", lambda r: f"{r.goodput_mbit:.2f}"),
+    ("share", "sent again by its own, kB", SENT_AGAIN[1]),
+    ("share", "Mbit/s of all", GOODPUT[1]),
     ("short", "short flows, median s", _completion),
 )
 

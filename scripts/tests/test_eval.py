@@ -2,7 +2,6 @@
 """The arithmetic of `make eval`."""
 
 import contextlib
-import importlib.machinery
 import io
 import subprocess
 import sys
@@ -12,18 +11,20 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-EVAL = Path(__file__).resolve().parents[1] / "eval"
+from . import support
+
+EVAL = support.SCRIPTS / "eval"
 sys.path.insert(0, str(EVAL))
 
-from metrics import convergence_s, jain, percentile  # noqa: E402
-from path import loss_rules  # noqa: E402
+from arithmetic import convergence_s, jain, percentile  # noqa: E402
+from bottleneck import loss_rules  # noqa: E402
 from results import Result, summarize  # noqa: E402
 from scenarios import (AGAIN, RFC9406, SCENARIOS, algorithm_of, by_name,  # noqa: E402
                        subjects_of)
 from tables import table, targets, text  # noqa: E402
 
 
-class Metrics(unittest.TestCase):
+class Arithmetic(unittest.TestCase):
     def test_jain(self) -> None:
         """RFC 5166, section 2.3: 1 for equal shares, 1/n where one has all."""
         self.assertEqual(jain([5, 5, 5]), 1)
@@ -146,14 +147,8 @@ class Targets(unittest.TestCase):
 
 
 def the_command() -> types.ModuleType:
-    """scripts/eval/run, which has no suffix to be imported by."""
-    loader = importlib.machinery.SourceFileLoader("eval_run", str(EVAL / "run"))
-    module = types.ModuleType(loader.name)
-    module.__file__ = loader.path
-    with mock.patch.object(sys, "dont_write_bytecode", True):
-        sys.modules[module.__name__] = module
-    loader.exec_module(module)
-    return module
+    """scripts/eval/run."""
+    return support.load_script(EVAL / "run")
 
 
 class Command(unittest.TestCase):

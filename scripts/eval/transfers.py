@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from path import RECEIVER, RECEIVER_ADDRESS, SENDER
+from bottleneck import RECEIVER, RECEIVER_ADDRESS, SENDER
 from scenarios import Flow, Scenario, algorithm_of
 
 SAMPLE_S = 0.05

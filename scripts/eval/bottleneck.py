@@ -48,8 +48,8 @@ class Bottleneck:
     def __enter__(self) -> Bottleneck:
         for host in _HOSTS:
             run("ip", "netns", "add", host)
-        self._join(SENDER, "10.78.1.1/24", "left", "10.78.1.2/24")
-        self._join(RECEIVER, "10.78.2.1/24", "right", "10.78.2.2/24")
+        self._join(SENDER, f"{SENDER_ADDRESS}/24", "left", "10.78.1.2/24")
+        self._join(RECEIVER, f"{RECEIVER_ADDRESS}/24", "right", "10.78.2.2/24")
         run("ip", "-n", SENDER, "route", "add", "default", "via", "10.78.1.2")
         run("ip", "-n", RECEIVER, "route", "add", "default", "via", "10.78.2.2")
         run("ip", "netns", "exec", ROUTER, "sysctl", "-qw", "net.ipv4.ip_forward=1")
