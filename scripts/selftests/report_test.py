@@ -19,7 +19,7 @@ from endpoints import FAMILIES, connected, say
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
 from recorder import Recorder
-from renoscope_lib.report.again import CAUSE_NAMES
+from renoscope_lib.report.sent_again import CAUSE_NAMES
 from renoscope_lib.words import connection
 from tests.html_page import Page
 

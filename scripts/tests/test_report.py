@@ -14,11 +14,11 @@ from unittest import mock
 
 from renoscope_lib.errors import Problem
 from renoscope_lib.report import page as report_page
+from renoscope_lib.report.all_views import AllViews
 from renoscope_lib.report.markup import Html, join, tag, text
 from renoscope_lib.report.parts import ROWS, Column, and_more, number, table
 from renoscope_lib.report.told import Told
 from renoscope_lib.report.values import amount, counted, share, span
-from renoscope_lib.report.watch import Watch
 from renoscope_lib.schema import Event
 from renoscope_lib.schema_parser import parse_schema
 
@@ -43,15 +43,15 @@ def whole(events: Iterable[Event], lost: int = 0) -> dict[str, Any]:
 
 def html(*events: Event, limit: int = ROWS, name: str = "x.renoscope",
          parameters: dict[str, str] | None = None, **about: Any) -> str:
-    watch = Watch(about.pop("schema", support.schema()))
-    for gaps in watch.all_gaps():
+    views = AllViews(about.pop("schema", support.schema()))
+    for gaps in views.all_gaps():
         gaps.begin(parameters or {})
     for event in events:
-        watch.feed(event)
+        views.feed(event)
     end_ns = about.pop("end_ns", max((e["time_ns"] for e in events), default=0))
     about = {"meta": support.META, "done": whole(events), "end_ns": end_ns} | about
-    watch.losses.end(end_ns)
-    return report_page.html(Told(watch, name, limit=limit,
+    views.losses.end(end_ns)
+    return report_page.html(Told(views, name, limit=limit,
                                  command="renoscope report", **about))
 
 
@@ -387,7 +387,7 @@ class Plots(Stage):
             for n in range(1, 9))]
 
     def test_one_for_each_scheme(self) -> None:
-        with mock.patch("renoscope_lib.report.plots.svg",
+        with mock.patch("renoscope_lib.report.cwnd_plots.svg",
                         lambda series, palette: f"<svg>{palette.name}</svg>"):
             made = page(*self.sender())
         source, = made.all("source")
@@ -400,7 +400,7 @@ class Plots(Stage):
         self.assertRegex(image["alt"], "^cwnd over time .+ 10.77.0.1:40112 – ")
 
     def test_without_matplotlib_the_page_says_so(self) -> None:
-        with mock.patch("renoscope_lib.report.plots.svg", side_effect=Problem(
+        with mock.patch("renoscope_lib.report.cwnd_plots.svg", side_effect=Problem(
                 "cwnd: a picture needs matplotlib: apt-get install "
                 "python3-matplotlib", 4)):
             made = page(*self.sender())
@@ -420,7 +420,7 @@ class Plots(Stage):
             *self.connect(n, n), self.event("ack", 99 + n, cookie=n, snd_isn=99,
                                             snd_una=5000, seg_flags=ACK))]
         for size, shown in ((10, 4), (1_000_000, 1), (9_000_000, 0)):
-            with mock.patch("renoscope_lib.report.plots.svg",
+            with mock.patch("renoscope_lib.report.cwnd_plots.svg",
                             lambda *_, size=size: "x" * size):
                 made = page(*events)
             self.assertEqual(len(made.all("img")), shown)

@@ -15,12 +15,11 @@ from typing import Any
 from ..errors import BAD_INPUT, Problem
 from ..options import add_command, complain, limit
 from ..report import page
+from ..report.all_views import AllViews
 from ..report.parts import ROWS
 from ..report.told import Told
-from ..report.watch import Watch
 from ..telling import finish, joined, open_input
 from ..whole_file import WholeFile, check_is_another
-
 
 # Where a page says of itself what it is.
 HEAD_BYTES = 4096
@@ -34,12 +33,12 @@ def _report(options: argparse.Namespace) -> int:
     if not is_named:
         _check_is_ours(options.output)
     source = open_input(options.file, follows=False)
-    watch = Watch(source.schema)
-    watch.begin(source)
+    views = AllViews(source.schema)
+    views.begin(source)
     for event in joined(source):
-        watch.feed(event)
-    watch.end(source)
-    told = Told.of(watch, source, options.file, options.limit, _command(options))
+        views.feed(event)
+    views.end(source)
+    told = Told.of(views, source, options.file, options.limit, _command(options))
     say: Callable[[str], None] = complain
     if is_named:
         say = print

@@ -54,15 +54,15 @@ class Line:
 
 
 def _line(told: Told, life: Life) -> Line:
-    watch = told.watch
-    line = Line(life, watch.states.ending(life))
-    losses = watch.losses.kept.get(life.cookie)
+    views = told.views
+    line = Line(life, views.states.ending(life))
+    losses = views.losses.kept.get(life.cookie)
     if losses is not None:
         line.sent_again, line.timeouts = losses.sent_again, losses.timeouts
-    windows = watch.windows.kept.get(life.cookie)
+    windows = views.windows.kept.get(life.cookie)
     if windows is not None and windows.somebody_waited("peer"):
-        line.stood_still_us = watch.windows.stalled_us(windows, "peer", told.end_ns)
-    talk = watch.talkers.kept.get(life.cookie)
+        line.stood_still_us = views.windows.stalled_us(windows, "peer", told.end_ns)
+    talk = views.talkers.kept.get(life.cookie)
     if talk is not None:
         line.bytes = talk.sent, talk.received
     line.troubles = list(_troubles(line))
@@ -85,7 +85,7 @@ def _troubles(line: Line) -> Iterator[str]:
 
 def lines(told: Told) -> Iterator[Line]:
     """Connections, not listeners, in the order they were first seen."""
-    for life in told.watch.states.lives():
+    for life in told.views.states.lives():
         if life.stays[0].state != LISTEN:
             yield _line(told, life)
 
@@ -128,7 +128,7 @@ def _bar(drawn: list[tuple[str, int, int]]) -> Html:
 
 def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
     life = line.life
-    took = span(told.watch.states.took_us(life, stay))
+    took = span(told.views.states.took_us(life, stay))
     then = stay.left_by
     if stay is life.now:
         if life.is_over:
@@ -139,7 +139,7 @@ def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
                  if stay.began_ns is not None else None)
         took = f"{span(lasts)} so far"
         then = STANDING.get(stay.state, "")
-        if told.watch.states.may_have_ended(life, told.end_ns):
+        if told.views.states.may_have_ended(life, told.end_ns):
             took, then = "?", "not seen any more; its end may be lost"
     return tag("li", tag("b", stay.state), f" {took}",
                f": {then}" if then else None)
@@ -209,7 +209,7 @@ def show(told: Told) -> Section:
     """The section."""
     shown, left_out = most(lines(told), told.limit, lambda line: line.weight)
     shown.sort(key=lambda line: line.life.stays[0].began_ns or 0)
-    counts, unsure = told.watch.states.counts(told.end_ns)
+    counts, unsure = told.views.states.counts(told.end_ns)
     if not shown:
         return quiet("connections", "Connections", "No connection was seen.")
     which = "" if not left_out else ", the most troubled"

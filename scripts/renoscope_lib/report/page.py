@@ -12,9 +12,10 @@ import base64
 import hashlib
 from pathlib import Path
 
-from . import (again, backoff, complete, connections, made, plots, queues, resets,
-               summary, talk, verdicts, zero)
-from .complete import Proof
+from . import (completeness, connections, cwnd_plots, how_made, listener_queues,
+               resets, sent_again, summary, synack_backoff, top_talkers, verdicts,
+               zero_windows)
+from .completeness import Proof
 from .markup import Html, join, raw, tag
 from .parts import Section, section
 from .resets import Resets
@@ -71,18 +72,19 @@ def _nothing_of(sections: list[Section]) -> Section:
 def _sections(told: Told, proof: Proof, found: Resets) -> list[Section]:
     """In their order; the quiet ones last."""
     every = [verdicts.show(told, verdicts.verdicts_of(told)),
-             complete.show(told, proof), connections.show(told), plots.show(told),
-             backoff.show(told), again.show(told), zero.show(told), queues.show(told),
-             talk.show(told), resets.show(told, found)]
+             completeness.show(told, proof), connections.show(told),
+             cwnd_plots.show(told), synack_backoff.show(told), sent_again.show(told),
+             zero_windows.show(told), listener_queues.show(told),
+             top_talkers.show(told), resets.show(told, found)]
     quiet = [one for one in every if one.is_quiet]
     shown = [one for one in every if not one.is_quiet]
-    return [*shown, *([_nothing_of(quiet)] if quiet else []), made.show(told)]
+    return [*shown, *([_nothing_of(quiet)] if quiet else []), how_made.show(told)]
 
 
 def html(told: Told) -> str:
     """The whole page."""
     style, script = _own("style.css"), _own("sort.js")
-    proof = complete.prove(told)
+    proof = completeness.prove(told)
     found = resets.resets_of(told)
     sections = _sections(told, proof, found)
     body = tag("body", summary.head(told),

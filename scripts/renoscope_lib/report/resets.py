@@ -49,8 +49,8 @@ class Resets:
 def resets_of(told: Told) -> Resets:
     """All that ended by a RST."""
     found = Resets()
-    for life in told.watch.states.lives():
-        ending = told.watch.states.ending(life)
+    for life in told.views.states.lives():
+        ending = told.views.states.ending(life)
         if ending is not None and ending.how == "reset":
             state = life.closed_from or life.now.state
             found.add((ending.by, state, ending.reason, ending.implied), life)
@@ -70,11 +70,11 @@ def _reason(reason: str, implied: bool) -> str:
 def show(told: Told, resets: Resets) -> Section:
     """The section."""
     title = "Resets"
-    without = told.watch.states.resets_without_connection
+    without = told.views.states.resets_without_connection
     stray = (f"{counted(without, 'RST')} answered segments of no connection: a port "
              "where nobody listens, or a connection long gone." if without else None)
     if not resets.total:
-        unknown = told.watch.states.gaps.not_recorded("reset_sent", "reset_received")
+        unknown = told.views.states.gaps.not_recorded("reset_sent", "reset_received")
         return quiet("resets", title, (
             "Resets were not recorded all the time; none was seen." if unknown
             else "No connection was reset."), " " if stray else None, stray)

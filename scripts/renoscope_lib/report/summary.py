@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..losses import Sums
-from . import zero
-from .complete import Proof, sentence, when
+from . import zero_windows
+from .completeness import Proof, sentence, when
 from .markup import Child, Html, join, tag
 from .resets import Resets
 from .told import Told
@@ -60,9 +60,9 @@ def head(told: Told) -> Html:
 
 def _openings(told: Told) -> Child:
     """How connections began."""
-    rows = told.watch.handshakes.openings(told.end_ns)
+    rows = told.views.handshakes.openings(told.end_ns)
     if not rows:
-        seen = sum(1 for life in told.watch.states.lives()
+        seen = sum(1 for life in told.views.states.lives()
                    if life.stays[0].state != "LISTEN")
         if not seen:
             return "No connection was seen."
@@ -116,7 +116,7 @@ def _listed(said: list[Html]) -> Html:
 
 def _troubles(told: Told, resets: Resets) -> Child:
     """What went wrong, in numbers."""
-    sums = Sums.of(told.watch.losses.flows())
+    sums = Sums.of(told.views.losses.flows())
     said: list[Html] = []
     if sums.segments.total():
         said.append(join(_again(sums), " went out again"))
@@ -126,14 +126,14 @@ def _troubles(told: Told, resets: Resets) -> Child:
     if resets.total:
         said.append(join(big(counted(resets.total, "connection")),
                          " ended by a RST"))
-    still_us = zero.total_us(told)
+    still_us = zero_windows.total_us(told)
     if still_us:
         said.append(join("senders stood still for ", big(span(still_us)),
                          " in front of a zero window"))
     whole = _listed(said) if said else Html(
         "nothing was sent again, no connection was reset and no window closed")
-    unknown = told.watch.whole.not_recorded(*TROUBLE_KINDS)
-    if not said and (unknown or told.watch.whole.lost_events):
+    unknown = told.views.whole.not_recorded(*TROUBLE_KINDS)
+    if not said and (unknown or told.views.whole.lost_events):
         whole = join("as far as it was recorded, ", whole)
     return [_capital(whole), "."]
 
@@ -146,7 +146,7 @@ def _capital(sentence_: Html) -> Html:
 
 def show(told: Told, resets: Resets, proof: Proof) -> Html:
     """The section; it needs no heading, as it stands right below the title."""
-    if told.watch.whole.frozen_throughout:
+    if told.views.whole.frozen_throughout:
         return tag("p", "Recording was frozen all the time: nothing was seen.",
                    class_="lede")
     return tag("p", _openings(told), " ", _troubles(told, resets), " ",

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..inputs import Input
+from .all_views import AllViews
 from .parts import ROWS
-from .watch import Watch
 
 
 @dataclass
 class Told:
     """Everything that was seen, once it has been seen."""
 
-    watch: Watch
+    views: AllViews
     name: str | None
     meta: dict[str, Any] = field(default_factory=dict)
     done: dict[str, Any] = field(default_factory=dict)
@@ -28,19 +28,19 @@ class Told:
     command: str = ""
 
     @classmethod
-    def of(cls, watch: Watch, source: Input, name: str | None, limit: int,
+    def of(cls, views: AllViews, source: Input, name: str | None, limit: int,
            command: str) -> Told:
         """After the last event."""
         meta = {"parameters": source.parameters(), **source.about()}
-        return cls(watch, name, meta, source.done(),
+        return cls(views, name, meta, source.done(),
                    source.wall_offset_ns(),
-                   watch.whole.known_until_ns(source.end_ns()),
+                   views.whole.known_until_ns(source.end_ns()),
                    source.complaint(), limit, command)
 
     @property
     def first_ns(self) -> int | None:
         """Times count from here."""
-        return self.watch.whole.first_ns
+        return self.views.whole.first_ns
 
     @property
     def title(self) -> str:

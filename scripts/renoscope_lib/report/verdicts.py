@@ -76,7 +76,7 @@ def _key(finding: Finding) -> Key:
 def verdicts_of(told: Told) -> Verdicts:
     """Look at every connection and listener."""
     groups, worst = Groups(), _Worst()
-    for _ in groups.passing(worst.passing(told.watch.reports(told.end_ns))):
+    for _ in groups.passing(worst.passing(told.views.reports(told.end_ns))):
         pass
     serious = [group for group in groups.worst_first() if group.severity != FINE]
     return Verdicts(serious, {id(group): worst.of(group) for group in serious},
@@ -170,7 +170,7 @@ def show(told: Told, verdicts: Verdicts) -> Section:
     shown = verdicts.groups[:SHOWN if told.limit else None]
     left_out = len(verdicts.groups) - len(shown)
     unknown = [tag("li", f"{line[0].upper()}{line[1:]}.")
-               for line in told.watch.unknown()]
+               for line in told.views.unknown()]
     nothing = (tag("p", "There was no connection to judge.")
                if not verdicts.groups and not verdicts.fine else None)
     return section(

@@ -39,7 +39,7 @@ def _stalls(windows: Windows, end_ns: int) -> Iterator[Stall]:
 
 def total_us(told: Told) -> int:
     """How long connections of this side stood still, all together."""
-    return sum(stall.us for stall in _stalls(told.watch.windows, told.end_ns)
+    return sum(stall.us for stall in _stalls(told.views.windows, told.end_ns)
                if stall.side == PEER and stall.flow.somebody_waited(PEER))
 
 
@@ -58,7 +58,7 @@ def _row(stall: Stall) -> tuple[Child | Cell, ...]:
 
 def show(told: Told) -> Section:
     """The section."""
-    windows = told.watch.windows
+    windows = told.views.windows
     shown, left_out = most(_stalls(windows, told.end_ns), told.limit,
                            lambda stall: stall.us)
     title = "Zero windows"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .complete import when
+from .completeness import when
 from .markup import join
 from .parts import Section, facts, section
 from .told import Told
@@ -14,7 +14,7 @@ MOST_KINDS = 100
 
 
 def _kinds(told: Told) -> str:
-    kinds = told.watch.kinds.most_common(MOST_KINDS)
+    kinds = told.views.kinds.most_common(MOST_KINDS)
     return ", ".join(f"{kind} {count(number)}" for kind, number in kinds) or "none"
 
 

@@ -27,7 +27,7 @@ def _amounts(one: Talk | PeerTalk, largest: int) -> tuple[Child | Cell, ...]:
 
 def show(told: Told) -> Section:
     """The section."""
-    talkers = told.watch.talkers
+    talkers = told.views.talkers
     title = "Top talkers"
     limit = min(TOP, told.limit) if told.limit else TOP
     talks, more_talks = most(talkers.kept, limit, lambda talk: talk.bytes)

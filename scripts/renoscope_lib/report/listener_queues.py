@@ -46,7 +46,7 @@ def _row(one: Listener) -> tuple[Child, ...]:
 
 def show(told: Told) -> Section:
     """The section."""
-    listeners = told.watch.handshakes.listeners()
+    listeners = told.views.handshakes.listeners()
     title = "Listeners and their queues"
     if not listeners:
         return quiet("listeners", title, "No listener was asked for a connection.")

@@ -167,11 +167,11 @@ def _by_attempt(rows: list[RetransmitRow]) -> Html:
 
 def show(told: Told) -> Section:
     """The section."""
-    rows = told.watch.handshakes.retransmits(told.end_ns)
+    rows = told.views.handshakes.retransmits(told.end_ns)
     title = "SYN-ACK backoff"
     if not rows:
         return quiet("backoff", title, (
-            "No SYN-ACK was sent again." if told.watch.handshakes.knows_retransmits
+            "No SYN-ACK was sent again." if told.views.handshakes.knows_retransmits
             else "SYN-ACKs sent again were not recorded all the time; none was seen."))
     everyone = requests(rows)
     found, left_out = most(everyone, told.limit, lambda request: request.weight)

@@ -69,7 +69,7 @@ def _ended_at(told: Told) -> dict[int, tuple[int, int]]:
 def prove(told: Told) -> Proof:
     """Add it up."""
     ended = _ended_at(told)
-    ledger = Ledger(dict(told.watch.ledger.cpus))
+    ledger = Ledger(dict(told.views.ledger.cpus))
     for cpu, seen in ledger.cpus.items():
         start = ended.get(cpu, (None, 0))[0]
         seen.start_low = 0 if start is None else start
@@ -132,7 +132,7 @@ def _verdict(account: Account) -> Child:
 
 def _notes(told: Told) -> list[str]:
     """What nobody could have seen, without repeating the loss."""
-    notes = told.watch.whole.notes()
+    notes = told.views.whole.notes()
     shown = [note.removeprefix("note: ") for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         shown.append(f"and {len(notes) - MOST_NOTES} notes more")
@@ -141,7 +141,7 @@ def _notes(told: Told) -> list[str]:
 
 def _forgotten(told: Told) -> list[str]:
     """Connections, listeners and closed ports too many to keep."""
-    return [f"{line}." for line in told.watch.left_out()]
+    return [f"{line}." for line in told.views.left_out()]
 
 
 def show(told: Told, proof: Proof) -> Section:

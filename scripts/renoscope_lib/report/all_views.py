@@ -28,7 +28,7 @@ from .talkers import Talkers
 NEEDED_KINDS = tuple(dict.fromkeys((*EXPLAIN_KINDS, *CWND_KINDS, *TALKERS_KINDS)))
 
 
-class Watch(Explained):
+class AllViews(Explained):
     """All that the page tells of; `whole` says what any of it may lack."""
 
     def __init__(self, schema: Schema) -> None:

@@ -49,7 +49,7 @@ def _figure(series: Series) -> Html:
 
 def _figures(told: Told) -> Iterator[Html]:
     left = MOST_BYTES
-    for series in islice(told.watch.cwnd.series(), FIGURES):
+    for series in islice(told.views.cwnd.series(), FIGURES):
         figure = _figure(series)
         left -= len(figure)
         if left < 0:
@@ -58,7 +58,7 @@ def _figures(told: Told) -> Iterator[Html]:
 
 
 def _senders(told: Told) -> int:
-    return sum(1 for track in told.watch.cwnd.kept if track.sent_data)
+    return sum(1 for track in told.views.cwnd.kept if track.sent_data)
 
 
 def show(told: Told) -> Section:

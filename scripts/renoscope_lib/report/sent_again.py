@@ -60,7 +60,7 @@ def _weight(flow: Flow) -> tuple[int, int]:
 
 
 def _connections(told: Told, sums: Sums) -> Html:
-    lossy = (flow for flow in told.watch.losses.flows() if flow.had_losses)
+    lossy = (flow for flow in told.views.losses.flows() if flow.had_losses)
     shown, left_out = most(lossy, told.limit, _weight)
     causes = [cause for cause in CAUSES if sums.segments[cause]]
     stood = [name for name in (*CA_STATES, "unknown") if sums.stood_ns[name]]
@@ -91,10 +91,10 @@ def _connections(told: Told, sums: Sums) -> Html:
 
 def show(told: Told) -> Section:
     """The section."""
-    sums = Sums.of(told.watch.losses.flows())
+    sums = Sums.of(told.views.losses.flows())
     title = "Sent again"
     if not sums.lossy:
-        unknown = told.watch.losses.gaps.not_recorded("retransmit")
+        unknown = told.views.losses.gaps.not_recorded("retransmit")
         return quiet("losses", title, (
             "Retransmissions were not recorded all the time; none was seen."
             if unknown else "Nothing was sent again."))
