@@ -26,15 +26,18 @@ class Account:
     @property
     def holds(self) -> bool:
         """Whether every serial is accounted for, once and in order."""
-        return (self.read + self.lost == self.written - self.start
-                and not self.disorder)
+        return self.read + self.lost == self.due and not self.disorder
+
+    @property
+    def due(self) -> int:
+        """How many must have been read or lost."""
+        return self.written - self.start
 
     def __str__(self) -> str:
-        due = self.written - self.start
         if self.holds:
-            return f"cpu{self.cpu} {self.read} + {self.lost} = {due}"
+            return f"cpu{self.cpu} {self.read} + {self.lost} = {self.due}"
         order = f", {self.disorder} times out of order" if self.disorder else ""
-        return f"cpu{self.cpu} {self.read} + {self.lost} but {due} written{order}"
+        return f"cpu{self.cpu} {self.read} + {self.lost} but {self.due} written{order}"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from .losses_text import HEADINGS
 from .top import LOSS, SYN_RECEIVED, Connection, Frame, Listening
-from .words import connection, or_dash, plural, spaced, ssthresh_words, wall_clock
+from .words import clock, connection, or_dash, plural, spaced, ssthresh_words
 
 Row = TypeVar("Row", Connection, Listening)
 
@@ -393,13 +393,7 @@ def span_words(frame: Frame) -> str:
 
 def clock_words(frame: Frame, wall_offset_ns: int | None) -> str:
     """When it ended, to the second, where the wall clock is known."""
-    if wall_offset_ns is None:
-        return ""
-    try:
-        moment = wall_clock(frame.until_ns + wall_offset_ns)
-        return moment[:len("YYYY-MM-DDTHH:MM:SS")].replace("T", " ") + " UTC"
-    except (OverflowError, ValueError):  # no recorder's clock
-        return ""
+    return "" if wall_offset_ns is None else clock(frame.until_ns + wall_offset_ns)
 
 
 def nothing_line(frame: Frame, choice: Choice) -> str:

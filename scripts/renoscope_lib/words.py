@@ -82,6 +82,14 @@ def wall_clock(realtime_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def clock(realtime_ns: int) -> str:
+    """`2023-11-14 22:13:20 UTC`; empty if it is no time that a calendar has."""
+    try:
+        return wall_clock(realtime_ns)[:len("YYYY-MM-DDTHH:MM:SS")].replace("T", " ") + " UTC"
+    except (OverflowError, ValueError):
+        return ""
+
+
 def plural(count: int, noun: str) -> str:
     """`1 event`, `2 events`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

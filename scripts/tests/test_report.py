@@ -313,6 +313,25 @@ class Content(Stage):
                       for n, una in enumerate(numbers)))
         self.assertEqual(made.row("Bytes by connection", "sk:5")["sent"], "4.29 GB")
 
+    def test_the_slowest_is_one_of_the_established(self) -> None:
+        made = page(*self.connect(0), *self.connect(1, 6, local_port=40113),
+                    *self.stage.queued(2, 4000, 0x101))
+        self.assertIn("2 of these were established, the slowest after 36 ms; "
+                      "1 undecided at the end.", made.text)
+
+    def test_connections_with_losses_are_some_of_all(self) -> None:
+        made = page(*self.connect(0), *self.connect(1, 6, local_port=40113),
+                    self.again(50, "fast_retransmit", segs=2))
+        self.assertIn("2 segments went out again; 1 of 2 connections had losses.",
+                      made.text)
+
+    def test_what_it_was_recorded_with(self) -> None:
+        for filter_, words in (("", "ring_records 8192, no filter"),
+                               ("port=5000", "ring_records 8192, filter port=5000")):
+            made = page(*self.connect(0), meta={"parameters": {
+                "ring_records": "8192", "filter": filter_}})
+            self.assertIn(words, made.text)
+
     def test_what_is_not_there_is_told_in_one_place(self) -> None:
         made = page(*self.connect(0))
         for words in ("SYN-ACK backoff: No SYN-ACK was sent again.",
@@ -450,7 +469,13 @@ class Completeness(Stage):
         events = [*self.connect(0), self.event("ack", 50, serial=9)]
         made = page(*events, done={"cpus": {"0": {"start": 0, "written": 9}}})
         self.assertIn("do not add up", made.text)
-        self.assertIn("6 not accounted for, 1 times out of order", made.text)
+        self.assertIn("6 not accounted for, 1 time out of order", made.text)
+
+    def test_what_comes_twice_is_more_than_was_written(self) -> None:
+        made = page(*self.connect(0), self.event("ack", 50, serial=2),
+                    done={"cpus": {"0": {"start": 0, "written": 2}}})
+        self.assertEqual(made.tables["Events by processor"][1], [
+            "cpu0", "3", "0", "2", "1 more than written, 1 time out of order"])
 
     def test_a_recorder_that_claims_what_is_not_there(self) -> None:
         """The sum is made from the records, whatever the end says of itself."""

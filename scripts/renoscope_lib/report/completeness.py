@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ledger import Account, CpuLedger, Ledger
-from ..words import wall_clock
 from .markup import Child, Html, tag
 from .parts import Column, Section, and_more, number, section, table
 from .told import Told
@@ -118,16 +117,18 @@ def _and_lost(proof: Proof) -> Child:
 def _rows(accounts: list[Account]) -> list[tuple[Child, ...]]:
     return [(f"cpu{account.cpu}", count(account.read),
              tag("strong", count(account.lost), class_="bad") if account.lost else "0",
-             count(account.written - account.start), _verdict(account))
+             count(account.due), _verdict(account))
             for account in accounts]
 
 
 def _verdict(account: Account) -> Child:
     if account.holds:
         return "adds up"
-    order = f", {account.disorder} times out of order" if account.disorder else ""
-    missing = account.written - account.start - account.read - account.lost
-    return tag("span", f"{missing:,} not accounted for{order}", class_="bad")
+    missing = account.due - account.read - account.lost
+    said = [f"{missing:,} not accounted for" if missing > 0 else
+            f"{-missing:,} more than written" if missing else "",
+            f"{counted(account.disorder, 'time')} out of order" if account.disorder else ""]
+    return tag("span", ", ".join(filter(None, said)), class_="bad")
 
 
 def _notes(told: Told) -> list[str]:
@@ -158,18 +159,8 @@ def show(told: Told, proof: Proof) -> Section:
               more=and_more(len(accounts) - len(shown),
                             told.other("show --json"), "processor"),
               total=("all", count(proof.read), count(proof.lost), count(sum(
-                  a.written - a.start for a in accounts)), "")
+                  account.due for account in accounts)), "")
               if len(accounts) > 1 else ()),
         tag("ul", [tag("li", note) for note in notes]) if notes else
         tag("p", "Every kind of event that this page needs was recorded all the "
             "time, of every connection: no filter, no sampling."))
-
-
-def when(time_ns: int, told: Told) -> str | None:
-    """The wall clock's time, to the second, where it is known."""
-    if told.wall_offset_ns is None:
-        return None
-    try:
-        return wall_clock(time_ns + told.wall_offset_ns)[:19].replace("T", " ") + " UTC"
-    except (OverflowError, ValueError):
-        return None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from .completeness import when
 from .markup import join
 from .parts import Section, facts, section
 from .told import Told
@@ -12,17 +11,21 @@ from .values import code, count
 # Kinds that are listed; no module has as many.
 MOST_KINDS = 100
 
+PARAMETERS = ("ring_records", "filter", "flow_sample", "ack_sample")
+
 
 def _kinds(told: Told) -> str:
     kinds = told.views.kinds.most_common(MOST_KINDS)
     return ", ".join(f"{kind} {count(number)}" for kind, number in kinds) or "none"
 
 
-def _parameters(told: Told, names: tuple[str, ...]) -> str:
+def _parameters(told: Told) -> str:
+    """Those that say how much was kept; an empty one is none."""
     found = told.meta.get("parameters")
     known = found if isinstance(found, dict) else {}
-    return ", ".join(f"{name} {known[name]}" for name in names
-                     if isinstance(known.get(name), str)) or "not told"
+    said = [f"{name} {known[name]}" if known[name] else f"no {name}"
+            for name in PARAMETERS if isinstance(known.get(name), str)]
+    return ", ".join(said) or "not told"
 
 
 def show(told: Told) -> Section:
@@ -30,12 +33,11 @@ def show(told: Told) -> Section:
     rows = [("recording", code(told.title)),
             ("made by", code(told.command)),
             ("events by kind", _kinds(told)),
-            ("recorded with", _parameters(told, (
-                "ring_records", "filter", "flow_sample", "ack_sample")))]
+            ("recorded with", _parameters(told))]
     boot = told.meta.get("boot_id")
     if isinstance(boot, str):
         rows.append(("boot", code(boot)))
-    first = when(told.first_ns, told) if told.first_ns is not None else None
+    first = told.clock(told.first_ns) if told.first_ns is not None else ""
     if first:
         rows.append(("first event", join(first, ", which is 0 s here")))
     return section("made", "How this was made", facts(*rows))

@@ -102,8 +102,7 @@ def show(told: Told) -> Section:
         words = ("Nothing was sent again, but congestion made itself felt in "
                  f"{counted(sums.lossy, 'connection')}.")
         return section("losses", title, tag("p", words), _connections(told, sums))
-    words = (f"{counted(sums.segments.total(), 'segment')} of "
-             f"{counted(sums.lossy, 'connection')} went out again; "
-             f"{counted(sums.connections - sums.lossy, 'connection')} had no loss.")
+    words = (f"{counted(sums.segments.total(), 'segment')} went out again; "
+             f"{sums.lossy:,} of {counted(sums.connections, 'connection')} had losses.")
     return section("losses", title, tag("p", words), _causes(sums),
                    _connections(told, sums))

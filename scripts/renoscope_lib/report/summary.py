@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..losses import Sums
 from . import zero_windows
-from .completeness import Proof, sentence, when
+from .completeness import Proof, sentence
 from .markup import Child, Html, join, tag
 from .resets import Resets
 from .told import Told
@@ -42,7 +42,7 @@ def _facts(told: Told) -> Iterator[str]:
     first_ns = told.first_ns
     if first_ns is None:
         return
-    began = when(first_ns, told)
+    began = told.clock(first_ns)
     if began:
         yield began
     yield f"{span((told.end_ns - first_ns) // 1000)} recorded"
@@ -70,11 +70,9 @@ def _openings(told: Told) -> Child:
                 "was tried while this was recorded."]
     sides = Counter(row.opened_by for row in rows)
     results = Counter(row.result for row in rows)
-    slowest = max((row.took_us or 0 for row in rows if row.result == "established"),
-                  default=0)
-    after = " after " if len(rows) == 1 else ", the slowest after "
-    return [_sides(sides), "; ", _results(results, len(rows)),
-            [after, big(span(slowest))] if slowest else None, "."]
+    slowest_us = max((row.took_us or 0 for row in rows if row.result == "established"),
+                     default=0)
+    return [_sides(sides), "; ", _results(results, slowest_us), "."]
 
 
 def _sides(sides: Counter[str]) -> Child:
@@ -87,16 +85,18 @@ def _sides(sides: Counter[str]) -> Child:
             " by us" if us else " by the peer" if peer else None]
 
 
-def _results(results: Counter[str], whole: int) -> Child:
-    good, failed = results["established"], results["failed"]
+def _results(results: Counter[str], slowest_us: int) -> Child:
+    good, failed, whole = results["established"], results["failed"], results.total()
+    after = " after " if good == 1 else ", the slowest after "
+    took = [after, big(span(slowest_us))] if slowest_us else None
     if good == whole:
-        return "it was established" if whole == 1 else "all were established"
+        return ["it was established" if whole == 1 else "all were established", took]
     said: list[Child] = [big(count(good)), " of these ",
-                         "was" if good == 1 else "were", " established"]
+                         "was" if good == 1 else "were", " established", took]
     if failed:
-        said += [", ", tag("strong", f"{count(failed)} failed", class_="bad")]
+        said += ["; ", tag("strong", f"{count(failed)} failed", class_="bad")]
     if results["not seen"]:
-        said.append(f", {count(results['not seen'])} not decided when it ended")
+        said.append(f"; {count(results['not seen'])} undecided at the end")
     return said
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..inputs import Input
+from ..words import clock
 from .all_views import AllViews
 from .parts import ROWS
 
@@ -48,6 +49,10 @@ class Told:
         if self.name is None:
             return "the ring, live"
         return "standard input" if self.name == "-" else os.path.basename(self.name)
+
+    def clock(self, time_ns: int) -> str:
+        """The wall clock's time, to the second; empty where it is not known."""
+        return "" if self.wall_offset_ns is None else clock(time_ns + self.wall_offset_ns)
 
     def other(self, view: str) -> str:
         """The command that tells all of something."""
