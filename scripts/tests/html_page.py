@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = frozenset(("meta", "br", "img", "source", "input", "rect", "circle", "line"))
+VOID = frozenset(("meta", "br", "img", "source", "rect", "circle", "line"))
 
 
 class Page(HTMLParser):
-    """Its elements, text and tables; faults() is what is wrong with its structure."""
+    """Its elements, text and tables; `wrong` is what is wrong with its structure."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)

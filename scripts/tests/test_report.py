@@ -25,8 +25,8 @@ from renoscope_lib.schema_parser import parse_schema
 from . import support
 from .handshake_scene import ACCEPT_FULL, EXPIRED, ListenerScene
 from .html_page import Page
-from .support import (ACK, CLOSED, ESTABLISHED, MS, RST, SECOND, SYN_RECEIVED, SYN_SENT,
-                      Scene, number_of)
+from .support import (ACK, CLOSED, ESTABLISHED, MS, RST, SECOND, SYN, SYN_RECEIVED,
+                      SYN_SENT, Scene, number_of)
 from .test_cli import run
 
 PICTURE = "data:image/svg+xml;base64,"
@@ -387,6 +387,12 @@ class Verdicts(Stage):
         self.assertIn("and 4 connections more; see renoscope explain",
                       made.of("article")[0])
 
+    def test_a_port_where_nobody_listens_is_no_listener(self) -> None:
+        made = page(*(self.event("reset_sent", n, cookie=0, seg_flags=SYN, local_port=9)
+                      for n in range(2)))
+        self.assertIn("10.77.0.1:9: connects were refused twice", made.of("article")[0])
+        self.assertNotIn("listener 10.77.0.1:9", made.text)
+
     def test_nothing_went_wrong(self) -> None:
         made = page(*self.connect(0))
         self.assertIn("Nothing went wrong", made.of("h2"))
@@ -430,9 +436,11 @@ class Plots(Stage):
 
     def test_one_is_not_many(self) -> None:
         for many, words in ((1, "and 1 connection more; see "),
-                            (2, "and 2 connections more; see ")):
-            self.assertEqual(join(and_more(many, "renoscope cwnd", "connection")),
-                             f"{words}<code>renoscope cwnd</code>")
+                              (2, "and 2 connections more; see ")):
+            self.assertEqual(
+                and_more(many, "renoscope cwnd", "connection"),
+                f'<p class="more">{words}<code>renoscope cwnd</code></p>')
+        self.assertIsNone(and_more(0, "renoscope cwnd", "connection"))
 
     def test_no_page_too_large_to_mail(self) -> None:
         events = [event for n in range(1, 9) for event in (

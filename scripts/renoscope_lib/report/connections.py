@@ -15,6 +15,7 @@ from ..life import Life, Stay
 from ..states_text import STANDING
 from ..tcp_states import (CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT,
                           TIME_WAIT)
+from ..windows import PEER
 from ..words import connection
 from .markup import Child, Html, join, tag
 from .parts import (Cell, Column, Section, and_more, most, number, prose, quiet,
@@ -60,8 +61,8 @@ def _line(told: Told, life: Life) -> Line:
     if losses is not None:
         line.sent_again, line.timeouts = losses.sent_again, losses.timeouts
     windows = views.windows.kept.get(life.cookie)
-    if windows is not None and windows.somebody_waited("peer"):
-        line.stood_still_us = views.windows.stalled_us(windows, "peer", told.end_ns)
+    if windows is not None and windows.somebody_waited(PEER):
+        line.stood_still_us = views.windows.stalled_us(windows, PEER, told.end_ns)
     talk = views.talkers.kept.get(life.cookie)
     if talk is not None:
         line.bytes = talk.sent, talk.received

@@ -73,8 +73,8 @@ def show(told: Told) -> Section:
         return section("cwnd", title, tag(
             "p", f"No pictures here: {problem}. The numbers are in ",
             code(told.other("cwnd")), "."))
-    more = and_more(senders - len(figures), told.other("cwnd"), "connection")
     return section("cwnd", title, tag(
         "p", "The congestion window is what a sender may have on its way; ssthresh is "
         "where slow start ends. Connections with most losses come first, then those "
-        "with most data."), figures, tag("p", more, class_="more") if more else None)
+        "with most data."), figures,
+        and_more(senders - len(figures), told.other("cwnd"), "connection"))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """HTML that nobody can inject anything into.
 
-A page is made of tag() and text() alone.  What is not Html already becomes text:
-its markup is escaped, control characters and those that turn the direction of
-writing are shown as U+FFFD, and none is longer than a paragraph, whatever a
-recording from elsewhere says.
+A page is made of tag() alone, but for this program's own style and script (raw()).
+What is not Html already becomes text: its markup is escaped, control characters and
+those that turn the direction of writing are shown as U+FFFD, and none is longer than
+a paragraph, whatever a recording from elsewhere says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSEEMLY = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f"
                       "\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\uffff]")
 
 # Elements without an end tag, and those of SVG that have nothing in them.
-VOID = frozenset(("meta", "br", "img", "source", "input"))
+VOID = frozenset(("meta", "br", "img", "source"))
 CHILDLESS = frozenset(("rect", "circle", "line"))
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .markup import Child, Html, join, tag
-from .values import counted
+from .values import code, counted
 
 T = TypeVar("T")
 
 # Rows of a table that a person reads; --limit sets another number.
 ROWS = 50
-
 
 # From so many columns on a table takes all the width there is.
 WIDE = 7
@@ -64,16 +63,14 @@ def _shown(cell: Child | Cell) -> Child:
 
 
 def _cell(column: Column, cell: Child | Cell, is_first: bool) -> Html:
-    attributes: dict[str, object] = {"class_": column.css_class,
-                                     "data_key": cell.key if isinstance(cell, Cell) else None}
-    if is_first:
-        return tag("th", _shown(cell), scope="row", **attributes)
-    return tag("td", _shown(cell), **attributes)
+    key = cell.key if isinstance(cell, Cell) else None
+    return tag("th" if is_first else "td", _shown(cell),
+               scope="row" if is_first else None, class_=column.css_class, data_key=key)
 
 
 def table(caption: str, columns: Sequence[Column],
           rows: Iterable[Sequence[Child | Cell]], note: Child = None,
-          more: Child = None, total: Sequence[Child] = ()) -> Html:
+          more: Html | None = None, total: Sequence[Child] = ()) -> Html:
     """A table in a box that scrolls if it is too wide; empty columns are left out.
 
     `note` says how to read it, `more` what it leaves out.
@@ -93,8 +90,7 @@ def table(caption: str, columns: Sequence[Column],
                 class_=" ".join(classes) or None)
     return join(tag("div", whole, class_="scroll", tabindex="0", role="region",
                     aria_label=caption),
-                tag("p", more, class_="more") if more else None,
-                tag("p", note, class_="note") if note else None)
+                more, tag("p", note, class_="note") if note else None)
 
 
 def most(items: Iterable[T], limit: int,
@@ -115,12 +111,12 @@ def most(items: Iterable[T], limit: int,
     return kept, left_out - len(kept)
 
 
-def and_more(left_out: int, command: str, noun: str) -> Child:
-    """A line on rows that are left out, and who tells them; None if none are."""
+def and_more(left_out: int, command: str, noun: str) -> Html | None:
+    """A line on what is left out, and which command tells it; None if nothing is."""
     if not left_out:
         return None
-    return ["and ", counted(left_out, noun), " more; see ",
-            tag("code", command)]
+    return tag("p", "and ", counted(left_out, noun), " more; see ", code(command),
+               class_="more")
 
 
 def facts(*pairs: tuple[Child, Child]) -> Html:

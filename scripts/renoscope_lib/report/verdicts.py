@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..explain_finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding, Report
 from ..explain_groups import Group, Groups
 from ..explain_text import Typed
+from ..words import connection
 from .markup import Child, Html, join, tag
 from .parts import Section, and_more, section
 from .told import Told
@@ -88,8 +89,8 @@ def verdicts_of(told: Told) -> Verdicts:
 def _who(finding: Finding) -> Html:
     subject = finding.subject
     if subject.is_listener:
-        return join("listener ", code(subject.local))
-    return join(code(f"sk:{subject.cookie:x}"), " ", code(subject.local), " – ",
+        return join("listener " if subject.cookie else None, code(subject.local))
+    return join(code(connection(subject.cookie)), " ", code(subject.local), " – ",
                 code(subject.remote))
 
 
@@ -123,15 +124,15 @@ def _one(told: Told, group: Group, findings: list[Finding]) -> Html:
     words = first.sentence if is_alone else group.words()
     title = RULES[group.rule].about if group.rule in RULES else group.rule
     bad = group.severity == TROUBLE
-    left_out = group.count - len(findings)
+    left_out = group.count - len(findings) if findings else 0
     return tag(
         "article",
         tag("h3", tag("span", LABELS[group.severity], class_="bad" if bad else "quiet"),
             " ", title),
         tag("p", _sentence(first, words, is_alone)),
         _evidence(told, findings, is_alone),
-        tag("p", and_more(left_out, told.other("explain --limit 0"), "connection"),
-            class_="more") if left_out > 0 and len(findings) else None,
+        and_more(left_out, told.other("explain --limit 0"),
+                 "listener" if first.subject.is_listener else "connection"),
         _next(told, first), class_=f"verdict {group.severity}")
 
 
@@ -176,7 +177,6 @@ def show(told: Told, verdicts: Verdicts) -> Section:
     return section(
         "verdicts", _title(verdicts),
         [_one(told, group, verdicts.examples[id(group)]) for group in shown],
-        tag("p", and_more(left_out, told.other("explain --limit 0"), "sort"),
-            class_="more") if left_out else None,
+        and_more(left_out, told.other("explain --limit 0"), "sort"),
         _fine(verdicts), nothing,
         tag("ul", unknown, class_="note") if unknown else None)
