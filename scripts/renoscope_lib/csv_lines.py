@@ -9,16 +9,14 @@ spreadsheet's formula does: such a one gets an apostrophe in front.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Collection
 from operator import itemgetter
+from typing import Any
 
-from .cells import (NOTHING, RELATIVE, Row, RowKind, UtcTexts, row_of, texts_of)
-from .flows import is_lost
-from .json_lines import MARK
-from .schema import LOST, Event, Schema
-from .sentences import kinds_on
-from .synack_waits import SynackWaits, Wait
+from .export_rows import (NOTHING, RELATIVE, Row, RowKind, RowWriter, UtcTexts,
+                          texts_of)
+from .schema import Schema
+from .synack_waits import Wait
 from .words import connection
 
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
@@ -28,10 +26,6 @@ TO_QUOTE = frozenset('",\r\n')
 FIRST = ("time_utc", "connection")
 LAST = (*(f"relative_{name}" for name in RELATIVE), "window", "filled", "error",
         "waited_us", "predicted_us", "next_us")
-
-# Of these the record says no more than this.
-LOST_COLUMNS = ("serial", "time_ns", "cpu", "lost_events")
-MARK_COLUMNS = ("serial", "time_ns", "cpu")
 
 
 def cell(value: str | list[str]) -> str:
@@ -49,8 +43,7 @@ class _Kind(RowKind):
 
     def __init__(self, schema: Schema, kind: str, columns: list[str],
                  clock: UtcTexts | None) -> None:
-        super().__init__(schema, kind)
-        self._clock = clock
+        super().__init__(schema, kind, clock)
         self._texts = []
         forms = dict.fromkeys(columns, "")
         for place, field in enumerate(self.fields):
@@ -72,20 +65,14 @@ class _Kind(RowKind):
             cells[place] = texts[cells[place]]
         if listener is not None and self._listener is not None:
             cells[self._listener] = connection(listener)
-        utc = self._clock.text(row[self._time]) if self._clock else ""
         *numbers, sack, window = self.derived(row, filled)
         una, nxt, rcv, seq, ack = ("" if n is None else n for n in numbers)
-        return (f"{utc},{connection(row[self._cookie])},"
+        return (f"{self.utc(row)},{connection(row[self._cookie])},"
                 f"{self._template % self._in_order(cells)},"
                 f"{una},{nxt},{rcv},{seq},{ack},"
                 f"{' '.join(f'{left}:{right}' for left, right in sack or ())},"
                 f"{'' if window is None or window is False else window},"
-                f"{cell(sorted(filled))},{self._error_name(row)},{_wait_cells(wait)}")
-
-    def _error_name(self, row: Row) -> str:
-        if self._error is None:
-            return ""
-        return errno.errorcode.get(row[self._error], "unknown")
+                f"{cell(sorted(filled))},{self.error_name(row)},{_wait_cells(wait)}")
 
 
 def _wait_cells(wait: Wait | None) -> str:
@@ -95,13 +82,11 @@ def _wait_cells(wait: Wait | None) -> str:
                     (wait.waited_us, wait.predicted_us, wait.next_us))
 
 
-class CsvWriter:
-    """Events in their order to lines of the table."""
+class CsvWriter(RowWriter):
+    """Events to rows of the table."""
 
     def __init__(self, schema: Schema, wall_offset_ns: int | None = None) -> None:
-        self._schema = schema
-        self._waits = SynackWaits()
-        self._clock = None if wall_offset_ns is None else UtcTexts(wall_offset_ns)
+        super().__init__(schema, wall_offset_ns)
         fields = list(dict.fromkeys(
             field.name for field in schema.fields
             if field.name not in (*FIRST, *LAST)))
@@ -113,35 +98,7 @@ class CsvWriter:
         """The columns' names, with a newline."""
         return ",".join(map(cell, self.columns)) + "\n"
 
-    def note(self, event: Event) -> None:
-        """An event that is not shown still counts for those after it."""
-        if event.kind == "synack_retransmit":
-            self._waits.see(event)
-
-    def line(self, event: Event) -> str:
-        """The event's row, without a newline."""
-        if is_lost(event):
-            return self._only({name: str(event[name]) for name in LOST_COLUMNS}
-                              | {"kind": LOST, "time_utc": self._utc(event)})
-        if event.kind == MARK:
-            return self._only(self._mark(event))
-        wait = (self._waits.see(event) if event.kind == "synack_retransmit"
-                else None)
-        return self.kinds[event.kind].line(row_of(event), event.filled,
-                                           event.listener, wait)
-
-    def _utc(self, event: Event) -> str:
-        """A loss has the time of the record before, 0 if there was none."""
-        if not self._clock or is_lost(event) and not event["time_ns"]:
-            return ""
-        return self._clock.text(event["time_ns"])
-
-    def _mark(self, event: Event) -> dict[str, str]:
-        return {name: str(event[name]) for name in MARK_COLUMNS} | {
-            "time_utc": self._utc(event), "kind": MARK,
-            "mark_cause": cell(self._schema.name_of("mark_cause",
-                                                    event["mark_cause"])),
-            "kinds_on": cell(kinds_on(self._schema, event))}
-
-    def _only(self, cells: dict[str, str]) -> str:
+    def _short_line(self, values: dict[str, Any]) -> str:
+        cells = {name: cell(value if isinstance(value, list) else str(value))
+                 for name, value in values.items()}
         return ",".join(cells.get(name, "") for name in self.columns)

@@ -3,7 +3,7 @@
 
 From top to bottom, on one axis of time: cwnd and ssthresh with the phases behind them;
 a row for each sort of loss, so that no mark lies over another one's name; srtt. Then
-the rounds, as the textbook draws them (figure.py). Holes are hatched, and no line
+the rounds, as the textbook draws them (rounds_figure.py). Holes are hatched, and no line
 crosses one.
 
 svg() is for pages: text stays text, the size is the container's, and all ids begin with
@@ -21,7 +21,7 @@ from typing import Any
 
 from . import pictures
 from .cwnd import MARK_NAMES, RTO, Series
-from .figure import RoundsCurve
+from .rounds_figure import RoundsCurve
 from .phases import IN_ORDER, LIGHT, Palette, name_of
 from .steps import Step
 from .words import INFINITE_SSTHRESH, connection

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .errors import NOT_THERE, OK, Problem
 from .inputs import Input, RecordingInput
-from .intervals import Intervals, StreamClock
+from .top_intervals import Intervals, StreamClock
 from .screen import Screen, is_fit, size_of
 from .stopping import Stop, stop_on_signals
 from .telling import coloured, finish, open_input

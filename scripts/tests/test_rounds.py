@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib.figure import Span, spans
+from renoscope_lib.rounds_figure import Span, spans
 from renoscope_lib.kept import Kept
 from renoscope_lib.phases import RECOVERY, REDUCTION
 from renoscope_lib.reno_words import AVOIDANCE, CSS, SLOW_START

@@ -12,15 +12,16 @@ from .. import columns, npz_file
 from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
-from ..export import LineFormat, Lines
+from ..export_lines import Lines
+from ..export_rows import RowWriter
 from ..host import set_command
 from ..inputs import Input, input_name
 from ..json_lines import JsonWriter
 from ..options import (add_choice, add_command, check_kinds, complain, count,
                        kinds)
+from ..perfetto_file import PerfettoFile
 from ..schema import LOST
 from ..telling import finish_choice, joined, open_input
-from ..trace_file import TraceFile
 from ..wanted import ChoiceSeen, Filter
 from ..whole_file import WholeFile, check_is_another
 from ..words import plural
@@ -87,7 +88,7 @@ class _Output:
 
 def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
            output: _Output) -> ChoiceSeen:
-    writers: dict[str, Callable[..., LineFormat]] = {"jsonl": JsonWriter, "csv": CsvWriter}
+    writers: dict[str, type[RowWriter]] = {"jsonl": JsonWriter, "csv": CsvWriter}
     lines = Lines(source, writers[options.format](source.schema,
                                                   source.wall_offset_ns()), wanted)
     lines.write(output.write, output.flush)
@@ -140,7 +141,7 @@ def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
 
 def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
               output: _Output) -> ChoiceSeen:
-    file = TraceFile(source.schema, wanted, output.write)
+    file = PerfettoFile(source.schema, wanted, output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
     file.begin(source.about())
     try:
@@ -152,7 +153,7 @@ def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
     return file.chosen
 
 
-def _say_of(file: CaptureFile | TraceFile, source: Input) -> None:
+def _say_of(file: CaptureFile | PerfettoFile, source: Input) -> None:
     """What came of it, and what may be missing."""
     file.gaps.see_sources(source.stats())
     complain(file.summary())

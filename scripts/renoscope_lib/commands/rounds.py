@@ -7,7 +7,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import figure, rounds
+from .. import rounds, rounds_figure
 from ..errors import BAD_INPUT, Problem
 from ..options import add_choice, add_command, add_input, add_limit, chosen
 from ..telling import open_input, tell
@@ -23,7 +23,7 @@ def _rounds(options: argparse.Namespace) -> int:
                 partial(rounds.as_json, view, wanted=wanted),
                 lambda _end_ns: rounds.as_text(view, wanted, options.limit))
     for path in options.draw:
-        figure.draw(_only_one(list(view.flows(wanted))), path)
+        rounds_figure.draw(_only_one(list(view.flows(wanted))), path)
     return code
 
 

@@ -7,8 +7,8 @@ import unittest
 from collections import defaultdict
 from typing import Any
 
+from renoscope_lib.perfetto_file import PerfettoFile
 from renoscope_lib.schema import Event
-from renoscope_lib.trace_file import TraceFile
 from renoscope_lib.wanted import Filter
 
 from . import support
@@ -26,7 +26,7 @@ def trace(*events: Event, wanted: Filter = Filter(),
           end_ns: int | None = None) -> list[dict[str, Any]]:
     """The events of the trace that is made of these."""
     written = bytearray()
-    file = TraceFile(support.schema(), wanted, written.extend)
+    file = PerfettoFile(support.schema(), wanted, written.extend)
     file.begin(support.META)
     for event in events:
         file.feed(event)

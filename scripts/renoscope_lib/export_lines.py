@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
-"""From an input to another program's format, event by event.
+"""Lines of an input's events (JSON, CSV), written as its records come.
 
-Lines (JSON, CSV) are written as records come.  Every event must pass the joiner,
-which completes some with what later ones tell; but most it would give back as they
-are.  Those take a short cut: from the record's bytes to the line, and no Event is
-made.  What the joiner must see, and all that comes while it holds something back,
-goes the long way.  Both ways give the same lines.
+Every event must pass the joiner, which completes some with what later ones tell; but
+most it would give back as they are.  Those take a short cut: from the record's bytes
+to the line, and no Event is made.  What the joiner must see, and all that comes while
+it holds something back, goes the long way.  Both ways give the same lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from .cells import Row
 from .errors import Problem
+from .export_rows import SLOW_KINDS, Row, RowWriter
 from .flows import ENDPOINTS, PACKED_ENDS, Joiner
 from .inputs import Input
-from .json_lines import SLOW_KINDS
 from .schema import LOST, Event
 from .telling import LIVE_HOLD_NS
 from .wanted import ChoiceSeen, Filter
@@ -28,32 +26,6 @@ from .wanted import ChoiceSeen, Filter
 LONG_WAY = ("state", "destroy", *SLOW_KINDS)
 
 Write = Callable[[bytes], None]
-
-
-class LineKind(Protocol):
-    """The lines of one kind."""
-
-    names: list[str]
-
-    def line(self, row: Row) -> str:
-        """From a record's values, by offset."""
-
-
-class LineFormat(Protocol):
-    """What writes lines: json_lines.JsonWriter, csv_lines.CsvWriter."""
-
-    @property
-    def kinds(self) -> dict[str, Any]:
-        """A LineKind for each kind."""
-
-    def heading(self) -> str:
-        """What stands before the first line."""
-
-    def note(self, event: Event) -> None:
-        """An event that is not shown still counts for those after it."""
-
-    def line(self, event: Event) -> str:
-        """An event's line, without a newline."""
 
 
 class _Way(NamedTuple):
@@ -71,7 +43,7 @@ class _Way(NamedTuple):
 class Lines:
     """Records in, lines out."""
 
-    def __init__(self, source: Input, format_: LineFormat, wanted: Filter) -> None:
+    def __init__(self, source: Input, format_: RowWriter, wanted: Filter) -> None:
         schema = self._schema = source.schema
         self._source = source
         self._format = format_
@@ -83,7 +55,7 @@ class Lines:
         self._ways = {number: self._way(kind) for number, kind in schema.kinds.items()}
 
     def _way(self, kind: str) -> _Way:
-        rows: LineKind = self._format.kinds[kind]
+        rows = self._format.kinds[kind]
         return _Way(kind, rows.names, self._schema.unpacker(kind).unpack_from,
                     rows.line, rows.names.index("cookie"),
                     itemgetter(*map(rows.names.index, ENDPOINTS)),

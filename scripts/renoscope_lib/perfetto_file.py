@@ -60,7 +60,7 @@ def _us(time_ns: int) -> str:
     return f"{time_ns // 1000}.{time_ns % 1000:03d}"
 
 
-class TraceFile:
+class PerfettoFile:
     """Feed it joined events between begin() and finish()."""
 
     def __init__(self, schema: Schema, wanted: Filter,

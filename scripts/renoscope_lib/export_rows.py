@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Records as rows of texts, fast: what the line formats of export share.
+"""Records as rows of texts, fast: what the lines of JSON and CSV have in common.
 
 A million events must not take minutes.  So nothing is asked twice: each kind of
 record knows from its schema which of its values are plain numbers and which stand
@@ -12,14 +12,25 @@ window in bytes) is worked out here too, and by the rules of segments.py.
 
 from __future__ import annotations
 
+import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from .schema import Event, Field, Schema
+from .flows import is_lost
+from .schema import LOST, Event, Field, Schema
 from .segments import HEADER_KINDS, MAX_SACK_BLOCKS, OUTGOING, OWN_WINDOW, RECEIVED_KINDS
+from .sentences import kinds_on
 from .sequence import MODULUS, SYN
+from .synack_waits import SynackWaits, Wait
 from .words import address, connection, wall_clock
+
+MARK = "mark"
+SYNACK_AGAIN = "synack_retransmit"
+
+# Kinds whose lines need more than their record's row.
+SLOW_KINDS = (LOST, MARK, SYNACK_AGAIN)
 
 REMEMBERED = 4096
 BIT_UNITS = ("tcp_flags", "sock_flags", "segment_flags")
@@ -34,6 +45,8 @@ YEAR_10000_S = 253_402_300_800
 
 Row = tuple[Any, ...]
 Texts = Sequence[str] | Mapping[Any, str]
+Words = Callable[[Any], str | list[str]]
+Encode = Callable[[str | list[str]], str]
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -41,34 +54,29 @@ NOTHING: frozenset[str] = frozenset()
 class Remembered(dict[Any, str]):
     """Texts of values that were seen lately."""
 
-    def __init__(self, make: Callable[[Any], str]) -> None:
+    def __init__(self, words: Words, encode: Encode) -> None:
         super().__init__()
-        self._make = make
+        self._words = words
+        self._encode = encode
 
     def __missing__(self, value: Any) -> str:
         if len(self) >= REMEMBERED:
             self.clear()
-        text = self[value] = self._make(value)
+        text = self[value] = self._encode(self._words(value))
         return text
 
 
-def texts_of(schema: Schema, field: Field,
-             encode: Callable[[str | list[str]], str]) -> Texts | None:
+def texts_of(schema: Schema, field: Field, encode: Encode) -> Texts | None:
     """The text of each value of a field; None if it is a plain number."""
     words = _words_of(schema, field)
     if words is None:
         return None
-    text = _encoded(words, encode)
-    return list(map(text, range(256))) if field.type == "u8" else Remembered(text)
+    if field.type == "u8":
+        return [encode(words(number)) for number in range(256)]
+    return Remembered(words, encode)
 
 
-def _encoded(words: Callable[[Any], str | list[str]],
-             encode: Callable[[str | list[str]], str]) -> Callable[[Any], str]:
-    return lambda value: encode(words(value))
-
-
-def _words_of(schema: Schema,
-              field: Field) -> Callable[[Any], str | list[str]] | None:
+def _words_of(schema: Schema, field: Field) -> Words | None:
     if field.name == "kind":
         return lambda number: schema.kinds.get(number, "")
     if field.type == "addr":
@@ -111,11 +119,11 @@ NUMBERS = ("snd_isn", "rcv_isn", "snd_una", "snd_nxt", "rcv_nxt", "seg_seq", "se
            "seg_len", "seg_flags", "seg_window", "snd_wscale", "rcv_wscale")
 
 
-class RowKind:
-    """The rows of one kind: where each value stands, and what follows from them."""
+class RowKind(ABC):
+    """The lines of one kind: where each value stands, and what follows from them."""
 
-    def __init__(self, schema: Schema, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, schema: Schema, kind: str, clock: UtcTexts | None) -> None:
+        self._clock = clock
         self.fields = sorted(schema.fields_of(kind), key=lambda f: f.offset)
         self.names = [field.name for field in self.fields]
         # Which bits of which value say that the segment is ours; of most kinds it
@@ -135,6 +143,21 @@ class RowKind:
         if self._is_segment:
             self._edges = itemgetter(*map(self.names.index, SACK_EDGES))
             self._blocks = self.names.index("sack_blocks")
+
+    @abstractmethod
+    def line(self, row: Row, filled: Collection[str] = NOTHING,
+             listener: int | None = None, wait: Wait | None = None) -> str:
+        """The line of a row; what is not in its record stands behind."""
+
+    def utc(self, row: Row) -> str:
+        """Its wall-clock time, empty where that is not known."""
+        return self._clock.text(row[self._time]) if self._clock else ""
+
+    def error_name(self, row: Row) -> str:
+        """ECONNRESET of an error, empty for any other kind."""
+        if self._error is None:
+            return ""
+        return errno.errorcode.get(row[self._error], "unknown")
 
     def derived(self, row: Row, filled: Collection[str] = NOTHING) -> Derived:
         """What follows from a row.
@@ -183,3 +206,53 @@ class RowKind:
 def row_of(event: Event) -> Row:
     """An event's values as RowKind has them: by offset."""
     return tuple(event.values.values())
+
+
+class RowWriter(ABC):
+    """Events in their order to lines; the wall clock is told where it is known."""
+
+    kinds: Mapping[str, RowKind]
+
+    def __init__(self, schema: Schema, wall_offset_ns: int | None = None) -> None:
+        self._schema = schema
+        self._waits = SynackWaits()
+        self._clock = None if wall_offset_ns is None else UtcTexts(wall_offset_ns)
+
+    @abstractmethod
+    def heading(self) -> str:
+        """What stands before the first line."""
+
+    @abstractmethod
+    def _short_line(self, values: dict[str, Any]) -> str:
+        """The line of what has these values and no more."""
+
+    def note(self, event: Event) -> None:
+        """An event that is not shown still counts for those after it."""
+        if event.kind == SYNACK_AGAIN:
+            self._waits.see(event)
+
+    def line(self, event: Event) -> str:
+        """An event's line, without a newline."""
+        if is_lost(event) or event.kind == MARK:
+            return self._short_line(self._values(event))
+        wait = self._waits.see(event) if event.kind == SYNACK_AGAIN else None
+        return self.kinds[event.kind].line(row_of(event), event.filled,
+                                           event.listener, wait)
+
+    def _values(self, event: Event) -> dict[str, Any]:
+        """All that a loss or a mark says."""
+        values = {name: event[name] for name in ("serial", "time_ns", "cpu")}
+        if is_lost(event):
+            values |= {"lost_events": event["lost_events"], "kind": LOST}
+        else:
+            values |= {"kind": MARK, "mark_cause": self._schema.name_of(
+                "mark_cause", event["mark_cause"]),
+                "kinds_on": kinds_on(self._schema, event)}
+        utc = self._utc(event)
+        return values | ({"time_utc": utc} if utc else {})
+
+    def _utc(self, event: Event) -> str:
+        """A loss has the time of the record before, 0 if there was none."""
+        if not self._clock or is_lost(event) and not event["time_ns"]:
+            return ""
+        return self._clock.text(event["time_ns"])
