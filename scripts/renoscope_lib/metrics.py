@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 """What happened, as numbers that Prometheus scrapes and keeps.
 
-Counters count what was read, from a beginning on.  What was lost, filtered out or
-never recorded is not in them, so they are lower bounds; other metrics say whether
-that is so, and an alert can ask them whether to trust.  Every word that may become
-a label is known from the beginning and stands there with 0: a rate needs two values,
-and the first loss of a host would otherwise be none.  No address of a peer is ever a
-label.
+Counters count what was read, from a beginning on (event_counts.py, listening_ports.py,
+state_times.py).  What was lost, filtered out or never recorded is not in them, so they
+are lower bounds; the metrics made here say whether that is so, and an alert can ask
+them whether to trust.
 """
 
 from __future__ import annotations
 
-import errno
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from .exposition import (COUNTER, GAUGE, HISTOGRAM, Family, Sample, exposition)
+from .event_counts import EventCounts
+from .exposition import COUNTER, GAUGE, HISTOGRAM, Family, Sample, exposition
 from .gaps import begins_time
-from .listeners import is_last_ack
-from .listening_ports import AT_LEAST, PORTS, ListeningPorts
+from .listening_ports import PORTS, ListeningPorts
 from .schema import LOST, Event, Schema
-from .segments import has_segment, segments_sent_again
-from .sequence import RST
 from .state_times import StateTimes
 from .states import NEEDED_KINDS as KINDS_OF_STATES
 from .stats import Stats, missed_between
-from .synack_waits import DUPLICATE_SYN, TIMER
 
 # The kinds that the metrics are made of.
 NEEDED_KINDS = tuple(dict.fromkeys((
@@ -33,36 +26,6 @@ NEEDED_KINDS = tuple(dict.fromkeys((
     "refused", "completed", "cookie_checked", "zero_window")))
 
 LOSS = "every counter here is a lower bound"
-
-# SYN-ACKs sent again, by number: those from here on are one.  The eighth waited
-# 128 s; tcp_synack_retries is 5 unless somebody changed it.
-LAST_NUMBER = 8
-
-NOT_TOLD = "not_told"
-UNKNOWN = "unknown"
-NONE = "none"
-
-
-class Counted:
-    """Counts by labels, which may all be there from the beginning."""
-
-    def __init__(self, name: str, help_: str, labels: tuple[str, ...],
-                 known: Iterable[tuple[str, ...]] = ()) -> None:
-        self._name = f"renoscope_{name}_total"
-        self._help = f"{help_} {AT_LEAST}"
-        self._labels = labels
-        self._counts: Counter[tuple[str, ...]] = Counter(
-            dict.fromkeys(known, 0))
-
-    def add(self, *labels: str, count: int = 1) -> None:
-        """So many more with these labels."""
-        self._counts[labels] += count
-
-    def family(self) -> Family:
-        """As Prometheus has it."""
-        return Family(self._name, COUNTER, self._help, [
-            Sample(dict(zip(self._labels, labels)), count)
-            for labels, count in self._counts.items()])
 
 
 class Metrics:
@@ -76,123 +39,16 @@ class Metrics:
         self._stats: Stats | None = None
         self._states = StateTimes(schema, NEEDED_KINDS, LOSS)
         self.gaps = self._states.gaps
+        self._counts = EventCounts(schema)
         self._ports = ListeningPorts(schema, ports)
-        self._events = Counted(
-            "events", "Events read, by kind.", ("kind",),
-            ((kind,) for kind in schema.kind_meanings if kind != LOST))
-        self._retransmits = Counted(
-            "retransmits", "Segments sent again, by cause; SYN-ACKs apart.",
-            ("cause",), self._words("retransmit_cause"))
-        self._rtos = Counted(
-            "rtos", "Times that a retransmission timer fired.", (), [()])
-        self._synacks = Counted(
-            "synack_retransmits",
-            "SYN-ACKs sent again, by number within the request, and by what made it "
-            "go: its timer, or a SYN that came again.", ("number", "by"),
-            ((_number(number), by) for by in (TIMER, DUPLICATE_SYN)
-             for number in range(1, LAST_NUMBER + 1)))
-        self._refused = Counted(
-            "refused", "Handshakes that a listener dropped a segment of, by reason "
-            "and by what it was: the SYN or the last ACK.", ("reason", "segment"),
-            ((*reason, segment) for reason in self._words("refusal", but=NONE)
-             for segment in ("syn", "ack")))
-        self._request_ends = Counted(
-            "requests_ended", "Half-open requests that ended without a connection, "
-            "by reason.", ("reason",), self._words("request_ending", but=NONE))
-        self._cookies = Counted(
-            "syn_cookies_sent", "SYN-ACKs with a SYN cookie: nothing was kept of the "
-            "request.", (), [()])
-        self._cookies_checked = Counted(
-            "syn_cookies_checked", "ACKs that were taken for a SYN cookie, by what "
-            "came of it.", ("verdict",), self._words("cookie_verdict", but=NONE))
-        self._resets = Counted(
-            "resets", "RSTs; the kernel tells the reason of those it sends, from "
-            "Linux 6.10 on.", ("direction", "reason"),
-            (("received", NOT_TOLD), ("sent", NOT_TOLD),
-             *(("sent", *reason) for reason
-               in self._words("reset_reason", but="NOT_SPECIFIED"))))
-        self._errors = Counted(
-            "errors", "Errors that sockets reported to their process.", ("error",),
-            (("ETIMEDOUT",), ("ECONNREFUSED",), ("ECONNRESET",)))
-        self._zero_windows = Counted(
-            "zero_windows", "Windows that closed: the peer's, so that we stood still, "
-            "or our own.", ("side",), self._words("window_side"))
-        self._counted = (
-            self._events, self._retransmits, self._rtos, self._synacks,
-            self._refused, self._request_ends, self._cookies,
-            self._cookies_checked, self._resets, self._errors,
-            self._zero_windows)
-
-    def _words(self, unit: str, but: str = "") -> list[tuple[str]]:
-        """What a field of this unit may say."""
-        return [(word,) for word in self._schema.values.get(unit, {}).values()
-                if word != but]
-
-    def _word(self, event: Event, name: str, unit: str) -> str:
-        """What it says; numbers without a word are one, as labels must be few."""
-        return self._schema.values.get(unit, {}).get(event[name], UNKNOWN)
-
-    # ---- events in
 
     def feed(self, event: Event) -> None:
         """The next event."""
         self._states.feed(event)
-        if event.kind == LOST:
-            return
-        self._events.add(event.kind)
-        if not begins_time(event):
-            return
-        self._ports.feed(event)
-        getattr(self, f"_see_{event.kind}", self._see_any)(event)
-
-    def _see_any(self, event: Event) -> None:
-        """Most kinds are only counted."""
-
-    def _see_retransmit(self, event: Event) -> None:
-        self._retransmits.add(
-            self._word(event, "retransmit_cause", "retransmit_cause"),
-            count=segments_sent_again(event))
-
-    def _see_rto(self, _: Event) -> None:
-        self._rtos.add()
-
-    def _see_synack_retransmit(self, event: Event) -> None:
-        self._synacks.add(_number(event["num_retrans"] + 1),
-                          TIMER if event["by_timer"] else DUPLICATE_SYN)
-
-    def _see_refused(self, event: Event) -> None:
-        self._refused.add(self._word(event, "refusal", "refusal"),
-                          "ack" if is_last_ack(event) else "syn")
-
-    def _see_request_end(self, event: Event) -> None:
-        self._request_ends.add(
-            self._word(event, "request_ending", "request_ending"))
-
-    def _see_synack(self, event: Event) -> None:
-        if self._word(event, "synack_type", "synack_type") == "cookie":
-            self._cookies.add()
-
-    def _see_cookie_checked(self, event: Event) -> None:
-        self._cookies_checked.add(
-            self._word(event, "cookie_verdict", "cookie_verdict"))
-
-    def _see_reset_sent(self, event: Event) -> None:
-        reason = self._word(event, "reset_reason", "reset_reason")
-        self._resets.add("sent", NOT_TOLD if reason in ("NOT_SPECIFIED", UNKNOWN)
-                         else reason)
-
-    def _see_reset_received(self, event: Event) -> None:
-        """The kernel tells in the same way of data that came after close."""
-        if not has_segment(event) or event["seg_flags"] & RST:
-            self._resets.add("received", NOT_TOLD)
-
-    def _see_error(self, event: Event) -> None:
-        if event["sk_error"]:
-            self._errors.add(errno.errorcode.get(event["sk_error"], UNKNOWN))
-
-    def _see_zero_window(self, event: Event) -> None:
-        if self._word(event, "window_change", "window_change") == "closed":
-            self._zero_windows.add(self._word(event, "window_side", "window_side"))
+        if event.kind != LOST:
+            self._counts.feed(event)
+            if begins_time(event):
+                self._ports.feed(event)
 
     # ---- what the module says of itself
 
@@ -247,8 +103,7 @@ class Metrics:
 
     def _families(self) -> Iterator[Family]:
         yield from self._trust()
-        for counted in self._counted:
-            yield counted.family()
+        yield from self._counts.families()
         yield from self._ports.families()
         yield Family("renoscope_state_seconds", HISTOGRAM,
                      "How long connections stood in a TCP state, where beginning and "
@@ -261,10 +116,6 @@ class Metrics:
     def text(self) -> Iterator[str]:
         """Line by line; what may be missing stands at the end, in comments."""
         return exposition(self._families(), self.gaps.remarks())
-
-
-def _number(number: int) -> str:
-    return str(number) if number < LAST_NUMBER else f"{LAST_NUMBER}+"
 
 
 def _is_filtered(stats: Stats) -> bool:
