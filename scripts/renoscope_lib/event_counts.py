@@ -18,7 +18,7 @@ from .gaps import begins_time
 from .listeners import is_last_ack
 from .listening_ports import AT_LEAST
 from .schema import LOST, Event, Schema
-from .segments import has_segment
+from .segments import has_segment, segments_sent_again
 from .sequence import RST
 from .synack_waits import DUPLICATE_SYN, TIMER
 
@@ -134,7 +134,7 @@ class EventCounts:
 
     def _see_retransmit(self, event: Event) -> None:
         self._add("retransmits", self._word(event, "retransmit_cause"),
-                  count=event.values.get("retransmit_segs", 1) or 1)
+                  count=segments_sent_again(event))
 
     def _see_rto(self, _: Event) -> None:
         self._add("rtos")

@@ -18,7 +18,8 @@ from itertools import takewhile
 
 from .inputs import Input
 from .schema import OWN_KINDS, Schema
-from .top import Frame, Top
+from .top import Top
+from .top_frame import Frame
 
 
 class StreamClock:

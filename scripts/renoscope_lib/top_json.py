@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from .gaps import Gaps
-from .top import Connection, Frame, Listening
+from .top_frame import Connection, Frame, Listening
 from .top_table import CONNECTIONS, Choice
 from .words import connection, finite_ssthresh
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from .errors import NOT_THERE, OK, Problem
 from .inputs import Input, RecordingInput
-from .top_intervals import Intervals, StreamClock
 from .screen import Screen, is_fit, size_of
 from .stopping import Stop, stop_on_signals
 from .telling import coloured, finish, open_input
-from .top import Frame, Top
+from .top import Top
+from .top_frame import Frame
+from .top_intervals import Intervals, StreamClock
 from .top_json import as_json
 from .top_table import Choice, plain
 from .top_view import TopView

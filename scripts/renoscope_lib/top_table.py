@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .losses_text import HEADINGS
-from .top import LOSS, SYN_RECEIVED, Connection, Frame, Listening
+from .tcp_states import SYN_RECEIVED
+from .top import LOSS
+from .top_frame import Connection, Frame, Listening
 from .words import clock, connection, or_dash, plural, spaced, ssthresh_words
 
 Row = TypeVar("Row", Connection, Listening)
@@ -97,12 +99,12 @@ class Choice:
 
     def rows(self, frame: Frame) -> list[Any]:
         """Those of the frame, the most first, not limited yet."""
-        rows: list[Any] = [*frame.connections] if self.by == CONNECTIONS else [
-            *frame.listeners]
+        of_frame: Sequence[Any] = frame.listeners
+        if self.by == CONNECTIONS:
+            of_frame = frame.connections
         rank = self.sorting.rank
-        rows.sort(key=lambda row: (rank(row), row.cookie),
-                  reverse=not self.is_reversed)
-        return rows
+        return sorted(of_frame, key=lambda row: (rank(row), row.cookie),
+                      reverse=not self.is_reversed)
 
 
 def suffers(row: Connection | Listening) -> bool:
@@ -236,6 +238,9 @@ LISTENER_COLUMNS: tuple[Column[Listening], ...] = (
     Column("why refused", 5, lambda row, _: _why(row), True),
 )
 
+COLUMNS: dict[str, Sequence[Column[Any]]] = {
+    CONNECTIONS: CONNECTION_COLUMNS, LISTENERS: LISTENER_COLUMNS}
+
 HOW_TO_READ = {
     CONNECTIONS: (
         "retr: segments sent again in this interval; total: since the connection "
@@ -314,9 +319,7 @@ def _first_of(by_rank: Sequence[int], widths: Sequence[int], width: int,
 def table(frame: Frame, choice: Choice, width: int | None = None,
           height: int | None = None) -> Table:
     """So many rows as there is room for; None is no bound."""
-    columns: Sequence[Column[Any]] = CONNECTION_COLUMNS
-    if choice.by == LISTENERS:
-        columns = LISTENER_COLUMNS
+    columns = COLUMNS[choice.by]
     rows = choice.rows(frame)
     most = min(bound for bound in (choice.limit or len(rows), height, len(rows))
                if bound is not None)

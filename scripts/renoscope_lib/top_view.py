@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass, field
 
 from .screen import ALARM, BOLD, REVERSE, Line
-from .top import Frame
+from .top_frame import Frame
 from .top_table import (CONNECTIONS, HOW_TO_READ, LISTENERS, ORDERS, Choice,
                         clock_words, events_rate, forgotten_line, loss_line,
                         nothing_line, span_words, states_line, suffers, table)

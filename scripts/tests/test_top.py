@@ -10,7 +10,8 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import Problem
-from renoscope_lib.top import UNSURE_NS, Frame, Top
+from renoscope_lib.top import UNSURE_NS, Top
+from renoscope_lib.top_frame import Frame
 from renoscope_lib.top_intervals import Intervals, StreamClock
 from renoscope_lib.top_json import as_json
 from renoscope_lib.top_table import (CONNECTION_ORDERS, LISTENER_ORDERS, LISTENERS,

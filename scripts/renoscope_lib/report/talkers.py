@@ -17,7 +17,7 @@ from ..gaps import Gaps
 from ..kept import Kept, Packable
 from ..schema import Event, Schema
 from ..segments import segments_sent_again
-from ..sequence import relative
+from ..sequence import is_after, relative
 from ..words import local_endpoint, remote_endpoint
 
 NEEDED_KINDS = ("destroy", "ack", "retransmit")
@@ -101,8 +101,7 @@ def _advance(before: int | None, now: int, isn: int) -> int:
     """How many bytes a number tells of that the one before did not."""
     if before is None:
         return max(relative(now, isn) - 1, 0) if isn else 0
-    step = relative(now, before)
-    return step if step < 1 << 31 else 0
+    return relative(now, before) if is_after(now, before) else 0
 
 
 class Talkers:
