@@ -19,7 +19,8 @@ from . import ladder_words
 from .conversations import Conversation
 from .ladder import Fact, Ladder, Step
 from .rungs import DROPPED, LOST, PARTLY_LOST, Rung
-from .words import duration, plural
+from .tables import seconds
+from .words import duration, harmless, plural
 
 # More than that nobody scrolls through; --from, --to and --limit choose.
 MOST_RUNGS = 1000
@@ -48,6 +49,21 @@ line.rung.again{stroke:#c4680a}line.rung.lost{stroke:#cf222e;stroke-dasharray:6 
 .dot{fill:#2da44e}.gap{fill:#b42318;font-weight:600}
 .pause{stroke:#8c959f;stroke-dasharray:2 4}
 """
+
+
+def _arrow(name: str, colour: str) -> str:
+    """An arrow's head."""
+    return (f'<marker id="{name}" viewBox="0 0 10 8" refX="9" refY="4" markerWidth="11" '
+            'markerHeight="9" orient="auto" markerUnits="userSpaceOnUse">'
+            f'<path d="M0,0 L10,4 L0,8 z" fill="{colour}"/></marker>')
+
+
+# What a rung ends with: a head, or the cross of one that was lost.
+MARKERS = (
+    _arrow("segment", "#1f6feb") + _arrow("again", "#c4680a")
+    + '<marker id="lost" viewBox="0 0 12 12" refX="6" refY="6" markerWidth="14" '
+    'markerHeight="14" markerUnits="userSpaceOnUse"><path d="M2,2 L10,10 M10,2 L2,10" '
+    'stroke="#cf222e" stroke-width="2.4"/></marker>')
 
 
 @dataclass(slots=True)
@@ -84,6 +100,33 @@ def _height(waited_ns: int) -> float:
     return min(TALLEST_GAP, 8 * math.log10(1 + waited_ns / 100_000))
 
 
+def _sort(rung: Rung) -> str:
+    """What its colour tells; a segment as any other has none."""
+    if rung.fate in (LOST, DROPPED):
+        return "lost"
+    return "again" if rung.again else ""
+
+
+# ---- elements
+
+def _safe(words: str) -> str:
+    """For SVG: escaped, and nothing that XML may not hold."""
+    return escape(harmless(words))
+
+
+def _words(x: float, y: float, words: str, style: str, anchor: str = "start",
+           turn: float = 0) -> str:
+    turned = f' transform="rotate({turn:.2f} {x:.1f} {y:.1f})"' if turn else ""
+    return (f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" '
+            f'text-anchor="{anchor}"{turned}>{_safe(words)}</text>')
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str,
+          more: str = "") -> str:
+    return (f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+            f'class="{style}"{more}/>')
+
+
 class _Picture:
     """Places every moment, then draws from the back to the front."""
 
@@ -99,20 +142,13 @@ class _Picture:
         self._labels = float(TOP - LABEL_ROOM)
         self._y = float(TOP)
 
-    # ---- elements
-
     def _text(self, x: float, y: float, words: str, style: str,
               anchor: str = "start", turn: float = 0) -> None:
-        turned = f' transform="rotate({turn:.2f} {x:.1f} {y:.1f})"' if turn else ""
-        self._texts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" '
-            f'text-anchor="{anchor}"{turned}>{_safe(words)}</text>')
+        self._texts.append(_words(x, y, words, style, anchor, turn))
 
     def _rule(self, x1: float, y1: float, x2: float, y2: float, style: str,
               more: str = "") -> None:
-        self._shapes.append(
-            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-            f'class="{style}"{more}/>')
+        self._shapes.append(_line(x1, y1, x2, y2, style, more))
 
     def _is_left(self, end: int) -> bool:
         return end == self._left
@@ -121,7 +157,7 @@ class _Picture:
         return LEFT_RAIL if self._is_left(end) else RIGHT_RAIL
 
     def _time(self, time_ns: int) -> str:
-        return f"{(time_ns - (self._ladder.gaps.first_ns or 0)) / 1e9:.6f}"
+        return seconds(time_ns, self._ladder.gaps.first_ns or 0)
 
     def _beside(self, end: int, y: float, words: str, style: str,
                 time_ns: int | None) -> float:
@@ -209,42 +245,42 @@ class _Picture:
         return textwrap.wrap("; ".join(filter(None, told)), NOTE_CHARACTERS)
 
     def _draw(self, rung: Rung, began: float, ended: float) -> None:
-        x1, x2 = self._rail(rung.way), self._rail(1 - rung.way)
-        right = x2 > x1
-        is_lost = rung.fate in (LOST, DROPPED)
-        style = ("rung lost" if is_lost else
-                 "rung again" if rung.again else "rung")
-        head = "lost" if is_lost else "again" if rung.again else "head"
+        """Its arrow, as far as it came, and what is said of it."""
+        x1, x2 = float(self._rail(rung.way)), float(self._rail(1 - rung.way))
+        is_right = x2 > x1
         if rung.fate == LOST:
             x2, ended = x1 + (x2 - x1) * 0.72, ended + 10
         else:
-            x2 += -3 if right else 3
-        self._rule(x1, began, x2, ended, style, f' marker-end="url(#{head})"')
-        turn = math.degrees(math.atan2(ended - began, x2 - x1))
-        if not right:
-            turn -= math.copysign(180, turn) if turn else 180
+            x2 += -3 if is_right else 3
+        sort = _sort(rung)
+        self._rule(x1, began, x2, ended, f"rung {sort}".rstrip(),
+                   f' marker-end="url(#{sort or "segment"})"')
+        turn = math.degrees(math.atan((ended - began) / (x2 - x1)))
+        if abs(turn) > STEEPEST_WORDS:
+            turn = 0.0  # many are in flight: level words keep out of each other's way
+        self._label(rung, x1 + (14 if is_right else -14), x1, began, turn)
+        if rung.delay_us is not None and rung.fate != PARTLY_LOST:
+            self._delay(rung, x2 - (16 if is_right else -16), x2, ended, turn)
+
+    def _label(self, rung: Rung, x: float, x1: float, began: float,
+               turn: float) -> None:
+        """Its header above the line, notes below it, both beginning at the sender."""
         text = (f"{rung.number}  "
                 f"{ladder_words.ports(self._conversation(), rung, '→')} "
                 f"{ladder_words.label(self._ladder, rung, self._flags)}")
-        x, anchor = (x1 + 14, "start") if right else (x1 - 14, "end")
-        if abs(turn) > STEEPEST_WORDS:
-            turn = 0.0  # many are in flight: level words keep out of each other's way
-        lean = math.tan(math.radians(turn)) * (14 if right else -14)
-        colour = style.removeprefix("rung").strip()
-        self._text(x, began + lean - 6, text, f"label halo {colour}".strip(),
-                   anchor, turn)
+        y = began + math.tan(math.radians(turn)) * (x - x1)
+        anchor = "start" if x > x1 else "end"
+        self._text(x, y - 6, text, f"label halo {_sort(rung)}".rstrip(), anchor, turn)
         for number, line in enumerate(self._notes(rung)):
-            self._text(x, began + lean + 12 + number * NOTE_ROW, line,
-                       f"note halo {colour}".strip(), anchor, turn)
-        if rung.delay_us is not None and rung.fate != PARTLY_LOST:
-            self._delay(rung, x2, ended, right, turn)
+            self._text(x, y + 12 + number * NOTE_ROW, line,
+                       f"note halo {_sort(rung)}".rstrip(), anchor, turn)
 
-    def _delay(self, rung: Rung, x: float, y: float, right: bool,
+    def _delay(self, rung: Rung, x: float, x2: float, ended: float,
                turn: float) -> None:
-        near = x - 16 if right else x + 16
-        lean = math.tan(math.radians(turn)) * (near - x)
-        self._text(near, y + lean - 5, duration(rung.delay_us or 0),
-                   "small halo", "end" if right else "start", turn)
+        """How long it took, near the receiver."""
+        y = ended + math.tan(math.radians(turn)) * (x - x2)
+        self._text(x, y - 5, duration(rung.delay_us or 0), "small halo",
+                   "end" if x < x2 else "start", turn)
 
     def _conversation(self) -> Conversation:
         conversation = self._ladder.conversation
@@ -266,38 +302,23 @@ class _Picture:
                'role="img">')
         yield f"<title>{_safe(title)}</title>"
         yield f"<style>{STYLE}</style>"
-        yield "<defs>"
-        for name, colour in (("head", "#1f6feb"), ("again", "#c4680a")):
-            yield (f'<marker id="{name}" viewBox="0 0 10 8" refX="9" refY="4" '
-                   'markerWidth="11" markerHeight="9" orient="auto" '
-                   f'markerUnits="userSpaceOnUse"><path d="M0,0 L10,4 L0,8 z" '
-                   f'fill="{colour}"/></marker>')
-        yield ('<marker id="lost" viewBox="0 0 12 12" refX="6" refY="6" '
-               'markerWidth="14" markerHeight="14" markerUnits="userSpaceOnUse">'
-               '<path d="M2,2 L10,10 M10,2 L2,10" stroke="#cf222e" '
-               'stroke-width="2.4"/></marker>')
-        yield "</defs>"
+        yield f"<defs>{MARKERS}</defs>"
         yield f'<rect width="{WIDTH}" height="{height:.0f}" fill="#fff"/>'
         yield from self._head(bottom)
         yield from self._shapes
         yield from self._texts
         for number, line in enumerate(foot):
-            yield (f'<text x="8" y="{bottom + 20 + 14 * number:.0f}" '
-                   f'class="small">{_safe(line)}</text>')
+            yield _words(8, bottom + 20 + 14 * number, line, "small")
         yield "</svg>"
 
     def _head(self, bottom: float) -> Iterator[str]:
         conversation = self._conversation()
-        yield ('<text x="8" y="26" class="title">'
-               f"{_safe(ladder_words.heading(self._ladder))}</text>")
+        yield _words(8, 26, ladder_words.heading(self._ladder), "title")
         for end in (0, 1):
             x = self._rail(end)
-            yield (f'<text x="{x}" y="64" class="end" text-anchor="middle">'
-                   f"{_safe(conversation.names[end])}</text>")
-            yield (f'<text x="{x}" y="82" class="small" text-anchor="middle">'
-                   f"{_safe(ladder_words.ids(conversation, end))}</text>")
-            yield (f'<line x1="{x}" y1="92" x2="{x}" y2="{bottom:.0f}" '
-                   'class="rail"/>')
+            yield _words(x, 64, conversation.names[end], "end", "middle")
+            yield _words(x, 82, ladder_words.ids(conversation, end), "small", "middle")
+            yield _line(x, 92, x, bottom, "rail")
 
     def _foot(self) -> list[str]:
         """What is not here."""
@@ -311,12 +332,6 @@ class _Picture:
                      "again; red: lost.")
         return [line for text in texts if text
                 for line in textwrap.wrap(text, 190)]
-
-
-def _safe(words: str) -> str:
-    """For SVG: escaped, and nothing that XML may not hold."""
-    return escape("".join(sign if sign.isprintable() else "?"
-                          for sign in words))
 
 
 def lines(ladder: Ladder, flag_words: dict[int, str],
