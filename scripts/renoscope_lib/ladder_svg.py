@@ -33,7 +33,7 @@ ROW, NOTE_ROW = 15, 13
 LABEL_ROOM = 17
 STEEPEST_WORDS = 6
 SIDE_CHARACTERS = 40
-NOTE_CHARACTERS = 84
+NOTE_CHARACTERS, NOTE_CHARACTER = 84, 5.6
 TALLEST_GAP = 60
 PAUSE_NS = 200_000_000
 
@@ -268,12 +268,16 @@ class _Picture:
         text = (f"{rung.number}  "
                 f"{ladder_words.ports(self._conversation(), rung, '→')} "
                 f"{ladder_words.label(self._ladder, rung, self._flags)}")
-        y = began + math.tan(math.radians(turn)) * (x - x1)
+        slope = math.tan(math.radians(turn))
+        y = began + slope * (x - x1)
         anchor = "start" if x > x1 else "end"
         self._text(x, y - 6, text, f"label halo {_sort(rung)}".rstrip(), anchor, turn)
         for number, line in enumerate(self._notes(rung)):
-            self._text(x, y + 12 + number * NOTE_ROW, line,
-                       f"note halo {_sort(rung)}".rstrip(), anchor, turn)
+            below = y + 12 + number * NOTE_ROW
+            self._text(x, below, line, f"note halo {_sort(rung)}".rstrip(), anchor, turn)
+            # its far end stands lower: what is sent next keeps clear of it
+            self._labels = max(self._labels,
+                               below + abs(slope) * NOTE_CHARACTER * len(line))
 
     def _delay(self, rung: Rung, x: float, x2: float, ended: float,
                turn: float) -> None:

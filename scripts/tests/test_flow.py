@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import re
 import tempfile
 import unittest
 import xml.etree.ElementTree as ET
@@ -856,6 +858,21 @@ class Pictures(Stage):
         words = "".join(root.itertext())
         self.assertIn("[SYN, ACK] Seq=0 Ack=1 Win=65160 Len=0", words)
         self.assertIn("SYN-SENT", words)
+
+    def test_a_note_and_the_next_rung_keep_clear_of_each_other(self) -> None:
+        """A note leans as its rung does: its far end is its lowest."""
+        self.whole()
+        root = ET.fromstring("\n".join(
+            ladder_svg.lines(self.ladder(), self.flag_words(), 0)))
+        texts = {(element.text or "").split()[0]: element for element in root.iter(
+            "{http://www.w3.org/2000/svg}text")
+            if (element.get("class") or "").startswith(("note", "label"))}
+        note = texts["MSS=1460"]        # the SYN-ACK's, which is the last of that name
+        turned = re.match(r"rotate\((\S+) ", note.attrib["transform"])
+        assert turned is not None
+        lowest = float(note.attrib["y"]) + abs(math.tan(math.radians(
+            float(turned[1])))) * 5.6 * len(note.text or "")
+        self.assertLess(lowest, float(texts["3"].attrib["y"]) - 9)
 
     def test_as_data(self) -> None:
         self.whole()
