@@ -22,7 +22,8 @@ from typing import Any
 from . import pictures
 from .cwnd import MARK_NAMES, RTO, Series
 from .rounds_figure import RoundsCurve
-from .phases import IN_ORDER, LIGHT, Palette, name_of
+from .palettes import LIGHT, Palette
+from .phases import IN_ORDER, name_of
 from .steps import Step
 from .words import INFINITE_SSTHRESH, connection
 

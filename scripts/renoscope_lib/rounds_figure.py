@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import pictures
-from .phases import LIGHT, Palette
+from .palettes import LIGHT, Palette
 from .rounds import TIMEOUT, Flow, Round
 from .words import INFINITE_SSTHRESH
 

@@ -27,7 +27,7 @@ sys.path.insert(0, sys.argv[1])
 from renoscope_lib import cwnd_figure
 from renoscope_lib.cwnd import Cwnd
 from renoscope_lib.inputs import RecordingInput
-from renoscope_lib.phases import PALETTES
+from renoscope_lib.palettes import PALETTES
 from renoscope_lib.telling import joined
 source = RecordingInput("-")
 view = Cwnd(source.schema)

@@ -14,7 +14,7 @@ from .. import cwnd_figure, cwnd_text
 from ..cwnd import Cwnd, Series
 from ..errors import BAD_INPUT, Problem
 from ..options import add_choice, add_command, add_input, chosen, limit
-from ..phases import PALETTES
+from ..palettes import PALETTES
 from ..pictures import format_of
 from ..telling import coloured, open_input, tell
 from ..wanted import Filter

@@ -15,7 +15,7 @@ from itertools import islice
 from ..cwnd import Series
 from ..cwnd_figure import svg
 from ..errors import Problem
-from ..phases import DARK, LIGHT, Palette
+from ..palettes import DARK, LIGHT, Palette
 from ..words import connection
 from .markup import Html, tag
 from .parts import Section, and_more, quiet, section
