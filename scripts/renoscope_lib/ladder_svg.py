@@ -40,7 +40,7 @@ PAUSE_NS = 200_000_000
 STYLE = """
 text{font-family:system-ui,'DejaVu Sans',Arial,sans-serif;font-size:12px;fill:#1b1f24}
 .title{font-size:17px;font-weight:600}.end{font-size:14px;font-weight:600}
-.small{font-size:10.5px;fill:#57606a}.time{font-size:10px;fill:#8c959f}
+.small{font-size:10.5px;fill:#57606a}.time{font-size:10px;fill:#687078}
 .state{font-weight:600;fill:#116329}.fact{font-size:11px;fill:#6639ba}
 .label{font-size:12px}.halo{stroke:#fff;stroke-width:4px;paint-order:stroke}
 .note{font-size:10.5px;fill:#57606a}.lost{fill:#b42318}.again{fill:#9a4d00}

@@ -43,6 +43,9 @@ CLIENT, SERVER, ANY = "10.77.0.1", "10.77.0.2", "0.0.0.0"
 SECOND = 1_000_000_000
 MS = 1_000_000
 
+# WCAG 2, AA: the contrast of words and what is behind them.
+READABLE = 4.5
+
 CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
 
 
@@ -124,6 +127,20 @@ class Scene:
               **values: Any) -> Event:
         """The same, decoded."""
         return schema().decode(self.pack(kind, at_ns, cpu, **values))
+
+
+def _light(colour: str) -> float:
+    """WCAG 2: the relative luminance of #rrggbb."""
+    parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else
+                        ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2: between two colours; words need READABLE."""
+    low, high = sorted(map(_light, (one, other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def stats_text(*more: str, **written: int) -> str:

@@ -10,10 +10,11 @@ import unittest
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from renoscope_lib.palettes import PALETTES
 from renoscope_lib.schema import Event
 
 from . import support
-from .support import CLOSED, MS
+from .support import CLOSED, MS, READABLE, contrast
 from .test_cwnd import Sender, timeout_figure
 from .test_rounds import RENOSCOPE, with_matplotlib
 
@@ -71,6 +72,16 @@ def two_connections() -> list[Event]:
                     key=lambda event: event["time_ns"])
     lost = other.scene.event("lost", 250 * MS, lost_events=4)
     return [*events[:40], lost, *events[40:]]
+
+
+class Palettes(unittest.TestCase):
+    def test_words_can_be_read_on_the_paper_and_on_each_phase(self) -> None:
+        for palette in PALETTES.values():
+            for name in ("text", "ink", "threshold", "trouble"):
+                for behind in (palette.paper, *palette.phases.values()):
+                    with self.subTest(palette.name, word=name, behind=behind):
+                        self.assertGreaterEqual(
+                            contrast(getattr(palette, name), behind), READABLE)
 
 
 class Needing(unittest.TestCase):

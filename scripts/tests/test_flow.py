@@ -23,8 +23,8 @@ from renoscope_lib.rungs import (IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, RECENT,
                                  Rung, _same_there)
 from renoscope_lib.schema import Event
 from tests.support import (ACK, CLIENT, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B,
-                           LISTEN, MS, PSH, RST, SERVER, SYN, SYN_SENT, Scene, feed,
-                           number_of, recording, schema)
+                           LISTEN, MS, PSH, READABLE, RST, SERVER, SYN, SYN_SENT,
+                           Scene, contrast, feed, number_of, recording, schema)
 
 A, B = "client", "server"  # whose ISNs are ISN_A and ISN_B
 PORT_A, PORT_B = 63164, 22
@@ -858,6 +858,13 @@ class Pictures(Stage):
         words = "".join(root.itertext())
         self.assertIn("[SYN, ACK] Seq=0 Ack=1 Win=65160 Len=0", words)
         self.assertIn("SYN-SENT", words)
+
+    def test_the_pictures_words_can_be_read(self) -> None:
+        for rule in re.findall(r"\.(\w+)\{([^}]*)\}", ladder_svg.STYLE):
+            for colour in re.findall("fill:(#[0-9a-f]{6})", rule[1]):
+                if rule[0] != "dot":
+                    with self.subTest(rule[0]):
+                        self.assertGreaterEqual(contrast(colour, "#ffffff"), READABLE)
 
     def test_a_note_and_the_next_rung_keep_clear_of_each_other(self) -> None:
         """A note leans as its rung does: its far end is its lowest."""
