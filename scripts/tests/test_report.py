@@ -436,7 +436,7 @@ class Plots(Stage):
 
     def test_one_is_not_many(self) -> None:
         for many, words in ((1, "and 1 connection more; see "),
-                              (2, "and 2 connections more; see ")):
+                            (2, "and 2 connections more; see ")):
             self.assertEqual(
                 and_more(many, "renoscope cwnd", "connection"),
                 f'<p class="more">{words}<code>renoscope cwnd</code></p>')
