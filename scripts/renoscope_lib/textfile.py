@@ -5,6 +5,9 @@ Each text replaces the one before in one step, so that nobody reads half of it.
 The file is taken away when the run ends, and when it begins: metrics that nobody
 renews would say for ever that nothing happens.  Prometheus then ends their series.
 A killed run cannot take it away; node_textfile_mtime_seconds tells its age.
+
+It is no WholeFile: that one goes where a link leads, is its owner's alone and waits for
+the disk; this one is for another user, in a folder of that user's, and lasts seconds.
 """
 
 from __future__ import annotations

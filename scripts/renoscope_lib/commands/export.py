@@ -6,13 +6,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from .. import columns, npz_file
 from ..capture_file import CaptureFile
 from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..export_lines import Lines
+from ..export_output import Output
 from ..export_rows import RowWriter
 from ..host import set_command
 from ..inputs import Input, input_name
@@ -23,71 +24,17 @@ from ..perfetto_file import PerfettoFile
 from ..schema import LOST
 from ..telling import finish_choice, joined, open_input
 from ..wanted import ChoiceSeen, Filter
-from ..whole_file import WholeFile, check_is_another
+from ..whole_file import check_is_another
 from ..words import plural
 
 BINARY = ("pcapng", "npz")
-BUFFER_BYTES = 1 << 16
 BY_KIND = ("jsonl", "csv", "npz")
 LOST_WORDS = "*** {} LOST: overwritten before they were read, or damaged; {} ***"
 SEGMENTS_ON = set_command("+segment", "events")
 
 
-class _Output:
-    """Where to; in pieces that are worth a system call.
-
-    Of a damaged recording it holds what there is.
-    """
-
-    def __init__(self, name: str | None, follows: bool = False) -> None:
-        """What follows is read while it is written."""
-        self._file = (None if name is None
-                      else WholeFile(name, at_once=not follows))
-        self._buffer = bytearray()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        if error is None or (isinstance(error, Problem)
-                             and error.exit_code == BAD_INPUT):
-            self._close()
-        else:
-            self.drop()
-
-    def write(self, data: bytes) -> None:
-        """Soon."""
-        self._buffer += data
-        if len(self._buffer) >= BUFFER_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Now."""
-        data, self._buffer = bytes(self._buffer), bytearray()
-        if self._file is not None:
-            self._file.write(data)
-        else:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-
-    def drop(self) -> None:
-        """There is nothing in it that anybody wants."""
-        self._buffer.clear()
-        if self._file is not None:
-            self._file.drop()
-
-    def _close(self) -> None:
-        try:
-            self.flush()
-        except BaseException:
-            self.drop()
-            raise
-        if self._file is not None:
-            self._file.close()
-
-
 def _lines(options: argparse.Namespace, source: Input, wanted: Filter,
-           output: _Output) -> ChoiceSeen:
+           output: Output) -> ChoiceSeen:
     writers: dict[str, type[RowWriter]] = {"jsonl": JsonWriter, "csv": CsvWriter}
     lines = Lines(source, writers[options.format](source.schema,
                                                   source.wall_offset_ns()), wanted)
@@ -107,7 +54,7 @@ def _no_segment(options: argparse.Namespace) -> Problem:
 
 
 def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
-            output: _Output) -> ChoiceSeen:
+            output: Output) -> ChoiceSeen:
     file = CaptureFile(source.schema, source.wall_offset_ns(), wanted, options.netns,
                        output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
@@ -140,7 +87,7 @@ def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
 
 
 def _perfetto(_: argparse.Namespace, source: Input, wanted: Filter,
-              output: _Output) -> ChoiceSeen:
+              output: Output) -> ChoiceSeen:
     file = PerfettoFile(source.schema, wanted, output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
     file.begin(source.about())
@@ -161,7 +108,7 @@ def _say_of(file: CaptureFile | PerfettoFile, source: Input) -> None:
         complain(remark)
 
 
-FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, _Output], ChoiceSeen]] = {
+FORMATS: dict[str, Callable[[argparse.Namespace, Input, Filter, Output], ChoiceSeen]] = {
     "jsonl": _lines, "csv": _lines, "pcapng": _pcapng, "perfetto": _perfetto,
 }
 
@@ -173,7 +120,7 @@ def _npz(options: argparse.Namespace) -> int:
     check_kinds("export", options.kind, recorded.schema)
     wanted = [kind for kind in counts if options.kind is None
               or kind in options.kind or kind == LOST]
-    with _Output(options.output) as output:
+    with Output(options.output) as output:
         npz_file.write(recorded, wanted, output.write)
     if LOST in counts:
         lost = int(recorded.of(LOST)["lost_events"].sum())
@@ -213,7 +160,7 @@ def _export(options: argparse.Namespace) -> int:
                         prints_meanwhile=options.output is None)
     check_kinds("export", options.kind, source.schema)
     wanted = Filter(options.kind, options.port, options.connection)
-    with _Output(options.output, source.follows) as output:
+    with Output(options.output, source.follows) as output:
         chosen = FORMATS[options.format](options, source, wanted, output)
     return finish_choice(options, source, chosen)
 
