@@ -219,7 +219,7 @@ class Who(Scenes):
         self.assertEqual(self.file.namespaces.words(CLIENTS), f"{CLIENTS} (10.77.0.1)")
         self.assertEqual(self.file.namespaces.words(SERVERS), f"{SERVERS}")
 
-    def test_one_namespace(self) -> None:
+    def test_one_namespace_can_be_chosen(self) -> None:
         sent = self.segment()
         names, blocks = self.capture(sent, self.server(sent, netns=SERVERS),
                                      netns=SERVERS)
@@ -240,18 +240,18 @@ class Who(Scenes):
                                       wanted=Filter(cookie=5))
         self.assertEqual(len(blocks), 2)
 
-    def test_port(self) -> None:
+    def test_a_port_chooses(self) -> None:
         _names, blocks = self.capture(self.segment(local_port=1), self.segment(),
                                       wanted=Filter(port=1))
         self.assertEqual(len(blocks), 1)
 
-    def test_times(self) -> None:
+    def test_times_are_the_wall_clocks(self) -> None:
         _names, (block,) = self.capture(self.segment())
         self.assertEqual(block.time_ns, OFFSET_NS + 1000 * SECOND + MS)
 
 
 class Headers(Scenes):
-    def test_a_syn(self) -> None:
+    def test_a_syn_has_its_options_as_linux_lays_them(self) -> None:
         packet = packets.packet_of(self.segment(
             seg_flags=SYN, seg_ack=0, seg_seq=ISN_A, header_words=10,
             segment_flags=MSS | WSCALE | SACK_PERMITTED | TIMESTAMPS, option_mss=1460,
@@ -268,7 +268,7 @@ class Headers(Scenes):
         self.assertEqual(tcp[20:].hex(), "020405b4" "0402" "080a" "00000003" "00000004"
                                          "01" "030307", "as Linux lays them")
 
-    def test_four_sack_blocks(self) -> None:
+    def test_four_sack_blocks_take_the_timestamps_place(self) -> None:
         edges = {f"sack{n}_{side}": 10 * n + (side == "right")
                  for n in (1, 2, 3) for side in ("left", "right")}
         packet = packets.packet_of(self.segment(
@@ -292,7 +292,7 @@ class Headers(Scenes):
                 _names, (block,) = self.capture(self.segment(**values))
                 self.assertIn(note, " ".join(block.comments))
 
-    def test_a_long_comment(self) -> None:
+    def test_a_long_comment_is_cut(self) -> None:
         written = bytearray()
         writer = pcapng.PcapngWriter(written.extend)
         writer.begin("a", "b", "c")
@@ -422,7 +422,7 @@ class Command(unittest.TestCase):
         self.assertIn(f"for one end: --netns {CLIENTS} (10.77.0.1, a client) or --netns "
                       f"{SERVERS} (10.77.0.2, its listener 5000)\n", done.stderr.decode())
 
-    def test_without_segments(self) -> None:
+    def test_without_segments_there_is_no_capture(self) -> None:
         done = subprocess.run([RENOSCOPE, "export", "-", "--format", "pcapng"],
                               input=support.recording(Scene().pack("ack")),
                               capture_output=True, check=False)

@@ -145,7 +145,7 @@ class Damaged(Files):
             return str(problem), -1
         return parser.complaint, count
 
-    def test_cut_off_at_every_place(self) -> None:
+    def test_cut_off_at_every_place_it_has_what_there_is(self) -> None:
         ends = record_ends(self.file)
         places = [len(self.file), *range(0, 40, 3), *range(ends[0] - 200, len(self.file), 17)]
         for end in places:
@@ -192,7 +192,7 @@ class Damaged(Files):
                          "TMPDIR names another folder\n$")
         self.assertEqual(done.stderr, "")
 
-    def test_no_file(self) -> None:
+    def test_a_file_that_is_not_there_is_told(self) -> None:
         with self.assertRaisesRegex(Problem, "cannot read /nix: No such file"):
             columns.read("/nix")
 

@@ -157,7 +157,7 @@ class InPages(Needing):
             self.assertEqual("not known" in words, sender is holey)
         self.assertEqual(curves[1], curves[0] + 1)
 
-    def test_the_shortest_connections(self) -> None:
+    def test_the_shortest_connections_can_be_drawn(self) -> None:
         """One ACK, one round; a timeout and no ACK at all; all in one moment."""
         one, none, moment = (Sender(cookie=number) for number in (1, 2, 3))
         one.rounds(1)
@@ -177,7 +177,7 @@ class Files(Needing):
                               check=False, input=recording_of(*events),
                               capture_output=True)
 
-    def test_png_and_svg(self) -> None:
+    def test_a_file_is_png_or_svg_by_its_name(self) -> None:
         done = self.draw("a.png", "A.SVG", events=timeout_figure().events,
                          more=("--palette", "dark"))
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -187,7 +187,7 @@ class Files(Needing):
         self.assertIn("#16191d", text)
         self.assertIn(">slow start in Loss<", text)
 
-    def test_one_is_chosen(self) -> None:
+    def test_of_more_than_one_connection_one_must_be_chosen(self) -> None:
         done = self.draw("a.png", events=two_connections())
         self.assertEqual((done.returncode, done.stderr.decode()), (
             2, "renoscope: cwnd: a picture is of one connection, here more than one "
@@ -195,7 +195,7 @@ class Files(Needing):
         done = self.draw("a.png", events=two_connections(), more=("--connection", "9"))
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_what_cannot_be_drawn(self) -> None:
+    def test_what_cannot_be_drawn_is_told_in_one_line(self) -> None:
         for file, events, code, words in (
                 ("a.gif", timeout_figure().events, 2, "ends with .png or .svg"),
                 ("a.png", [], 2, "here no connection sent data"),

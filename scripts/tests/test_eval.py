@@ -58,7 +58,7 @@ def transfer(flow: int, mbit: float, seconds: int, began: float = 0.0) -> dict[s
 
 
 class Results(unittest.TestCase):
-    def test_shares(self) -> None:
+    def test_shares_are_of_the_subjects_own_flow(self) -> None:
         result = summarize({"scenario": "share-reno-1bdp", "subject": "cubic",
                             "timeouts": 3, "transfers": [transfer(0, 5, 40),
                                                          transfer(1, 15, 40, began=5)]})
@@ -69,7 +69,7 @@ class Results(unittest.TestCase):
         self.assertEqual((result.rtt_p50_ms, result.rtt_p95_ms), (40, 90))
         self.assertIsNone(result.convergence_s)
 
-    def test_transfer(self) -> None:
+    def test_a_transfer_has_a_time_and_no_share(self) -> None:
         done = {**transfer(0, 8, 3), "total_bytes": 3_000_000, "ended_s": 3.0}
         result = summarize({"scenario": "start-10M-50ms-1bdp", "subject": "reno",
                             "timeouts": 0, "transfers": [done]})
@@ -89,14 +89,14 @@ class Targets(unittest.TestCase):
     def told(self, *modern: Result) -> str:
         return targets([start("reno", 1000, 2.0), start("reno", 9, 2.0, "4"), *modern])
 
-    def test_met(self) -> None:
+    def test_a_target_that_is_met(self) -> None:
         told = self.told(start("reno_modern", 500, 2.04))
         self.assertIn("at most half sent again: in 1 of 1", told)
         self.assertIn("at most 2 % longer: in 1 of 1", told)
         self.assertIn("reno_modern, one transfer, 1 BDP     "
                       "0.500 to 0.500, median 0.500   0.500  1.020 to 1.020", told)
 
-    def test_missed(self) -> None:
+    def test_a_target_that_is_just_missed(self) -> None:
         told = self.told(start("reno_modern", 501, 2.041))
         self.assertIn("at most half sent again: in 0 of 1", told)
         self.assertIn("at most 2 % longer: in 0 of 1", told)
@@ -123,14 +123,14 @@ class Targets(unittest.TestCase):
         told = self.told(start("reno_modern", 9, 9.0, "4"))
         self.assertIn("at most half sent again: not measured", told)
 
-    def test_fair(self) -> None:
+    def test_fairness_is_judged_by_each_depth(self) -> None:
         shares = [summarize({"scenario": f"share-reno-{depth}bdp", "subject": "reno_modern",
                              "timeouts": 0, "transfers": [
                                  transfer(0, 10, 40), transfer(1, mbit, 40, began=5)]})
                   for depth, mbit in (("1", 10), ("4", 30))]
         self.assertIn("at least 0.95: in 1 of 2 1.000 0.800", targets(shares))
 
-    def test_side_by_side(self) -> None:
+    def test_algorithms_stand_side_by_side(self) -> None:
         told = text([start("reno", 1, 2.0)] + [summarize({
             "scenario": "long-1bdp", "subject": subject, "timeouts": 0,
             "transfers": [transfer(0, mbit, 20)]})
@@ -138,7 +138,7 @@ class Targets(unittest.TestCase):
         self.assertIn("one long flow, Mbit/s  reno  cubic\n"
                       "long-1bdp              8.00  12.00\n", told)
 
-    def test_a_line_each(self) -> None:
+    def test_each_algorithm_has_a_line(self) -> None:
         lines = table("start", [start("reno", 1000, 2.0),
                                 start("reno_modern", 5000, 2.1)]).splitlines()
         self.assertEqual([line.split()[:4] for line in lines[1:]],
@@ -181,7 +181,7 @@ class Playing(unittest.TestCase):
         self.assertEqual(sorted(kept), ["a:reno", "b:reno", "e:reno", "f:reno"])
         self.assertIn("the guest ended with 1", said.getvalue())
 
-    def test_what_a_guest_lost_of_a_line(self) -> None:
+    def test_what_a_guest_lost_of_a_line_fails_its_run(self) -> None:
         """Whether it failed, or the console mixed it with the kernel's."""
         command = the_command()
         build = command.Build("kernel", "module")
@@ -193,7 +193,7 @@ class Playing(unittest.TestCase):
 
 
 class Scenarios(unittest.TestCase):
-    def test_who_plays(self) -> None:
+    def test_some_subjects_play_single_transfers_alone(self) -> None:
         self.assertEqual([algorithm_of(subject) for subject in subjects_of("start")],
                          ["reno", "reno", "renoscope", "renoscope", "reno_modern",
                           "cubic", "bbr"])

@@ -119,7 +119,7 @@ def many(seed: int, count: int) -> bytes:
 
 
 class JsonLines(unittest.TestCase):
-    def test_any_records(self) -> None:
+    def test_any_records_give_the_slow_ways_lines(self) -> None:
         """Every kind, extreme values, holding and filling: byte for byte the same."""
         for seed in range(3):
             records = many(seed, 900)
@@ -142,7 +142,7 @@ class JsonLines(unittest.TestCase):
         self.assertEqual({e["kind"] for e in told},
                          set(support.schema().kinds.values()))
 
-    def test_choice(self) -> None:
+    def test_the_chosen_are_those_of_the_slow_way(self) -> None:
         records = many(9, 1500)
         for wanted in (Filter(port=5000), Filter(cookie=2), Filter(frozenset({"ack"})),
                        Filter(frozenset({"synack_retransmit"}), cookie=1)):
@@ -157,7 +157,7 @@ class JsonLines(unittest.TestCase):
                       json_lines.JsonWriter(support.schema()))
         self.assertNotIn("time_utc", json.loads(line))
 
-    def test_wall_clock(self) -> None:
+    def test_the_wall_clock_is_cut_to_microseconds(self) -> None:
         scene = Scene(0)
         records = b"".join(scene.pack("ack", at) for at in (
             0, 999, 1000, SECOND - 1, SECOND, 86400 * SECOND + 36_020 * 1000))
@@ -168,13 +168,13 @@ class JsonLines(unittest.TestCase):
             "2023-11-14T22:13:20.000001Z", "2023-11-14T22:13:20.999999Z",
             "2023-11-14T22:13:21.000000Z", "2023-11-15T22:13:20.036020Z"])
 
-    def test_no_such_day(self) -> None:
+    def test_a_time_of_no_calendar_is_left_out(self) -> None:
         for offset_ns in (-2**65, 10**28):
             line, = lines(Source(Scene().pack("ack")), json_lines.JsonWriter(
                 support.schema(), offset_ns))
             self.assertNotIn("time_utc", json.loads(line))
 
-    def test_hostile_names(self) -> None:
+    def test_hostile_names_are_quoted(self) -> None:
         """A recording brings its schema, and so its words."""
         schema = hostile_schema()
         record = Scene().pack("ack", state=ESTABLISHED, seg_flags=1)
@@ -186,7 +186,7 @@ class JsonLines(unittest.TestCase):
         self.assertEqual(event["connection"], "sk:5", "ours, not the record's")
         self.assertEqual(line.count('"connection"'), 1)
 
-    def test_a_kernel_without_reasons(self) -> None:
+    def test_a_kernel_without_reasons_has_texts_all_the_same(self) -> None:
         """What is a text from one kernel is no number from another."""
         schema = parse_schema("".join(
             line for line in support.schema_text().splitlines(keepends=True)
@@ -233,7 +233,7 @@ class Csv(unittest.TestCase):
             self.assertNotIn(None, row.values(), "fewer")
         return rows, list(reader.fieldnames or ())
 
-    def test_any_records(self) -> None:
+    def test_any_records_say_what_json_says(self) -> None:
         """Each cell says what the JSON line says."""
         records = many(5, 1500)
         rows, columns = self.table(records)
@@ -250,14 +250,14 @@ class Csv(unittest.TestCase):
                               in (told | relative | wait).items()
                               if (text := as_cell(name, value))})
 
-    def test_no_formulas(self) -> None:
+    def test_no_cell_is_a_formula(self) -> None:
         rows, columns = self.table(
             Scene().pack("ack", state=ESTABLISHED, seg_flags=1), hostile_schema())
         self.assertEqual(rows[0]["seg_flags"], "'=cmd|'/c'!A1")
         self.assertEqual(rows[0]["state"], '"}%s%d<=')
         self.assertIn('m"s%s{0}', columns)
 
-    def test_cells(self) -> None:
+    def test_cells_are_quoted_where_they_must_be(self) -> None:
         for value, text in (("a", "a"), ("a,b", '"a,b"'), ('a"b', '"a""b"'),
                             ("=1", "'=1"), ("@x,", "\"'@x,\""), (["a", "b"], "a b"),
                             ("-1", "'-1"), ("+1", "'+1"), ("a\nb", '"a\nb"')):
@@ -278,7 +278,7 @@ class Command(unittest.TestCase):
         return subprocess.run([RENOSCOPE, "export", *words], input=stdin,
                               capture_output=True, check=False, timeout=60)
 
-    def test_to_a_file(self) -> None:
+    def test_a_file_is_written_in_silence(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
             done = self.run_it("-", "--format", "csv", "-o", str(out),
@@ -286,7 +286,7 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
             self.assertEqual(len(out.read_text().splitlines()), 2)
 
-    def test_not_onto_itself(self) -> None:
+    def test_a_recording_is_not_written_over(self) -> None:
         with tempfile.NamedTemporaryFile() as file:
             file.write(support.recording())
             file.flush()
@@ -294,7 +294,7 @@ class Command(unittest.TestCase):
             self.assertIn(b"is the recording itself", done.stderr)
             self.assertEqual(Path(file.name).read_bytes(), support.recording())
 
-    def test_cut_off(self) -> None:
+    def test_of_a_recording_cut_off_there_is_what_there_is(self) -> None:
         """What there is, then the complaint."""
         recording = support.recording(Scene().pack("ack"))
         done = self.run_it("-", "--format", "jsonl",
@@ -340,7 +340,7 @@ class Command(unittest.TestCase):
         self.assertEqual([row["time_utc"] for row in
                           csv.DictReader(io.StringIO(csv_lines))], told)
 
-    def test_usage(self) -> None:
+    def test_wrong_usage_is_told_in_one_line(self) -> None:
         for words, said in (
                 (["-"], "--format"), (["-", "--format", "xls"], "'xls'"),
                 (["-", "--format", "csv", "--kind", "nix"], "no kind 'nix'"),
@@ -372,7 +372,7 @@ class Command(unittest.TestCase):
             self.assertEqual(json.loads(it.stdout.readline())["serial"], 2)
         self.assertEqual(it.returncode, 0)
 
-    def test_a_reader_that_leaves(self) -> None:
+    def test_a_reader_that_leaves_is_no_error(self) -> None:
         recording = support.recording(many(4, 3000))
         done = subprocess.run(f"{RENOSCOPE} export - --format jsonl | head -1",
                               shell=True, input=recording, capture_output=True,

@@ -109,11 +109,11 @@ class Counts(unittest.TestCase):
         self.assertEqual(not_zero(series, "retransmits_total"),
                          {'cause="unknown"': 50})
 
-    def test_timeouts(self) -> None:
+    def test_each_timeout_counts(self) -> None:
         self.assertEqual(told(self.scene.event("rto"), self.scene.event("rto"))[
             "rtos_total"], 2)
 
-    def test_resets(self) -> None:
+    def test_resets_sent_have_their_reasons(self) -> None:
         """A reset_received of a segment without RST is data that came too late."""
         series = told(
             self.scene.event("reset_sent", reset_reason=support.NO_SOCKET),
@@ -135,24 +135,25 @@ class Counts(unittest.TestCase):
         self.assertEqual(not_zero(series, "zero_windows_total"),
                          {'side="own"': 2})
 
-    def test_errors(self) -> None:
+    def test_errors_have_names_and_0_is_none(self) -> None:
         series = told(self.scene.event("error", sk_error=110),
                       self.scene.event("error", sk_error=0),
                       self.scene.event("error", sk_error=4_000_000_000))
         self.assertEqual(not_zero(series, "errors_total"), {
             'error="ETIMEDOUT"': 1, 'error="unknown"': 1})
 
-    def test_losses_and_marks(self) -> None:
+    def test_a_loss_makes_counters_lower_bounds(self) -> None:
         metrics = feed(Metrics(support.schema()),
                        self.scene.event("rto"),
                        self.scene.event("lost", lost_events=7),
                        self.scene.event("mark"))
         lines = list(metrics.text())
         self.assertIn("renoscope_lost_events_total 7", lines)
+        self.assertIn('renoscope_events_total{kind="mark"} 1', lines)
         self.assertIn("## *** 7 events LOST: every counter here is a lower "
                       "bound ***", lines)
 
-    def test_synacks_by_number(self) -> None:
+    def test_synacks_count_by_number_and_by_what_made_them_go(self) -> None:
         listener = ListenerScene()
         series = told(*listener.queued(0, 1, 9), *(
             listener.again(2 ** n, 1, 9, retrans=n, timeouts=n) for n in range(9)),
@@ -162,7 +163,7 @@ class Counts(unittest.TestCase):
             **{f'number="{n}",by="timer"': 1 for n in range(1, 8)},
             'number="8+",by="timer"': 2, 'number="8+",by="duplicate SYN"': 1})
 
-    def test_cookies_and_requests(self) -> None:
+    def test_cookies_and_requests_that_ended_count(self) -> None:
         listener = ListenerScene()
         series = told(
             *listener.queued(0, 1, 9), listener.request_end(63, 1, 9,
@@ -452,7 +453,7 @@ class Command(unittest.TestCase):
         self.assertIn(b"cut off", done.stderr)
         self.assertIn(b"renoscope_rtos_total 1", done.stdout)
 
-    def test_usage(self) -> None:
+    def test_wrong_usage_is_told(self) -> None:
         for words, arguments in (
                 ("names end in .prom", ["--textfile", "/etc/passwd"]),
                 ("names end in .prom", ["--textfile", "/tmp/.prom"]),

@@ -82,7 +82,7 @@ class Traces(unittest.TestCase):
             "state": ESTABLISHED, "cwnd": 10, "ssthresh": 0x7FFFFFFF,
             "srtt_us": 36020, **NUMBERS} | values)
 
-    def test_states(self) -> None:
+    def test_states_are_slices_as_long_as_they_lasted(self) -> None:
         events = trace(*self.opening, self.event(
             "state", 40 * MS, old_state=ESTABLISHED, state=FIN_WAIT_1), self.event(
             "state", 50 * MS, old_state=FIN_WAIT_1, state=FIN_WAIT_2),
@@ -93,13 +93,13 @@ class Traces(unittest.TestCase):
         self.assertEqual(last["args"], {"end": "not seen"})
         self.assertEqual(last["ts"], 1000 * 10**6 + 50_000)
 
-    def test_a_beginning_that_was_not_seen(self) -> None:
+    def test_a_beginning_that_was_not_seen_is_told(self) -> None:
         events = trace(self.ack(0), self.ack(5), end_ns=1000 * SECOND + 7 * MS)
         only = [e for e in events if e["ph"] == "X"][0]
         self.assertEqual((only["name"], only["dur"]), ("ESTABLISHED", 7000))
         self.assertEqual(only["args"], {"beginning": "not seen", "end": "not seen"})
 
-    def test_congestion_states(self) -> None:
+    def test_congestion_states_but_open_are_slices(self) -> None:
         ca = {"state": ESTABLISHED, "cwnd": 20, "ssthresh": 10}
         events = trace(*self.opening,
                        self.event("ca_state", 40 * MS, old_ca_state=OPEN, ca_state=LOSS, **ca),
@@ -109,7 +109,7 @@ class Traces(unittest.TestCase):
         self.assertEqual(slices_of(events, "sk:5 congestion state"),
                          [("Loss", 30), ("Recovery", 5)])
 
-    def test_counters_change(self) -> None:
+    def test_counters_are_told_when_they_change(self) -> None:
         events = trace(*self.opening, self.ack(40), self.ack(41, cwnd=11),
                        self.ack(42, cwnd=11, ssthresh=7, packets_out=2),
                        self.ack(43, cwnd=11, ssthresh=7))
@@ -126,7 +126,7 @@ class Traces(unittest.TestCase):
                                   snd_una=5))
         self.assertFalse([e for e in events if e["ph"] == "C"])
 
-    def test_instants(self) -> None:
+    def test_instants_say_what_happened(self) -> None:
         events = trace(*self.opening, self.event("rto", 40 * MS, rto_us=236000),
                        self.event("reset_received", 41 * MS, state=ESTABLISHED),
                        self.event("lost", 42 * MS, lost_events=3))
@@ -138,7 +138,7 @@ class Traces(unittest.TestCase):
         self.assertIn("3 events LOST", instants[2][0])
         self.assertEqual(instants[2][1:3], ("g", True))
 
-    def test_choice(self) -> None:
+    def test_only_the_chosen_connection_is_there(self) -> None:
         other = self.ack(5, cookie=6, local_port=7)
         for wanted, names in ((Filter(cookie=6), {"sk:6"}), (Filter(port=40112), {"sk:5"}),
                               (Filter(), {"sk:5", "sk:6"})):
@@ -148,7 +148,7 @@ class Traces(unittest.TestCase):
             self.assertEqual({e["name"].split()[0] for e in events
                               if e["ph"] == "C"}, names)
 
-    def test_any_records(self) -> None:
+    def test_any_records_make_a_trace(self) -> None:
         for recording, code in ((support.recording(many(7, 1500)), 0),
                                 (support.recording(many(8, 300))[:-50], 2)):
             done = subprocess.run([RENOSCOPE, "export", "-", "--format", "perfetto"],

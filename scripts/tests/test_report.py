@@ -97,7 +97,7 @@ class Markup(unittest.TestCase):
                          "<p>&lt;b&gt;<b>7&amp;x</p>")
         self.assertEqual(join("<", [None]), "&lt;")
 
-    def test_attributes(self) -> None:
+    def test_attributes_are_escaped_or_left_out(self) -> None:
         self.assertEqual(
             tag("td", class_="n", data_key=0, title='"><script>', hidden=None,
                 open=True, lang=False),
@@ -120,14 +120,14 @@ class Markup(unittest.TestCase):
 
 
 class Values(unittest.TestCase):
-    def test_times(self) -> None:
+    def test_times_have_three_digits_and_a_unit(self) -> None:
         self.assertEqual(
             [span(us) for us in (None, 0, 999, 1000, 36020, 142605, 999499, 999600,
                                  7434000, 12200000, 120000000)],
             ["–", "0 µs", "999 µs", "1 ms", "36 ms", "143 ms", "999 ms", "1 s",
              "7.43 s", "12.2 s", "120 s"])
 
-    def test_amounts(self) -> None:
+    def test_amounts_have_three_digits_and_a_unit(self) -> None:
         self.assertEqual([amount(n) for n in (None, 0, 725, 1448, 999_600, 8388608)],
                          ["–", "0 B", "725 B", "1.45 kB", "1 MB", "8.39 MB"])
         self.assertEqual(counted(1, "event"), "1 event")
@@ -192,7 +192,7 @@ class Content(Stage):
         self.assertGreater(widths[0], 0.5)
         self.assertAlmostEqual(sum(widths), 100, places=1)
 
-    def test_losses_by_cause(self) -> None:
+    def test_losses_are_told_by_cause_and_by_connection(self) -> None:
         made = page(*self.connect(0), self.event("rto", 300, rto_us=264_000),
                     self.again(300, "rto"), self.again(310, "loss_recovery", segs=3))
         row = made.row("Segments sent again, by cause", "timeout")
@@ -214,7 +214,7 @@ class Content(Stage):
             self.event("zero_window", 4039, seg_window=9, window_change=number_of(
                 "window_change", "opened"), **turn))
 
-    def test_zero_windows(self) -> None:
+    def test_a_zero_window_that_stopped_a_sender(self) -> None:
         made = self.zero_window(self.event("probe", 400, probe_cause=number_of(
             "probe_cause", "zero_window")))
         row = made.row("Connections whose window was zero", "sk:5")
@@ -228,7 +228,7 @@ class Content(Stage):
         self.assertEqual((row["zero for"], row.get("stood still")), ("3.94 s", None))
         self.assertNotIn("stood still for", made.text)
 
-    def test_resets_by_reason(self) -> None:
+    def test_resets_are_told_by_side_state_and_reason(self) -> None:
         made = page(*self.connect(0), self.event("reset_received", 50, seg_flags=RST),
                     self.event("state", 50, old_state=ESTABLISHED, state=CLOSED))
         self.assertEqual(made.tables["Connections ended by a RST"][1][:4],
@@ -325,7 +325,7 @@ class Content(Stage):
         self.assertIn("2 segments went out again; 1 of 2 connections had losses.",
                       made.text)
 
-    def test_what_it_was_recorded_with(self) -> None:
+    def test_an_empty_filter_is_none(self) -> None:
         for filter_, words in (("", "ring_records 8192, no filter"),
                                ("port=5000", "ring_records 8192, filter port=5000")):
             made = page(*self.connect(0), meta={"parameters": {
@@ -348,12 +348,12 @@ class Content(Stage):
         self.assertIn("Not recorded here, so nothing is known of it: ", made.text)
         self.assertIn("As far as it was recorded, nothing was sent again", made.text)
 
-    def test_nothing_at_all(self) -> None:
+    def test_a_recording_of_nothing_makes_a_page(self) -> None:
         made = page(done={"cpus": {"0": {"start": 0, "written": 0}}})
         self.assertIn("No connection was seen.", made.text)
         self.assertEqual(made.wrong, [])
 
-    def test_when_and_where(self) -> None:
+    def test_the_head_says_when_and_where(self) -> None:
         made = page(*self.connect(0), self.event("ack", 2500),
                     wall_offset_ns=1_699_999_000 * SECOND)
         self.assertIn("Linux 6.12.0 · 2023-11-14 22:13:20 UTC · 2.5 s recorded",
@@ -411,7 +411,7 @@ class Plots(Stage):
             rcv_isn=7, rcv_nxt=8, ssthresh=2**31 - 1, seg_flags=ACK)
             for n in range(1, 9))]
 
-    def test_one_for_each_scheme(self) -> None:
+    def test_a_picture_for_each_colour_scheme(self) -> None:
         with mock.patch("renoscope_lib.report.cwnd_plots.svg",
                         lambda series, palette: f"<svg>{palette.name}</svg>"):
             made = page(*self.sender())
@@ -456,14 +456,14 @@ class Plots(Stage):
 
 
 class Completeness(Stage):
-    def test_whole(self) -> None:
+    def test_of_a_whole_recording_none_is_lost(self) -> None:
         made = page(*self.connect(0))
         self.assertIn("2 events were recorded and none is lost.", made.text)
         self.assertIn("no filter, no sampling", made.text)
         self.assertEqual(made.tables["Events by processor"][1],
                          ["cpu0", "2", "0", "2", "adds up"])
 
-    def test_lost(self) -> None:
+    def test_lost_events_are_counted_among_all(self) -> None:
         events = [*self.connect(0),
                   self.scene.event("lost", 40 * MS, serial=3, lost_events=98)]
         made = page(*events, done=whole(events, lost=98))
@@ -499,12 +499,12 @@ class Completeness(Stage):
                          ["cpu1", "0", "0", "0", "adds up"])
         self.assertIn("none is lost", made.text)
 
-    def test_cut_off(self) -> None:
+    def test_a_recording_cut_off_is_not_called_whole(self) -> None:
         made = page(*self.connect(0), done={}, cut_off="x: cut off")
         self.assertIn("The recording was cut off: 2 events can be read", made.text)
         self.assertNotIn("none is lost", made.text)
 
-    def test_filter_sampling_and_kinds_off(self) -> None:
+    def test_what_was_left_out_on_purpose_is_told(self) -> None:
         made = page(*self.connect(0), parameters={
             "filter": "port=5000", "flow_sample": "16", "events": "state"})
         self.assertIn("Recorded with the filter 'port=5000', 1 in 16 connections.",
@@ -513,7 +513,7 @@ class Completeness(Stage):
 
 
 class Limits(Stage):
-    def test_rows(self) -> None:
+    def test_tables_have_so_many_rows_or_all(self) -> None:
         events = [event for n in range(60) for event in self.connect(n, n + 1)]
         made = page(*events)
         self.assertEqual(
@@ -535,7 +535,7 @@ class Limits(Stage):
         made = page(*events, limit=1, name="/tmp/a b;c.renoscope")
         self.assertIn("see renoscope states 'a b;c.renoscope'", made.text)
 
-    def test_half_open_requests(self) -> None:
+    def test_a_request_that_expired_has_failed(self) -> None:
         made = page(*self.stage.queued(0, 4000, 0x101),
                     self.stage.again(1, 4000, 0x101, 0, 0),
                     self.stage.request_end(3, 4000, 0x101, EXPIRED,
@@ -554,7 +554,7 @@ class Hostile(Stage):
                                      for name in attributes})
         self.assertNotRegex(markup, "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
-    def test_meta(self) -> None:
+    def test_evil_words_of_meta_are_only_text(self) -> None:
         markup = html(*self.connect(0), name=f"/tmp/{EVIL}", meta={
             "kernel": EVIL, "machine": EVIL, "boot_id": EVIL,
             "parameters": {"filter": EVIL, "ring_records": EVIL}},
@@ -562,7 +562,7 @@ class Hostile(Stage):
         self.check(markup)
         self.assertIn("alert(&#x27;1&#x27;)", markup)
 
-    def test_meta_of_the_wrong_shape(self) -> None:
+    def test_meta_of_the_wrong_shape_does_no_harm(self) -> None:
         for value in (None, 7, [EVIL], {"x": EVIL}, EVIL * 100_000):
             markup = html(*self.connect(0), meta={
                 name: value for name in ("kernel", "machine", "boot_id", "parameters",
@@ -570,17 +570,17 @@ class Hostile(Stage):
             self.check(markup)
             self.assertLess(len(markup), 100_000)
 
-    def test_an_end_of_the_wrong_shape(self) -> None:
+    def test_an_end_of_the_wrong_shape_does_no_harm(self) -> None:
         shapes: tuple[Any, ...] = (
             None, 7, [7], {"x": {}}, {"0": None}, {"0": {"written": EVIL}},
             {"0": {"start": -1, "written": 2**80}}, {"9" * 5000: {}})
         for cpus in shapes:
             self.check(html(*self.connect(0), done={"cpus": cpus}))
 
-    def test_a_time_beyond_all_calendars(self) -> None:
+    def test_a_time_beyond_all_calendars_does_no_harm(self) -> None:
         self.check(html(*self.connect(0), wall_offset_ns=2**70, end_ns=2**64 - 1))
 
-    def test_words_of_the_schema(self) -> None:
+    def test_evil_words_of_the_schema_are_only_text(self) -> None:
         evil = EVIL.replace("\x1b", "").replace("\u202e", "")
         schema = parse_schema(re.sub(
             r"^(value (?:state|reset_reason|refusal|ca_state) \d+) .*$",
@@ -665,7 +665,7 @@ class Command(unittest.TestCase):
         self.assertNotIn(str(self.folder), output.read_text())
         self.assertIn(b"x.html: ", result.stdout)
 
-    def test_to_standard_output(self) -> None:
+    def test_to_standard_output_goes_the_page_alone(self) -> None:
         result = run("report", "-", "-o", "-", stdin=self.whole)
         self.assertTrue(result.stdout.startswith(b"<!DOCTYPE html>"))
         self.assertTrue(result.stdout.endswith(b"</html>\n"))
@@ -678,7 +678,7 @@ class Command(unittest.TestCase):
         self.assertIn(b"cut off", result.stderr)
         self.assertIn("The recording was cut off", Page(output.read_text()).text)
 
-    def test_what_cannot_be_written(self) -> None:
+    def test_what_cannot_be_written_is_told_in_one_line(self) -> None:
         result = run("report", str(self.file), "-o", "/nix/x.html")
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stderr, b"renoscope: cannot write "

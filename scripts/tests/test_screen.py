@@ -65,7 +65,7 @@ class Stage(unittest.TestCase):
 
 
 class OnATerminal(Stage):
-    def test_q(self) -> None:
+    def test_q_ends_it(self) -> None:
         with self.top() as (terminal, _):
             lines = terminal.wait_for("ESTAB")
             self.assertTrue(terminal.picture.is_alternate)
@@ -77,14 +77,14 @@ class OnATerminal(Stage):
             self.assertEqual(terminal.end(), (0, ""))
             self.assert_given_back(terminal)
 
-    def test_ctrl_c(self) -> None:
+    def test_ctrl_c_ends_it(self) -> None:
         with self.top() as (terminal, _):
             terminal.wait_for("ESTAB")
             terminal.type("\x03")
             self.assertEqual(terminal.end(), (0, ""))
             self.assert_given_back(terminal)
 
-    def test_signals(self) -> None:
+    def test_signals_end_it(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(number), self.top() as (terminal, _):
                 terminal.wait_for("ESTAB")
@@ -92,7 +92,7 @@ class OnATerminal(Stage):
                 self.assertEqual(terminal.end(), (0, ""))
                 self.assert_given_back(terminal)
 
-    def test_an_exception(self) -> None:
+    def test_an_exception_is_seen_on_the_terminal_given_back(self) -> None:
         with Terminal([sys.executable, "-c", FAILS, str(support.SCRIPTS)]) as terminal:
             code, complaint = terminal.end()
             self.assertEqual(code, 1)
@@ -100,7 +100,7 @@ class OnATerminal(Stage):
             self.assertIn(b"about to fail", terminal.sent)
             self.assert_given_back(terminal)
 
-    def test_damage_in_the_recording(self) -> None:
+    def test_damage_is_told_on_the_terminal_given_back(self) -> None:
         with self.top() as (terminal, pipe):
             terminal.wait_for("ESTAB")
             pipe.write(b"nonsense" * 10 + self.rest)
@@ -112,7 +112,7 @@ class OnATerminal(Stage):
             self.assertEqual(complaint.count("\n"), 1)
             self.assert_given_back(terminal)
 
-    def test_the_recording_ends(self) -> None:
+    def test_at_the_recordings_end_the_last_table_stays(self) -> None:
         with self.top() as (terminal, pipe):
             terminal.wait_for("ESTAB")
             pipe.write(self.rest)
@@ -122,7 +122,7 @@ class OnATerminal(Stage):
             self.assertIn("ESTAB", terminal.picture.normal, "the last table stays")
             self.assertIn("The recording has ended.", terminal.picture.normal)
 
-    def test_or_is_cut_off(self) -> None:
+    def test_a_recording_cut_off_is_told(self) -> None:
         with self.top() as (terminal, pipe):
             terminal.wait_for("ESTAB")
             pipe.write(self.rest[:20])
@@ -132,7 +132,7 @@ class OnATerminal(Stage):
             self.assertIn("cut off after 2 whole records", complaint)
             self.assert_given_back(terminal)
 
-    def test_stopped_and_continued(self) -> None:
+    def test_stopped_it_gives_the_terminal_back_and_continued_takes_it(self) -> None:
         """Ctrl-Z gives the terminal back to the shell, until fg."""
         data = support.recording(self.acks(0, 900))
         with Terminal(["bash", "--norc", "--noediting", "-i"],
@@ -168,7 +168,7 @@ class OnATerminal(Stage):
             terminal.type("q")
             self.assertEqual(terminal.end(), (0, ""))
 
-    def test_resized(self) -> None:
+    def test_it_is_drawn_anew_in_the_new_size(self) -> None:
         with self.top(columns=100, rows=30) as (terminal, _):
             terminal.wait_for("by retransmits")
             self.assertIn("by retransmits", terminal.picture.lines()[29])
@@ -182,7 +182,7 @@ class OnATerminal(Stage):
             terminal.type("q")
             self.assertEqual(terminal.end(), (0, ""))
 
-    def test_keys(self) -> None:
+    def test_keys_choose_what_is_shown(self) -> None:
         with self.top() as (terminal, _):
             terminal.wait_for("by retransmits")
             terminal.type("t")

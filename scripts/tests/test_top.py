@@ -310,7 +310,7 @@ class Tables(Stage):
         self.take("request", 1, **LISTENER | {"cookie": 4, "rto_us": 0})
         return self.end(2000)
 
-    def test_each_order(self) -> None:
+    def test_each_order_has_its_first_and_its_key(self) -> None:
         frame = self.several()
         for order, first in (("retrans", 3), ("rtt", 1), ("cwnd", 2),
                              ("half-open", 4)):
@@ -330,7 +330,7 @@ class Tables(Stage):
         self.again(0, cookie=3)
         self.assertEqual([row.cookie for row in Choice().rows(self.end(1))], [3, 2, 1])
 
-    def test_a_line(self) -> None:
+    def test_a_line_has_the_numbers_of_ss(self) -> None:
         self.ack(0, packets_out=7, lost_out=2, backoff=2)
         self.again(1, segs=3, total_retrans=5, packets_out=7, lost_out=2, backoff=2)
         lines = plain(self.end(2000), Choice(), None)
@@ -350,7 +350,7 @@ class Tables(Stage):
         self.assertTrue(line.split()[1].endswith("::17]:5000"), line)
         self.assertEqual(shortened("[2001:db8::17]:5000", 12), "..::17]:5000")
 
-    def test_it_fits(self) -> None:
+    def test_nothing_is_larger_than_the_terminal(self) -> None:
         longest = "2001:db8:1111:2222:3333:4444:5555:6666"
         for n in range(60):
             self.again(n, cookie=n + 1, local_addr=longest, remote_addr=longest,
@@ -365,8 +365,6 @@ class Tables(Stage):
                 picture = view.picture(columns, lines)
                 if key != "?":
                     self.assertLessEqual(len(picture), max(lines, 4))
-            view = TopView(Choice())
-            view.see(frame, 0)
             shown = table(frame, Choice(), columns, lines)
             self.assertTrue(shown.lines)
             self.assertLessEqual(max(map(len, [shown.heading, *shown.lines])), columns)
@@ -395,7 +393,7 @@ class Tables(Stage):
         self.assertNotIn("not recorded", "\n".join(
             plain(frame, Choice(), None, told=frame.notes)))
 
-    def test_json(self) -> None:
+    def test_json_tells_interval_and_whole_apart(self) -> None:
         self.ack(0)
         self.again(1, total_retrans=7, ssthresh=12, backoff=1)
         frame = self.end(2000)
@@ -417,7 +415,7 @@ class Keys(Stage):
         self.ack(0)
         self.view.see(self.end(2000), 0)
 
-    def test_sorting(self) -> None:
+    def test_a_key_sorts_and_again_turns_round(self) -> None:
         for key, order in (("t", "rtt"), ("c", "cwnd"), ("h", "half-open"),
                            ("r", "retrans")):
             self.assertTrue(self.view.press(key))
@@ -427,14 +425,14 @@ class Keys(Stage):
         self.assertTrue(self.view.choice.is_reversed)
         self.assertFalse(self.view.press("z"))
 
-    def test_listeners_and_back(self) -> None:
+    def test_l_goes_to_listeners_and_back(self) -> None:
         self.view.press("tl")
         self.assertEqual((self.view.choice.by, self.view.choice.order),
                          ("listener", "half-open"))
         self.view.press("l")
         self.assertEqual(self.view.choice.order, "rtt")
 
-    def test_pause(self) -> None:
+    def test_space_holds_the_table_still(self) -> None:
         before = self.view.frame
         self.view.press(" ")
         self.assertFalse(self.view.see(self.end(4000), 0))
@@ -443,7 +441,7 @@ class Keys(Stage):
         self.view.press(" ")
         self.assertTrue(self.view.see(self.end(6000), 0))
 
-    def test_help_and_quit(self) -> None:
+    def test_help_is_left_by_any_key_and_q_quits(self) -> None:
         self.view.press("?")
         self.assertIn("keys", self.view.picture(80, 24)[0].text)
         self.view.press("t")
@@ -607,7 +605,7 @@ class Command(unittest.TestCase):
         self.assertIn(b"2 events", done.stdout)
         self.assertIn(b"cut off after 2 whole records", done.stderr)
 
-    def test_wrong_usage(self) -> None:
+    def test_wrong_usage_is_told_in_one_line(self) -> None:
         for words, arguments in (
                 (b"a listener is not sorted by 'rtt', but by: half-open",
                  ["--by", "listener", "--sort", "rtt"]),
@@ -622,7 +620,7 @@ class Command(unittest.TestCase):
             self.assertIn(words, done.stderr)
             self.assertEqual(done.stderr.count(b"\n"), 1)
 
-    def test_times_that_no_recorder_writes(self) -> None:
+    def test_times_that_no_recorder_writes_do_no_harm(self) -> None:
         """Nothing that a damaged recording says makes it run on, or fail."""
         records = b"".join(self.scene.pack("ack", time_ns=time_ns, **HEAD)
                            for time_ns in (0, 2**64 - 1, 5, 2**63))
