@@ -18,7 +18,7 @@ from renoscope_lib.report.all_views import AllViews
 from renoscope_lib.report.markup import Html, join, tag, text
 from renoscope_lib.report.parts import ROWS, Column, and_more, number, table
 from renoscope_lib.report.told import Told
-from renoscope_lib.report.values import amount, counted, share, span
+from renoscope_lib.report.values import amount, code, counted, share, span
 from renoscope_lib.schema import Event
 from renoscope_lib.schema_parser import parse_schema
 
@@ -132,6 +132,11 @@ class Values(unittest.TestCase):
                          ["–", "0 B", "725 B", "1.45 kB", "1 MB", "8.39 MB"])
         self.assertEqual(counted(1, "event"), "1 event")
         self.assertEqual(counted(12345, "event"), "12,345 events")
+
+    def test_a_command_is_broken_between_its_words(self) -> None:
+        self.assertEqual(code("sk:5"), "<code>sk:5</code>")
+        self.assertEqual(code("a --b <c>"), "<code><span>a</span> <span>--b</span> "
+                                            "<span>&lt;c&gt;</span></code>")
 
     def test_shares_are_never_rounded_to_nothing_or_all(self) -> None:
         self.assertEqual([share(n, 100_000) for n in (0, 1, 4000, 50_000, 99_999,
@@ -439,7 +444,7 @@ class Plots(Stage):
                             (2, "and 2 connections more; see ")):
             self.assertEqual(
                 and_more(many, "renoscope cwnd", "connection"),
-                f'<p class="more">{words}<code>renoscope cwnd</code></p>')
+                f'<p class="more">{words}{code("renoscope cwnd")}</p>')
         self.assertIsNone(and_more(0, "renoscope cwnd", "connection"))
 
     def test_no_page_too_large_to_mail(self) -> None:

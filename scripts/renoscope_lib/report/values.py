@@ -6,7 +6,7 @@ The other commands tell every digit; here three are enough.
 
 from __future__ import annotations
 
-from .markup import Html, join, tag
+from .markup import Html, join, seemly, tag
 
 UNKNOWN = "–"
 
@@ -84,9 +84,13 @@ def big(words: str) -> Html:
     return tag("strong", words)
 
 
-def code(words: object) -> Html:
-    """An address, an id, a command."""
-    return tag("code", str(words))
+def code(words: str) -> Html:
+    """An address, an id, a command; lines are broken between words, never at `--`."""
+    first, *others = seemly(words).split(" ")
+    if not others:
+        return tag("code", first)
+    return tag("code", tag("span", first),
+               [join(" ", tag("span", word)) for word in others])
 
 
 def ends(local: str, remote: str) -> Html:
