@@ -72,6 +72,5 @@ MODULE_DESCRIPTION("Flight recorder for TCP, with Reno congestion control");
 MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1");
 /* What the kernel asks for when somebody chooses one of the algorithms. */
-MODULE_ALIAS("tcp_renoscope");
-MODULE_ALIAS("tcp_reno_textbook");
-MODULE_ALIAS("tcp_reno_modern");
+#define ALIAS_OF(id, name)	MODULE_ALIAS("tcp_" #name);
+RENO_PROFILE_NAMES(ALIAS_OF)

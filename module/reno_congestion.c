@@ -248,20 +248,13 @@ static u32 begin_with_send_buffer(struct sock *sk)
 	return 2;
 }
 
-static void begin_plain(struct sock *sk)
-{
-	take_rules(sk, RENO_PLAIN);
-}
-
-static void begin_textbook(struct sock *sk)
-{
-	take_rules(sk, RENO_TEXTBOOK);
-}
-
-static void begin_modern(struct sock *sk)
-{
-	take_rules(sk, RENO_MODERN);
-}
+/* TCP's core does not say under which name it calls: each name has its own. */
+#define BEGIN_FUNCTION(id, name)					\
+	static void begin_##name(struct sock *sk)			\
+	{								\
+		take_rules(sk, RENO_##id);				\
+	}
+RENO_PROFILE_NAMES(BEGIN_FUNCTION)
 
 /* ---- ACKs ------------------------------------------------------------- */
 
@@ -624,11 +617,11 @@ static size_t reno_info(struct sock *sk, u32 ext, int *attr,
 
 /* ---- the names -------------------------------------------------------- */
 
-#define RENO_OPS(name_, init_) {					\
-	.name		= name_,					\
+#define RENO_OPS(id_, name_) [RENO_##id_] = {				\
+	.name		= #name_,					\
 	.owner		= THIS_MODULE,					\
 	.flags		= TCP_CONG_NON_RESTRICTED,			\
-	.init		= init_,					\
+	.init		= begin_##name_,				\
 	.in_ack_event	= note_mark,					\
 	.pkts_acked	= note_round_trip,				\
 	.cong_avoid	= grow,						\
@@ -638,12 +631,10 @@ static size_t reno_info(struct sock *sk, u32 ext, int *attr,
 	.cwnd_event	= note_event,					\
 	.sndbuf_expand	= begin_with_send_buffer,			\
 	.get_info	= reno_info,					\
-}
+},
 
 static struct tcp_congestion_ops algorithms[RENO_PROFILES] __read_mostly = {
-	[RENO_PLAIN] = RENO_OPS("renoscope", begin_plain),
-	[RENO_TEXTBOOK] = RENO_OPS("reno_textbook", begin_textbook),
-	[RENO_MODERN] = RENO_OPS("reno_modern", begin_modern),
+	RENO_PROFILE_NAMES(RENO_OPS)
 };
 
 /* Which of them the kernel has. */

@@ -36,12 +36,20 @@ struct reno_rules {
 	bool validate;
 };
 
-/* The names that are registered. */
+/*
+ * The names that are registered, once: RENO_PROFILE(id, name). Besides its line here
+ * one has its rules, in reno_rules.c.
+ */
+#define RENO_PROFILE_NAMES(RENO_PROFILE)				\
+	RENO_PROFILE(PLAIN, renoscope)					\
+	RENO_PROFILE(TEXTBOOK, reno_textbook)				\
+	RENO_PROFILE(MODERN, reno_modern)
+
 enum reno_profile {
-	RENO_PLAIN,		/* renoscope */
-	RENO_TEXTBOOK,		/* reno_textbook */
-	RENO_MODERN,		/* reno_modern */
-	RENO_PROFILES
+#define RENO_PROFILE_ENUM(id, name)	RENO_##id,
+	RENO_PROFILE_NAMES(RENO_PROFILE_ENUM)
+#undef RENO_PROFILE_ENUM
+	RENO_PROFILES		/* how many there are */
 };
 
 void reno_rules_get(struct reno_rules *rules, enum reno_profile profile);

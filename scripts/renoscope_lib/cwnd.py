@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from .connections import Connection, identity_of
 from .derived_rounds import Trips, acknowledged
 from .gaps import Gaps
+from .host import CONGESTION_CONTROLS
 from .kept import Kept
 from .phases import LOSS, UNTOLD, phase_of
 from .reno_words import CSS, SLOW_START
@@ -37,7 +38,7 @@ from .steps import Line, Mark, Marks, Span, Spans, Step
 from .tcp_states import (FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT,
                          TIME_WAIT)
 from .wanted import Filter
-from .words import INFINITE_SSTHRESH, duration, plural
+from .words import INFINITE_SSTHRESH, duration, listed, plural
 
 NEEDED_KINDS = ("ack", "retransmit", "ca_state", "rto", "loss_probe")
 
@@ -52,7 +53,7 @@ TLP = "loss_probe"
 MARK_NAMES = {RTO: "RTO", FAST: "fast retransmit", TLP: "tail loss probe",
               ECN: "ECN mark", REDUCED: "reduced, no loss", UNDONE: "undone"}
 
-OURS = "renoscope, reno_textbook or reno_modern"
+OURS = listed(CONGESTION_CONTROLS, "or")
 NOT_OURS = "none of this module's"
 DERIVED = ("Round trips are derived: one is over when an acknowledgment passes what "
            "snd_nxt was at its beginning.")

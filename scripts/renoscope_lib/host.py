@@ -21,7 +21,8 @@ from .place import COMMAND
 MODULE = "tcp_renoscope"
 PARAMETERS = f"/sys/module/{MODULE}/parameters"
 DEBUGFS_DIR = "renoscope"
-CONGESTION_CONTROLS = ("renoscope", "reno_textbook", "reno_modern")
+CONGESTION_CONTROLS = (    # as in module/reno_rules.h
+    "renoscope", "reno_textbook", "reno_modern")
 
 USUAL_DEBUGFS = "/sys/kernel/debug"
 MOUNT_DEBUGFS = f"sudo mount -t debugfs none {USUAL_DEBUGFS}"

@@ -17,6 +17,7 @@ from typing import Any
 
 from .connections import Connection, heading, identity_json, identity_of
 from .gaps import Gaps
+from .host import CONGESTION_CONTROLS
 from .kept import Kept, Packable
 from .phases import name_of, phase_of
 from .reno_words import CSS, OWN_KINDS
@@ -24,7 +25,7 @@ from .schema import Event, Schema
 from .sequence import is_after
 from .tables import aligned, and_more, note, seconds
 from .wanted import Filter
-from .words import finite_ssthresh, plural, spaced, ssthresh_words
+from .words import finite_ssthresh, listed, plural, spaced, ssthresh_words
 
 NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
 
@@ -59,7 +60,7 @@ HOW_TO_READ = (
     "What happened came then or later, before the next line.")
 
 WHO_TELLS = (
-    "Only renoscope, reno_textbook and reno_modern tell rounds. For connections to "
+    f"Only {listed(CONGESTION_CONTROLS, 'and')} tell rounds. For connections to "
     "come choose one with: sudo sysctl net.ipv4.tcp_congestion_control=renoscope; "
     "for one socket with setsockopt(TCP_CONGESTION).")
 

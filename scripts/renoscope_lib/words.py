@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import functools
 import ipaddress
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from .schema import Event
@@ -88,6 +89,12 @@ def clock(realtime_ns: int) -> str:
         return wall_clock(realtime_ns)[:len("YYYY-MM-DDTHH:MM:SS")].replace("T", " ") + " UTC"
     except (OverflowError, ValueError):
         return ""
+
+
+def listed(words: Sequence[str], last: str) -> str:
+    """Several words: `a, b and c` where `last` is `and`."""
+    *most, final = words
+    return f"{', '.join(most)} {last} {final}" if most else final
 
 
 def plural(count: int, noun: str) -> str:

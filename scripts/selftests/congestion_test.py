@@ -16,12 +16,12 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import cookie_of
 from ktap_output import Skip
 from recorder import PATIENCE_S, Recorder, wait_until
+from renoscope_lib.host import CONGESTION_CONTROLS as OURS
 from renoscope_lib.schema import Event
 
 NAME = b"renoscope"
 NOBODY = 65534
 
-OURS = ("renoscope", "reno_textbook", "reno_modern")
 ALL = (*OURS, "reno", "cubic")
 NO_THRESHOLD = 2**31 - 1
 DELAY_MS = 50

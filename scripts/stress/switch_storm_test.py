@@ -25,11 +25,11 @@ from ktap_output import comment
 from measure import part
 from programs import program
 from recorder import Recorder, wait_until
+from renoscope_lib.host import CONGESTION_CONTROLS as OURS
 from saved import Saved
 
 SECONDS = 60
 THREADS = 8
-OURS = ("renoscope", "reno_textbook", "reno_modern")
 ALGORITHMS = (*OURS, "reno", "cubic")
 UNLOAD_EVERY_S = 0.02
 FINISHING_S = 600
