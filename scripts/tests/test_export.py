@@ -102,6 +102,18 @@ def put(record: bytearray, name: str, value: int) -> None:
     struct.pack_into("=" + support.CODES[field.type], record, field.offset, value)
 
 
+def birth(random_: random.Random) -> list[bytes]:
+    """A listener's child that still has its id, and the child's first event."""
+    newborn = bytearray(anything(random_, "state"))
+    child = bytearray(newborn)
+    for record, old, new in ((newborn, LISTEN, SYN_RECEIVED),
+                             (child, SYN_RECEIVED, ESTABLISHED)):
+        put(record, "old_state", old)
+        put(record, "state", new)
+    put(child, "cookie", 5)
+    return [bytes(newborn), bytes(child)]
+
+
 def many(seed: int, count: int) -> bytes:
     """Records of all kinds, states the most: these are what the joiner holds."""
     random_ = random.Random(seed)
@@ -115,7 +127,9 @@ def many(seed: int, count: int) -> bytes:
             record[place.offset] = random_.choice((CLOSED, LISTEN, SYN_SENT,
                                                    SYN_RECEIVED))
         records.append(bytes(record))
-    return b"".join(records)
+        if random_.random() < 0.02:
+            records += birth(random_)
+    return b"".join(records[:count])
 
 
 class JsonLines(unittest.TestCase):
