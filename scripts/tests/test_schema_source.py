@@ -2,6 +2,7 @@
 """The schema read from the headers, against what a C compiler makes of them."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -141,6 +142,15 @@ class Document(unittest.TestCase):
         rows = set(self.text.splitlines())
         for name in names:
             self.assertTrue(f"   * - ``{name}``" in rows, name)
+
+    def test_when_each_kind_is_taken(self) -> None:
+        page = (support.SCRIPTS.parent / "Documentation" / "events.rst").read_text()
+        told = re.findall(r"^([\w, ]+)\n    \S", page.partition(".. generated")[0],
+                          re.MULTILINE)
+        words = ", ".join(told).split(", ")
+        for name, _ in support.source().kinds:
+            self.assertTrue(name in words, "Documentation/events.rst does not say when "
+                                           f"{name} is taken")
 
     def test_a_row_says_all_of_a_field(self) -> None:
         self.assertIn("   * - ``cwnd``\n     - u32\n     - 112\n     - 4\n"
