@@ -10,9 +10,9 @@ from renoscope_lib.words import listed
 from .support import SCRIPTS
 
 # Where they are written by hand.
-PLACES = ("README.md", "Documentation/congestion-control.rst", "Documentation/man/renoscope.8",
-          "scripts/bench/reno_cost.py", "scripts/stress/churn.py",
-          "scripts/stress/secrets_test.py", "scripts/stress/switch_storm.c",
+PLACES = ("README.md", "Documentation/congestion-control.rst",
+          "Documentation/man/renoscope.8", "scripts/bench/reno_cost.py",
+          "scripts/stress/churn.py", "scripts/stress/secrets_test.py", "scripts/stress/switch_storm.c",
           "scripts/system/sysctl.d/renoscope.conf")
 
 

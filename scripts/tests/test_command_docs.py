@@ -47,6 +47,19 @@ class ManPages(unittest.TestCase):
                 for word in set(option.spellings) - {"-h", "--help"}:
                     self.assertRegex(sections[command.name], rf"\.TP .*{word}\b")
 
+    def test_every_command_stands_in_the_readme(self) -> None:
+        text = (SCRIPTS.parent / "README.md").read_text()
+        for command in commands():
+            self.assertTrue(re.search(rf"`(renoscope )?{command.name}\b", text),
+                            f"README.md does not name {command.name}")
+
+    def test_every_view_stands_in_its_page(self) -> None:
+        text = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
+        for command in commands():
+            if command.name not in ("doctor", "load", "unload"):
+                self.assertTrue(re.search(rf"(renoscope |``){command.name}\b", text),
+                                f"Documentation/commands.rst does not name {command.name}")
+
     def test_exit_codes(self) -> None:
         """The man page and the page on the commands say what --help does."""
         table = " ".join(COMMANDS_PAGE.read_text().replace("``", "").split())
