@@ -78,6 +78,10 @@ NEEDED_DETAILS = {
         "segment_flags",
     ),
     "mark": ("kinds_on", "mark_cause"),
+    "reno_phase": ("old_phase", "phase", "reno_cause"),
+    "reno_round": ("old_cwnd", "round_acked", "round_rtt_us"),
+    "reno_reduction": ("new_ssthresh", "reno_cause"),
+    "reno_undo": ("new_cwnd",),
 }
 
 

@@ -7,8 +7,8 @@ import unittest
 from typing import Any
 
 from renoscope_lib.errors import BAD_INPUT, Problem
-from renoscope_lib.schema import SchemaError
-from renoscope_lib.schema_parser import parse_schema
+from renoscope_lib.schema import SCOPE_ALL, SchemaError
+from renoscope_lib.schema_parser import NEEDED_DETAILS, parse_schema
 from renoscope_lib.show import Clock, LineWriter
 
 from . import support
@@ -162,6 +162,19 @@ class Parsing(unittest.TestCase):
         event = schema.decode(Scene().pack("retransmit", seg_flags=0x10))
         line = LineWriter(schema, Clock()).line(event)
         self.assertIn("sent again [ACK]", line)
+
+    def test_what_is_needed_is_all_that_is_asked_for(self) -> None:
+        """A sentence reads other fields with values.get(): an older schema may lack them."""
+        schema = parse_schema("".join(
+            line for line in support.schema_text().splitlines(keepends=True)
+            if not line.startswith("field ") or (words := line.split())[6] == SCOPE_ALL
+            or words[1] in NEEDED_DETAILS.get(words[6], ())))
+        for kind in schema.kind_meanings:
+            ones: dict[str, Any] = {
+                field.name: 1 for field in schema.fields_of(kind)
+                if field.type != "addr" and field.name not in ("kind", "family")}
+            with self.subTest(kind):
+                LineWriter(schema, Clock()).line(schema.decode(Scene().pack(kind, **ones)))
 
     def test_record_bytes_must_be_a_number(self) -> None:
         self.refused(self.changed("record_bytes 192", "record_bytes x"),
