@@ -44,11 +44,12 @@ import turns  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from inside import inside  # noqa: E402
 from recorder import PARAMETERS, Recorder  # noqa: E402
+from renoscope_lib.host import CONGESTION_CONTROLS  # noqa: E402
 from sending import SEGMENT_BYTES, unread  # noqa: E402
 
 TURNS = 9
 MESSAGES = 400
-OTHERS = ("renoscope", "reno_textbook", "reno_modern", "cubic", "bbr")
+OTHERS = (*CONGESTION_CONTROLS, "cubic", "bbr")
 BULK = "bulk transfer"
 BULK_SEGMENTS, BULK_S = 3000, 8
 

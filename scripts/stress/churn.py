@@ -27,6 +27,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "selftests")]
 
 import endpoints  # noqa: E402  (found through the line above)
 from hosts import CLIENT, SERVER  # noqa: E402
+from renoscope_lib.host import CONGESTION_CONTROLS  # noqa: E402
 from inside import abort  # noqa: E402
 from troubles import fill  # noqa: E402
 
@@ -39,7 +40,7 @@ LOSSES = {
     BAD: "numgen inc mod 5 == 4",
     SILENT: "tcp flags & (syn | rst) == 0 numgen inc mod 4 != 3",
 }
-ALGORITHMS = ("reno", "cubic", "renoscope", "reno_textbook", "reno_modern")
+ALGORITHMS = ("reno", "cubic", *CONGESTION_CONTROLS)
 PATIENCE_S = 300.0
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 NO_LINGER = (socket.IPPROTO_TCP, socket.TCP_LINGER2, 2)

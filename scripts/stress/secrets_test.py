@@ -22,6 +22,7 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import sysctl
 from ktap_output import comment
 from recorder import COMMAND, FOLDER, PARAMETERS, Recorder, content, files, kernel_log
+from renoscope_lib.host import CONGESTION_CONTROLS
 from renoscope_lib.schema import Schema
 
 NOBODY = 65534
@@ -187,7 +188,7 @@ def _rich_traffic(it: Recorder, hosts: TwoHosts) -> None:
     provoke.lose_third_segment(it, hosts, 1)
     provoke.lose_data(it, hosts)
     hosts.drop(SERVER, provoke.EVERY_HUNDREDTH)
-    for name in ("reno_modern", "reno_textbook", "renoscope"):
+    for name in reversed(CONGESTION_CONTROLS):
         sysctl(CLIENT, "tcp_congestion_control", name)
         provoke.transfer(hosts, 600_000)
     hosts.stop_dropping(SERVER)

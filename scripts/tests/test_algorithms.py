@@ -11,8 +11,7 @@ from .support import SCRIPTS
 
 # Where they are written by hand.
 PLACES = ("README.md", "Documentation/congestion-control.rst",
-          "Documentation/man/renoscope.8", "scripts/bench/reno_cost.py",
-          "scripts/stress/churn.py", "scripts/stress/secrets_test.py", "scripts/stress/switch_storm.c",
+          "Documentation/man/renoscope.8", "scripts/stress/switch_storm.c",
           "scripts/system/sysctl.d/renoscope.conf")
 
 
