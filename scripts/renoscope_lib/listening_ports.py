@@ -52,7 +52,7 @@ SUMS: tuple[tuple[str, str, Callable[[Listener], float]], ...] = (
      lambda listener: listener.half_open.now),
     ("accept_queue", "connections waiting for accept()",
      lambda listener: listener.accept.now),
-    ("listen_backlog", "the limit of each of the two queues: the backlog of "
+    ("queue_limit", "the limit of each of the two queues: the backlog of "
      "listen(), at most net.core.somaxconn",
      lambda listener: listener.limit or 0),
 )

@@ -183,14 +183,14 @@ def _queue_fills_and_empties(prometheus: servers.Prometheus) -> None:
     for client in clients:
         client.connect(listener.getsockname())
     wait_until("a full accept queue", lambda: told("accept_queue") == 2)
-    assert (told("listen_backlog"), told("accept_queue_fill_ratio")) == (1, 1)
+    assert (told("queue_limit"), told("accept_queue_fill_ratio")) == (1, 1)
     for server in [listener.accept()[0] for _ in clients]:
         server.close()
     wait_until("an empty accept queue", lambda: told("accept_queue") is None)
     for sock in (*clients, listener):
         sock.close()
     wait_until("the listener to be gone", lambda: not prometheus.query(
-        f'renoscope_listen_backlog{{port="{endpoints.PORT}"}}'))
+        f'renoscope_queue_limit{{port="{endpoints.PORT}"}}'))
 
 
 def test_prometheus() -> None:

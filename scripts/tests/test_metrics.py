@@ -190,7 +190,7 @@ class Queues(unittest.TestCase):
     def test_a_listener(self) -> None:
         series = told(*self.crowd(ListenerScene(limit=3), accepted=1))
         for name, value in (("half_open", 2), ("accept_queue", 1),
-                            ("listen_backlog", 3), ("half_open_fill_ratio", 2 / 3),
+                            ("queue_limit", 3), ("half_open_fill_ratio", 2 / 3),
                             ("accept_queue_fill_ratio", 1 / 4),
                             ("listener_syns_total", 4),
                             ("listener_accepted_total", 1),
@@ -215,7 +215,7 @@ class Queues(unittest.TestCase):
         series = told(*events)
         self.assertEqual(series['half_open{port="5000"}'], 3)
         self.assertEqual(series['accept_queue{port="5000"}'], 2)
-        self.assertEqual(series['listen_backlog{port="5000"}'], 12)
+        self.assertEqual(series['queue_limit{port="5000"}'], 12)
         self.assertEqual(series['half_open_fill_ratio{port="5000"}'], 2 / 3)
         self.assertEqual(series['accept_queue_fill_ratio{port="5000"}'], 2 / 4)
 
@@ -240,7 +240,7 @@ class Queues(unittest.TestCase):
         series = told(*events, ports=2)
         self.assertEqual(not_zero(series, "listener_refused_total"), {
             'port="80"': 1, 'port="81"': 1, 'port="other"': 3})
-        self.assertEqual(series['listen_backlog{port="other"}'], 3 * 128)
+        self.assertEqual(series['queue_limit{port="other"}'], 3 * 128)
 
     def test_listeners_without_end_are_given_up(self) -> None:
         scene = Scene()
@@ -248,7 +248,7 @@ class Queues(unittest.TestCase):
                   for number in range(1, 20)]
         with mock.patch.object(listening_ports, "MOST", 8):
             series = told(*events)
-        self.assertEqual(series['listen_backlog{port="5000"}'], 128 * 8)
+        self.assertEqual(series['queue_limit{port="5000"}'], 128 * 8)
         self.assertEqual(series['listener_syns_total{port="5000"}'], 19)
 
 

@@ -181,7 +181,7 @@ class Scraped(unittest.TestCase):
                           segment="syn"), 3),
                 (labelled("accept_queue", **port), 2),
                 (labelled("half_open", **port), 0),
-                (labelled("listen_backlog", **port), 1),
+                (labelled("queue_limit", **port), 1),
                 (labelled("accept_queue_fill_ratio", **port), 1),
                 (labelled("listener_syns_total", **port), 2),
                 (labelled("lost_events_total"), 17)):
