@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from .flows import ends_of, is_of_recording, is_passive
 from .schema import Event, Schema
-from .segments import has_segment, is_received
+from .segments import has_segment, is_received, segments_sent_again
 from .sequence import ACK, MODULUS, SYN
 from .tcp_states import SYN_SENT, SYNCHRONIZED
 from .words import local_endpoint, plural, remote_endpoint
@@ -223,7 +223,8 @@ class Conversations:
         conversation.events += 1
         conversation.last_ns = event["time_ns"]
         conversation.segments += event.kind == "segment"
-        conversation.sent_again += event.kind in SENT_AGAIN
+        if event.kind in SENT_AGAIN:
+            conversation.sent_again += segments_sent_again(event)
         conversation.resets += event.kind in RESETS
         end = conversation.end_of(event)
         self._see_isns(conversation, event, end)

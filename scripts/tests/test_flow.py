@@ -932,6 +932,15 @@ class Command(Stage):
         self.assertRegex(err, "^renoscope: flow: 2 connections: say which one, "
                          r"as in: (\S+/)?renoscope flow \S+ sk:a\n$")
 
+    def test_again_counts_segments(self) -> None:
+        """Not events, of which one may tell of several."""
+        self.two()
+        self.put("retransmit", A, 60, retransmit_cause=1, retransmit_segs=3,
+                 **self.header(A, 1, 1, 3000, ACK, 0))
+        _, out, _ = self.run_flow("--json")
+        self.assertEqual([one["segments_sent_again"]
+                          for one in json.loads(out)["connections"]], [3, 0])
+
     def test_as_data_too(self) -> None:
         self.two()
         code, out, _ = self.run_flow("--json")

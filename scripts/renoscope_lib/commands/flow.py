@@ -110,7 +110,7 @@ def _list_as_json(found: list[Conversation], words: list[str]) -> None:
             "ids": [list(map(connection, ids)) for ids in one.ids],
             "states": one.states, "first_ns": one.first_ns,
             "last_ns": one.last_ns, "events": one.events,
-            "sent_again": one.sent_again, "resets": one.resets}
+            "segments_sent_again": one.sent_again, "resets": one.resets}
             for word, one in zip(words, found))}):
         sys.stdout.write(piece)
     print()
