@@ -491,12 +491,12 @@ class States:
 
     def counts(self, end_ns: int,
                wanted: Filter = Filter()) -> tuple[dict[str, int], int]:
-        """Open connections by netstat's names; how many are not certain."""
+        """Open connections by state; how many are not certain."""
         counts: Counter[str] = Counter()
         unsure = 0
         for life in self.lives(wanted):
             if life.now.state in NETSTAT_NAMES and not self.last_reset(life):
-                counts[NETSTAT_NAMES[life.now.state]] += 1
+                counts[life.now.state] += 1
                 unsure += self.may_have_ended(life, end_ns)
-        return {name: counts[name] for name in NETSTAT_NAMES.values()
+        return {name: counts[name] for name in NETSTAT_NAMES
                 if counts[name]}, unsure

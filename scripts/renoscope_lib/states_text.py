@@ -13,7 +13,7 @@ from .life import BOTH, PEER, US, Life, SmallSock
 from .states import States
 from .tables import COLUMNS, aligned, and_more, note, seconds
 from .tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
-                         SYN_RECEIVED, SYN_SENT)
+                         NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT)
 from .wanted import Filter
 from .words import duration, plural
 
@@ -217,7 +217,7 @@ def _count_lines(states: States, end_ns: int | None,
                     *_forgotten_lines(states)]
         return ["No connection was seen." if states.gaps.frozen_throughout
                 else "No connection was open at the end."]
-    rows = [(name, str(count)) for name, count in counts.items()]
+    rows = [(NETSTAT_NAMES[state], str(count)) for state, count in counts.items()]
     lines = ["Open at the end:",
              *aligned([*rows, ("total", str(sum(counts.values())))],
                       right=(1,), indent=2)]

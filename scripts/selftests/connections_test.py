@@ -156,7 +156,7 @@ def test_half_close() -> None:
         assert _path(_on(CLIENT, seen))[-1] == "FIN-WAIT-2"
         assert _path(_on(SERVER, seen))[-1] == "CLOSE-WAIT"
         counts = told("states", "--counts")["counts"]
-        assert counts == {"LISTEN": 1, "FIN_WAIT2": 1, "CLOSE_WAIT": 1}, counts
+        assert counts == {"LISTEN": 1, "FIN-WAIT-2": 1, "CLOSE-WAIT": 1}, counts
         _go(server)
         _end(client, server)
 

@@ -344,7 +344,7 @@ class Closing(Stage):
             with self.subTest(after_s):
                 end_ns = self.scene.start_ns + after_s * SECOND
                 self.assertEqual(states.counts(end_ns),
-                                 ({"TIME_WAIT": 1}, unsure))
+                                 ({"TIME-WAIT": 1}, unsure))
         end_ns = self.scene.start_ns + 20 * SECOND
         self.assertIn("40 s to go", "\n".join(as_text(states, end_ns)))
 
@@ -768,7 +768,7 @@ class Tables(Stage):
             *at(4, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT"),
             *at(5, "CLOSED", "SYN-SENT", "CLOSED"))
         counts, unsure = states.counts(self.scene.start_ns + SECOND)
-        self.assertEqual(counts, {"LISTEN": 1, "SYN_RECV": 2, "CLOSE_WAIT": 1})
+        self.assertEqual(counts, {"LISTEN": 1, "SYN-RECEIVED": 2, "CLOSE-WAIT": 1})
         self.assertEqual(unsure, 0)
         text = counts_as_text(states, None)
         self.assertRegex(text[2], r"^  SYN_RECV +2$")

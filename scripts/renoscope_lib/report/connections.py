@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ..endings import Ending
 from ..life import Life, Stay
 from ..states_text import STANDING
-from ..tcp_states import (CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT,
-                          TIME_WAIT)
+from ..tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED,
+                          SYN_SENT, TIME_WAIT)
 from ..windows import PEER
 from ..words import connection
 from .markup import Child, Html, join, tag
@@ -225,6 +225,6 @@ def show(told: Told) -> Section:
 def _open_at_the_end(counts: dict[str, int], unsure: int) -> Html:
     if not counts:
         return tag("p", "No connection was open at the end.")
-    words = ", ".join(f"{number} {name}" for name, number in counts.items())
+    words = ", ".join(f"{number} {NETSTAT_NAMES[state]}" for state, number in counts.items())
     doubt = f" {unsure:,} of these may have ended unseen." if unsure else ""
     return tag("p", f"Open at the end, as netstat counts: {words}.{doubt}")
