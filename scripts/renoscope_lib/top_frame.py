@@ -52,7 +52,7 @@ class Tally(NamedTuple):
     syns: int = 0
     completed: int = 0
     accepted: int = 0
-    synacks_again: int = 0
+    synacks_sent_again: int = 0
     refused: int = 0
     cookies_sent: int = 0
     expired: int = 0

@@ -2,8 +2,8 @@
 """An interval of `top` for programs: everything, under names that say what counts when.
 
 Counts are of the interval, or if their name ends in _seen since watching began.
-retrans_total is the kernel's own count since the connection began, null where no
-event told it.  Bytes are sequence numbers: a FIN counts as one.
+segments_sent_again_total is the kernel's own count since the connection began, null
+where no event told it.  Bytes are sequence numbers: a FIN counts as one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
         "connection": connection(row.cookie), "netns": row.netns,
         "family": row.family, "state": row.state, "may_be_over": row.may_be_over,
         "heard": row.heard, "local": row.local, "remote": row.remote,
-        "retrans": row.again_now, "retrans_seen": row.again,
-        "retrans_total": row.again_as_told, "last_cause": row.cause or None,
+        "segments_sent_again": row.again_now, "segments_sent_again_seen": row.again,
+        "segments_sent_again_total": row.again_as_told, "last_cause": row.cause or None,
         "lost": row.lost, "unacked": row.unacked,
         "srtt_us": row.srtt_us or None,
         "rttvar_us": row.rttvar_us if row.srtt_us else None,
@@ -64,6 +64,6 @@ def as_json(frame: Frame, choice: Choice, gaps: Gaps) -> dict[str, Any]:
         "is_history": frame.is_history, "events": frame.events,
         "events_per_s": round(frame.per_second(frame.events), 3),
         "lost_events_in_interval": frame.lost_now,
-        "states": dict(frame.states), **told, "left_out": len(rows) - len(shown),
+        "counts": dict(frame.states), **told, "left_out": len(rows) - len(shown),
         "forgotten": frame.forgotten,
         "listeners_forgotten": frame.listeners_forgotten, **gaps.as_json(frame.until_ns)}

@@ -71,7 +71,8 @@ LISTENER_ORDERS: dict[str, Order] = {
     "half-open": Order("h", "half-open", "half-open",
                        lambda row: (row.half_open, row.accept_queue)),
     "retrans": Order("r", "SYN-ACKs sent again", "again",
-                     lambda row: (row.now.synacks_again, row.in_all.synacks_again)),
+                     lambda row: (row.now.synacks_sent_again,
+                                  row.in_all.synacks_sent_again)),
     "accept-queue": Order("a", "accept queue", "accept-q",
                           lambda row: (row.accept_queue, row.half_open)),
     "refused": Order("f", "refused", "refused",
@@ -111,7 +112,7 @@ def suffers(row: Connection | Listening) -> bool:
     """Whether something went wrong with it in this interval."""
     if isinstance(row, Connection):
         return row.again_now > 0
-    return row.now.refused > 0 or row.now.synacks_again > 0
+    return row.now.refused > 0 or row.now.synacks_sent_again > 0
 
 
 # ---- cells
@@ -230,7 +231,7 @@ LISTENER_COLUMNS: tuple[Column[Listening], ...] = (
     Column("accept-q", 2, lambda row, _: _of_limit(row.accept_queue, row.limit)),
     Column("SYNs/s", 3, lambda row, frame: _rate(row.now.syns, frame)),
     Column("new/s", 9, lambda row, frame: _rate(row.now.completed, frame)),
-    Column("again/s", 6, lambda row, frame: _rate(row.now.synacks_again, frame)),
+    Column("again/s", 6, lambda row, frame: _rate(row.now.synacks_sent_again, frame)),
     Column("refused", 4, lambda row, _: _count(row.now.refused)),
     Column("total", 10, lambda row, _: _count(row.in_all.refused)),
     Column("cookies", 7, lambda row, _: _count(row.now.cookies_sent)),

@@ -69,7 +69,7 @@ def _expected(shown: dict[str, str]) -> dict[str, Any]:
             "min_rtt_us": _us(shown["minrtt"]), "rto_us": _us(shown["rto"]),
             "ssthresh": int(shown["ssthresh"]), "unacked": int(shown.get("unacked", 0)),
             "lost": int(shown.get("lost", 0)), "backoff": int(shown.get("backoff", 0)),
-            "retrans_total": int(shown["retrans"].split("/")[1])}
+            "segments_sent_again_total": int(shown["retrans"].split("/")[1])}
 
 
 def _lose_and_rest(it: Recorder, hosts: TwoHosts, pair: Pair) -> None:
@@ -103,7 +103,7 @@ def test_connection_as_ss_tells_it() -> None:
                 row, = _top("--connection", name)["connections"]
                 expected = _expected(shown)
                 assert {key: row[key] for key in expected} == expected, (row, shown)
-                assert row["state"] == "ESTABLISHED" and row["retrans"] > 0
+                assert row["state"] == "ESTABLISHED" and row["segments_sent_again"] > 0
                 assert row["acked_bytes_seen"] >= 300_000
                 address, port = pair.client.getsockname()[:2]
                 assert row["local"] == (f"[{address}]:{port}" if ipv6
@@ -120,8 +120,8 @@ def _check_plain(name: str, row: dict[str, Any]) -> None:
     # "Local Address:Port" and "Peer Address:Port" are two words each
     cell = dict(zip([word for word in heading if word not in ("Local", "Peer")], line))
     assert (cell["cwnd"], cell["retr"], cell["total"], cell["ssthresh"]) == (
-        str(row["cwnd"]), str(row["retrans"]), str(row["retrans_total"]),
-        str(row["ssthresh"])), (heading, line)
+        str(row["cwnd"]), str(row["segments_sent_again"]),
+        str(row["segments_sent_again_total"]), str(row["ssthresh"])), (heading, line)
     assert line[1:4] == [row["local"], row["remote"], name], line
     assert abs(float(cell["rtt/var"].split("/")[0]) - row["srtt_us"] / 1000) < 1, line
 
@@ -197,14 +197,14 @@ def _check_half_open(hosts: TwoHosts, listener: int) -> None:
     row = next(row for row in frame["listeners"]
                if row["listener"] == connection(listener))
     assert row["half_open"]["now"] == len(requests) == 5, (row, requests)
-    assert row["half_open"]["limit"] == 64 and row["seen"]["synacks_again"] >= 5, row
+    assert row["half_open"]["limit"] == 64 and row["seen"]["synacks_sent_again"] >= 5, row
     frame = _top("--sort", "half-open", "--port", str(PORT))
     rows = [row for row in frame["connections"] if row["state"] == "SYN-RECEIVED"]
     assert rows == frame["connections"][:5], frame
     peers = {re.sub(r"^\[::ffff:([0-9.]+)\]", r"\1", line.split()[-1])
              for line in requests}
     assert {row["remote"] for row in rows} == peers, (rows, peers)
-    assert all(row["retrans"] and row["last_cause"] == "synack" for row in rows), rows
+    assert all(row["segments_sent_again"] and row["last_cause"] == "synack" for row in rows), rows
 
 
 def test_plain_blocks_add_up() -> None:

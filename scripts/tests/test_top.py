@@ -274,7 +274,7 @@ class Listening(Stage):
         self.assertTrue(lines[-1].endswith("accept queue full 1"), lines)
         self.queue("synack_retransmit", 600, half_open=4, accept_queue=0, cookie=10)
         row, = self.end(1000).listeners
-        self.assertEqual((row.now.syns, row.now.synacks_again, row.now.refused,
+        self.assertEqual((row.now.syns, row.now.synacks_sent_again, row.now.refused,
                           row.in_all.syns, row.in_all.refused, row.reasons_now,
                           row.reasons),
                          (0, 1, 0, 4, 1, {}, {"accept_queue_full": 1}))
@@ -400,10 +400,10 @@ class Tables(Stage):
         content = json.loads(json.dumps(as_json(frame, Choice(), self.top.gaps)))
         row, = content["connections"]
         self.assertEqual(
-            (row["connection"], row["retrans"], row["retrans_total"], row["srtt_us"],
-             row["cwnd"], row["ssthresh"], row["last_cause"], row["backoff"]),
+            (row["connection"], row["segments_sent_again"],
+             row["segments_sent_again_total"], row["srtt_us"], row["cwnd"], row["ssthresh"], row["last_cause"], row["backoff"]),
             ("sk:5", 1, 7, 36020, 10, 12, "fast_retransmit", 1))
-        self.assertEqual((content["events_per_s"], content["states"],
+        self.assertEqual((content["events_per_s"], content["counts"],
                           content["lost_events"]), (1, {"ESTABLISHED": 1}, 0))
         self.assertNotIn("listeners", content)
 
