@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .gaps import Gaps
 from .listeners import LeftOut, Listener, Listeners
-from .openings import ACTIVE, Opening, Openings
+from .openings import ACTIVE, PASSIVE, Opening, Openings
 from .outcomes import (Lacking, outcome_of, reasons_of, request_end, result_of,
                        synacks_lost_between)
 from .schema import Event, Schema
@@ -48,7 +48,8 @@ class RetransmitRow:
 class OpeningRow:
     """One line of the table of handshakes.
 
-    result is established, failed or not seen; outcome says more.
+    result is established, failed or not seen; outcome says more. syns_sent_again are
+    ours, syns_arrived_again the peer's as far as they came.
     """
 
     connection: str
@@ -63,6 +64,7 @@ class OpeningRow:
     accept_wait_us: int | None
     never_accepted: bool
     syns_sent_again: int
+    syns_arrived_again: int
     synacks_sent_again: int
     cookies_sent: int
     refused: int
@@ -228,11 +230,13 @@ def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], list[Opening]]:
 def _row(opening: Opening, end_ns: int, far: list[Opening],
          lacking: Lacking) -> OpeningRow:
     outcome = outcome_of(opening, end_ns, lacking)
+    arrived = opening.opened_by == PASSIVE
     return OpeningRow(
         connection(opening.cookie), opening.netns, opening.local,
         opening.remote, opening.opened_by or "", result_of(outcome), outcome,
         opening.took_us, opening.measured, opening.accept_wait_us,
-        opening.never_accepted and "accepted" not in lacking, opening.syns_again,
+        opening.never_accepted and "accepted" not in lacking,
+        0 if arrived else opening.syns_again, opening.syns_again if arrived else 0,
         len(opening.attempts), opening.cookies_sent, len(opening.refusals),
         "; ".join(reasons_of(opening, outcome, far, lacking)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,

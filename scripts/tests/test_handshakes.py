@@ -328,7 +328,8 @@ class Lives(unittest.TestCase):
                        self.at.syn(1, 40), self.at.refused(1, 40, ACCEPT_FULL),
                        *self.at.queued(3, 40, 9), self.at.completed(3.1, 40, 9))
         self.assertEqual((row.outcome, row.took_us, row.refused,
-                          row.syns_sent_again), ("established", 3_100_000, 2, 2))
+                          row.syns_sent_again, row.syns_arrived_again),
+                         ("established", 3_100_000, 2, 0, 2))
         self.assertIn("2 SYNs dropped by the listener, accept queue full",
                       row.why)
 
@@ -496,8 +497,8 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.again(1005, US),
                      self.again(3010, 2 * US), self.closed(7010),
                      self.error(7010, 110)).openings()
-        self.assertEqual((row.outcome, row.took_us, row.syns_sent_again),
-                         ("timed out", 7_010_000, 2))
+        self.assertEqual((row.outcome, row.took_us, row.syns_sent_again,
+                          row.syns_arrived_again), ("timed out", 7_010_000, 2, 0))
         self.assertIn("no answer to 3 SYNs", row.why)
         self.assertIn("after waits of 1.005 s, 2.005 s", row.why)
         self.assertIn("waited 2.005 s, predicted 2 s", row.steps[2]["what"])
