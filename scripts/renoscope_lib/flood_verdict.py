@@ -43,7 +43,7 @@ REPEATED_SHARE = 0.5
 
 # What happened longer ago than this is not under way any more: a flood worth the
 # name sends without a pause.
-RECENT_NS = 5_000_000_000
+RECENT_US = 5_000_000
 
 # Of randomly forged addresses hardly two share a /24 network; clients of one
 # site or a single attacker do.  The busiest source of a forged flood has a
@@ -98,9 +98,9 @@ def verdict_of(seen: Evidence) -> Verdict:
            if mostly_dead else
            f"{seen.old_half_open} requests that nobody answered for a second "
            f"hold the half-open queue, of {seen.limit}")
-    if seen.quiet_ns > RECENT_NS:
+    if seen.quiet_us > RECENT_US:
         return Verdict(OVER, f"{why}, but no SYN came in the last "
-                       f"{duration(seen.quiet_ns // 1000)}")
+                       f"{duration(seen.quiet_us)}")
     if seen.refused_half_open:
         return Verdict(REFUSING, f"{why}, and {seen.refused_half_open} SYNs "
                        "were refused for want of room: real clients are "

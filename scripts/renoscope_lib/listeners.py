@@ -103,6 +103,12 @@ class Listener:
         """SYNs and last ACKs that were dropped."""
         return sum(self.refused_syns.values()) + sum(self.refused_acks.values())
 
+    def queues_as_json(self) -> dict[str, Any]:
+        """Both queues, as plain data."""
+        return {name: {"now": queue.now, "peak": queue.peak, "limit": self.limit}
+                for name, queue in (("half_open", self.half_open),
+                                    ("accept_queue", self.accept))}
+
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain data."""
         return {
@@ -116,10 +122,7 @@ class Listener:
             "refused_last_acks": dict(self.refused_acks),
             "cookies_sent": self.cookies_sent,
             "cookies_checked": dict(self.cookies),
-            "half_open": {"now": self.half_open.now,
-                          "peak": self.half_open.peak, "limit": self.limit},
-            "accept_queue": {"now": self.accept.now, "peak": self.accept.peak,
-                             "limit": self.limit},
+            **self.queues_as_json(),
             "syn_backlog": self.syn_backlog, "max_retries": self.max_retries,
             "synack_timeout_us": self.synack_timeout_us,
         }

@@ -119,8 +119,7 @@ class Evidence:
     cookies_invalid: int
     refused_half_open: int
     refused_accept: int
-    accept_peak: int
-    quiet_ns: int
+    quiet_us: int
 
     @property
     def decided(self) -> int:
@@ -383,5 +382,5 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
                            + listener.refused_syns["unproven_peer"]),
         refused_accept=(listener.refused_syns["accept_queue_full"]
                         + listener.refused_acks["accept_queue_full"]),
-        accept_peak=listener.accept.peak,
-        quiet_ns=end_ns - pressure.last_syn_ns if pressure.last_syn_ns else 0)
+        quiet_us=((end_ns - pressure.last_syn_ns) // 1000 if pressure.last_syn_ns
+                  else 0))

@@ -26,14 +26,21 @@ def _rows(watch: FloodWatch, end_ns: int | None
     return rows
 
 
+def _evidence_json(listener: Listener, seen: Evidence) -> dict[str, Any]:
+    """The queues stand as in the other views."""
+    return {**{name: value for name, value in asdict(seen).items()
+               if name not in ("half_open", "half_open_peak", "limit")},
+            **listener.queues_as_json(),
+            "decided": seen.decided, "completing": seen.completing}
+
+
 def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
     """Everything, as plain data."""
     return {"listeners": [
         {"listener": p.listener.name, "netns": p.listener.netns,
          "address": p.listener.address, "verdict": verdict.words,
          "is_flood": verdict.is_flood, "why": verdict.why,
-         "evidence": asdict(seen) | {"decided": seen.decided,
-                                     "completing": seen.completing},
+         "evidence": _evidence_json(p.listener, seen),
          "counter_measures": [asdict(m)
                               for m in counter_measures(p.listener)]}
         for p, seen, verdict in _rows(watch, end_ns)],

@@ -74,7 +74,7 @@ def test_flood_with_cookies() -> None:
         seen = _flooded()
         evidence = seen["evidence"]
         assert _is_called(seen, "flood under way, cookies holding"), seen
-        assert evidence["half_open_peak"] == BACKLOG + 1, evidence
+        assert evidence["half_open"]["peak"] == BACKLOG + 1, evidence
         assert evidence["cookies_sent"] == 100 + 3 - (BACKLOG + 1), evidence
         # A client's FIN can overtake the making of its socket, and is checked, too: it
         # is refused if that socket is there by then.

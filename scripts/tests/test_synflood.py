@@ -341,13 +341,17 @@ class Shown(FloodCase):
         text = "\n".join(synflood_text.as_text(watch, None))
         self.assertIn("backlog -;", text)
         one, = synflood_text.as_json(watch, None)["listeners"]
-        self.assertIsNone(one["evidence"]["limit"])
+        self.assertIsNone(one["evidence"]["half_open"]["limit"])
 
     def test_json(self) -> None:
         one, = synflood_text.as_json(*self.watch())["listeners"]
         self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
                          (flood_verdict.HOLDING, True, "10.77.0.2:5000"))
-        self.assertEqual(one["evidence"]["unanswered"], 300)
+        evidence = one["evidence"]
+        self.assertEqual(evidence["unanswered"], 300)
+        self.assertEqual((evidence["half_open"], evidence["accept_queue"]), (
+            {"now": 65, "peak": 65, "limit": 64}, {"now": 0, "peak": 0, "limit": 64}))
+        self.assertEqual({"half_open_peak", "limit", "accept_peak"} & set(evidence), set())
         self.assertEqual(len(one["counter_measures"]), 5)
 
 
@@ -402,7 +406,7 @@ class NotRecorded(FloodCase):
         end_ns = self.at.scene.start_ns + 600 * SECOND
         row, = synflood_text.as_json(watch, end_ns)["listeners"]
         self.assertEqual(row["verdict"], flood_verdict.HOLDING)
-        self.assertLess(row["evidence"]["quiet_ns"], SECOND)
+        self.assertLess(row["evidence"]["quiet_us"], SECOND // 1000)
 
 
 if __name__ == "__main__":
