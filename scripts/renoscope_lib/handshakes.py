@@ -34,8 +34,8 @@ class RetransmitRow:
 
     connection: str
     netns: int
-    listener: str
-    peer: str
+    local: str
+    remote: str
     attempt: int
     by: str
     waited_us: int | None

@@ -37,10 +37,10 @@ def _time(us: int | None) -> str:
 
 
 def _retransmit_table(rows: list[RetransmitRow]) -> list[str]:
-    heading = ("connection", "listener", "peer", "no", "by", "waited",
+    heading = ("connection", "local", "peer", "no", "by", "waited",
                "predicted", "next", "became")
     return aligned([heading] + [
-        (row.connection, row.listener, row.peer, str(row.attempt), row.by,
+        (row.connection, row.local, row.remote, str(row.attempt), row.by,
          _time(row.waited_us), _time(row.predicted_us),
          duration(row.next_wait_us), _became(row.request)) for row in rows])
 
@@ -56,7 +56,7 @@ def _since(measured: str | None) -> str:
 
 
 def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
-    heading = ("connection", "local", "remote", "by", "outcome", "took",
+    heading = ("connection", "local", "peer", "by", "outcome", "took",
                "since", "accepted")
     table = aligned([heading] + [
         (row.connection, row.local, row.remote, row.opened_by, row.outcome,
@@ -75,7 +75,7 @@ def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
 
 
 def _listener_table(listeners: list[Listener]) -> list[str]:
-    heading = ("listener", "address", "SYNs", "queued", "done", "expired", "reset",
+    heading = ("listener", "local", "SYNs", "queued", "done", "expired", "reset",
                "refused", "cookies", "half-open", "accept")
     table = aligned(
         [heading] + [

@@ -113,7 +113,7 @@ class Listener:
         """Everything, as plain data."""
         return {
             "listener": self.name, "netns": self.netns,
-            "address": self.address, "syns": self.syns,
+            "local": self.address, "syns": self.syns,
             "requests": self.requests, "completed": self.completed,
             "accepted": self.accepted,
             "synacks_sent_again": self.synacks_again,

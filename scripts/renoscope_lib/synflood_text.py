@@ -38,7 +38,7 @@ def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
     """Everything, as plain data."""
     return {"listeners": [
         {"listener": p.listener.name, "netns": p.listener.netns,
-         "address": p.listener.address, "verdict": verdict.words,
+         "local": p.listener.address, "verdict": verdict.words,
          "is_flood": verdict.is_flood, "why": verdict.why,
          "evidence": _evidence_json(p.listener, seen),
          "counter_measures": [asdict(m)
@@ -61,7 +61,7 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
     left_out = watch.listeners_left_out.lines()
     if not rows:
         return [*left_out, watch.none_seen()]
-    heading = ("listener", "verdict", "answered", "half-open", "most", "of",
+    heading = ("local", "verdict", "answered", "half-open", "most", "of",
                "SYNs/s", "sources")
     lines = left_out + aligned([heading] + [
         (p.listener.address, verdict.words,

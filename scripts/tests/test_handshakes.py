@@ -64,7 +64,7 @@ class Retransmits(unittest.TestCase):
         self.assertEqual({r.request for r in rows},
                          {"given up after 31.04 s (reckoned)"})
         self.assertEqual({r.by for r in rows}, {"timer"})
-        self.assertEqual((rows[0].listener, rows[0].peer, rows[0].connection),
+        self.assertEqual((rows[0].local, rows[0].remote, rows[0].connection),
                          ("10.77.0.2:5000", "10.77.0.1:40112", "sk:5"))
 
     def test_duplicate_syn_has_no_timer_to_meet(self) -> None:
@@ -647,7 +647,7 @@ class Tables(unittest.TestCase):
             synack_timeout_us=US, rto_us=2 * US, by_timer=1, max_retries=5)),
             None)
         lines = lines[lines.index("SYN-ACKs sent again:"):]
-        self.assertRegex(lines[1], "connection +listener +peer +no +by +waited")
+        self.assertRegex(lines[1], "connection +local +peer +no +by +waited")
         self.assertRegex(lines[2], r"^sk:5 +10.77.0.1:5000 +10.77.0.2:5000 +1 "
                          r"+timer +1.02 s +1 s +2 s +half-open")
 

@@ -345,7 +345,7 @@ class Shown(FloodCase):
 
     def test_json(self) -> None:
         one, = synflood_text.as_json(*self.watch())["listeners"]
-        self.assertEqual((one["verdict"], one["is_flood"], one["address"]),
+        self.assertEqual((one["verdict"], one["is_flood"], one["local"]),
                          (flood_verdict.HOLDING, True, "10.77.0.2:5000"))
         evidence = one["evidence"]
         self.assertEqual(evidence["unanswered"], 300)

@@ -74,7 +74,7 @@ def requests(rows: Iterable[RetransmitRow]) -> list[Request]:
     """Rows by request, in the order of their first one."""
     found: dict[tuple[str, int, str, str], list[RetransmitRow]] = defaultdict(list)
     for row in rows:
-        found[row.connection, row.netns, row.listener, row.peer].append(row)
+        found[row.connection, row.netns, row.local, row.remote].append(row)
     return [Request(rows) for rows in found.values()]
 
 
@@ -107,8 +107,8 @@ def _figure(request: Request) -> Html | None:
     said, due = (", ".join(span(wait.lasted) for wait in some) for some in waits)
     return tag(
         "figure",
-        tag("figcaption", code(row.connection), " ", code(row.peer), " to ",
-            code(row.listener), f": {request.rows[-1].request}"),
+        tag("figcaption", code(row.connection), " ", code(row.remote), " to ",
+            code(row.local), f": {request.rows[-1].request}"),
         tag("div", tag("span", "seen"), _lane(waits[0], whole, "seen"),
             tag("span", "predicted"), _lane(waits[1], whole, "due"),
             class_="lanes", role="img",
@@ -128,7 +128,7 @@ def _difference(row: RetransmitRow) -> str:
 def _single_rows(found: list[Request]) -> Iterable[tuple[Child | Cell, ...]]:
     for request in found:
         for row in request.rows:
-            yield (code(row.connection), code(row.peer), str(row.attempt), row.by,
+            yield (code(row.connection), code(row.remote), str(row.attempt), row.by,
                    Cell(span(row.waited_us), row.waited_us or 0),
                    Cell(span(row.predicted_us), row.predicted_us or 0),
                    _difference(row), span(row.next_wait_us), row.request)
