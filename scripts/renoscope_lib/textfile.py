@@ -92,4 +92,4 @@ def keep_true(source: Input, textfile: TextFile, interval_s: float, ports: int,
             due_s = time.monotonic() + interval_s
             metrics.see_stats([*first_stats, *source.stats()])
             textfile.write("".join(f"{line}\n" for line in metrics.text()))
-    raise Problem("the ring has come to its end: the module is going", NOT_THERE)
+    raise Problem("the ring has ended: the module was unloaded", NOT_THERE)

@@ -420,7 +420,7 @@ class File(unittest.TestCase):
         self.assertFalse(self.path.is_symlink())
 
     def test_a_ring_that_ends(self) -> None:
-        with self.assertRaisesRegex(Problem, "the module is going"), \
+        with self.assertRaisesRegex(Problem, "the ring has ended: the module was unloaded"), \
                 TextFile(str(self.path)) as textfile:
             keep_true(FakeSource([], []), textfile,  # type: ignore[arg-type]
                       1e-9, 64, Stop())
