@@ -161,8 +161,13 @@ def chosen(options: argparse.Namespace) -> Filter:
     return Filter(None, options.port, options.connection)
 
 
-def add_input(command: argparse.ArgumentParser, json_help: str) -> None:
-    """For every view."""
+def add_file(command: argparse.ArgumentParser) -> None:
+    """What a view reads."""
     command.add_argument("file", nargs="?", metavar="FILE",
                          help="a recording; - is standard input")
+
+
+def add_input(command: argparse.ArgumentParser, json_help: str) -> None:
+    """For every view that speaks to programs, too; behind its other options."""
+    add_file(command)
     command.add_argument("--json", action="store_true", help=json_help)

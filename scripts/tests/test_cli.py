@@ -2,8 +2,10 @@
 """The command as a person runs it: one line on stderr, the right exit code."""
 
 import contextlib
+import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -15,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib import cli, command_table, commands
-from renoscope_lib.errors import Problem
+from renoscope_lib.errors import EXIT_CODES_HELP, Problem
 from renoscope_lib.options import complain
 
 from . import support
@@ -225,15 +227,42 @@ class Numbers(unittest.TestCase):
 
 class Help(unittest.TestCase):
     def test_every_command_has_an_example_and_the_codes(self) -> None:
-        for command in ("doctor", "load", "unload", "record", "show",
-                        "handshakes"):
+        for command in commands.NAMES:
             with self.subTest(command):
-                text = run(command, "--help").stdout.decode()
+                text = self.help_of(command)
                 self.assertRegex(text, "example:\\n  (sudo )?scripts/renoscope "
                                  f"{command}")
-                self.assertIn("exit codes:", text)
+                self.assertIn(EXIT_CODES_HELP, text)
                 self.assertLess(max(map(len, text.splitlines())), 81)
-        self.assertIn("exit codes:", run("--help").stdout.decode())
+        self.assertIn(EXIT_CODES_HELP, run("--help").stdout.decode())
+
+    @staticmethod
+    def help_of(command: str) -> str:
+        with (mock.patch.dict(os.environ, COLUMNS="80"), contextlib.suppress(SystemExit),
+              contextlib.redirect_stdout(io.StringIO()) as out):
+            cli.main([command, "--help"])
+        return out.getvalue()
+
+    def test_an_option_is_the_same_in_every_command(self) -> None:
+        """Its value has one name, but for the sort of file that it is."""
+        values: dict[str, set[str]] = {}
+        for command in command_table.commands():
+            for option in command.options:
+                values.setdefault(option.spellings[0], set()).add(
+                    re.sub(r"^OUT(?=FILE)|\..*", "", option.value))
+        self.assertEqual({name: value for name, value in values.items()
+                          if len(value) > 1}, {})
+
+    def test_options_stand_in_one_order(self) -> None:
+        """Whom to tell of stands together; how much, and for whom, comes last."""
+        for command in command_table.commands():
+            names = [option.spellings[-1] for option in command.options]
+            with self.subTest(command.name):
+                if "--connection" in names:
+                    self.assertEqual(names.index("--connection"), names.index("--port") + 1)
+                last = [name for name in names if name in ("--limit", "--json")]
+                self.assertEqual(names[len(names) - len(last):], last)
+                self.assertEqual(last, sorted(last, reverse=True))
 
     def test_options_between_file_and_connection(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

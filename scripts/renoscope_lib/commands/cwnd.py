@@ -63,9 +63,6 @@ def add(commands: Any) -> None:
         "connections with most losses and most data come first.",
         "scripts/renoscope cwnd transfer.renoscope --connection 1f --draw cwnd.png")
     add_choice(command)
-    command.add_argument("--limit", type=limit, metavar="N", default=cwnd_text.SHOWN,
-                         help="connections to show, 0 for all (default "
-                         f"{cwnd_text.SHOWN}; --json has all)")
     command.add_argument("--rounds", action="store_true",
                          help="under each connection's charts its round trips, one "
                          "line each")
@@ -74,4 +71,7 @@ def add(commands: Any) -> None:
                          "repeated (needs python3-matplotlib)")
     command.add_argument("--palette", choices=sorted(PALETTES), default="light",
                          help="for light or dark paper (default light)")
+    command.add_argument("--limit", type=limit, metavar="N", default=cwnd_text.SHOWN,
+                         help="connections to show, 0 for all (default "
+                         f"{cwnd_text.SHOWN}; --json has all)")
     add_input(command, "one JSON object: every connection's series")

@@ -39,10 +39,10 @@ def add(commands: Any) -> None:
         "sockets left half-closed.",
         "scripts/renoscope explain tcp.renoscope")
     add_choice(command)
-    command.add_argument("--limit", type=limit, metavar="N",
-                         default=explain_text.LIMIT,
-                         help="connections told one by one, 0 for all (default "
-                         f"{explain_text.LIMIT})")
     command.add_argument("-v", "--verbose", action="store_true",
                          help="all the evidence")
+    command.add_argument("--limit", type=limit, metavar="N",
+                         default=explain_text.LIMIT,
+                         help="connections to show one by one, 0 for all (default "
+                         f"{explain_text.LIMIT}; --json has all)")
     add_input(command, "one JSON object: every finding, and the summary")

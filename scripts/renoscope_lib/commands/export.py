@@ -18,8 +18,8 @@ from ..export_rows import RowWriter
 from ..host import set_command
 from ..inputs import Input, input_name
 from ..json_lines import JsonWriter
-from ..options import (add_choice, add_command, check_kinds, complain, count,
-                       kinds)
+from ..options import (add_choice, add_command, add_file, check_kinds, complain,
+                       count, kinds)
 from ..perfetto_file import PerfettoFile
 from ..schema import LOST
 from ..telling import finish_choice, joined, open_input
@@ -176,10 +176,10 @@ def add(commands: Any) -> None:
         "states as slices, cwnd, ssthresh and srtt as counters. npz is an array for "
         "each field of each kind, for numpy (which it needs).",
         "scripts/renoscope export transfer.renoscope --format csv -o transfer.csv")
-    export.add_argument("file", nargs="?", metavar="FILE",
-                        help="a recording; - is standard input")
+    add_file(export)
     export.add_argument("--format", required=True, choices=(*FORMATS, "npz"),
                         help="which")
+    add_choice(export)
     export.add_argument("-o", "--output", metavar="OUTFILE",
                         help="where to (default: standard output)")
     export.add_argument("--follow", action="store_true",
@@ -189,4 +189,3 @@ def add(commands: Any) -> None:
     export.add_argument("--netns", type=count, metavar="N",
                         help="pcapng: only what this network namespace saw, by its "
                         "inode as in /proc/PID/ns/net")
-    add_choice(export)

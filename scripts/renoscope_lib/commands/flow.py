@@ -234,20 +234,20 @@ def add(commands: Any) -> None:
         "of this machine. Without CONNECTION: the only one, or a list to choose "
         "from.",
         "scripts/renoscope flow session.renoscope sk:2")
-    add_input(flow, "one JSON object: the rungs, states and facts")
-    flow.add_argument("which", nargs="?", metavar="CONNECTION",
-                      help="its id (sk:2), or a port of either end")
-    flow.options_between = True     # between FILE and CONNECTION
     add_choice(flow)
-    flow.add_argument("--limit", type=limit, metavar="N",
-                      help=f"so many rungs, 0 for all (default: {RUNGS} on a "
-                      "terminal, otherwise all)")
     flow.add_argument("--from", type=seconds_from_first, metavar="S", dest="begin",
                       help="only from S seconds after the first event on")
     flow.add_argument("--to", type=seconds_from_first, metavar="S", dest="end",
                       help="only until S seconds after the first event")
     flow.add_argument("--svg", metavar="FILE.svg",
                       help="also draw it, arrows aslant from sending to arrival")
+    flow.add_argument("--limit", type=limit, metavar="N",
+                      help=f"rungs to show, 0 for all (default: {RUNGS} on a terminal, "
+                      "otherwise all)")
+    add_input(flow, "one JSON object: the rungs, states and facts")
+    flow.add_argument("which", nargs="?", metavar="CONNECTION",
+                      help="its id (sk:2), or a port of either end")
+    flow.options_between = True     # between FILE and CONNECTION
 
 
 def seconds_from_first(text: str) -> float:

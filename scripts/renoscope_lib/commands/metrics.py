@@ -12,7 +12,7 @@ from ..inputs import LiveInput
 from ..listening_ports import PORTS
 from ..live_ring import LiveRing
 from ..metrics import Metrics
-from ..options import add_command, count, number_of_seconds
+from ..options import add_command, add_file, count, number_of_seconds
 from ..stopping import stop_on_signals
 from ..telling import finish, joined, open_input
 from ..textfile import TextFile, keep_true
@@ -54,8 +54,7 @@ def add(commands: Any) -> None:
         "Ctrl-C; then the file is removed.",
         "sudo scripts/renoscope metrics --textfile \\\n"
         "      /var/lib/prometheus/node-exporter/renoscope.prom")
-    command.add_argument("file", nargs="?", metavar="FILE",
-                         help="a recording; - is standard input")
+    add_file(command)
     command.add_argument("--textfile", metavar="FILE.prom",
                          help="follow the ring and keep this file true")
     command.add_argument("--interval", type=number_of_seconds, metavar="S",

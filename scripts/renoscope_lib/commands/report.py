@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BAD_INPUT, Problem
-from ..options import add_command, complain, limit
+from ..options import add_command, add_file, complain, limit
 from ..report import page
 from ..report.all_views import AllViews
 from ..report.parts import ROWS
@@ -106,5 +106,4 @@ def add(commands: Any) -> None:
                               "replaced)")
     command.add_argument("--limit", type=limit, metavar="N", default=ROWS,
                          help=f"rows of a table, 0 for all (default {ROWS})")
-    command.add_argument("file", nargs="?", metavar="FILE",
-                         help="a recording; - is standard input")
+    add_file(command)

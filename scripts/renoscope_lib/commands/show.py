@@ -59,6 +59,7 @@ def add(commands: Any) -> None:
         "ack are from before it is processed. (raw) marks a sequence number as it "
         "is on the wire: its ISN was not seen.",
         "sudo scripts/renoscope show --port 5000 --kind state,retransmit")
+    add_choice(show)
     show.add_argument("--once", action="store_true",
                       help="live: end when all that the ring holds is shown")
     show.add_argument("--raw-seq", action="store_true",
@@ -67,5 +68,4 @@ def add(commands: Any) -> None:
                       help="wall-clock time, UTC")
     show.add_argument("--kind", type=kinds, metavar="K,...",
                       help="only these kinds (a loss is always shown)")
-    add_choice(show)
     add_input(show, "one JSON object a line, with every field")

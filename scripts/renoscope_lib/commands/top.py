@@ -55,6 +55,7 @@ def add(commands: Any) -> None:
         "interval, unless --interval cuts it into many; a pipe is followed as "
         "the ring is. Columns are as in ss -ti.",
         "sudo scripts/renoscope top --sort rtt")
+    add_choice(top)
     top.add_argument("--by", choices=tuple(ORDERS), default=CONNECTIONS,
                      help="what a line stands for (default connection)")
     top.add_argument("--sort", metavar="BY", help="; ".join(
@@ -69,5 +70,4 @@ def add(commands: Any) -> None:
     top.add_argument("--limit", type=limit, metavar="N",
                      help=f"rows of a table, 0 for all (default {ROWS}, with "
                      "--json all, on a terminal what has room)")
-    add_choice(top)
     add_input(top, "one JSON object an interval, each on a line")
