@@ -7,12 +7,16 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib import handshakes_text, losses_text, states_text, windows_text
+from renoscope_lib import (handshakes_text, losses_text, states_text, synflood_text,
+                           top_json, windows_text)
 from renoscope_lib.handshakes import Handshakes
 from renoscope_lib.json_pieces import json_pieces
 from renoscope_lib.losses import Losses
 from renoscope_lib.schema import Event
 from renoscope_lib.states import States
+from renoscope_lib.synflood import FloodWatch
+from renoscope_lib.top import Top
+from renoscope_lib.top_table import LISTENERS, Choice
 from renoscope_lib.windows import Windows
 
 from . import support
@@ -62,6 +66,50 @@ def keys_by_view() -> dict[str, set[str]]:
         told[view.__name__] = set(keys_of(json.loads("".join(json_pieces(
             text.as_json(seen, None))))))
     return told
+
+
+class OneName(unittest.TestCase):
+    """What several views tell of, each calls the same: top, and those of a recording."""
+
+    def setUp(self) -> None:
+        seen = events()
+        schema = support.schema()
+        handshakes = feed(Handshakes(schema), *seen)
+        flood = feed(FloodWatch(schema), *seen)
+        self.states = states_text.as_json(feed(States(schema), *seen), None)
+        self.losses = losses_text.as_json(feed(Losses(schema), *seen), None)
+        top = Top(schema)
+        for event in seen:
+            top.see(event)
+        frame = top.end_interval(seen[-1]["time_ns"] + 1)
+        self.top = top_json.as_json(frame, Choice(), top.gaps)
+        self.listeners = [*handshakes_text.as_json(handshakes, None)["listeners"],
+                          *synflood_text.as_json(flood, None)["listeners"],
+                          *top_json.as_json(frame, Choice(LISTENERS, "half-open"),
+                                            top.gaps)["listeners"]]
+
+    def test_a_listener_and_its_queues(self) -> None:
+        self.assertEqual(len(self.listeners), 3)
+        told = [({key: one[key] for key in ("listener", "netns", "local")},
+                 {key: one.get("evidence", one)[key] for key in ("half_open", "accept_queue")})
+                for one in self.listeners]
+        self.assertEqual(told[1:], told[:1] * 2)
+        self.assertEqual(set(told[0][1]["half_open"]), {"now", "peak", "limit"})
+
+    def test_sent_again(self) -> None:
+        in_top, = (one for one in self.top["connections"] if one["last_cause"] == "rto")
+        in_losses, = (one for one in self.losses["connections"]
+                      if one["connection"] == in_top["connection"])
+        self.assertEqual(in_top["segments_sent_again_seen"],
+                         in_losses["segments_sent_again"])
+        handshakes, _, top = self.listeners
+        self.assertEqual(top["seen"]["synacks_sent_again"],
+                         handshakes["synacks_sent_again"])
+
+    def test_states(self) -> None:
+        """In counts as in each connection."""
+        for counts in (self.states["counts"], self.top["counts"]):
+            self.assertLessEqual(set(counts), set(support.schema().values["state"].values()))
 
 
 class Described(unittest.TestCase):

@@ -401,7 +401,8 @@ class Tables(Stage):
         row, = content["connections"]
         self.assertEqual(
             (row["connection"], row["segments_sent_again"],
-             row["segments_sent_again_total"], row["srtt_us"], row["cwnd"], row["ssthresh"], row["last_cause"], row["backoff"]),
+             row["segments_sent_again_total"], row["srtt_us"], row["cwnd"], row["ssthresh"],
+             row["last_cause"], row["backoff"]),
             ("sk:5", 1, 7, 36020, 10, 12, "fast_retransmit", 1))
         self.assertEqual((content["events_per_s"], content["counts"],
                           content["lost_events"]), (1, {"ESTABLISHED": 1}, 0))
