@@ -946,9 +946,15 @@ class Command(Stage):
         code, out, _ = self.run_flow("--json")
         self.assertEqual(code, 2)
         listed = json.loads(out)["connections"]
-        self.assertEqual([(one["choose"], one["ids"]) for one in listed],
+        self.assertEqual([(one["choose"], [end["connections"] for end in one["ends"]])
+                          for one in listed],
                          [("sk:a", [["sk:a"], ["sk:b"]]),
                           ("sk:c", [["sk:c"], []])])
+        _, out, _ = self.run_flow("sk:a", "--json")
+        for end, in_ladder in zip(listed[0]["ends"], json.loads(out)["ends"]):
+            state = end.pop("state")
+            self.assertIsNone(state)
+            self.assertEqual(end, {key: in_ladder[key] for key in end})
         code, out, _ = self.run_flow("sk:99", "--json")
         self.assertEqual((code, json.loads(out)), (1, {"connections": []}))
 

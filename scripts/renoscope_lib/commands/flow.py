@@ -104,11 +104,16 @@ def _rows(found: list[Conversation], first_ns: int | None,
                f"{one.names[left]} - {one.names[1 - left]}")
 
 
+def _ends_json(one: Conversation) -> Iterator[dict[str, Any]]:
+    """As in a ladder's, as far as the first reading tells."""
+    for name, ids, netns, state in zip(one.names, one.ids, one.netns, one.states):
+        yield {"address": name, "connections": list(map(connection, ids)),
+               "netns": netns, "state": state or None}
+
+
 def _list_as_json(found: list[Conversation], words: list[str]) -> None:
     for piece in json_pieces({"connections": ({
-            "choose": word, "ends": one.names, "netns": one.netns,
-            "ids": [list(map(connection, ids)) for ids in one.ids],
-            "states": one.states, "first_ns": one.first_ns,
+            "choose": word, "ends": list(_ends_json(one)), "first_ns": one.first_ns,
             "last_ns": one.last_ns, "events": one.events,
             "segments_sent_again": one.sent_again, "resets": one.resets}
             for word, one in zip(words, found))}):
