@@ -233,7 +233,7 @@ def _row(opening: Opening, end_ns: int, far: list[Opening],
     arrived = opening.opened_by == PASSIVE
     return OpeningRow(
         connection(opening.cookie), opening.netns, opening.local,
-        opening.remote, opening.opened_by or "", result_of(outcome), outcome,
+        opening.remote, opening.opened_by, result_of(outcome), outcome,
         opening.took_us, opening.measured, opening.accept_wait_us,
         opening.never_accepted and "accepted" not in lacking,
         0 if arrived else opening.syns_again, opening.syns_again if arrived else 0,
@@ -247,5 +247,5 @@ def summary_of(rows: list[OpeningRow]) -> dict[str, dict[str, int]]:
     """Counts by outcome, for each side."""
     counts: dict[str, Counter[str]] = {}
     for row in rows:
-        counts.setdefault(row.opened_by or "?", Counter())[row.outcome] += 1
+        counts.setdefault(row.opened_by, Counter())[row.outcome] += 1
     return {side: dict(count.most_common()) for side, count in counts.items()}

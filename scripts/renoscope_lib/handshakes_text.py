@@ -8,6 +8,7 @@ from typing import Any
 
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
+from .openings import ACTIVE
 from .tables import aligned, and_more, note
 from .words import duration, or_dash, spaced
 
@@ -105,8 +106,7 @@ def _cookie_counts(one: Listener) -> str:
 def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     lines = []
     for side, counts in summary_of(rows).items():
-        who = {"us": "opened by us", "peer": "opened by the peer"}.get(
-            side, "opened by whom was not seen")
+        who = "opened by us" if side == ACTIVE else "opened by the peer"
         lines += note(", ".join(f"{n} {outcome}"
                                 for outcome, n in counts.items()),
                       "    ", f"{sum(counts.values())} {who}: ")

@@ -78,8 +78,8 @@ class Opening:
     remote: str
     ends: Ends
     began_ns: int
+    opened_by: str
     listener: int = 0
-    opened_by: str | None = None
     snd_isn: int = 0
     rcv_isn: int = 0
     steps: list[Step] = field(default_factory=list)
@@ -189,11 +189,10 @@ class Openings:
 
     # ---- finding the opening
 
-    def _new(self, event: Event, opened_by: str | None) -> Opening:
+    def _new(self, event: Event, opened_by: str) -> Opening:
         opening = Opening(event["cookie"], event["netns"],
                           local_endpoint(event), remote_endpoint(event),
-                          ends_of(event), event["time_ns"],
-                          opened_by=opened_by)
+                          ends_of(event), event["time_ns"], opened_by)
         self._all[id(opening)] = opening
         self._index(opening)
         if len(self._all) > REMEMBERED:
@@ -232,7 +231,6 @@ class Openings:
         if event["cookie"] and not opening.cookie:
             opening.cookie = event["cookie"]
             self._index(opening)
-        opening.opened_by = opening.opened_by or PASSIVE
         opening.rcv_isn = isn or opening.rcv_isn
         opening.snd_isn = event["snd_isn"] or opening.snd_isn
         opening.listener = (event.values.get("listener", 0)
@@ -427,7 +425,6 @@ class Openings:
         if opening.ended is not None or opening.completed_ns is not None:
             opening.ended = opening.ended or new
             return
-        opening.opened_by = opening.opened_by or PASSIVE
         opening.ended, opening.ended_ns = new, event["time_ns"]
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
         opening.first_rtt_us = event["srtt_us"]
