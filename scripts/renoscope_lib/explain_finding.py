@@ -169,7 +169,7 @@ class Finding:
             "sentence": self.sentence, "gist": self.gist or None,
             "evidence": list(self.evidence),
             "next_step": self.next_step or None,
-            "at_ns": self.at_ns, "cost_us": self.cost_us,
+            "began_ns": self.at_ns, "cost_us": self.cost_us,
         }
 
 

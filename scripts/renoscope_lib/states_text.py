@@ -51,7 +51,7 @@ def _path(states: States, life: Life) -> list[dict[str, Any]]:
 def _small_json(life: Life) -> dict[str, int] | None:
     small = life.small
     return None if small is None else {
-        "segments": small.segments, "fins_again": small.fins_again,
+        "segments": small.segments, "fins_arrived_again": small.fins_again,
         "timer_set": small.timer_set}
 
 

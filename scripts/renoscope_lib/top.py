@@ -336,7 +336,7 @@ class Top:
         self._begin_next(until_ns)
         return frame
 
-    def _may_be_over(self, flow: Flow) -> bool:
+    def _may_have_ended(self, flow: Flow) -> bool:
         return not self.gaps.is_whole_since(flow.gaps_before) or not self._states_seen
 
     def _drop_the_silent(self, until_ns: int) -> None:
@@ -349,7 +349,7 @@ class Top:
             if silent_ns <= UNSURE_NS:
                 break
             if (silent_ns > TIME_WAIT_NS if flow.state == TIME_WAIT
-                    else self._may_be_over(flow)):
+                    else self._may_have_ended(flow)):
                 del self._flows[cookie]
 
     def _begin_next(self, until_ns: int) -> None:
@@ -371,7 +371,7 @@ class Top:
     def _row(self, flow: Flow) -> Connection:
         return Connection(
             flow.cookie, flow.netns, flow.family, flow.state,
-            not flow.is_over and self._may_be_over(flow),
+            not flow.is_over and self._may_have_ended(flow),
             flow.heard_ns >= (self._from_ns or 0), flow.local, flow.remote,
             flow.again - flow.again_before, flow.again, flow.again_as_told,
             flow.cause, flow.lost, flow.unacked, flow.srtt_us, flow.rttvar_us,

@@ -17,7 +17,7 @@ class Connection(NamedTuple):
     netns: int
     family: int
     state: str
-    may_be_over: bool
+    may_have_ended: bool
     heard: bool
     local: str
     remote: str

@@ -20,7 +20,7 @@ def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
     has_cwnd = bool(row.cwnd)
     return {
         "connection": connection(row.cookie), "netns": row.netns,
-        "family": row.family, "state": row.state, "may_be_over": row.may_be_over,
+        "family": row.family, "state": row.state, "may_have_ended": row.may_have_ended,
         "heard": row.heard, "local": row.local, "remote": row.remote,
         "segments_sent_again": row.again_now, "segments_sent_again_seen": row.again,
         "segments_sent_again_total": row.again_as_told, "last_cause": row.cause or None,
@@ -30,11 +30,11 @@ def _connection_json(row: Connection, frame: Frame) -> dict[str, Any]:
         "min_rtt_us": row.min_rtt_us or None, "cwnd": row.cwnd or None,
         "ssthresh": finite_ssthresh(row.ssthresh) if has_cwnd else None,
         "ca_state": row.ca_state or None, "rto_us": row.rto_us or None,
-        "backoff": row.backoff, "acked_bytes": row.acked_now,
-        "acked_bytes_seen": row.acked, "received_bytes": row.received_now,
-        "received_bytes_seen": row.received,
-        "acked_bits_per_s": round(8 * frame.per_second(row.acked_now)),
-        "received_bits_per_s": round(8 * frame.per_second(row.received_now)),
+        "backoff": row.backoff, "bytes_acked": row.acked_now,
+        "bytes_acked_seen": row.acked, "bytes_received": row.received_now,
+        "bytes_received_seen": row.received,
+        "bits_acked_per_s": round(8 * frame.per_second(row.acked_now)),
+        "bits_received_per_s": round(8 * frame.per_second(row.received_now)),
     }
 
 

@@ -161,7 +161,7 @@ def _bit_rate(count: int, frame: Frame) -> str:
 
 def state_word(row: Connection) -> str:
     """As ss spells it; ? if it may be over."""
-    return SS_NAMES.get(row.state, row.state) + ("?" if row.may_be_over else "")
+    return SS_NAMES.get(row.state, row.state) + ("?" if row.may_have_ended else "")
 
 
 def _ssthresh(row: Connection) -> str:

@@ -104,7 +104,7 @@ def test_connection_as_ss_tells_it() -> None:
                 expected = _expected(shown)
                 assert {key: row[key] for key in expected} == expected, (row, shown)
                 assert row["state"] == "ESTABLISHED" and row["segments_sent_again"] > 0
-                assert row["acked_bytes_seen"] >= 300_000
+                assert row["bytes_acked_seen"] >= 300_000
                 address, port = pair.client.getsockname()[:2]
                 assert row["local"] == (f"[{address}]:{port}" if ipv6
                                         else f"{address}:{port}"), row
@@ -226,8 +226,8 @@ def test_plain_blocks_add_up() -> None:
         assert all(frames[i]["until_ns"] == frames[i + 1]["from_ns"]
                    for i in range(len(frames) - 1))
         seen = max((row for frame in frames for row in frame["connections"]),
-                   key=lambda row: row["acked_bytes_seen"])
-        assert seen["acked_bytes_seen"] in (2_000_000, 2_000_001), seen
+                   key=lambda row: row["bytes_acked_seen"])
+        assert seen["bytes_acked_seen"] in (2_000_000, 2_000_001), seen
 
 
 def _sum_of(frames: list[dict[str, Any]]) -> int:

@@ -261,7 +261,7 @@ class Programs(Case):
         finding, = report["findings"]
         self.assertEqual(
             (finding["rule"], finding["severity"], finding["connection"],
-             finding["cost_us"], finding["opened_by"], finding["at_ns"]),
+             finding["cost_us"], finding["opened_by"], finding["began_ns"]),
             ("connect-slow", "trouble", "sk:5", 1_040_000, "us",
              self.scene.start_ns))
         group, = whole["summary"]

@@ -106,6 +106,19 @@ class OneName(unittest.TestCase):
         self.assertEqual(top["seen"]["synacks_sent_again"],
                          handshakes["synacks_sent_again"])
 
+    def test_what_is_told_of_a_connection(self) -> None:
+        """What both have a key for they say alike."""
+        in_top = {one["connection"]: one for one in self.top["connections"]}
+        both = [(one, in_top[one["connection"]]) for one in self.states["connections"]
+                if one["connection"] in in_top]
+        self.assertTrue(both)
+        for one, other in both:
+            common = set(one) & set(other)
+            self.assertLessEqual({"family", "local", "netns", "remote", "state",
+                                  "may_have_ended"}, common)
+            self.assertEqual({key: one[key] for key in common},
+                             {key: other[key] for key in common})
+
     def test_states(self) -> None:
         """In counts as in each connection."""
         for counts in (self.states["counts"], self.top["counts"]):

@@ -192,7 +192,7 @@ class Ages(Stage):
         self.ack(0)
         self.end(2000)
         row = self.one(600_000)
-        self.assertEqual((row.state, row.heard, row.may_be_over),
+        self.assertEqual((row.state, row.heard, row.may_have_ended),
                          ("ESTABLISHED", False, False))
 
     def test_time_wait_is_counted_and_not_shown(self) -> None:
@@ -220,13 +220,13 @@ class Ages(Stage):
         self.end(2000)
         self.assertEqual(self.one(4000).state, "FIN-WAIT-2")
 
-    def test_after_a_loss_it_may_be_over(self) -> None:
+    def test_after_a_loss_it_may_have_ended(self) -> None:
         self.ack(0)
         self.ack(0, cookie=6, local_port=40113)
         self.take("lost", 1, lost_events=5)
         self.ack(2, cookie=6, local_port=40113)
         rows = self.end(2000).connections
-        self.assertEqual({row.cookie: row.may_be_over for row in rows},
+        self.assertEqual({row.cookie: row.may_have_ended for row in rows},
                          {5: True, 6: False})
         frame = self.end(2001 + UNSURE_NS / MS)
         self.assertEqual([row.cookie for row in frame.connections], [6])
@@ -235,7 +235,7 @@ class Ages(Stage):
     def test_without_states_nothing_is_sure(self) -> None:
         self.top.gaps.begin({"events": "ack retransmit"})
         self.ack(0)
-        self.assertTrue(self.one(2000).may_be_over)
+        self.assertTrue(self.one(2000).may_have_ended)
         self.assertEqual(self.end(UNSURE_NS / MS + 1).connections, [])
 
     def test_those_over_go_first_if_there_are_too_many(self) -> None:
