@@ -42,9 +42,7 @@ class Namespaces:
 
     def __init__(self, schema: Schema, most: int) -> None:
         self._schema = schema
-        states = schema.values.get("state", {})
-        self._synchronized = [number for number, name in states.items()
-                              if name in SYNCHRONIZED]
+        self._synchronized = schema.numbers_of("state", *SYNCHRONIZED)
         self._most = most
         self._known: dict[int, _Namespace] = {}
 

@@ -122,14 +122,9 @@ class Pace:
         self._schema = schema
         self._gaps = gaps
         self.kept: Kept[Sender] = Kept(lambda flow: False)
-        states = {name: number for number, name
-                  in schema.values.get("state", {}).items()}
-        self._sending = frozenset(states.get(name, -1) for name in SYNCHRONIZED)
-        ca_states = {name: number for number, name
-                     in schema.values.get("ca_state", {}).items()}
-        self._recovering = frozenset(
-            ca_states.get(name, -1) for name in ("Recovery", "Loss"))
-        self._cwr = ca_states.get("CWR", -1)
+        self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
+        self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
+        self._cwr = schema.numbers_of("ca_state", "CWR")
 
     def feed(self, event: Event) -> None:
         """The next event, not a mark and not a loss."""
@@ -280,7 +275,7 @@ class Pace:
             if event["seg_flags"] & ECE:
                 flow.ece_at_ns = event["time_ns"]
         elif kind == "ca_state":
-            if event["ca_state"] == self._cwr != event["old_ca_state"]:
+            if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
                 flow.reduced_by_ece += flow.ece_at_ns == flow.last_ns != 0
         elif kind == "retransmit":
             flow.fins_again += bool(event["seg_flags"] & FIN)

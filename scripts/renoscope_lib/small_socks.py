@@ -14,7 +14,7 @@ from .kept import MOST, remember
 from .schema import Event, Schema
 from .segments import has_socket, is_received
 from .sequence import RST, SYN
-from .tcp_states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT
+from .tcp_states import FIN_WAIT_2, SYN_SENT, SYNCHRONIZED, TIME_WAIT
 
 SMALL = (FIN_WAIT_2, TIME_WAIT)
 NAMES = ("snd_isn", "rcv_isn", "snd_wscale", "rcv_wscale")
@@ -29,12 +29,9 @@ class SmallSocks:
     """
 
     def __init__(self, schema: Schema, most: int = MOST) -> None:
-        states = schema.values.get("state", {})
-        self._small = [number for number, name in states.items() if name in SMALL]
-        self._synchronized = [number for number, name in states.items()
-                              if name in SYNCHRONIZED]
-        self._connecting = next((number for number, name in states.items()
-                                 if name == "SYN-SENT"), -1)
+        self._small = schema.numbers_of("state", *SMALL)
+        self._synchronized = schema.numbers_of("state", *SYNCHRONIZED)
+        self._connecting = schema.numbers_of("state", SYN_SENT)
         self._most = most
         self._known: dict[int, bytes] = {}
 
@@ -43,7 +40,7 @@ class SmallSocks:
         cookie = event["cookie"]
         if not cookie:
             return
-        if event["state"] == self._connecting:
+        if event["state"] in self._connecting:
             self._known.pop(cookie, None)  # anew, with another ISN
         elif event["state"] in self._synchronized and has_socket(event) \
                 and event["snd_isn"] and event["rcv_isn"] \

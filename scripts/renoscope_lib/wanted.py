@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .flows import MARK, is_lost, is_of_recording
 from .schema import Event, Schema
+from .tcp_states import LISTEN
 from .words import connection
 
 # Ids told to somebody who has named none of them.
@@ -88,9 +89,7 @@ class ChoiceSeen:
 
     def __init__(self, wanted: Filter, schema: Schema | None = None) -> None:
         self._wanted = wanted
-        names = schema.values.get("state", {}) if schema else {}
-        self._listening = [number for number, name in names.items()
-                           if name == "LISTEN"]
+        self._listening = schema.numbers_of("state", LISTEN) if schema else []
         self._found = wanted.takes_all
         self._others: set[int] = set()
 

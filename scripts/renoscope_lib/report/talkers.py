@@ -18,18 +18,16 @@ from ..kept import Kept, Packable
 from ..schema import Event, Schema
 from ..segments import segments_sent_again
 from ..sequence import is_after, relative
+from ..tcp_states import (CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                          SYNCHRONIZED, TIME_WAIT)
 from ..words import local_endpoint, remote_endpoint
 
 NEEDED_KINDS = ("destroy", "ack", "retransmit")
 
-# A socket stands behind these, with numbers of its own.
-TALKING = frozenset(("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
-                     "CLOSING", "LAST-ACK"))
-
 # Where our FIN is at least queued, and where the peer's has come.
-OWN_FIN = frozenset(("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK", "TIME-WAIT"))
-OWN_FIN_ACKED = frozenset(("FIN-WAIT-2", "TIME-WAIT"))
-PEERS_FIN = frozenset(("CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"))
+OWN_FIN = frozenset((FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, TIME_WAIT))
+OWN_FIN_ACKED = frozenset((FIN_WAIT_2, TIME_WAIT))
+PEERS_FIN = frozenset((CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT))
 
 
 @dataclass(slots=True)
@@ -124,7 +122,7 @@ class Talkers:
             talk = self.kept.get(event["cookie"])
             if talk is not None:
                 self._see_fins(talk, state)
-        elif state in TALKING and event["snd_una"]:
+        elif state in SYNCHRONIZED and event["snd_una"]:
             self._goes_on(event, state)
 
     @staticmethod
