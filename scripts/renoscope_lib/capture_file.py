@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .flows import ENDPOINTS, ends_of
 from .gaps import Gaps
 from .namespace_words import Namespaces
 from .packets import packet_of
@@ -44,7 +45,6 @@ SILENT_KINDS = ("ack", "segment")
 # Of these the segment is one from before; what they do comes next.
 BEFORE_KINDS = ("rto", "probe")
 
-ENDS = ("local_addr", "local_port", "remote_addr", "remote_port")
 SAME_SEGMENT = ("seg_seq", "seg_ack", "seg_len", "seg_flags", "seg_window",
                 "tsval", "tsecr")
 
@@ -73,12 +73,8 @@ class _Held:
         return self.comments + more
 
 
-def _ends(event: Event) -> Key:
-    return (event["netns"], *(event[name] for name in ENDS))
-
-
 def _segment_key(event: Event) -> Key:
-    return (*_ends(event), is_received(event), event["seg_seq"])
+    return (*ends_of(event), is_received(event), event["seg_seq"])
 
 
 class CaptureFile:
@@ -151,12 +147,12 @@ class CaptureFile:
 
     @staticmethod
     def _connection(event: Event) -> Key:
-        return (event["cookie"],) if event["cookie"] else _ends(event)
+        return (event["cookie"],) if event["cookie"] else ends_of(event)
 
     def _segment(self, event: Event) -> None:
         self.segments += 1
         if self._is_choosing and event["cookie"] and self._wanted.chooses(event):
-            self._remember(self._wanted_ends, _ends(event), None)
+            self._remember(self._wanted_ends, ends_of(event), None)
         twin = self._twin(event)
         if twin is not None:
             twin.add(f"received here too, by {self._stood(event)}")
@@ -227,7 +223,7 @@ class CaptureFile:
 
     def _is_wanted(self, event: Event) -> bool:
         """A segment without an id belongs to who has its ends."""
-        return self._wanted.chooses(event) or _ends(event) in self._wanted_ends
+        return self._wanted.chooses(event) or ends_of(event) in self._wanted_ends
 
     def _let_go(self) -> None:
         held = self._held.popleft()
@@ -266,7 +262,7 @@ class CaptureFile:
     def _note_sender(self, event: Event) -> None:
         """Whether another namespace has the other end."""
         self.namespaces.see(event)
-        ends = tuple(event[name] for name in ENDS)
+        ends = tuple(event[name] for name in ENDPOINTS)
         there = self._senders.get((*ends[2:], *ends[:2]))
         if there is not None and there != event["netns"]:
             self.both_ends.update((there, event["netns"]))
