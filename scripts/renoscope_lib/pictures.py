@@ -9,10 +9,11 @@ are plain text: those of a schema from elsewhere are no formulas.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import BAD_INPUT, NOT_THERE, Problem
 from .place import COMMAND
@@ -20,6 +21,8 @@ from .whole_file import WholeFile
 
 FORMATS = (".png", ".svg")
 DOTS_PER_INCH = 150
+
+T = TypeVar("T")
 
 
 def format_of(path: str, command: str) -> str:
@@ -29,6 +32,16 @@ def format_of(path: str, command: str) -> str:
         raise Problem(f"{command}: {path}: a picture's name ends with "
                       + " or ".join(FORMATS), BAD_INPUT)
     return suffix[1:]
+
+
+def of_one(command: str, found: Iterable[T], what_they_did: str) -> T:
+    """The only connection that there is to draw."""
+    first = list(islice(found, 2))
+    if len(first) == 1:
+        return first[0]
+    raise Problem(f"{command}: a picture is of one connection, here "
+                  f"{'more than one' if first else 'no connection'} {what_they_did}: "
+                  "choose with --connection", BAD_INPUT)
 
 
 @contextmanager

@@ -400,12 +400,15 @@ class Drawing(Stage):
         other = self.scene.pack("reno_round", 9, cwnd=1, cookie=6)
         for file, records, words in (
                 ("a.gif", self.rounds(1), "ends with .png or .svg"),
-                ("a.png", [*self.rounds(1), other], "here are 2"),
-                ("a.png", [], "here are 0")):
+                ("a.png", [*self.rounds(1), other], "here more than one has rounds"),
+                ("a.png", [], "here no connection has rounds")):
             done = self.draw(sys.executable, file, records)
             self.assertEqual(done.returncode, 2)
             self.assertIn(words, done.stderr.decode())
             self.assertEqual(done.stderr.count(b"\n"), 1)
+
+    def test_a_name_that_is_no_pictures_is_refused_at_once(self) -> None:
+        self.assertEqual(self.draw(sys.executable, "a.gif", self.rounds(1)).stdout, b"")
 
     def test_a_file_that_cannot_be_written_is_named(self) -> None:
         python = with_matplotlib() or self.skipTest("no matplotlib")

@@ -7,17 +7,14 @@ import argparse
 import shutil
 import sys
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from .. import cwnd_figure, cwnd_text
-from ..cwnd import Cwnd, Series
-from ..errors import BAD_INPUT, Problem
+from ..cwnd import Cwnd
 from ..options import add_choice, add_command, add_input, chosen, limit
 from ..palettes import PALETTES
-from ..pictures import format_of
+from ..pictures import format_of, of_one
 from ..telling import coloured, open_input, tell
-from ..wanted import Filter
 from ..whole_file import check_is_another
 
 
@@ -26,15 +23,6 @@ def _paper() -> cwnd_text.Paper:
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return cwnd_text.Paper(shutil.get_terminal_size((80, 24)).columns,
                            encoding == "utf8", coloured())
-
-
-def _only_one(view: Cwnd, wanted: Filter) -> Series:
-    found = list(islice(view.series(wanted), 2))
-    if len(found) == 1:
-        return found[0]
-    are = "no connection sent data" if not found else "more than one sent data"
-    raise Problem(f"cwnd: a picture is of one connection, here {are}: choose with "
-                  "--connection", BAD_INPUT)
 
 
 def _cwnd(options: argparse.Namespace) -> int:
@@ -49,7 +37,8 @@ def _cwnd(options: argparse.Namespace) -> int:
                 lambda _end_ns: cwnd_text.as_text(view, wanted, options.limit,
                                                   _paper(), options.rounds))
     for path in options.draw:
-        cwnd_figure.draw(_only_one(view, wanted), path, PALETTES[options.palette])
+        series = of_one("cwnd", view.series(wanted), "sent data")
+        cwnd_figure.draw(series, path, PALETTES[options.palette])
     return code
 
 

@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 from .. import rounds, rounds_figure
-from ..errors import BAD_INPUT, Problem
 from ..options import add_choice, add_command, add_input, add_limit, chosen
+from ..pictures import format_of, of_one
 from ..telling import open_input, tell
 from ..whole_file import check_is_another
 
 
 def _rounds(options: argparse.Namespace) -> int:
+    for path in options.draw:
+        format_of(path, "rounds")
     check_is_another("rounds", options.file, *options.draw)
     source = open_input(options.file, follows=False)
     view = rounds.Rounds(source.schema)
@@ -23,15 +25,8 @@ def _rounds(options: argparse.Namespace) -> int:
                 partial(rounds.as_json, view, wanted=wanted),
                 lambda _end_ns: rounds.as_text(view, wanted, options.limit))
     for path in options.draw:
-        rounds_figure.draw(_only_one(list(view.flows(wanted))), path)
+        rounds_figure.draw(of_one("rounds", view.flows(wanted), "has rounds"), path)
     return code
-
-
-def _only_one(flows: list[rounds.Flow]) -> rounds.Flow:
-    if len(flows) != 1:
-        raise Problem(f"rounds: a picture is of one connection, here are "
-                      f"{len(flows)}: choose with --connection", BAD_INPUT)
-    return flows[0]
 
 
 def add(commands: Any) -> None:
