@@ -14,7 +14,7 @@ from unittest import mock
 from . import support
 
 EVAL = support.SCRIPTS / "eval"
-sys.path.insert(0, str(EVAL))
+sys.path[:0] = [str(EVAL), str(support.SCRIPTS / "qemu")]
 
 from arithmetic import convergence_s, jain, percentile  # noqa: E402
 from bottleneck import loss_rules  # noqa: E402
@@ -22,6 +22,7 @@ from results import Result, summarize  # noqa: E402
 from scenarios import (AGAIN, RFC9406, SCENARIOS, algorithm_of, by_name,  # noqa: E402
                        subjects_of)
 from tables import table, targets, text  # noqa: E402
+from tally import path_from  # noqa: E402
 
 
 class Arithmetic(unittest.TestCase):
@@ -180,6 +181,15 @@ class Playing(unittest.TestCase):
             kept = command._read(file, "of now")
         self.assertEqual(sorted(kept), ["a:reno", "b:reno", "e:reno", "f:reno"])
         self.assertIn("the guest ended with 1", said.getvalue())
+
+    def test_what_cannot_be_built_ends_it_in_one_line(self) -> None:
+        command, said = the_command(), io.StringIO()
+        with (tempfile.TemporaryDirectory() as folder,
+              mock.patch.multiple(command, OUT=Path(folder),
+                                  path_from=lambda *_: path_from("false")),
+              mock.patch.object(sys, "argv", ["run"]), contextlib.redirect_stderr(said)):
+            self.assertEqual(command.main(), 1)
+        self.assertEqual(said.getvalue(), "eval: false failed; it says above why\n")
 
     def test_what_a_guest_lost_of_a_line_fails_its_run(self) -> None:
         """Whether it failed, or the console mixed it with the kernel's."""
