@@ -11,7 +11,7 @@ from typing import Any
 
 from parts import Part
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "qemu"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 import generated  # noqa: E402  (found through the line above)
 from generated import table  # noqa: E402

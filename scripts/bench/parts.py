@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts" / "qemu"))
+sys.path.insert(0, str(ROOT / "scripts" / "shared"))
 
 import commits  # noqa: E402  (found through the line above)
 

@@ -22,6 +22,7 @@ from .support import SCRIPTS, load_script
 
 sys.path.insert(0, str(SCRIPTS / "bench"))
 sys.path.insert(0, str(SCRIPTS / "qemu"))
+sys.path.insert(0, str(SCRIPTS / "shared"))
 sys.path.insert(0, str(SCRIPTS / "selftests"))
 
 import busy  # noqa: E402  (found through the lines above)

@@ -14,7 +14,7 @@ from unittest import mock
 
 from .support import SCRIPTS, load_script
 
-sys.path[:0] = [str(SCRIPTS / "stress"), str(SCRIPTS / "qemu"), str(SCRIPTS / "selftests")]
+sys.path[:0] = [str(SCRIPTS / folder) for folder in ("stress", "qemu", "shared", "selftests")]
 
 import commits  # noqa: E402  (found through the line above)
 import generated  # noqa: E402
