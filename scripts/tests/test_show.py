@@ -3,12 +3,14 @@
 
 import errno
 import json
+import re
 import unittest
 from typing import Any
 
 from renoscope_lib import reno_words, segments, sequence, words
 from renoscope_lib.flows import Joiner
 from renoscope_lib.json_lines import JsonWriter
+from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.schema import Event
 from renoscope_lib.show import Clock, LineWriter
 from renoscope_lib.small_socks import SmallSocks
@@ -717,6 +719,12 @@ class Segments(unittest.TestCase):
                          bits_of("segment_flags", "outgoing"))
         self.assertEqual(segments.OWN_WINDOW,
                          number_of("window_side", "own"))
+
+    def test_the_kinds_of_received_segments_are_the_modules(self) -> None:
+        text = (MODULE_SOURCE / "event_text.c").read_text()
+        body = text.partition("static bool is_received(")[2].partition("return true;")[0]
+        self.assertEqual(re.findall(r"case EVENT_KIND_(\w+):", body),
+                         list(segments.RECEIVED_KINDS))
 
     def test_sent(self) -> None:
         event = self.segment("outgoing", "timestamps")
