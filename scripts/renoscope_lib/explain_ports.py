@@ -81,7 +81,7 @@ class ClosedPorts:
             if len(every) <= FEW_PORTS:
                 yield from (_one(port, clock) for port in every)
             elif every:
-                yield _many(every, host in self._has_more, clock)
+                yield _many(every, host in self._has_more)
 
 
 def _peers(ports: list[Port]) -> str:
@@ -101,7 +101,7 @@ def _one(port: Port, clock: Clock) -> Finding:
         "is the server running, and on this port? ss -ltn", port.first_ns)
 
 
-def _many(ports: list[Port], has_more: bool, clock: Clock) -> Finding:
+def _many(ports: list[Port], has_more: bool) -> Finding:
     host = ports[0].local.rpartition(":")[0]
     first = min(ports, key=lambda port: port.first_ns)
     subject = Subject(0, ports[0].netns, f"{host}:*", "*:*", is_listener=True)

@@ -259,15 +259,14 @@ def audit_of(samples: Sequence[Sample], cookies: bool = False) -> Audit:
     first = list({s.ends: s for s in reversed(ordered)}.values())[::-1]
     if not any(s.ends for s in ordered):
         first = ordered
-    repeats = repeats_of(ordered)
     numbers: dict[str, Any] = {
         "count": len(ordered), "distinct": len({s.isn for s in ordered}),
         "end_pairs": len(first),
         "address_pairs": len({_addresses(s.ends) for s in first}),
-        "repeats": repeats.words}
+        "repeats": repeats_of(ordered).words}
     if len(first) >= 2:
         numbers |= _numbers_of(first)
-    verdict, why = _verdict(first, numbers, repeats, cookies)
+    verdict, why = _verdict(first, numbers, cookies)
     return Audit(**numbers, verdict=verdict, why=why)
 
 
@@ -314,7 +313,7 @@ def _same_addresses_bits(samples: list[Sample]) -> float | None:
     return bits_of(arc(steps_of(largest)))
 
 
-def _verdict(samples: list[Sample], numbers: dict[str, Any], repeats: Repeats,
+def _verdict(samples: list[Sample], numbers: dict[str, Any],
              cookies: bool) -> tuple[str, str]:
     count = len(samples)
     if count < MIN_CONNECTIONS:

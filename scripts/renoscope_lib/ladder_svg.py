@@ -166,10 +166,10 @@ class _Picture:
         y = max(y, self._side[is_left] + ROW)
         x, anchor = ((LEFT_RAIL - 10, "end") if is_left
                      else (RIGHT_RAIL + 10, "start"))
-        lines = textwrap.wrap(words, SIDE_CHARACTERS) if words else []
-        for number, line in enumerate(lines):
+        wrapped = textwrap.wrap(words, SIDE_CHARACTERS) if words else []
+        for number, line in enumerate(wrapped):
             self._text(x, y + 4 + number * NOTE_ROW, line, style, anchor)
-        self._side[is_left] = y + max(len(lines) - 1, 0) * NOTE_ROW
+        self._side[is_left] = y + max(len(wrapped) - 1, 0) * NOTE_ROW
         if time_ns is not None and not words:
             self._text(x, y + 3, self._time(time_ns), "time", anchor)
         elif time_ns is not None:
@@ -226,8 +226,8 @@ class _Picture:
         sender = rung.way if rung.sent_ns is not None else 1 - rung.way
         self._y = max(self._y, self._labels + LABEL_ROOM)
         self._y = self._beside(sender, self._y, "", "time", rung.at_ns)
-        lines = self._notes(rung)
-        self._labels = self._y + len(lines) * NOTE_ROW + 7 * bool(lines)
+        notes = self._notes(rung)
+        self._labels = self._y + len(notes) * NOTE_ROW + 7 * bool(notes)
         self._began[rung.number] = self._y
         if rung.delay_us is None or rung.fate == PARTLY_LOST:
             self._draw(rung, self._y, self._y)

@@ -172,12 +172,12 @@ def completeness(seen: int) -> str:
     if seen & begun == begun and seen & (SAW_FIN | SAW_RST):
         return ("complete, with data" if seen & SAW_DATA else
                 "complete, without data")
-    missing = [name for bit, name in (
+    unseen = [name for bit, name in (
         (SAW_SYN, "SYN"), (SAW_SYNACK, "SYN-ACK"), (SAW_ACK, "ACK"))
         if not seen & bit]
     if not seen & (SAW_FIN | SAW_RST):
-        missing.append("FIN or RST")
-    return f"incomplete: no {', no '.join(missing)}"
+        unseen.append("FIN or RST")
+    return f"incomplete: no {', no '.join(unseen)}"
 
 
 def ids(conversation: Conversation, end: int) -> str:

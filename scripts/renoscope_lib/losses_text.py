@@ -128,14 +128,14 @@ def _total_row(sums: Sums) -> tuple[str, ...]:
 
 
 def _summary(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
-    heading = ("connection", "again", *(HEADINGS[cause] for cause in CAUSES),
-               "timeouts", "undone", "local - peer")
-    last = len(heading) - 1
+    head = ("connection", "again", *(HEADINGS[cause] for cause in CAUSES),
+            "timeouts", "undone", "local - peer")
+    last = len(head) - 1
     columns = [i for i, cell in enumerate(_total_row(sums)) if cell != "."
                or i in (0, 1, last)]
 
     def rows() -> Iterator[Sequence[str]]:
-        yield [heading[i] for i in columns]
+        yield [head[i] for i in columns]
         for row in map(_summary_row, flows()):
             yield [row[i] for i in columns]
         if sums.lossy > 1:

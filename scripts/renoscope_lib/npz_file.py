@@ -24,12 +24,12 @@ WORDS = "words.json"
 class _Sink:
     """A file that is only written, from its beginning to its end."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
+    def __init__(self, output: Callable[[bytes], None]) -> None:
+        self._output = output
 
     def write(self, data: bytes) -> int:
         """All of it."""
-        self._write(data)
+        self._output(data)
         return len(data)
 
     def flush(self) -> None:
