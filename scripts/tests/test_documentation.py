@@ -17,6 +17,7 @@ README = SCRIPTS.parent / "README.md"
 FOLDER = SCRIPTS.parent / "Documentation"
 PAGES = sorted(FOLDER.glob("*.rst"))
 INDEX = FOLDER / "index.rst"
+RECIPES = FOLDER / "contributing.rst"
 
 MARKDOWN_LINK = re.compile(r"\]\(([^()]+)\)")
 ELSEWHERE = "://"
@@ -50,6 +51,13 @@ def links(page: Path) -> list[str]:
     return [link for link in found if ELSEWHERE not in link]
 
 
+def sources() -> list[Path]:
+    """What is written in C and in Python."""
+    return [path for folder in ("module", "kunit", "scripts")
+            for path in (SCRIPTS.parent / folder).rglob("*.*")
+            if path.suffix in (".c", ".h", ".py")]
+
+
 def is_there(page: Path, link: str) -> bool:
     """Whether a file is there, and a title or mark in it if the link names one."""
     path, _, anchor = link.partition("#")
@@ -80,6 +88,18 @@ class Documentation(unittest.TestCase):
         listed = {link.partition("#")[0] for link in links(INDEX)}
         self.assertEqual([page.name for page in PAGES if page != INDEX
                           and page.name not in listed], [])
+
+    def test_what_the_recipes_name_is_in_the_sources(self) -> None:
+        """Files, functions, lists; not what somebody puts a name of his own into."""
+        files = sources()
+        words = {word for path in files for word in re.findall(r"\w+", path.read_text())}
+        for name in re.findall("``([^`]+)``", RECIPES.read_text()):
+            with self.subTest(name):
+                if re.fullmatch(r"[\w/]+\.(c|h|py|rst)", name) and "NAME" not in name:
+                    self.assertTrue(any(f"/{path}".endswith(f"/{name}")
+                                        for path in (*files, *PAGES)))
+                elif re.fullmatch(r"[a-zA-Z]+_\w+(\(\)|\[\])?", name):
+                    self.assertIn(re.sub(r"\W", "", name), words)
 
 
 if __name__ == "__main__":
