@@ -101,7 +101,7 @@ class Recoveries(Stage):
                           episode.within.ssthresh, episode.after.cwnd,
                           episode.dup_acks, episode.segments, episode.undone),
                          ("Recovery", 24, 12, 12, 3, 1, False))
-        self.assertEqual((episode.ended_ns - episode.began_ns) // MS, 40)
+        self.assertEqual(((episode.ended_ns or 0) - episode.began_ns) // MS, 40)
         self.assertEqual({k: v // MS for k, v in flow.stood_ns.items()},
                          {"Open": 2, "Disorder": 1, "Recovery": 40})
 

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import unittest
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -719,8 +719,10 @@ class Command(unittest.TestCase):
     def test_what_is_no_page_of_ours_is_left(self) -> None:
         """Unless it was named."""
         output = self.folder / "x.html"
-        for make in (lambda: output.write_text("<html>mine</html>"), output.mkdir,
-                     lambda: output.symlink_to("nowhere"), lambda: os.mkfifo(output)):
+        others: list[Callable[[], object]] = [
+            lambda: output.write_text("<html>mine</html>"), output.mkdir,
+            lambda: output.symlink_to("nowhere"), lambda: os.mkfifo(output)]
+        for make in others:
             make()
             code, said, _ = self.report_here(self.file.name)
             self.assertEqual((code, said), (

@@ -5,6 +5,7 @@ import errno
 import json
 import subprocess
 import unittest
+from collections.abc import Callable
 from typing import Any
 
 from renoscope_lib import schema_source
@@ -481,11 +482,12 @@ class Resets(Stage):
 
         abandoned = "its listener was closed while it waited in the accept queue"
         program = "SO_LINGER 0, or disconnected by its program"
-        for make, words in (
-                (life, abandoned),
-                (lambda: life(self.event("accepted", 3)), program),
-                (lambda: life(self.event("lost", 3, lost_events=1)), program),
-                (lambda: life(closed_ms=2000), program)):
+        cases: list[tuple[Callable[[], States], str]] = [
+            (life, abandoned),
+            (lambda: life(self.event("accepted", 3)), program),
+            (lambda: life(self.event("lost", 3, lost_events=1)), program),
+            (lambda: life(closed_ms=2000), program)]
+        for make, words in cases:
             with self.subTest(words):
                 self.setUp()
                 states = make()
