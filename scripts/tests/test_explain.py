@@ -29,24 +29,24 @@ from .support import SCRIPTS, SECOND, feed, number_of
 
 
 class Words(unittest.TestCase):
-    def test_brief(self) -> None:
+    def test_durations_are_rounded_to_what_one_remembers(self) -> None:
         for us, words in ((0, "0 us"), (999, "999 us"), (1500, "1.5 ms"),
                           (40_000, "40 ms"), (320_000, "320 ms"),
                           (999_900, "1 s"), (1_000_000, "1 s"),
                           (25_400_000, "25.4 s"), (127_000_000, "127 s")):
             self.assertEqual(brief(us), words)
 
-    def test_waits(self) -> None:
+    def test_many_waits_leave_out_the_middle(self) -> None:
         self.assertEqual(added([1_006_000, 2_016_000]), "1 s + 2 s")
         self.assertEqual(added([1_000_000 << n for n in range(8)]),
                          "1 s + 2 s + 4 s + ... + 128 s")
 
-    def test_numbers(self) -> None:
+    def test_numbers_up_to_twelve_are_words(self) -> None:
         self.assertEqual(spelled(1, "SYN"), "one SYN")
         self.assertEqual(spelled(2, "SYN"), "two SYNs")
         self.assertEqual(spelled(13, "SYN"), "13 SYNs")
 
-    def test_shares(self) -> None:
+    def test_a_share_never_rounds_to_none_or_all(self) -> None:
         self.assertEqual([share(part, 1000) for part in
                           (0, 0.01, 2.6, 11, 110, 999.9, 1000)],
                          ["0%", "under 0.01%", "0.26%", "1.1%", "11%", "99%",
@@ -78,12 +78,12 @@ class Summary(Case):
             "each: two SYNs without an answer")
         self.assertEqual(third, "fine        nothing wrong with 1 connection")
 
-    def test_costs_that_differ(self) -> None:
+    def test_costs_that_differ_are_a_range_and_a_sum(self) -> None:
         text = " ".join(self.text(*self.slow(0), *self.slow(1, 5)).split())
         self.assertIn("2 connections to 10.77.0.2:5000, 3 s to 6 s, 9.1 s in all:",
                       text)
 
-    def test_how_many_of_each_severity(self) -> None:
+    def test_a_group_tells_how_many_are_of_each_severity(self) -> None:
         events = []
         for cookie, wait_s in ((0x20, 0.3), (0x21, 1.0), (0x22, 1.0)):
             life = Life(self.scene, cookie)
@@ -105,14 +105,14 @@ class Summary(Case):
                  if line.startswith("sk:")]
         self.assertEqual(order, ["sk:101", "sk:100", "sk:5"])
 
-    def test_limit(self) -> None:
+    def test_more_than_the_limit_is_counted(self) -> None:
         events = [e for n in range(12) for e in self.slow(n)]
         self.assertEqual(self.text(*events, limit=3).count("\nsk:"), 3)
         self.assertIn("... and 9 more: --limit 0 shows all",
                       self.text(*events, limit=3))
         self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
 
-    def test_eighty_columns(self) -> None:
+    def test_text_fits_eighty_columns(self) -> None:
         for line in self.text(*self.slow(0), verbose=True,
                               typed=Typed(file="a.renoscope")).splitlines():
             self.assertLess(len(line), 80)
@@ -150,7 +150,7 @@ class Summary(Case):
             "renoscope show 'of a very long name indeed.renoscope' --connection 5"))
         self.assertIn("next: why did the peer's program end it?", shown)
 
-    def test_colours(self) -> None:
+    def test_colours_change_no_word(self) -> None:
         plain = self.text(*self.slow(0), *self.life.opens(20)).splitlines()
         lines = list(coloured(plain))
         self.assertEqual([line for line, before in zip(lines, plain)
@@ -158,7 +158,7 @@ class Summary(Case):
         self.assertEqual(re.sub(r"\033\[[0-9;]*m", "", "\n".join(lines)),
                          "\n".join(plain))
 
-    def test_choice(self) -> None:
+    def test_only_who_was_asked_for_is_told(self) -> None:
         events = [*self.slow(0), *self.slow(1)]
         text = self.text(*events, wanted=Filter(cookie=0x101))
         self.assertNotIn("sk:100 ", text)
@@ -172,7 +172,7 @@ class Summary(Case):
 class Unknown(Case):
     """Nothing is claimed that was not looked at."""
 
-    def test_kinds_that_were_off(self) -> None:
+    def test_kinds_that_were_off_are_not_judged(self) -> None:
         life = self.life
         view = self.explained(*life.opens(), events="state ack")
         told, = view.findings()
@@ -182,7 +182,7 @@ class Unknown(Case):
         self.assertIn("not recorded (rto), so not known: retransmission timeouts",
                       view.unknown())
 
-    def test_all_that_was_on(self) -> None:
+    def test_with_all_kinds_on_nothing_is_unknown(self) -> None:
         life = self.life
         view = self.explained(*life.opens())
         told, = view.findings()
@@ -200,7 +200,7 @@ class Unknown(Case):
                       told.sentence)
         self.assertIn("7 events LOST", view.gaps.remarks()[0])
 
-    def test_a_time_that_was_not_recorded(self) -> None:
+    def test_a_time_that_was_not_recorded_is_not_judged(self) -> None:
         """An hour that nobody saw may have hidden something; not from later ones."""
         def marks(*causes: str) -> list[Event]:
             return [self.scene.event(
@@ -216,14 +216,14 @@ class Unknown(Case):
                                *self.life.opens(7200)).findings()
         self.assertTrue(told.sentence.startswith("nothing wrong: "), told.sentence)
 
-    def test_calls_that_a_probe_missed(self) -> None:
+    def test_calls_that_a_probe_missed_are_not_judged(self) -> None:
         view = self.explained(*self.life.opens())
         view.gaps.see_sources([parse_stats(support.stats_text(
             "source accepted inet_csk_accept attached, missed 12 calls"))])
         told, = view.findings()
         self.assertIn("nothing wrong in what was recorded: ", told.sentence)
 
-    def test_from_the_middle(self) -> None:
+    def test_without_its_beginning_that_is_said(self) -> None:
         told, = self.explained(self.life.acked(1)).findings()
         self.assertIn("as far as it was seen (its beginning was not seen)",
                       told.sentence)
@@ -252,7 +252,7 @@ class Unknown(Case):
 
 
 class Programs(Case):
-    def test_json(self) -> None:
+    def test_json_has_the_finding_its_group_and_the_loss(self) -> None:
         life = self.life
         view = self.explained(life.connects(), life.syn_again(1, 1),
                               life.change(1.04, "SYN-SENT", "ESTABLISHED"))
@@ -274,7 +274,7 @@ class Programs(Case):
         whole = json.loads("".join(json_pieces(as_json(view, None))))
         self.assertEqual(whole["reports"][0]["findings"][0]["severity"], FINE)
 
-    def test_subjects(self) -> None:
+    def test_a_service_is_the_side_that_did_not_open(self) -> None:
         ends = 5, 1, "10.0.0.1:4000", "10.0.0.2:443"
         self.assertEqual([Subject(*ends, by).service for by in
                           ("us", "peer", None)],
@@ -301,7 +301,7 @@ class Command(unittest.TestCase):
             scene.pack("state", SECOND, state=number_of("state", "ESTABLISHED"),
                        old_state=number_of("state", "SYN-SENT"), **whole)))
 
-    def test_text_and_json(self) -> None:
+    def test_text_and_json_come_from_a_recording(self) -> None:
         file = support.recording(self.records())
         done = self.run_it(file)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -319,7 +319,7 @@ class Command(unittest.TestCase):
         command = step.partition("next: ")[2]
         return command, shell(command)
 
-    def test_next_step_as_the_command_was_run(self) -> None:
+    def test_a_next_step_works_as_the_command_was_run(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name, "here")
             folder.mkdir()
@@ -339,14 +339,14 @@ class Command(unittest.TestCase):
                         "--connection 5 --steps")
                     self.assertIn("sk:5", printed)
 
-    def test_cut_off(self) -> None:
+    def test_what_there_is_of_a_cut_recording_is_told(self) -> None:
         """What there is is told, and that it is not all."""
         done = self.run_it(support.recording(self.records())[:-10])
         self.assertEqual(done.returncode, 2)
         self.assertIn("connect() took 1 s", done.stdout)
         self.assertTrue(done.stderr.startswith("renoscope: "))
 
-    def test_hostile_numbers(self) -> None:
+    def test_hostile_numbers_end_in_words(self) -> None:
         """Values that no kernel writes end in words, not in a traceback."""
         scene = support.Scene()
         most = {"u8": 255, "u16": 65535, "u32": 2**32 - 1, "u64": 2**64 - 1}

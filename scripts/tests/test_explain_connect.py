@@ -18,7 +18,7 @@ from .support import CLIENT, SECOND, SERVER, SYN, number_of
 class Connect(Case):
     """Seen at the client alone."""
 
-    def test_slow(self) -> None:
+    def test_a_slow_connect_is_trouble_and_the_waits_are_named(self) -> None:
         life = self.life
         finding = self.found(
             life.connects(), life.syn_again(1, 1), life.syn_again(3, 2),
@@ -32,10 +32,10 @@ class Connect(Case):
                          "renoscope handshakes FILE --connection 5 --steps")
         self.assertIn("at 1.000 s SYN sent again", finding.evidence[1])
 
-    def test_in_time(self) -> None:
+    def test_a_connect_in_time_is_healthy(self) -> None:
         self.assert_healthy(*self.life.opens(took_s=0.3))
 
-    def test_slow_without_a_loss(self) -> None:
+    def test_slow_without_a_retransmit_is_no_loss(self) -> None:
         """Nobody is accused of a loss."""
         finding = self.found(*self.life.opens(took_s=0.8))["connect-slow"]
         self.assertEqual((finding.severity, finding.gist),
@@ -50,7 +50,7 @@ class Connect(Case):
             life.event("error", at_s, "SYN-SENT", sk_error=error),
             life.change(at_s, "SYN-SENT", "CLOSED"))
 
-    def test_refused(self) -> None:
+    def test_a_refused_connect_is_only_that(self) -> None:
         life = self.life
         found = self.failing(errno.ECONNREFUSED,
                              life.reset_received(0.04, "SYN-SENT"))
@@ -59,18 +59,18 @@ class Connect(Case):
                       found["connect-failed"].sentence)
         self.assertEqual(found["connect-failed"].severity, TROUBLE)
 
-    def test_timed_out(self) -> None:
+    def test_one_that_timed_out_tells_its_waits(self) -> None:
         life = self.life
         finding = self.failing(errno.ETIMEDOUT, life.syn_again(1, 1),
                                life.syn_again(3, 2), at_s=7)["connect-failed"]
         self.assertIn("no answer at all (ETIMEDOUT); the SYN was sent 3 times "
                       "(1 s + 2 s)", finding.sentence)
 
-    def test_no_route(self) -> None:
+    def test_without_a_route_the_error_is_the_gist(self) -> None:
         finding = self.failing(errno.EHOSTUNREACH)["connect-failed"]
         self.assertEqual(finding.gist, "EHOSTUNREACH")
 
-    def test_given_up_by_its_program_at_once(self) -> None:
+    def test_given_up_by_its_program_at_once_is_no_trouble(self) -> None:
         life = self.life
         finding = self.found(
             life.connects(),
@@ -78,7 +78,7 @@ class Connect(Case):
         self.assertEqual((finding.severity, finding.gist),
                          (NOTEWORTHY, "given up"))
 
-    def test_an_error_that_was_not_recorded(self) -> None:
+    def test_an_error_that_was_not_recorded_is_not_guessed(self) -> None:
         """Nobody is said to have given up whose error nobody could see."""
         life = self.life
         events = [life.connects(), life.syn_again(1, 1),
@@ -99,14 +99,14 @@ class Connect(Case):
         self.assertIn("given up by our own process",
                       self.found(*events)["connect-failed"].sentence)
 
-    def test_waiting(self) -> None:
+    def test_one_that_waits_still_is_told(self) -> None:
         life = self.life
         finding = self.found(life.connects(), life.syn_again(1, 1),
                              end_s=2.5)["connect-waiting"]
         self.assertIn("has waited 2.5 s when watching ended: no answer to two "
                       "SYNs (1 s)", finding.sentence)
 
-    def test_waited_at_least(self) -> None:
+    def test_after_a_gap_it_waited_at_least_so_long(self) -> None:
         """What came of it may be on a CPU that was overwritten, or not recorded."""
         life = self.life
         lost = self.scene.event("lost", cpu=1, lost_events=8000)
@@ -122,11 +122,11 @@ class Connect(Case):
         self.assertIn("waited 2 s when watching ended", self.found(
             *connects, thawed[0])["connect-waiting"].sentence)
 
-    def test_on_its_way(self) -> None:
+    def test_one_syn_on_its_way_is_healthy(self) -> None:
         """One SYN that waits for its answer is nothing yet."""
         self.assert_healthy(self.life.connects(), end_s=0.5)
 
-    def test_the_same_socket_again(self) -> None:
+    def test_the_same_socket_again_is_judged_anew(self) -> None:
         """Refused, then connected: the second attempt did well."""
         life = self.life
         reports = self.reports(
@@ -153,7 +153,7 @@ class BothEnds(Case):
     def ordered(self, *events: Event) -> list[Event]:
         return sorted(events, key=lambda event: event["time_ns"])
 
-    def test_synacks_lost(self) -> None:
+    def test_where_every_syn_came_the_synacks_were_lost(self) -> None:
         """Every SYN came: so what was lost are the answers."""
         at, port = self.at, 40112
         events = [
@@ -172,7 +172,7 @@ class BothEnds(Case):
         self.assertIn("it had not seen the SYN-ACK", of_server.sentence)
         self.assertEqual(of_server.subject.service, f"at {SERVER}:5000")
 
-    def test_synacks_lost_of_both_reasons(self) -> None:
+    def test_synacks_of_the_timer_and_of_a_syn_are_counted_together(self) -> None:
         """The listener's timer sends some, too; two that race each other may both come."""
         at, port = self.at, 40112
         events = [
@@ -187,7 +187,7 @@ class BothEnds(Case):
                        for f in r.findings if f.gist == "three SYN-ACKs lost")
         self.assertIn("three SYN-ACKs were lost (1 s + 2 s)", finding.sentence)
 
-    def test_a_path_slower_than_the_timer(self) -> None:
+    def test_a_path_slower_than_the_timer_loses_nothing(self) -> None:
         """Nothing is lost: the SYN goes out again while its answer is under way."""
         at, port = self.at, 40112
         events = [
@@ -200,7 +200,7 @@ class BothEnds(Case):
         self.assertIn("sent again once (1 s) while its answer was under way",
                       finding.sentence)
 
-    def test_a_path_slower_than_the_timer_seen_by_the_listener(self) -> None:
+    def test_the_listener_alone_cannot_tell_a_slow_path_from_loss(self) -> None:
         at, port = self.at, 40112
         of_server = [
             *at.queued(0.7, port, 0x101, ISN),
@@ -214,7 +214,7 @@ class BothEnds(Case):
         self.assertEqual([f.gist for r in both for f in r.findings],
                          2 * ["a path slower than the SYN's timer"])
 
-    def test_where_the_listener_did_not_tell_all(self) -> None:
+    def test_where_the_listener_did_not_tell_all_nothing_is_counted_lost(self) -> None:
         """A SYN-ACK that is not recorded is no SYN that never came."""
         at, port = self.at, 40112
         events = self.ordered(
@@ -234,7 +234,7 @@ class BothEnds(Case):
                           of_server.sentence)
             self.assertEqual(of_server.gist, "why is not known")
 
-    def test_syns_lost(self) -> None:
+    def test_a_syn_that_never_came_was_lost(self) -> None:
         at, port = self.at, 40112
         events = [*self.client((1, 1), took_s=1.04),
                   *at.queued(1.02, port, 0x101, ISN),
@@ -243,7 +243,7 @@ class BothEnds(Case):
         self.assertIn("one SYN was lost on the way to the listener (1 s)",
                       finding.sentence)
 
-    def test_dropped_by_a_full_accept_queue(self) -> None:
+    def test_a_full_accept_queue_is_the_cause_at_both_ends(self) -> None:
         at, port = self.at, 40112
         at.accept_queue = 129
         refused = [at.syn(0.02, port, ISN), at.refused(0.02, port, ACCEPT_FULL,
@@ -284,7 +284,7 @@ class BothEnds(Case):
                 self.assertIn("let the program accept() faster",
                               finding[rule].next_step)
 
-    def test_and_one_that_gave_up(self) -> None:
+    def test_one_that_gave_up_has_the_same_cause_and_advice(self) -> None:
         life = self.life
         finding = self.found(*self.dropped(
             life.event("error", 3, "SYN-SENT", sk_error=errno.ETIMEDOUT),
@@ -307,13 +307,13 @@ class Listening(Case):
                 self.at.completed(at_s + 0.04, port, cookie + n),
                 self.at.accepted(at_s + 0.04 + accept_s, port, cookie + n)]
 
-    def test_all_well(self) -> None:
+    def test_clients_in_time_are_fine(self) -> None:
         found = self.found(*(e for n in range(30)
                              for e in self.client(n, n / 10)), end_s=20)
         self.assertNotIn("syn-flood", found)
         self.assertEqual({f.severity for f in found.values()}, {"fine"})
 
-    def test_slow_handshake(self) -> None:
+    def test_a_slow_handshake_tells_its_synacks(self) -> None:
         at = self.at
         finding = self.found(
             *at.queued(0, 3000, 0x200), at.again(1, 3000, 0x200, 0, 0),
@@ -324,7 +324,7 @@ class Listening(Case):
                       finding.sentence)
         self.assertEqual(finding.subject.remote, f"{CLIENT}:3000")
 
-    def test_accept_queue_full(self) -> None:
+    def test_a_full_accept_queue_is_trouble(self) -> None:
         at = self.at
         at.accept_queue = 65
         drops = [e for n in range(5) for e in (
@@ -336,13 +336,13 @@ class Listening(Case):
         self.assertTrue(finding.subject.is_listener)
         self.assertEqual(finding.severity, TROUBLE)
 
-    def test_accept_queue_nearly_full(self) -> None:
+    def test_an_accept_queue_at_its_limit_is_not_full(self) -> None:
         """At its limit, and nothing dropped."""
         self.at.accept_queue = 63
         found = self.found(*self.client())
         self.assertNotIn("accept-queue-full", found)
 
-    def test_half_open_queue_full(self) -> None:
+    def test_a_full_half_open_queue_is_apart_from_other_refusals(self) -> None:
         at = self.at
         found = self.found(
             at.syn(0, 3000), at.refused(0, 3000, HALF_OPEN_FULL),
@@ -353,7 +353,7 @@ class Listening(Case):
                       found["refused-otherwise"].sentence)
         self.assertNotIn("accept-queue-full", found)
 
-    def test_flood(self) -> None:
+    def test_a_flood_is_told_once_for_the_listener(self) -> None:
         flood = [e for n in range(60) for e in self.at.queued(
             n / 100, 1024 + n, 0x1000 + n, isn=n + 1,
             peer=f"198.{n}.{3 * n % 251}.7")]
@@ -377,7 +377,7 @@ class Listening(Case):
             f.rule for f in view.findings(self.end_ns(4))])
         self.assertTrue(any("SYN flood" in line for line in view.unknown()))
 
-    def test_cookies(self) -> None:
+    def test_cookies_and_their_answers_are_counted(self) -> None:
         at = self.at
         at.half_open = 65
         events = [*at.cookie_sent(0, 3000), at.completed(0.04, 3000, 0x300, True),
@@ -386,12 +386,12 @@ class Listening(Case):
         self.assertIn("1 SYN answered with a SYN cookie, as the half-open queue "
                       "was full; 1 came back valid", finding.sentence)
 
-    def test_cookies_always(self) -> None:
+    def test_cookies_from_a_queue_with_room_say_so(self) -> None:
         """tcp_syncookies=2: no queue was full."""
         finding = self.found(*self.at.cookie_sent(0, 3000))["syn-cookies"]
         self.assertIn("the queue had room", finding.sentence)
 
-    def test_given_up_and_reset(self) -> None:
+    def test_requests_given_up_and_reset_are_told_apart(self) -> None:
         at = self.at
         found = self.found(
             *at.queued(0, 3000, 0x200), *at.queued(0, 3001, 0x201),
@@ -404,7 +404,7 @@ class Listening(Case):
         self.assertIn("one handshake ended by a RST",
                       found["requests-reset"].sentence)
 
-    def test_given_up_for_a_full_accept_queue(self) -> None:
+    def test_given_up_for_a_full_accept_queue_is_no_silent_client(self) -> None:
         """Its client had answered: it is not accused of silence."""
         at = self.at
         queued = list(at.queued(0, 3000, 0x200))
@@ -413,7 +413,7 @@ class Listening(Case):
                            at.request_end(63, 3000, 0x200, EXPIRED))
         self.assertEqual(list(found), ["accept-queue-full"])
 
-    def test_one_request_if_asked_for(self) -> None:
+    def test_one_request_is_told_if_asked_for(self) -> None:
         at = self.at
         view = self.explained(*at.queued(0, 3000, 0x200),
                               at.request_end(63, 3000, 0x200, EXPIRED))
@@ -421,18 +421,18 @@ class Listening(Case):
         self.assertEqual(finding.rule, "request-unfinished")
         self.assertIn("no answer to 1 SYN-ACK", finding.sentence)
 
-    def test_slow_to_accept(self) -> None:
+    def test_a_slow_accept_is_trouble(self) -> None:
         finding = self.found(*self.client(accept_s=2.5))["accept-slow"]
         self.assertEqual((finding.severity, finding.cost_us),
                          (TROUBLE, 2_500_000))
         self.assertIn("stood ready for 2.5 s in the accept queue",
                       finding.sentence)
 
-    def test_accepted_in_time(self) -> None:
+    def test_an_accept_in_time_is_not_told(self) -> None:
         self.assertNotIn("accept-slow",
                          self.found(*self.client(accept_s=0.3)))
 
-    def test_not_accepted_yet(self) -> None:
+    def test_one_not_accepted_yet_is_told_unless_events_were_lost(self) -> None:
         waiting = self.client()[:-1]
         finding = self.found(*waiting, end_s=5.04)["accept-slow"]
         self.assertIn("has waited 5 s in the accept queue", finding.sentence)
@@ -442,7 +442,7 @@ class Listening(Case):
         self.assertNotIn("accept-slow", self.found(*waiting, lost, end_s=5),
                          "its accept() may be among what was lost")
 
-    def test_not_accepted_as_far_as_anybody_knows(self) -> None:
+    def test_one_that_may_have_been_accepted_is_not_told(self) -> None:
         """Its accept() may be among what was not recorded."""
         waiting = self.client()[:-1]
         marks = {cause: self.scene.event(
@@ -464,7 +464,7 @@ class Listening(Case):
             rules = [f.rule for f in view.findings(self.end_ns(5.04))]
             self.assertEqual("accept-slow" in rules, is_known, (events, chosen))
 
-    def test_never_accepted(self) -> None:
+    def test_only_what_no_process_took_was_never_accepted(self) -> None:
         at = self.at
         born = Life(self.scene, 0x200, 5000)
         ends = {"local_addr": SERVER, "remote_addr": CLIENT,
@@ -492,7 +492,7 @@ class Ports(Case):
             local_addr=SERVER, remote_addr=CLIENT, local_port=port,
             remote_port=4000)
 
-    def test_closed(self) -> None:
+    def test_a_closed_port_tells_how_often_it_refused(self) -> None:
         finding = self.found(self.refused(1), self.refused(2))["closed-port"]
         self.assertEqual((str(finding.subject), finding.sentence), (
             "10.77.0.2:9", "connects were refused twice with a RST: nobody "
@@ -500,13 +500,13 @@ class Ports(Case):
         self.assertEqual(finding.evidence, (
             "at 0.000 s the first SYN, at 1.000 s the last, from 10.77.0.1",))
 
-    def test_other_resets(self) -> None:
+    def test_other_resets_are_no_closed_port(self) -> None:
         """Of a connection, and in answer to what is no SYN."""
         self.assertEqual(self.found(self.refused(1, flags=0x10),
                                     self.refused(2, flags=SYN | 0x10)), {})
         self.assertNotIn("closed-port", self.found(self.refused(1, cookie=7)))
 
-    def test_scan(self) -> None:
+    def test_a_scan_is_told_once(self) -> None:
         """Told once, not port by port."""
         report, = self.reports(*(self.refused(n / 10, 100 + n)
                                  for n in range(50)))

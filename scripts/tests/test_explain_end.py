@@ -23,7 +23,7 @@ class Ends(Case):
 
     # ---- resets
 
-    def test_by_the_peer_in_close_wait(self) -> None:
+    def test_a_reset_in_close_wait_is_trouble_and_tells_why(self) -> None:
         life = self.life
         finding = self.of(
             life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
@@ -39,21 +39,21 @@ class Ends(Case):
             "acknowledged"))
         self.assertIn("read the end of file before writing", finding.next_step)
 
-    def test_closed_in_close_wait(self) -> None:
+    def test_a_close_in_close_wait_is_healthy(self) -> None:
         life = self.life
         self.assert_healthy(
             *life.opens(), life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
             life.change(2, "CLOSE-WAIT", "LAST-ACK"),
             life.change(2.04, "LAST-ACK", "CLOSED"))
 
-    def test_by_the_peer(self) -> None:
+    def test_a_reset_by_the_peer_names_the_state(self) -> None:
         life = self.life
         found = self.of(life.reset_received(1),
                         life.change(1, "ESTABLISHED", "CLOSED"))
         self.assertEqual(found["reset-by-peer"].sentence,
                          "reset by the peer in ESTABLISHED")
 
-    def test_by_us_with_data_unread(self) -> None:
+    def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "CLOSED"),
                         self.reset_sent(1, "CLOSED"))
@@ -63,7 +63,7 @@ class Ends(Case):
             "(implied)"))
         self.assertIn("read everything before close()", finding.next_step)
 
-    def test_by_us_as_it_was_asked_for(self) -> None:
+    def test_a_reset_that_was_asked_for_is_no_trouble(self) -> None:
         """SO_LINGER 0: the program wanted it."""
         life = self.life
         found = self.of(self.reset_sent(1, "CLOSED"),
@@ -77,7 +77,7 @@ class Ends(Case):
             "time_wait_end", 5, "TIME-WAIT",
             time_wait_ending=number_of("time_wait_ending", "reset")))
 
-    def test_keepalive(self) -> None:
+    def test_unanswered_keepalives_are_no_reset_of_ours(self) -> None:
         life = self.life
         found = self.of(self.reset_sent(9), self.error(9, errno.ETIMEDOUT),
                         life.change(9, "ESTABLISHED", "CLOSED"))
@@ -87,14 +87,14 @@ class Ends(Case):
 
     # ---- given up
 
-    def test_timed_out(self) -> None:
+    def test_one_that_timed_out_was_given_up_by_the_kernel(self) -> None:
         life = self.life
         found = self.of(self.error(60, errno.ETIMEDOUT, "ESTABLISHED"),
                         life.change(60, "ESTABLISHED", "CLOSED"))
         self.assertIn("the kernel gave it up in ESTABLISHED: no answer any more "
                       "(ETIMEDOUT)", found["timed-out"].sentence)
 
-    def test_orphan(self) -> None:
+    def test_an_orphan_given_up_tells_its_timeouts(self) -> None:
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
                         life.change(20, "FIN-WAIT-1", "CLOSED", retransmits=7))
@@ -127,7 +127,7 @@ class Ends(Case):
             *events, life.change(10, "ESTABLISHED", "CLOSED", snd_wnd=0),
             self.error(10, errno.ETIMEDOUT))["timed-out"]
 
-    def test_user_timeout_at_a_zero_window(self) -> None:
+    def test_a_user_timeout_at_a_zero_window_is_no_silent_peer(self) -> None:
         """The kernel waits for ever for a peer that answers, unless told not to."""
         finding = self.at_zero(answered=True)
         self.assertEqual(finding.sentence, (
@@ -139,7 +139,7 @@ class Ends(Case):
         self.assertIn("no answer to five probes was seen", finding.sentence)
         self.assertIn("tcp_retries2, or", finding.sentence)
 
-    def test_given_up_though_the_peer_was_heard(self) -> None:
+    def test_a_peer_that_was_heard_is_not_called_silent(self) -> None:
         for heard_s, told in ((8, "the peer was still heard"), (3, "no answer any more")):
             self.setUp()
             life = self.life
@@ -149,7 +149,7 @@ class Ends(Case):
                             self.error(9, errno.ETIMEDOUT))
             self.assertIn(told, found["timed-out"].sentence)
 
-    def test_error(self) -> None:
+    def test_another_error_is_named(self) -> None:
         life = self.life
         found = self.of(self.error(1, errno.EHOSTUNREACH, "ESTABLISHED"),
                         life.change(1, "ESTABLISHED", "CLOSED"))
@@ -157,7 +157,7 @@ class Ends(Case):
 
     # ---- hanging
 
-    def test_close_wait(self) -> None:
+    def test_a_long_close_wait_is_our_programs_trouble(self) -> None:
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"), end_s=41)
         finding = found["close-wait-long"]
@@ -166,19 +166,19 @@ class Ends(Case):
         self.assertIn("our program did not close for 40 s after the peer had, "
                       "and still has not (CLOSE-WAIT)", finding.sentence)
 
-    def test_close_wait_of_a_moment(self) -> None:
+    def test_a_close_wait_of_a_moment_is_healthy(self) -> None:
         life = self.life
         self.assert_healthy(
             *life.opens(), life.change(1, "ESTABLISHED", "CLOSE-WAIT"), end_s=4)
 
-    def test_close_wait_that_may_be_over(self) -> None:
+    def test_a_close_wait_that_may_be_over_is_not_told(self) -> None:
         """After a loss nobody knows."""
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
                         self.scene.event("lost", lost_events=3), end_s=41)
         self.assertNotIn("close-wait-long", found)
 
-    def test_fin_wait_2(self) -> None:
+    def test_a_long_fin_wait_2_is_the_peers(self) -> None:
         life = self.life
         found = self.of(*life.closes(1)[:2], end_s=31)
         self.assertIn("the peer did not close for 30 s after we had (FIN-WAIT-2)"
@@ -190,7 +190,7 @@ class Ends(Case):
             "time_wait", at_s, state, time_wait_us=60_000_000,
             time_wait_step=number_of("time_wait_step", "started"))
 
-    def test_fin_wait_2_timed_out(self) -> None:
+    def test_a_fin_wait_2_that_timed_out_names_the_sysctl(self) -> None:
         life = self.life
         found = self.of(*life.closes(1)[:2], self.small(1.1, "FIN-WAIT-2"),
                         life.event("time_wait_end", 61, "FIN-WAIT-2",
@@ -199,7 +199,7 @@ class Ends(Case):
         self.assertIn("tcp_fin_timeout was over",
                       found["fin-wait-2-long"].sentence)
 
-    def test_fin_sent_again(self) -> None:
+    def test_a_fin_sent_again_tells_its_wait(self) -> None:
         life = self.life
         found = self.of(
             life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
@@ -209,14 +209,14 @@ class Ends(Case):
         self.assertIn("our FIN waited 3 s for its ACK (FIN-WAIT-1) and was sent "
                       "again once", found["fin-unanswered"].sentence)
 
-    def test_fin_behind_much_data(self) -> None:
+    def test_a_fin_behind_much_data_is_healthy(self) -> None:
         """A FIN that waits for its turn is not lost."""
         life = self.life
         self.assert_healthy(*life.opens(),
                             life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
                             *(life.closes(9)[1:]))
 
-    def test_no_room_for_time_wait(self) -> None:
+    def test_no_room_for_time_wait_is_told(self) -> None:
         life = self.life
         found = self.of(
             *life.closes(1)[:2],

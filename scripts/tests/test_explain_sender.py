@@ -36,7 +36,7 @@ class Losses(Case):
                                      packets_out=1))
         return events
 
-    def test_timeouts(self) -> None:
+    def test_timeouts_tell_their_waiting_and_backoff(self) -> None:
         finding = self.sender(*self.backing_off(7), end_s=40)["timeouts"]
         self.assertEqual((finding.severity, finding.cost_us, finding.gist),
                          (TROUBLE, 25_400_000, "several timeouts"))
@@ -57,7 +57,7 @@ class Losses(Case):
                     "cause": "rto", "ca": "Loss"} | sent))
         return self.sender(*events, end_s=20)["timeouts"]
 
-    def test_what_the_timer_sent_again(self) -> None:
+    def test_what_the_timer_sent_again_is_named(self) -> None:
         for sent, told in (
                 ({"seg_len": MSS}, "data"),
                 ({"seg_flags": ACK | FIN}, "the FIN"),
@@ -95,7 +95,7 @@ class Losses(Case):
             life.again(1.5, "rto", "Loss", **data), end_s=20)["timeouts"]
         self.assertIn("timeout, 200 ms", finding.sentence)
 
-    def test_one_short_timeout(self) -> None:
+    def test_one_short_timeout_is_no_trouble(self) -> None:
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=5, ssthresh=5))
         self.assertEqual(found["timeouts"].severity, NOTEWORTHY)
@@ -103,7 +103,7 @@ class Losses(Case):
                       found["timeouts"].sentence)
         self.assertNotIn("not recovered", found["timeouts"].sentence)
 
-    def test_timeout_for_nothing(self) -> None:
+    def test_an_undone_timeout_was_for_nothing(self) -> None:
         """ssthresh comes back: the kernel has undone it."""
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=10))
@@ -137,7 +137,7 @@ class Losses(Case):
     def destroyed(self, segs_out: int) -> Event:
         return self.life.event("destroy", 9, "CLOSED", segs_out=segs_out)
 
-    def test_repaired(self) -> None:
+    def test_a_repaired_loss_tells_its_share_and_the_cut(self) -> None:
         found = self.sender(*self.recovery(1, 2), self.destroyed(1000))
         finding = found["losses"]
         self.assertEqual(finding.severity, NOTEWORTHY)
@@ -148,30 +148,30 @@ class Losses(Case):
                       "2 segments sent again, cwnd 24 -> 12", finding.evidence)
         self.assertNotIn("cwnd-collapsed", found, "halved, as it should be")
 
-    def test_one_of_each(self) -> None:
+    def test_one_of_each_is_told_in_the_singular(self) -> None:
         found = self.sender(*self.recovery(1, 1, duplicates=1))
         self.assertIn("at 1.000 s fast recovery (1 duplicate ACK or SACKed segment), "
                       "1 segment sent again, cwnd 24 -> 12", found["losses"].evidence)
 
-    def test_the_deepest_cut(self) -> None:
+    def test_the_deepest_cut_is_counted_in_segments(self) -> None:
         """In segments: the half of 15 is 7, which is no deeper cut than 110 to 55."""
         found = self.sender(*self.recovery(1, 1, before=110),
                             *self.recovery(2, 1, before=15))
         self.assertIn("cut twice, the most from 110 to 55", found["losses"].sentence)
 
-    def test_high_rate(self) -> None:
+    def test_a_high_rate_of_many_segments_is_trouble(self) -> None:
         found = self.sender(*self.recovery(1, 20), self.destroyed(1000))
         self.assertEqual(found["losses"].severity, TROUBLE)
         found = self.sender(*self.recovery(1, 5), self.destroyed(10))
         self.assertEqual(found["losses"].severity, NOTEWORTHY,
                          "five of ten are too few to tell a rate")
 
-    def test_nothing_sent_again(self) -> None:
+    def test_disorder_without_a_retransmit_is_healthy(self) -> None:
         life = self.life
         self.assert_healthy(*life.opens(), life.turn(1, "Open", "Disorder"),
                             life.turn(1.1, "Disorder", "Open"))
 
-    def test_undone(self) -> None:
+    def test_an_undone_reduction_is_no_cut(self) -> None:
         found = self.sender(*self.recovery(1, 1, undone=True))
         self.assertEqual(found["spurious"].gist,
                          "reordering or delay taken for loss")
@@ -182,7 +182,7 @@ class Losses(Case):
             "segment", 1, seg_flags=ACK, seg_ack=self.life.snd_nxt,
             sack_blocks=1, sack1_left=left, sack1_right=right)
 
-    def test_duplicates_told_of(self) -> None:
+    def test_a_d_sack_is_a_duplicate_and_a_sack_is_none(self) -> None:
         life = self.life
         opening = [*life.opens(), life.acked(0.5)]
         acked = life.snd_nxt
@@ -192,23 +192,23 @@ class Losses(Case):
         found = self.found(*opening, self.dsack(acked + MSS, acked + 2 * MSS))
         self.assertNotIn("spurious", found, "that is SACK: a hole")
 
-    def test_collapsed(self) -> None:
+    def test_cuts_without_growth_in_between_collapse_cwnd(self) -> None:
         found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 20),
                             *self.recovery(3, 1, 10))
         self.assertEqual(found["cwnd-collapsed"].sentence,
                          "cwnd fell from 40 to 5 in 3 steps: loss")
 
-    def test_grown_again_in_between(self) -> None:
+    def test_cuts_with_growth_in_between_do_not(self) -> None:
         found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 40))
         self.assertNotIn("cwnd-collapsed", found)
 
-    def test_collapsed_where_time_goes_backwards(self) -> None:
+    def test_it_collapses_where_time_goes_backwards_as_well(self) -> None:
         found = self.sender(*self.recovery(3, 1, 40), *self.recovery(2, 1, 20),
                             *self.recovery(1, 1, 10))
         self.assertEqual(found["cwnd-collapsed"].sentence,
                          "cwnd fell from 40 to 5 in 3 steps: loss")
 
-    def test_path_mtu(self) -> None:
+    def test_resending_all_without_a_timeout_is_the_path_mtu(self) -> None:
         life = self.life
         events = [*life.opens(), life.acked(0.5),
                   life.turn(1, "Open", "Loss", cwnd=10),
@@ -233,26 +233,26 @@ class Losses(Case):
             life.turn(1, "Open", "CWR", ssthresh=5),
             life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5))
 
-    def test_local_drops(self) -> None:
+    def test_drops_of_this_host_are_told_as_such(self) -> None:
         found = self.reduced(own="other")
         self.assertIn("this host dropped segments of its own before they left, "
                       "once", found["local-drops"].sentence)
         self.assertFalse({"ecn", "reduced"} & found.keys())
 
-    def test_ecn(self) -> None:
+    def test_ecn_marks_are_fine(self) -> None:
         found = self.reduced(own="ecn")
         self.assertEqual(found["ecn"].severity, FINE)
         self.assertIn("healthy", found)
         self.assertFalse({"local-drops", "reduced"} & found.keys())
 
-    def test_ecn_of_any_algorithm(self) -> None:
+    def test_ecn_is_known_by_the_ack_before(self) -> None:
         """The ACK before it echoes the mark."""
         echo = self.life.event("ack", 0.99, seg_flags=ACK | 0x40)
         self.assertIn("ecn", self.reduced(echo))
         found = self.reduced(echo, self.life.event("ack", 0.995, seg_flags=ACK))
         self.assertNotIn("ecn", found, "it was not that ACK")
 
-    def test_reduced_for_a_reason_not_told(self) -> None:
+    def test_a_reduction_without_a_reason_names_what_it_may_be(self) -> None:
         found = self.reduced()
         self.assertIn("ECN marks, or a full queue of this host's own; which, was "
                       "not recorded", found["reduced"].sentence)
@@ -268,7 +268,7 @@ class Losses(Case):
         self.assertEqual(found["losses"].evidence, (
             "at 0.900 s tail loss probe, a segment sent again",))
 
-    def test_several_probes(self) -> None:
+    def test_several_probes_are_counted_by_cause(self) -> None:
         life = self.life
         probes = [(life.event("loss_probe", at_s, probe_retransmits=1),
                    life.again(at_s, "tail_loss_probe")) for at_s in (0.9, 1.9)]
@@ -284,11 +284,11 @@ class Losses(Case):
         return self.sender(life.event("reno_restart", 5, cwnd=before),
                            life.acked(5.05, cwnd=after))
 
-    def test_idle_restart(self) -> None:
+    def test_an_idle_restart_tells_what_it_cost(self) -> None:
         self.assertIn("lowered once because the connection had been idle (from 80 to "
                       "20 segments)", self.rest(80, 20)["idle-restart"].sentence)
 
-    def test_a_rest_that_costs_nothing(self) -> None:
+    def test_a_rest_that_costs_nothing_is_not_told(self) -> None:
         self.assertNotIn("idle-restart", self.rest(10, 10))
 
 
@@ -312,7 +312,7 @@ class Windows(Case):
             events.append(life.window(until_s, "opened", side))
         return events
 
-    def test_stood_still(self) -> None:
+    def test_a_zero_window_with_probes_stood_still(self) -> None:
         finding = self.found(*self.standing("peer"))["stood-still"]
         self.assertEqual((finding.severity, finding.cost_us),
                          (TROUBLE, 4_100_000))
@@ -322,7 +322,7 @@ class Windows(Case):
             "for it"))
         self.assertIn("at 5.100 s open again after 4.1 s", finding.evidence)
 
-    def test_our_program_does_not_read(self) -> None:
+    def test_our_zero_window_made_the_peer_wait(self) -> None:
         found = self.found(*self.standing("own"))
         self.assertIn("made the peer stand still for 4.1 s: our receive buffer "
                       "was full", found["made-peer-wait"].sentence)
@@ -332,7 +332,7 @@ class Windows(Case):
         found = self.found(*self.standing("peer", 1.5, 1))
         self.assertEqual(found["stood-still"].severity, NOTEWORTHY)
 
-    def test_a_zero_window_that_nobody_waited_for(self) -> None:
+    def test_a_zero_window_that_nobody_waited_for_is_no_standstill(self) -> None:
         """With something to send, the persist timer would have asked."""
         for side, rule, whose in (("peer", "peer-window-zero", "the peer's"),
                                   ("own", "own-window-zero", "our")):
@@ -345,7 +345,7 @@ class Windows(Case):
                 f"{whose} window was zero once, for 300 s; nothing shows that "
                 "anything waited to be sent"))
 
-    def test_what_was_on_its_way_at_a_zero_window(self) -> None:
+    def test_what_is_sent_again_at_a_zero_window_stood_still(self) -> None:
         """Then it is not the persist timer that asks."""
         life = self.life
         found = self.found(*life.opens(), life.window(1, "closed"),
@@ -359,12 +359,12 @@ class Windows(Case):
         self.assertIn("is not known (probe was not recorded)", " ".join(
             finding.sentence for finding in view.findings()))
 
-    def test_still_zero(self) -> None:
+    def test_a_window_still_zero_costs_until_the_end(self) -> None:
         finding = self.found(*self.standing("peer", None), end_s=9)["stood-still"]
         self.assertEqual(finding.cost_us, 8_000_000)
         self.assertIn("still zero when watching ended", finding.sentence)
 
-    def test_unknown_after_a_loss(self) -> None:
+    def test_after_a_loss_it_is_not_called_still_zero(self) -> None:
         life = self.life
         finding = self.found(
             *self.standing("peer", None), self.scene.event("lost", lost_events=5),
@@ -387,14 +387,14 @@ class Pace(Case):
             yield life.acked(0.08 + n * 0.04, out * MSS, snd_wnd=window,
                              packets_out=out, **values)
 
-    def test_cwnd(self) -> None:
+    def test_a_full_cwnd_sets_the_pace(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk())
         self.assertEqual(found["cwnd-limited"].severity, FINE)
         self.assertIn("its pace was set by cwnd for 2 s",
                       found["cwnd-limited"].sentence)
         self.assertIn("healthy", found)
 
-    def test_receiver(self) -> None:
+    def test_a_full_window_of_the_peers_sets_the_pace(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(
             window=10_000, cwnd=50))
         self.assertIn("held back by the peer's receive window for 2 s",
@@ -403,12 +403,12 @@ class Pace(Case):
                       found["receiver-limited"].sentence)
         self.assertNotIn("cwnd-limited", found)
 
-    def test_neither(self) -> None:
+    def test_with_room_in_both_windows_nobody_is_named(self) -> None:
         """Room in both windows: whoever it was, nobody is named."""
         found = self.found(*self.life.opens(), *self.bulk(out=5))
         self.assertEqual(list(found), ["healthy"])
 
-    def test_not_known_without_acks(self) -> None:
+    def test_without_acks_the_pace_is_not_known(self) -> None:
         view = self.explained(*self.life.opens(), *self.bulk(),
                               events="state retransmit ca_state rto")
         self.assertEqual([f.rule for f in view.findings()], ["healthy"])
@@ -421,7 +421,7 @@ class Pace(Case):
         return [*life.opens(), *(life.acked(2 * n) for n in range(1, 6)),
                 *life.closes(11)]
 
-    def test_silent(self) -> None:
+    def test_a_silent_program_is_told(self) -> None:
         finding = self.found(*self.quiet())["application-limited"]
         self.assertIn("It waited for a program", finding.sentence)
         self.assertEqual(finding.severity, FINE)
@@ -451,29 +451,29 @@ class Pace(Case):
         self.assertIn("peer-window-zero", found)
         self.assertNotIn("application-limited", found)
 
-    def test_bufferbloat(self) -> None:
+    def test_round_trips_that_grow_with_a_queue_are_bufferbloat(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(srtt_us=320_000))
         self.assertIn("round trips grew from 40 ms to 320 ms while 10 segments "
                       "were on their way", found["bufferbloat"].sentence)
         self.assertEqual(found["bufferbloat"].severity, NOTEWORTHY)
 
-    def test_bad_bufferbloat(self) -> None:
+    def test_much_bufferbloat_is_trouble(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(srtt_us=900_000))
         self.assertEqual(found["bufferbloat"].severity, TROUBLE)
 
-    def test_grown_with_little_on_its_way(self) -> None:
+    def test_growth_with_little_on_its_way_is_no_bufferbloat(self) -> None:
         """It does not fill a queue; somebody else may."""
         found = self.found(*self.life.opens(), *self.bulk(
             out=2, srtt_us=320_000))
         self.assertNotIn("bufferbloat", found)
 
-    def test_grown_a_little(self) -> None:
+    def test_growth_of_next_to_nothing_is_no_bufferbloat(self) -> None:
         """Three times next to nothing is nothing."""
         found = self.found(*self.life.opens(), *self.bulk(
             srtt_us=900, min_rtt_us=100))
         self.assertNotIn("bufferbloat", found)
 
-    def test_long_path(self) -> None:
+    def test_a_long_path_is_told_by_its_shortest_round_trip(self) -> None:
         life = self.life
         far = life.change(0.62, "SYN-SENT", "ESTABLISHED", min_rtt_us=620_000)
         found = self.found(life.connects(), far, life.acked(1, min_rtt_us=620_000))

@@ -49,7 +49,7 @@ class Retransmits(unittest.TestCase):
             local_addr=SERVER, local_port=5000, remote_addr=CLIENT,
             remote_port=40112, snd_isn=7)
 
-    def test_1_2_4_8_16_seconds_and_given_up(self) -> None:
+    def test_waits_of_1_2_4_8_16_seconds_are_predicted_and_the_end_reckoned(self) -> None:
         times = (1.01, 3.02, 7.03, 15.04)
         handshakes = watch(*(self.again(at, n, n)
                              for n, at in enumerate(times)))
@@ -79,7 +79,7 @@ class Retransmits(unittest.TestCase):
         self.assertEqual([r.next_wait_us for r in rows],
                          [2 * US, 2 * US, 4 * US])
 
-    def test_beginning_in_the_middle(self) -> None:
+    def test_without_the_one_before_a_wait_is_not_known(self) -> None:
         """Without the one before, the wait is not known and not guessed."""
         rows = watch(self.again(3, 1, 1), self.again(7, 2, 2),
                      self.again(31, 4, 4)).retransmits()
@@ -96,7 +96,7 @@ class Retransmits(unittest.TestCase):
                          [("sk:5", US), ("sk:6", US), ("sk:5", 2 * US),
                           ("sk:6", 2_100_000)])
 
-    def test_how_the_request_ended(self) -> None:
+    def test_each_end_of_a_request_is_told(self) -> None:
         once = self.again(1, 0, 0)
         start = self.scene.start_ns
         for events, end_s, expected in (
@@ -108,7 +108,7 @@ class Retransmits(unittest.TestCase):
                 row, = watch(once, *events).retransmits(start + end_s * SECOND)
                 self.assertEqual(row.request, expected)
 
-    def test_handshake_time_of_a_request_with_retransmits(self) -> None:
+    def test_it_takes_from_the_first_synack_on(self) -> None:
         row, = watch(self.again(1, 0, 0),
                      self.child(1.25, ESTABLISHED)).openings()
         self.assertEqual((row.opened_by, row.took_us, row.measured,
@@ -124,7 +124,7 @@ class Openings(unittest.TestCase):
         return self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT,
                                 local_port=0)
 
-    def test_active(self) -> None:
+    def test_an_active_open_takes_from_its_syn_on(self) -> None:
         row, = watch(
             self.connecting(),
             self.scene.event("retransmit", SECOND, seg_flags=SYN, snd_isn=7),
@@ -135,14 +135,14 @@ class Openings(unittest.TestCase):
                          ("us", "established", 1_036_000, "SYN", 1,
                           "10.77.0.1:40112"))
 
-    def test_active_that_fails(self) -> None:
+    def test_an_active_open_that_is_closed_has_failed(self) -> None:
         row, = watch(
             self.connecting(),
             self.scene.event("state", 3 * MS, old_state=SYN_SENT,
                              state=CLOSED, snd_isn=7)).openings()
         self.assertEqual((row.result, row.took_us), ("failed", 3000))
 
-    def test_simultaneous_open(self) -> None:
+    def test_a_simultaneous_open_is_ours(self) -> None:
         """Both send a SYN: through SYN-RECEIVED, and still opened by us."""
         row, = watch(
             self.connecting(),
@@ -153,11 +153,11 @@ class Openings(unittest.TestCase):
         self.assertEqual((row.opened_by, row.result, row.took_us),
                          ("us", "established", 2000))
 
-    def test_active_whose_end_is_not_there(self) -> None:
+    def test_an_active_open_without_its_end_is_not_seen(self) -> None:
         row, = watch(self.connecting()).openings()
         self.assertEqual((row.result, row.took_us), ("not seen", None))
 
-    def test_one_socket_that_connects_twice(self) -> None:
+    def test_one_socket_that_connects_twice_is_two_openings(self) -> None:
         rows = watch(
             self.connecting(),
             self.scene.event("state", 3 * MS, old_state=SYN_SENT,
@@ -169,7 +169,7 @@ class Openings(unittest.TestCase):
         self.assertEqual([(r.result, r.took_us) for r in rows],
                          [("failed", 3000), ("established", 5000)])
 
-    def test_passive(self) -> None:
+    def test_a_passive_open_takes_a_round_trip(self) -> None:
         """Both state events are the third segment's; the RTT tells the time."""
         row, = watch(
             self.scene.event("state", 0, old_state=LISTEN, state=SYN_RECEIVED,
@@ -215,7 +215,7 @@ class Lives(unittest.TestCase):
         return [step["what"].split(",")[0].split(" (")[0]
                 for step in row.steps]
 
-    def test_a_whole_life(self) -> None:
+    def test_a_whole_life_is_told_step_by_step(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9), self.at.completed(0.02, 40, 9),
                        self.at.accepted(3.02, 40, 9))
         self.assertEqual(
@@ -248,7 +248,7 @@ class Lives(unittest.TestCase):
                                 old_state=ESTABLISHED, state=CLOSED,
                                 sock_flags=sock_flags, **ends)]
 
-    def test_left_in_the_accept_queue(self) -> None:
+    def test_one_left_in_the_accept_queue_was_never_accepted(self) -> None:
         row = self.row(*self.left_behind())
         self.assertEqual((row.outcome, row.never_accepted),
                          ("established", True))
@@ -256,7 +256,7 @@ class Lives(unittest.TestCase):
                          "while it waited in the accept queue")
         self.assertEqual(self.what(row)[-1], "ended: its listener was closed")
 
-    def test_accepted_or_perhaps(self) -> None:
+    def test_one_that_may_have_been_accepted_is_not_said_to_be_left(self) -> None:
         lost = self.at.scene.event("lost", lost_events=5)
         for between, ends_s in (([self.at.accepted(3, 40, 9)], 5.1),
                                 ([lost], 5.1), ([], 7)):
@@ -283,7 +283,7 @@ class Lives(unittest.TestCase):
                          if line.startswith("sk:9 "))
                 self.assertEqual(line.split()[-1], word)
 
-    def test_expired(self) -> None:
+    def test_an_expired_request_had_no_answer(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),
                        *(self.at.again(at, 40, 9, n, n)
                          for n, at in enumerate((1, 3, 7, 15, 31))),
@@ -299,7 +299,7 @@ class Lives(unittest.TestCase):
                      self.at.request_end(3, 40, 9, EXPIRED)).retransmits()
         self.assertEqual(rows[0].request, "expired after 3 s")
 
-    def test_how_requests_end(self) -> None:
+    def test_each_other_end_has_its_outcome_and_why(self) -> None:
         for ending, outcome, why in (
                 (RESET_BY_PEER, "reset by peer", "forged and it never asked"),
                 (RESET_BY_US, "reset by us", "does not fit"),
@@ -310,7 +310,7 @@ class Lives(unittest.TestCase):
                 self.assertEqual((row.outcome, row.result), (outcome, "failed"))
                 self.assertIn(why, row.why)
 
-    def test_why_a_syn_is_refused(self) -> None:
+    def test_each_reason_of_a_refusal_is_told(self) -> None:
         for reason, why in ((ACCEPT_FULL, "accept queue full (129 waiting"),
                             (HALF_OPEN_FULL, "SYN cookies are off"),
                             (UNPROVEN, "peers known from before"),
@@ -322,7 +322,7 @@ class Lives(unittest.TestCase):
                                  ("refused", "failed", 1))
                 self.assertIn(why, row.why)
 
-    def test_refused_first_and_let_in_later(self) -> None:
+    def test_refused_first_and_let_in_later_is_one_handshake(self) -> None:
         """The same ISN: one handshake, and slow by the refusals."""
         row = self.row(self.at.syn(0, 40), self.at.refused(0, 40, ACCEPT_FULL),
                        self.at.syn(1, 40), self.at.refused(1, 40, ACCEPT_FULL),
@@ -333,7 +333,7 @@ class Lives(unittest.TestCase):
         self.assertIn("2 SYNs dropped by the listener, accept queue full",
                       row.why)
 
-    def test_same_ends_another_isn(self) -> None:
+    def test_the_same_ends_with_another_isn_are_two_handshakes(self) -> None:
         rows = watch(self.at.syn(0, 40, isn=7),
                      self.at.refused(0, 40, ACCEPT_FULL),
                      *self.at.queued(1, 40, 9, isn=(1 << 32) - 1),
@@ -341,7 +341,7 @@ class Lives(unittest.TestCase):
                      ).openings()
         self.assertEqual([r.outcome for r in rows], ["refused", "established"])
 
-    def test_refused_twice_with_two_isns(self) -> None:
+    def test_two_isns_refused_are_two_handshakes(self) -> None:
         """Another client of the same address, or another attempt."""
         rows = watch(self.at.syn(0, 40, isn=7),
                      self.at.refused(0, 40, ACCEPT_FULL, isn=7),
@@ -350,7 +350,7 @@ class Lives(unittest.TestCase):
         self.assertEqual([(r.outcome, r.refused) for r in rows],
                          [("refused", 1), ("refused", 1)])
 
-    def test_same_ports_again_after_the_end(self) -> None:
+    def test_the_same_ports_after_the_end_are_another_handshake(self) -> None:
         rows = watch(*self.at.queued(0, 40, 9), self.at.completed(0.1, 40, 9),
                      *self.at.queued(1, 40, 10), self.at.completed(1.1, 40, 10)
                      ).openings()
@@ -359,7 +359,7 @@ class Lives(unittest.TestCase):
              for r in rows],
             [("sk:9", 100_000, "SYN", 0), ("sk:a", 100_000, "SYN", 0)])
 
-    def test_last_ack_refused(self) -> None:
+    def test_after_a_refused_last_ack_the_handshake_goes_on(self) -> None:
         """The request stays, and its SYN-ACK brings the ACK once more."""
         row = self.row(*self.at.queued(0, 40, 9),
                        self.at.last_ack_refused(0.1, 40, 9),
@@ -368,20 +368,20 @@ class Lives(unittest.TestCase):
         self.assertEqual((row.outcome, row.took_us), ("established", 1_100_000))
         self.assertIn("1 last ACK dropped by the listener", row.why)
 
-    def test_ended_otherwise(self) -> None:
+    def test_one_that_ended_otherwise_may_have_been_killed(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),
                        self.at.request_end(3, 40, 9, ENDED_OTHERWISE))
         self.assertEqual((row.outcome, row.result), ("ended", "failed"))
         self.assertIn("or somebody killed it (ss -K)", row.why)
 
-    def test_expired_because_the_last_acks_were_refused(self) -> None:
+    def test_expired_after_refused_last_acks_is_no_silent_client(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),
                        self.at.last_ack_refused(0.1, 40, 9),
                        self.at.request_end(63, 40, 9, EXPIRED))
         self.assertIn("accept queue full", row.why)
         self.assertNotIn("no answer", row.why)
 
-    def test_cookie_joined_to_its_child(self) -> None:
+    def test_a_cookie_is_joined_to_its_child(self) -> None:
         """The child has an id never seen before, and both ends of the SYN."""
         row = self.row(*self.at.cookie_sent(0, 40, half_open=129),
                        self.at.completed(0.1, 40, 0x77, by_cookie=True,
@@ -393,12 +393,12 @@ class Lives(unittest.TestCase):
                          ("sk:77", "established", 1, 100_000, 100_000))
         self.assertIn("SYN cookie (the half-open queue was full)", row.why)
 
-    def test_cookie_that_is_always_sent(self) -> None:
+    def test_a_cookie_from_a_queue_with_room_names_the_sysctl(self) -> None:
         row = self.row(*self.at.cookie_sent(0, 40))
         self.assertEqual((row.outcome, row.result), ("cookie sent", "not seen"))
         self.assertIn("tcp_syncookies is 2", row.why)
 
-    def test_cookie_verdicts(self) -> None:
+    def test_each_verdict_on_a_cookie_has_its_outcome(self) -> None:
         for verdict, outcome in ((INVALID, "cookie invalid"),
                                  (VALID_REFUSED, "refused")):
             row = self.row(*self.at.cookie_sent(0, 40),
@@ -409,7 +409,7 @@ class Lives(unittest.TestCase):
         self.assertEqual(
             watch(self.at.cookie_checked(0, 40, INVALID)).openings(), [])
 
-    def test_fast_open(self) -> None:
+    def test_fast_open_completes_before_any_last_ack(self) -> None:
         row = self.row(self.at.syn(0, 40),
                        self.at.event("synack", 0, 40, cookie=9, rcv_isn=7,
                                      synack_type=FAST_OPEN),
@@ -419,19 +419,19 @@ class Lives(unittest.TestCase):
         self.assertEqual(row.steps[2]["what"], "completed by Fast Open: with "
                          "the SYN, before any last ACK, accept queue now 1")
 
-    def test_fast_open_whose_synack_was_not_seen(self) -> None:
+    def test_fast_open_is_known_without_its_synack(self) -> None:
         """The child's flags tell, if there was data in the SYN."""
         fast_open = 1 << number_of("sock_flags", "fastopen")
         row = self.row(self.at.syn(0, 40),
                        self.at.completed(0, 40, 9, sock_flags=fast_open))
         self.assertIn("completed by Fast Open", row.steps[1]["what"])
 
-    def test_still_open_when_watching_ends(self) -> None:
+    def test_one_still_open_is_half_open_or_not_seen(self) -> None:
         events = list(self.at.queued(0, 40, 9))
         self.assertEqual(self.row(*events, end_s=0.5).outcome, "half-open")
         self.assertEqual(self.row(*events, end_s=50).outcome, "not seen")
 
-    def test_ipv6(self) -> None:
+    def test_ipv6_ends_are_told_in_brackets(self) -> None:
         at = ListenerScene(local="fd77::2")
         row = self.row(*at.queued(0, 40, 9, peer="fd77::1"),
                        at.completed(0.1, 40, 9, peer="fd77::1"))
@@ -450,7 +450,7 @@ class Lives(unittest.TestCase):
         self.assertIn("No handshake was seen.", text)
         self.assertNotIn("SYN-ACK was sent again", text)
 
-    def test_lost_events(self) -> None:
+    def test_after_a_loss_what_is_left_still_joins(self) -> None:
         """What is left still joins, and nothing is guessed."""
         lost = self.at.scene.event("lost", lost_events=5)
         queued = list(self.at.queued(0, 40, 9))
@@ -483,7 +483,7 @@ class WhyConnectFails(unittest.TestCase):
     def error(self, at_ms: int, number: int) -> Event:
         return self.scene.event("error", at_ms * MS, sk_error=number)
 
-    def test_reset(self) -> None:
+    def test_a_rst_refuses_before_or_after_the_error(self) -> None:
         """The error may come before the state or after it."""
         reset = self.scene.event("reset_received", 2 * MS, state=SYN_SENT)
         for rest in ([self.closed(2), self.error(2, 111)],
@@ -493,7 +493,7 @@ class WhyConnectFails(unittest.TestCase):
                              ("refused by RST", "failed"))
             self.assertIn("nothing listens there", row.why)
 
-    def test_timed_out(self) -> None:
+    def test_a_connect_that_timed_out_tells_its_waits(self) -> None:
         row, = watch(self.connecting(), self.again(1005, US),
                      self.again(3010, 2 * US), self.closed(7010),
                      self.error(7010, 110)).openings()
@@ -503,7 +503,7 @@ class WhyConnectFails(unittest.TestCase):
         self.assertIn("after waits of 1.005 s, 2.005 s", row.why)
         self.assertIn("waited 2.005 s, predicted 2 s", row.steps[2]["what"])
 
-    def test_other_errors_and_none(self) -> None:
+    def test_other_errors_are_named_and_without_one_it_was_given_up(self) -> None:
         row, = watch(self.connecting(), self.error(2, 113),
                      self.closed(2)).openings()
         self.assertEqual(row.outcome, "failed")
@@ -518,7 +518,7 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
-    def test_given_up_by_an_abort(self) -> None:
+    def test_an_abort_is_no_refusal(self) -> None:
         """A RST would be ECONNREFUSED here; ECONNRESET is our own."""
         row, = watch(self.connecting(), self.closed(2),
                      self.error(2, 104)).openings()
@@ -533,13 +533,13 @@ class WhyConnectFails(unittest.TestCase):
         self.assertEqual((row.outcome, row.why, len(row.steps)),
                          ("established", "", 2))
 
-    def test_slow_without_a_retransmit(self) -> None:
+    def test_slow_without_a_retransmit_is_the_round_trip(self) -> None:
         row, = watch(self.connecting(), self.scene.event(
             "state", 800 * MS, old_state=SYN_SENT, state=ESTABLISHED,
             snd_isn=7)).openings()
         self.assertIn("the round trip itself", row.why)
 
-    def test_the_listener_was_recorded_too(self) -> None:
+    def test_what_the_listener_saw_tells_which_way_it_was_lost(self) -> None:
         at = ListenerScene(scene=self.scene)
         connected = self.scene.event("state", 1010 * MS, old_state=SYN_SENT,
                                      state=ESTABLISHED, snd_isn=7)
@@ -574,7 +574,7 @@ class WhyConnectFails(unittest.TestCase):
 
 
 class ListenersTable(unittest.TestCase):
-    def test_counts(self) -> None:
+    def test_everything_a_listener_did_is_counted(self) -> None:
         at = ListenerScene(limit=2)
         one, = watch(
             *at.queued(0, 40, 9), at.completed(0.1, 40, 9),
@@ -600,7 +600,7 @@ class ListenersTable(unittest.TestCase):
         self.assertEqual((one.accept.peak, one.accept.now, one.limit),
                          (1, 1, 2))
 
-    def test_the_queue_after_the_last_event(self) -> None:
+    def test_what_the_last_event_does_to_the_queue_counts(self) -> None:
         """Each event tells the length before it; what it does is added."""
         at = ListenerScene()
         syn, request, _ = at.queued(0, 40, 9)
@@ -617,13 +617,13 @@ class ListenersTable(unittest.TestCase):
         self.assertEqual([(c.name, c.accepted) for c in counts],
                          [("sk:1", 1), ("sk:2", 0)])
 
-    def test_the_wildcard_address(self) -> None:
+    def test_a_listener_at_two_addresses_has_the_wildcard(self) -> None:
         at = ListenerScene()
         other = ListenerScene(scene=at.scene, local="10.88.0.2")
         one, = watch(at.syn(0, 40), other.syn(0, 40)).listeners()
         self.assertEqual(one.address, "*:5000")
 
-    def test_the_same_address_in_two_namespaces(self) -> None:
+    def test_the_same_address_in_two_namespaces_is_two_listeners(self) -> None:
         at = ListenerScene()
         other = ListenerScene(scene=at.scene, netns=77, listener=2)
         self.assertEqual(len(watch(at.syn(0, 40),
@@ -631,7 +631,7 @@ class ListenersTable(unittest.TestCase):
 
 
 class Tables(unittest.TestCase):
-    def test_nothing(self) -> None:
+    def test_without_a_handshake_it_says_so(self) -> None:
         self.assertEqual(as_text(watch(), None), [
             "No SYN-ACK was sent again.", "", "No handshake was seen."])
         self.assertEqual(as_json(watch(), None), {
@@ -640,7 +640,7 @@ class Tables(unittest.TestCase):
             "listeners": [], "forgotten": 0, "kinds_switched_off": [],
             "first_ns": None, "end_ns": 0, "lost_events": 0, "notes": []})
 
-    def test_text(self) -> None:
+    def test_a_synack_sent_again_has_its_row(self) -> None:
         scene = Scene()
         lines = as_text(watch(scene.event(
             "synack_retransmit", 2, local_port=5000, since_synack_us=1_020_000,
@@ -659,19 +659,19 @@ class Tables(unittest.TestCase):
             events.append(at.request_end(n + 0.5, 1000 + n, 0x200 + n, EXPIRED))
         return watch(*events)
 
-    def test_a_page_wide(self) -> None:
+    def test_text_is_a_page_wide(self) -> None:
         for steps in (False, True):
             lines = as_text(self.whole(), None, steps=steps)
             self.assertLessEqual(max(map(len, lines)), 100)
 
-    def test_limit(self) -> None:
+    def test_more_than_the_limit_is_counted(self) -> None:
         text = "\n".join(as_text(self.whole(), None))
         self.assertIn("60 opened by the peer: 60 expired", text)
         self.assertIn("... and 10 more", text)
         self.assertNotIn("more: --limit", "\n".join(
             as_text(self.whole(), None, limit=0)))
 
-    def test_choosing(self) -> None:
+    def test_only_who_was_asked_for_is_told(self) -> None:
         at = ListenerScene()
         events = [*at.queued(0, 40, 9), at.again(1, 40, 9, 0, 0),
                   *at.queued(0, 41, 10), at.again(1, 41, 10, 0, 0)]
@@ -691,7 +691,7 @@ class Tables(unittest.TestCase):
         return [line.split() for line in itertools.takewhile(
             lambda line: not line.startswith(" "), lines[begin:])]
 
-    def test_listeners_by_their_ids(self) -> None:
+    def test_listeners_of_one_address_are_told_apart_by_their_ids(self) -> None:
         """Two of one address; only the one of the connection asked for."""
         scene = Scene()
         first, second = (ListenerScene(listener=n, scene=scene) for n in (1, 2))
@@ -703,7 +703,7 @@ class Tables(unittest.TestCase):
                 lines = self.listener_lines(*events, cookie=cookie)
                 self.assertEqual([line[:2] for line in lines], rows)
 
-    def test_a_backlog_that_no_event_told(self) -> None:
+    def test_a_backlog_that_no_event_told_is_a_dash(self) -> None:
         for limit, events, words in (
                 (0, lambda at: at.queued(0, 40, 9), "of 0"),
                 (128, lambda at: [at.accepted(0, 40, 9)], "of -"),
@@ -727,7 +727,7 @@ class Tables(unittest.TestCase):
         self.assertIn("note: not recorded here", view.gaps.remarks()[0])
         self.assertIn("synack_retransmit", view.missing_kinds)
 
-    def test_what_was_switched_off(self) -> None:
+    def test_what_was_switched_off_on_the_way_is_noted(self) -> None:
         kinds = {name: n for n, name in support.schema().kinds.items()}
         on = sum(1 << n for name, n in kinds.items() if name != "syn")
         scene = Scene()
@@ -736,7 +736,7 @@ class Tables(unittest.TestCase):
         self.assertIn("not recorded from here on: syn",
                       watch(*events).gaps.remarks()[-1])
 
-    def test_too_many_to_keep(self) -> None:
+    def test_what_is_forgotten_is_counted(self) -> None:
         with unittest.mock.patch.object(openings, "REMEMBERED", 50):
             view = self.whole()
         self.assertEqual((len(view.openings()), view.forgotten), (50, 10))

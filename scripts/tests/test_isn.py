@@ -48,7 +48,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(audit.verdict, words, audit.why)
         return audit
 
-    def test_constant_increment(self) -> None:
+    def test_a_constant_increment_is_predictable(self) -> None:
         """Old BSD: 64000 more for each connection, through the wrap."""
         audit = self.verdict(
             made(40, lambda n, _: MODULUS - 700_000 + 64000 * n),
@@ -57,7 +57,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((audit.step_min, audit.step_max), (64000, 64000))
         self.assertEqual(audit.bits, 0)
 
-    def test_increments_that_are_multiples(self) -> None:
+    def test_multiples_of_an_increment_are_predictable(self) -> None:
         """Other connections lie in between."""
         rng = random.Random(1)
         steps = [rng.randrange(1, 9) for _ in range(60)]
@@ -66,10 +66,10 @@ class Verdicts(unittest.TestCase):
             "predictable: constant step")
         self.assertIn("multiple of 64000", audit.why)
 
-    def test_always_the_same(self) -> None:
+    def test_always_the_same_is_predictable(self) -> None:
         self.verdict(made(20, lambda n, _: 4711), "predictable: always the same")
 
-    def test_clocks(self) -> None:
+    def test_a_clock_alone_is_predictable_and_its_tick_told(self) -> None:
         for step_ns, words in ((64, "64 ns"), (4000, "4 us"), (1000, "1 us")):
             with self.subTest(words):
                 audit = self.verdict(
@@ -77,7 +77,7 @@ class Verdicts(unittest.TestCase):
                     "predictable: time-driven only")
                 self.assertIn(words, audit.why)
 
-    def test_a_clock_nobody_knows(self) -> None:
+    def test_a_clock_of_any_tick_is_found_though_read_late(self) -> None:
         """Read with a delay of up to a millisecond, as a recorder would."""
         rng = random.Random(2)
         audit = self.verdict(
@@ -85,7 +85,7 @@ class Verdicts(unittest.TestCase):
             "predictable: time-driven only")
         self.assertIn("769", audit.why.replace("770", "769"))
 
-    def test_linear_recurrence(self) -> None:
+    def test_a_linear_recurrence_is_predictable(self) -> None:
         """It looks random by every count, but three values tell the next."""
         def lcg(n: int, _: int) -> int:
             value = 99
@@ -95,7 +95,7 @@ class Verdicts(unittest.TestCase):
         audit = self.verdict(made(40, lcg), "predictable: linear recurrence")
         self.assertIn("times 1664525 plus 1013904223", audit.why)
 
-    def test_small_entropy(self) -> None:
+    def test_a_random_part_of_16_bits_is_weak(self) -> None:
         """A random part of 16 bits on top of a step."""
         rng = random.Random(4)
         value = [0]
@@ -106,13 +106,13 @@ class Verdicts(unittest.TestCase):
         audit = self.verdict(made(60, next_one), "weak: less than random")
         self.assertAlmostEqual(audit.bits or 0, 16, delta=1)
 
-    def test_low_bits_stuck(self) -> None:
+    def test_stuck_low_bits_are_weak(self) -> None:
         rng = random.Random(4)
         audit = self.verdict(made(60, lambda n, _: rng.randrange(1 << 16) << 16),
                              "weak: less than random")
         self.assertAlmostEqual(audit.bits or 0, 16, delta=1)
 
-    def test_few_values(self) -> None:
+    def test_few_values_are_weak(self) -> None:
         """256 values in random order repeat soon."""
         rng = random.Random(4)
         values = [rng.randrange(MODULUS) for _ in range(256)]
@@ -120,7 +120,7 @@ class Verdicts(unittest.TestCase):
                              "weak: less than random")
         self.assertAlmostEqual(audit.bits or 0, 8, delta=1)
 
-    def test_random(self) -> None:
+    def test_random_numbers_are_taken_for_random(self) -> None:
         for count in (8, 12, 30, 300, 3000):
             for seed in range(20):
                 audit = audit_of(made(count, hashed(seed), seed))
@@ -131,11 +131,11 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(audit.sample_limit_bits, 11)
         self.assertIn("64 ISNs", audit.why)
 
-    def test_too_few(self) -> None:
+    def test_of_too_few_there_is_no_verdict(self) -> None:
         for count in (0, 1, 2, 7):
             self.verdict(made(count, hashed()), "too few connections")
 
-    def test_all_at_the_same_moment(self) -> None:
+    def test_all_at_the_same_moment_may_be_random(self) -> None:
         rng = random.Random(9)
         samples = [Sample(5, rng.randrange(MODULUS), ends(n))
                    for n in range(20)]
@@ -145,7 +145,7 @@ class Verdicts(unittest.TestCase):
 class SamePorts(unittest.TestCase):
     """Between the same ports an ISN has to grow; that is no weakness."""
 
-    def test_clock_as_in_rfc_6528(self) -> None:
+    def test_growth_with_the_clock_of_rfc_6528_is_counted(self) -> None:
         """300 s and more apart: the number wraps on the way."""
         samples = made(400, lambda n, now: 77 + now // 64, same_ports=True)
         audit = audit_of(samples)
@@ -154,13 +154,13 @@ class SamePorts(unittest.TestCase):
         self.assertIn("Of 399 repeats between the same ports, 399 grew",
                       audit.repeats)
 
-    def test_time_wait(self) -> None:
+    def test_a_step_over_time_wait_is_counted(self) -> None:
         """A SYN that meets TIME-WAIT: the old numbers go on."""
         audit = audit_of(made(12, lambda n, now: 77 + 65539 * n,
                               same_ports=True))
         self.assertIn("11 by 65537", audit.repeats)
 
-    def test_neither(self) -> None:
+    def test_what_grew_in_neither_way_is_counted(self) -> None:
         audit = audit_of(made(12, hashed(), same_ports=True))
         self.assertIn("11 in neither way", audit.repeats)
 
@@ -172,7 +172,7 @@ class SamePorts(unittest.TestCase):
         self.assertEqual((audit.verdict, audit.count, audit.end_pairs),
                          (RANDOM, 80, 40))
 
-    def test_addresses_without_ports(self) -> None:
+    def test_a_counter_between_two_addresses_is_found_among_others(self) -> None:
         """One pair of addresses has a counter, hidden among others."""
         bad = [Sample(s.time_ns, 64000 * n % MODULUS, s.ends)
                for n, s in enumerate(made(30, hashed()))]
@@ -186,7 +186,7 @@ class SamePorts(unittest.TestCase):
 
 
 class Parts(unittest.TestCase):
-    def test_arc(self) -> None:
+    def test_the_arc_is_the_shortest_that_holds_all(self) -> None:
         self.assertEqual(isn_audit.arc([5]), 0)
         self.assertEqual(isn_audit.arc([10, 20, 15]), 10)
         self.assertEqual(isn_audit.arc([MODULUS - 10, 10]), 20)
@@ -196,7 +196,7 @@ class Parts(unittest.TestCase):
         self.assertEqual(isn_audit.steps_of([Sample(0, MODULUS - 1), Sample(1, 4)]),
                          [5])
 
-    def test_collision_bits(self) -> None:
+    def test_collision_bits_tell_only_of_values_that_came_again(self) -> None:
         self.assertIsNone(isn_audit.collision_bits([1, 2, 3]))
         self.assertEqual(isn_audit.collision_bits([1, 1, 1]), 0)
         self.assertEqual(isn_audit.collision_bits([1, 1, 2, 2]),
@@ -235,7 +235,7 @@ class Collecting(unittest.TestCase):
             self.assertEqual(host.samples[0].time_ns,
                              at.scene.start_ns + 3 * SECOND)
 
-    def test_active(self) -> None:
+    def test_an_isn_chosen_after_the_state_event_is_known(self) -> None:
         """The ISN chosen after the state event is known from the next one."""
         scene = Scene()
         hosts = self.hosts(
@@ -247,7 +247,7 @@ class Collecting(unittest.TestCase):
         self.assertEqual((own.isn, own.time_ns), (7, scene.start_ns))
         self.assertEqual(hosts["10.77.0.2", "peer"].samples[0].isn, 8)
 
-    def test_cookies_apart(self) -> None:
+    def test_cookies_are_a_host_of_their_own(self) -> None:
         at = ListenerScene()
         hosts = self.hosts(
             *at.cookie_sent(0, 40, snd_isn=555),
@@ -256,7 +256,7 @@ class Collecting(unittest.TestCase):
         self.assertEqual(set(hosts), {("10.77.0.2", "own cookies"),
                                       ("10.77.0.1", "peer")})
 
-    def test_ipv6_and_namespaces(self) -> None:
+    def test_one_address_in_two_namespaces_is_two_hosts(self) -> None:
         at = ListenerScene(local="fd77::2")
         other = ListenerScene(scene=at.scene, local="fd77::2", netns=9)
         view = feed(IsnAudit(support.schema()),
@@ -266,7 +266,7 @@ class Collecting(unittest.TestCase):
                           if h.whose == isn.OWN],
                          [("fd77::2", 4026531840), ("fd77::2", 9)])
 
-    def test_lost_events(self) -> None:
+    def test_after_a_loss_a_later_event_tells_the_isn(self) -> None:
         at = ListenerScene()
         hosts = self.hosts(at.scene.event("lost", lost_events=3),
                            at.accepted(1, 40, 9, snd_isn=90))
@@ -289,26 +289,26 @@ class Shown(unittest.TestCase):
                                 peer=f"10.0.0.{1 + n % peers}")
         return feed(IsnAudit(support.schema()), *events)
 
-    def test_text(self) -> None:
+    def test_the_text_fits_the_page_and_has_the_verdict(self) -> None:
         lines = isn_text.as_text(self.view(60))
         self.assertLessEqual(max(map(len, lines)), 100)
         self.assertIn(RANDOM, "\n".join(lines))
 
-    def test_many_hosts_with_one_each(self) -> None:
+    def test_hosts_with_too_few_are_only_counted(self) -> None:
         """A flood's sources do not fill the page."""
         lines = isn_text.as_text(self.view(60, peers=60))
         self.assertLess(len(lines), 20)
         self.assertIn("60 more with fewer than 8 ISNs", lines[-1])
 
-    def test_json(self) -> None:
+    def test_json_has_the_counts_of_each_host(self) -> None:
         own = isn_text.as_json(self.view(60), None)["hosts"][0]
         self.assertEqual((own["count"], own["distinct"]), (60, 60))
 
-    def test_nothing(self) -> None:
+    def test_without_an_isn_it_says_so(self) -> None:
         self.assertIn("No initial sequence number",
                       isn_text.as_text(self.view(0))[0])
 
-    def test_what_was_not_recorded(self) -> None:
+    def test_what_was_not_recorded_is_noted(self) -> None:
         view = self.view(0)
         view.gaps.begin({"events": "none", "filter": "port=1"})
         notes = isn_text.as_json(view, None)["notes"]
@@ -331,7 +331,7 @@ class Commands(unittest.TestCase):
             scene.pack("syn", local_port=5000, cookie=0, seg_seq=7, listener=1),
             scene.pack("lost", serial=2, lost_events=3))
 
-    def test_help(self) -> None:
+    def test_each_help_has_an_example_and_its_exit_codes(self) -> None:
         for command in ("isn", "synflood", "handshakes"):
             text = self.run_command(command, "--help").stdout.decode()
             self.assertRegex(text, "example:\\n  (sudo )?scripts/renoscope "
@@ -339,7 +339,7 @@ class Commands(unittest.TestCase):
             self.assertIn("exit codes:", text)
             self.assertLess(max(map(len, text.splitlines())), 81)
 
-    def test_text_json_and_loss(self) -> None:
+    def test_a_loss_is_told_in_text_and_json(self) -> None:
         for command, word in (("isn", "too few"), ("synflood", "no flood")):
             done = self.run_command(command, "-", stdin=self.recording())
             self.assertEqual((done.returncode, done.stderr), (0, b""))
@@ -349,7 +349,7 @@ class Commands(unittest.TestCase):
                                     stdin=self.recording())
             self.assertEqual(json.loads(done.stdout)["lost_events"], 3)
 
-    def test_cut_off(self) -> None:
+    def test_what_there_is_of_a_cut_recording_is_shown(self) -> None:
         """What is there is shown, then it is said that more is missing."""
         for command in ("isn", "synflood"):
             done = self.run_command(command, "-", stdin=self.recording()[:-30])
@@ -357,7 +357,7 @@ class Commands(unittest.TestCase):
             self.assertIn(b"10.77.0.", done.stdout)
             self.assertIn(b"renoscope: standard input: ", done.stderr)
 
-    def test_bad_input(self) -> None:
+    def test_bad_input_is_refused_in_one_line(self) -> None:
         for arguments in (["isn", "/nix"], ["synflood", "/nix"],
                           ["handshakes", "--limit", "-1"]):
             done = self.run_command(*arguments)

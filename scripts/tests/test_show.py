@@ -83,7 +83,7 @@ class Received(unittest.TestCase):
             "rcv_wscale": 7, "cwnd": 10, "ssthresh": 0x7FFFFFFF,
             "srtt_us": 36020, "rto_us": 236000, "state": ESTABLISHED} | values)
 
-    def test_words(self) -> None:
+    def test_a_line_has_the_segment_and_where_the_connection_stands(self) -> None:
         shown = line(self.ack())
         self.assertIn("sk:5 ", shown)
         self.assertRegex(shown, r"10\.77\.0\.1:40112 +< +10\.77\.0\.2:5000 ")
@@ -99,13 +99,13 @@ class Received(unittest.TestCase):
     def test_zero_window_is_shown(self) -> None:
         self.assertIn("win=0 ", line(self.ack(seg_window=0)) + " ")
 
-    def test_raw(self) -> None:
+    def test_raw_numbers_if_asked_for(self) -> None:
         shown = line(self.ack(), raw=True)
         self.assertIn(f"seq={ISN_B + 1} ack={ISN_A + 726}", shown)
         self.assertIn(f"una={ISN_A + 1} nxt={ISN_A + 726} rcv={ISN_B + 1}",
                       shown)
 
-    def test_wrap(self) -> None:
+    def test_relative_numbers_go_on_past_2_to_the_32(self) -> None:
         shown = line(self.ack(snd_isn=0xFFFFFFFE, snd_una=0xFFFFFFFF,
                               snd_nxt=724, seg_ack=724))
         self.assertIn("ack=726", shown)
@@ -117,12 +117,12 @@ class Received(unittest.TestCase):
         self.assertIn(f"una={ISN_A + 1}(raw)", shown)
         self.assertIn("seq=1 ", shown, "the other side is known")
 
-    def test_ssthresh_backoff_and_loss(self) -> None:
+    def test_what_is_out_of_the_ordinary_is_named(self) -> None:
         shown = line(self.ack(ssthresh=12, backoff=2, ca_state=LOSS,
                               srtt_us=0))
         self.assertIn("ssthresh=12 srtt=- rto=236 ms backoff=2 ca=Loss", shown)
 
-    def test_json(self) -> None:
+    def test_json_has_both_the_raw_and_the_relative_numbers(self) -> None:
         shown = plain(self.ack())
         self.assertEqual(shown["relative"], {
             "snd_una": 1, "snd_nxt": 726, "rcv_nxt": 1, "seg_seq": 1,
@@ -173,7 +173,7 @@ class SmallSock(unittest.TestCase):
                     self.assertIn("| una=21 nxt=21 rcv=9", shown)
                     self.assertNotIn("(raw)", shown)
 
-    def test_of_one_not_seen_before_they_are_raw(self) -> None:
+    def test_of_one_not_seen_before_numbers_are_raw(self) -> None:
         self.writer.line(self.whole(cookie=6))
         shown = self.writer.line(self.small())
         self.assertIn(f"seq={ISN_B + 9}(raw) ack={ISN_A + 21}(raw)", shown)
@@ -199,7 +199,7 @@ class SmallSock(unittest.TestCase):
 
 
 class OtherKinds(unittest.TestCase):
-    def test_state(self) -> None:
+    def test_a_change_of_state_names_both(self) -> None:
         shown = line(Scene().event("state", old_state=SYN_SENT,
                                    state=ESTABLISHED))
         self.assertIn("  SYN-SENT -> ESTABLISHED", shown)
@@ -219,7 +219,7 @@ class OtherKinds(unittest.TestCase):
         self.assertEqual(plain(first)["relative"], {})
         self.assertEqual(plain(first)["filled"], ["local_port", "snd_isn"])
 
-    def test_sent_again(self) -> None:
+    def test_what_is_sent_again_is_named_with_its_numbers(self) -> None:
         shown = line(Scene().event(
             "retransmit", snd_isn=ISN_A, rcv_isn=ISN_B, seg_seq=ISN_A + 1,
             seg_ack=ISN_B + 9, seg_len=1448, seg_flags=ACK, ca_state=LOSS,
@@ -229,12 +229,12 @@ class OtherKinds(unittest.TestCase):
                       shown)
         self.assertNotIn("win=", shown, "the queue's segments have no header")
 
-    def test_syn_sent_again(self) -> None:
+    def test_a_syn_sent_again_counts_from_itself(self) -> None:
         shown = line(Scene().event("retransmit", snd_isn=ISN_A, seg_seq=ISN_A,
                                    seg_flags=SYN))
         self.assertIn("sent again [SYN] seq=0 len=0 next=1 (Open)", shown)
 
-    def test_synack(self) -> None:
+    def test_a_synack_sent_again_tells_what_it_waited_and_will_wait(self) -> None:
         scene = Scene()
         writer = LineWriter(support.schema(), Clock())
         common = {"by_timer": 1, "max_retries": 2, "synack_timeout_us": SECOND,
@@ -259,12 +259,12 @@ class OtherKinds(unittest.TestCase):
         self.assertIn("waited 2 s", writer.line(scene.event(
             "synack_retransmit", 3 * SECOND, num_retrans=1, by_timer=1)))
 
-    def test_congestion_state(self) -> None:
+    def test_a_change_of_congestion_state_names_both(self) -> None:
         shown = line(Scene().event("ca_state", old_ca_state=OPEN,
                                    ca_state=LOSS))
         self.assertIn("congestion state Open -> Loss", shown)
 
-    def test_congestion_state_set_again(self) -> None:
+    def test_the_same_congestion_state_is_set_not_changed(self) -> None:
         shown = line(Scene().event("ca_state"))
         self.assertIn("congestion state set to Open", shown)
 
@@ -288,7 +288,7 @@ class OtherKinds(unittest.TestCase):
                                 ("what happened", "congestion state")):
                 self.assertEqual(heading.index(name), shown.index(value), name)
 
-    def test_reset_sent(self) -> None:
+    def test_a_rst_names_its_reason_and_what_it_answers(self) -> None:
         shown = line(Scene().event(
             "reset_sent", cookie=0, reset_reason=NO_SOCKET, seg_flags=SYN,
             seg_seq=ISN_A, seg_window=64240))
@@ -308,24 +308,24 @@ class OtherKinds(unittest.TestCase):
         data = Scene().event("ack", seg_flags=ACK, seg_seq=ISN_A)
         self.assertIn(f"seq={ISN_A}(raw)", line(data))
 
-    def test_the_rst_that_answers_a_syn(self) -> None:
+    def test_the_rst_that_answers_a_syn_counts_from_nobodys_number(self) -> None:
         for seq, said in ((0, "seq=0 ack="), (77, "seq=77(raw) ack=")):
             event = Scene().event("segment", seg_flags=RST | ACK,
                                   seg_seq=seq, seg_ack=ISN_A + 1)
             self.assertIn(f"[RST,ACK] {said}", line(event))
 
-    def test_reset_received(self) -> None:
+    def test_a_rst_without_its_segment_names_the_state_alone(self) -> None:
         shown = line(Scene().event("reset_received", state=ESTABLISHED))
         self.assertIn("RST received in ESTABLISHED", shown)
         self.assertNotIn("seq=", shown)
 
-    def test_destroy(self) -> None:
+    def test_a_destroyed_sockets_segments_are_counted(self) -> None:
         shown = line(Scene().event("destroy", bytes_acked=726,
                                    bytes_received=9, segs_out=5, segs_in=4,
                                    retrans_segs=1))
         self.assertIn("destroyed; segments: 5 out, 4 in, 1 sent again", shown)
 
-    def test_destroy_after_a_disconnect(self) -> None:
+    def test_a_disconnect_has_cleared_the_counts(self) -> None:
         self.assertIn("destroyed; its counts were cleared by a disconnect",
                       line(Scene().event("destroy", remote_port=0)))
 
@@ -336,7 +336,7 @@ class OtherKinds(unittest.TestCase):
         self.assertTrue(Filter(frozenset({"ack"}), 1, 1).wants(event))
         self.assertEqual(plain(event)["lost_events"], 123)
 
-    def test_ipv6(self) -> None:
+    def test_ipv6_addresses_stand_in_brackets(self) -> None:
         shown = line(Scene().event("ack", local_addr="::1", family=6,
                                    remote_addr="2001:db8::2"))
         self.assertRegex(shown, r"\[::1\]:40112 +< \[2001:db8::2\]:5000")
@@ -355,7 +355,7 @@ class Retransmits(unittest.TestCase):
             seg_ack=ISN_B + 1, seg_len=1448, seg_flags=ACK,
             retransmit_cause=number_of("retransmit_cause", cause), **values))
 
-    def test_cause(self) -> None:
+    def test_each_cause_has_its_words(self) -> None:
         for cause, said in (
                 ("rto", "(RTO, Open)"),
                 ("fast_retransmit", "(fast retransmit, Open)"),
@@ -368,7 +368,7 @@ class Retransmits(unittest.TestCase):
             with self.subTest(cause):
                 self.assertIn(said, self.shown(cause))
 
-    def test_several_segments_at_once(self) -> None:
+    def test_several_segments_together_are_counted(self) -> None:
         self.assertIn("sent again 3 segments together, [ACK] seq=1",
                       self.shown("rto", retransmit_segs=3))
         self.assertNotIn("together", self.shown("rto", retransmit_segs=1))
@@ -381,7 +381,7 @@ class OwnAlgorithms(unittest.TestCase):
     def reduced(self, cause: int) -> str:
         return self.shown("reno_reduction", new_ssthresh=12, reno_cause=cause)
 
-    def test_phase(self) -> None:
+    def test_a_new_phase_names_the_one_before_and_why(self) -> None:
         for old, new, cause, said in (
                 ("none", "slow_start", "begin",
                  "  slow start: the connection begins, or the algorithm for it"),
@@ -406,7 +406,7 @@ class OwnAlgorithms(unittest.TestCase):
         self.assertEqual(reno_words.phase_name("fast_start"), "fast start")
         self.assertIn("  ssthresh 12 wanted: unknown(200)", self.reduced(200))
 
-    def test_round(self) -> None:
+    def test_a_round_tells_what_was_acknowledged_and_its_rtt(self) -> None:
         self.assertIn("  round trip over: 20 segments acknowledged, shortest RTT "
                       "51.2 ms, cwnd was 10", self.shown(
                           "reno_round", round_acked=20, round_rtt_us=51_200,
@@ -414,11 +414,11 @@ class OwnAlgorithms(unittest.TestCase):
         self.assertIn("1 segment acknowledged, no RTT measured, cwnd was 1",
                       self.shown("reno_round", round_acked=1, old_cwnd=1))
 
-    def test_reduction(self) -> None:
+    def test_a_reduction_names_what_is_wanted_and_why(self) -> None:
         self.assertIn("  ssthresh 12 wanted: the retransmission timer fired",
                       self.reduced(number_of("reno_cause", "rto")))
 
-    def test_undo_and_restart(self) -> None:
+    def test_an_undo_tells_cwnd_and_a_restart_why(self) -> None:
         self.assertIn("  reduction undone: cwnd 40",
                       self.shown("reno_undo", new_cwnd=40))
         self.assertIn("  restart after a rest", self.shown("reno_restart"))
@@ -432,7 +432,7 @@ class Handshakes(unittest.TestCase):
             "listener": 11, "half_open": 3, "accept_queue": 1,
             "accept_limit": 128, "state": SYN_RECEIVED} | values)
 
-    def test_syn(self) -> None:
+    def test_a_syn_names_its_listener_and_both_queues(self) -> None:
         event = self.event("syn", cookie=0, state=LISTEN, rcv_isn=ISN_A,
                            seg_seq=ISN_A, seg_flags=SYN, seg_window=64240)
         shown = line(event)
@@ -449,11 +449,11 @@ class Handshakes(unittest.TestCase):
         self.assertTrue(Filter(cookie=11).wants(event))
         self.assertFalse(Filter(cookie=12).wants(event))
 
-    def test_request(self) -> None:
+    def test_a_request_counts_itself_into_the_queue(self) -> None:
         self.assertIn("request enters the half-open queue (4 of 128)",
                       line(self.event("request")))
 
-    def test_synack(self) -> None:
+    def test_a_synack_is_plain_a_cookie_or_fast_open(self) -> None:
         sent = {"snd_isn": ISN_B, "rcv_isn": ISN_A, "seg_seq": ISN_B,
                 "seg_ack": ISN_A + 1, "seg_flags": SYN | ACK}
         shown = line(self.event("synack", rto_us=1_000_000, **sent))
@@ -468,7 +468,7 @@ class Handshakes(unittest.TestCase):
         self.assertIn("SYN-ACK sent, Fast Open: ", line(self.event(
             "synack", synack_type=fast, **sent)))
 
-    def test_refused(self) -> None:
+    def test_a_refused_syn_names_the_reason(self) -> None:
         for word, said in (
                 ("accept_queue_full", "SYN refused: accept queue full "
                                       "(129 of 128), [SYN] seq="),
@@ -484,7 +484,7 @@ class Handshakes(unittest.TestCase):
                 self.assertIn(said, line(event))
                 self.assertEqual(plain(event)["refusal"], word)
 
-    def test_backlog_of_nought(self) -> None:
+    def test_a_backlog_of_nought_is_shown_as_it_is(self) -> None:
         """listen(fd, 0): one may wait, and the queue is full above 0."""
         shown = line(self.event("refused", seg_flags=SYN, half_open=0,
                                 accept_limit=0, refusal=1))
@@ -493,11 +493,11 @@ class Handshakes(unittest.TestCase):
                                 accept_limit=0))
         self.assertIn("| half-open 0, accept queue 0 of 0", shown)
 
-    def test_last_ack_refused(self) -> None:
+    def test_a_refused_last_ack_is_no_refused_syn(self) -> None:
         self.assertIn("last ACK of a handshake refused: accept queue full",
                       line(self.event("refused", seg_flags=ACK, refusal=1)))
 
-    def test_completed_and_accepted(self) -> None:
+    def test_completed_and_accepted_count_who_waits(self) -> None:
         self.assertIn(
             "handshake complete: waits in the accept queue (1 of 5), 36.02 ms "
             "after the first SYN-ACK", line(self.event(
@@ -511,14 +511,14 @@ class Handshakes(unittest.TestCase):
         shown = line(self.event("accepted", accept_queue=3))
         self.assertIn("accepted by a process, 2 still wait", shown)
 
-    def test_accept_that_does_not_know_its_listener(self) -> None:
+    def test_an_accept_without_its_listener_tells_no_queue(self) -> None:
         shown = line(Scene().event(
             "accepted", state=ESTABLISHED, snd_isn=ISN_B, rcv_isn=ISN_A,
             snd_una=ISN_B + 1, snd_nxt=ISN_B + 1, rcv_nxt=ISN_A + 1, cwnd=10))
         self.assertIn("accepted by a process  | una=1 nxt=1 rcv=1 cwnd=10",
                       shown)
 
-    def test_request_end(self) -> None:
+    def test_each_end_of_a_request_has_its_words(self) -> None:
         self.assertIn(
             "request given up after 5 timeouts, 63 s after the first SYN-ACK",
             line(self.event("request_end", num_timeout=5, num_retrans=5,
@@ -536,7 +536,7 @@ class Handshakes(unittest.TestCase):
                     "request_end",
                     request_ending=number_of("request_ending", word))))
 
-    def test_cookie_checked(self) -> None:
+    def test_each_verdict_on_a_cookie_has_its_words(self) -> None:
         for word, said in (
                 ("valid", "SYN cookie valid: a connection is made of it: "
                           "[ACK] seq=1 ack=1"),
@@ -566,7 +566,7 @@ class TimeWait(unittest.TestCase):
             "time_wait_end", at_ns, state=TIME_WAIT,
             time_wait_ending=number_of("time_wait_ending", word), **values)
 
-    def test_begin_and_end(self) -> None:
+    def test_each_step_is_told_and_at_the_end_how_long_it_was(self) -> None:
         self.assertIn("TIME-WAIT begins, 60 s", self.writer.line(
             self.wait("started", time_wait_us=60_000_000)))
         self.assertIn("segment in TIME-WAIT: [FIN,ACK] seq=3343 ack=1",
@@ -584,7 +584,7 @@ class TimeWait(unittest.TestCase):
         self.assertIn("over: timer (after 60 s)", self.writer.line(
             self.end("timer", 60 * SECOND)))
 
-    def test_an_end_whose_begin_was_not_seen(self) -> None:
+    def test_an_end_whose_begin_was_not_seen_has_no_duration(self) -> None:
         self.assertNotIn("after", self.writer.line(self.end("timer", SECOND)))
 
     def test_each_connection_has_its_own(self) -> None:
@@ -608,7 +608,7 @@ class TimeWait(unittest.TestCase):
         self.assertIn("  segment in TIME-WAIT", self.writer.line(
             self.wait("segment", SECOND, cookie=6)))
 
-    def test_other_steps_and_endings(self) -> None:
+    def test_each_other_step_and_ending_has_its_words(self) -> None:
         self.assertIn("no room for TIME-WAIT: closed at once",
                       line(self.wait("overflow")))
         for word, said in (("reset", "a RST ended it"),
@@ -620,13 +620,13 @@ class TimeWait(unittest.TestCase):
 
 
 class TimersAndWindows(unittest.TestCase):
-    def test_rto(self) -> None:
+    def test_a_timeout_tells_its_wait_and_backoff(self) -> None:
         self.assertIn("RTO fired after 204 ms", line(Scene().event(
             "rto", rto_us=204_000)))
         self.assertIn("RTO fired after 816 ms, backoff 2", line(Scene().event(
             "rto", rto_us=816_000, backoff=2)))
 
-    def test_loss_probe(self) -> None:
+    def test_a_loss_probe_tells_what_it_sent(self) -> None:
         self.assertIn("tail loss probe, new data",
                       line(Scene().event("loss_probe")))
         self.assertIn("tail loss probe, sent again",
@@ -644,7 +644,7 @@ class TimersAndWindows(unittest.TestCase):
         self.assertIn("zero-window probe 3, 1 before it unanswered, next in",
                       line(Scene().event("probe", probes_out=1, backoff=2)))
 
-    def test_other_probes(self) -> None:
+    def test_a_keepalive_has_no_next_wait_and_data_may_go_instead(self) -> None:
         keepalive = number_of("probe_cause", "keepalive")
         shown = line(Scene().event("probe", probe_cause=keepalive,
                                    probes_out=1, rto_us=204_000))
@@ -654,7 +654,7 @@ class TimersAndWindows(unittest.TestCase):
                       "instead", line(Scene().event(
                           "probe", backoff=1, probe_carries_data=1)))
 
-    def test_windows(self) -> None:
+    def test_each_side_closed_or_opened_has_its_words(self) -> None:
         for side, change, said in (
                 ("peer", "closed", "peer's window is zero: the sender stands "
                                    "still: [ACK] seq=1 ack=1 len=0 win=0"),
@@ -675,7 +675,7 @@ class TimersAndWindows(unittest.TestCase):
                                   plain(event)["window_change"]),
                                  (side, change))
 
-    def test_error(self) -> None:
+    def test_an_error_has_its_name_and_meaning(self) -> None:
         event = Scene().event("error", sk_error=errno.ETIMEDOUT)
         self.assertIn("error ETIMEDOUT reported: Connection timed out",
                       line(event))
@@ -689,14 +689,14 @@ class TimersAndWindows(unittest.TestCase):
         self.assertIn("error 4095 reported",
                       line(Scene().event("error", sk_error=4095)))
 
-    def test_bad_checksum(self) -> None:
+    def test_a_wrong_checksum_is_told_with_the_segment(self) -> None:
         shown = line(Scene().event("bad_checksum", snd_isn=ISN_A,
                                    rcv_isn=ISN_B, seg_flags=ACK, seg_len=8,
                                    seg_seq=ISN_B + 9, seg_ack=ISN_A + 1))
         self.assertIn("wrong checksum, the segment is dropped: [ACK] seq=9 "
                       "ack=1 len=8", shown)
 
-    def test_reset_received_with_its_segment(self) -> None:
+    def test_a_rst_is_told_with_its_segment(self) -> None:
         self.assertIn("RST received in ESTABLISHED [RST] seq=1 len=0",
                       line(Scene().event(
                           "reset_received", state=ESTABLISHED, seg_flags=RST,
@@ -726,7 +726,7 @@ class Segments(unittest.TestCase):
         self.assertEqual(re.findall(r"case EVENT_KIND_(\w+):", body),
                          list(segments.RECEIVED_KINDS))
 
-    def test_sent(self) -> None:
+    def test_a_sent_segment_takes_our_scale_and_isn(self) -> None:
         event = self.segment("outgoing", "timestamps")
         shown = line(event)
         self.assertRegex(shown, r":40112 +> ")
@@ -735,7 +735,7 @@ class Segments(unittest.TestCase):
         self.assertEqual(plain(event)["segment_flags"],
                          ["outgoing", "timestamps"])
 
-    def test_received(self) -> None:
+    def test_a_received_segment_takes_the_peers_and_sack_ours(self) -> None:
         event = self.segment("timestamps", seg_seq=ISN_B + 1,
                              seg_ack=ISN_A + 726, seg_window=294,
                              sack_blocks=2, sack1_left=ISN_A + 1449,
@@ -749,7 +749,7 @@ class Segments(unittest.TestCase):
         self.assertEqual(plain(event)["relative"]["sack"],
                          [[1449, 2897], [4345, 5793]])
 
-    def test_options_of_a_syn(self) -> None:
+    def test_a_syns_options_are_all_told(self) -> None:
         shown = line(self.segment(
             "outgoing", "mss", "wscale", "sack_permitted", "timestamps",
             seg_flags=SYN, seg_seq=ISN_A, seg_len=0, header_words=10,
@@ -770,7 +770,7 @@ class Segments(unittest.TestCase):
                                   sack1_right=9))
         self.assertIn("<sack=7(raw):9(raw)>", shown)
 
-    def test_urgent_pointer_and_shut_window(self) -> None:
+    def test_an_urgent_pointer_and_a_shut_window_are_told(self) -> None:
         shown = line(self.segment("outgoing", "unverified", "fastopen",
                                   "other", seg_flags=ACK | URG, seg_window=0,
                                   urgent_pointer=5))
@@ -788,7 +788,7 @@ class Marks(unittest.TestCase):
                                           for kind in kinds),
                              mark_cause=number_of("mark_cause", cause))
 
-    def test_words(self) -> None:
+    def test_each_cause_has_its_words(self) -> None:
         for cause, said in (
                 ("events", "--- other kinds are recorded now; kinds on now: "
                            "state, ack, mark ---"),
@@ -800,7 +800,7 @@ class Marks(unittest.TestCase):
                 self.assertIn(said, line(self.mark(cause, "state", "ack",
                                                    "mark")))
 
-    def test_the_beginning(self) -> None:
+    def test_only_the_first_mark_of_a_recording_is_its_beginning(self) -> None:
         kinds = [kind for kind in support.schema().kind_meanings
                  if kind not in ("segment", "lost")]
         self.assertIn("--- recording begins; kinds on: all but segment ---",
@@ -808,12 +808,12 @@ class Marks(unittest.TestCase):
         self.assertIn("--- other kinds are recorded now; kinds on now: ",
                       line(self.mark("events", *kinds, serial=1)))
 
-    def test_nothing_on_and_unknown_kinds(self) -> None:
+    def test_nothing_on_and_unknown_kinds_are_named(self) -> None:
         self.assertIn("kinds on now: none ---", line(self.mark("events")))
         event = Scene().event("mark", serial=2, kinds_on=1 << 60 | 1 << 2)
         self.assertIn("kinds on now: state, kind60 ---", line(event))
 
-    def test_json(self) -> None:
+    def test_json_names_the_cause_and_the_kinds_that_are_on(self) -> None:
         self.assertEqual(plain(self.mark("frozen", "state", "mark")), {
             "kind": "mark", "mark_cause": "frozen", "cpu": 0, "serial": 9,
             "time_ns": 1000 * SECOND, "kinds_on": ["state", "mark"]})
@@ -825,7 +825,7 @@ class Marks(unittest.TestCase):
 
 
 class Time(unittest.TestCase):
-    def test_from_the_first_event(self) -> None:
+    def test_time_counts_from_the_first_event_that_is_no_loss(self) -> None:
         scene = Scene()
         writer = LineWriter(support.schema(), Clock())
         # the time of a loss is when it was told: no time to count from
@@ -841,13 +841,13 @@ class Time(unittest.TestCase):
         self.assertIn(" 2.000000 cpu", writer.line(
             scene.event("ack", 2 * SECOND)))
 
-    def test_wall_clock(self) -> None:
+    def test_a_wall_clock_takes_the_place_of_seconds(self) -> None:
         writer = LineWriter(support.schema(),
                             Clock(1_700_000_000 * SECOND - 1000 * SECOND))
         self.assertIn("2023-11-14T22:13:20.001000Z",
                       writer.line(Scene().event("ack", MS)))
 
-    def test_durations(self) -> None:
+    def test_durations_have_the_unit_that_fits(self) -> None:
         self.assertEqual(
             [words.duration(us) for us in (0, 999, 36_020, 204_000, 1_000_000,
                                            2_020_000, 120_000_000)],
@@ -855,7 +855,7 @@ class Time(unittest.TestCase):
 
 
 class Colour(unittest.TestCase):
-    def test_only_when_asked(self) -> None:
+    def test_there_are_colours_only_when_asked_for(self) -> None:
         event = Scene().event("retransmit")
         self.assertNotIn("\033", line(event))
         self.assertTrue(line(event, colour=True).startswith("\033[33m"))
@@ -863,7 +863,7 @@ class Colour(unittest.TestCase):
 
 
 class Filtering(unittest.TestCase):
-    def test_kind_port_and_connection(self) -> None:
+    def test_all_that_was_asked_for_must_hold(self) -> None:
         event = Scene().event("ack")
         for wanted, expected in (
                 (Filter(), True),
