@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import busy  # noqa: E402  (found through the line above)
 import exchange  # noqa: E402
+import needs  # noqa: E402
 import peers  # noqa: E402
 import recorder  # noqa: E402
 import turns  # noqa: E402
@@ -204,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     gc.disable()
     told: dict[str, Any] = {}
-    with peers.memory_folder() as folder:
+    with needs.memory_folder() as folder:
         for name, measure in (("memory", memory), ("flat", flat),
                               ("connections", lambda: connections(folder)),
                               ("sustained", lambda: sustained(folder))):

@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import busy  # noqa: E402  (found through the line above)
 import exchange  # noqa: E402
+import needs  # noqa: E402
 import peers  # noqa: E402
 import turns  # noqa: E402
 
@@ -110,7 +111,7 @@ def _row(name: str, title: str, make: Callable[[Path], peers.Peer], meter: Meter
         peer = make(folder)
         row["saves"] = peer.saves
         row |= measure(peer, meter, max(2, (TURNS if peer.quick else SLOW_TURNS) // fewer))
-    except (peers.Unavailable, TimeoutError, RuntimeError) as reason:
+    except (needs.Unavailable, TimeoutError, RuntimeError) as reason:
         row["unavailable"] = " ".join(str(reason).split())
     print(_told(row), f"[{time.monotonic() - began:.0f} s]", flush=True)
     return row
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"no such name: {unknown[0]}; there are: {', '.join(there_are)}")
     gc.disable()
     meter = Meter(options.wall, options.messages)
-    with peers.memory_folder() as folder:
+    with needs.memory_folder() as folder:
         rows = []
         for name in options.name or there_are:
             rows.append(_row(name, *there_are[name], meter, folder, options.fewer))

@@ -25,11 +25,13 @@ sys.path.insert(0, str(SCRIPTS / "qemu"))
 sys.path.insert(0, str(SCRIPTS / "shared"))
 sys.path.insert(0, str(SCRIPTS / "selftests"))
 
-import busy  # noqa: E402  (found through the lines above)
+import beside  # noqa: E402  (found through the lines above)
+import busy  # noqa: E402
 import commits  # noqa: E402
 import generated  # noqa: E402
 import limit  # noqa: E402
 import messages  # noqa: E402
+import needs  # noqa: E402
 import page  # noqa: E402
 import peers  # noqa: E402
 import reno_cost  # noqa: E402
@@ -89,11 +91,11 @@ class Reading(unittest.TestCase):
             "      1024 -> 2047       : 1200     |*****|\n"), 1207)
 
     def test_why_a_tool_failed(self) -> None:
-        self.assertEqual(peers.reason_in(
+        self.assertEqual(needs.reason_in(
             "warning: x\n  bpf.h:4:9: error: no such struct\nerror: more\nException: y\n"),
             "bpf.h:4:9: error: no such struct")
-        self.assertEqual(peers.reason_in("first\nlast\n\n"), "last")
-        self.assertEqual(peers.reason_in(""), "it said nothing")
+        self.assertEqual(needs.reason_in("first\nlast\n\n"), "last")
+        self.assertEqual(needs.reason_in(""), "it said nothing")
 
     def test_capture(self) -> None:
         with tempfile.NamedTemporaryFile() as file:
@@ -157,18 +159,18 @@ class Measuring(unittest.TestCase):
                 process.stdout.readline()
                 try:
                     deadline = time.monotonic() + 20
-                    while ((peers._time_if_waiting(process.pid) > 0) != waits
+                    while ((beside._time_if_waiting(process.pid) > 0) != waits
                            and time.monotonic() < deadline):
                         time.sleep(0.01)
-                    looks = [peers._time_if_waiting(process.pid) for _ in range(20)]
+                    looks = [beside._time_if_waiting(process.pid) for _ in range(20)]
                     self.assertEqual([look > 0 for look in looks], [waits] * 20, looks)
                 finally:
                     os.killpg(process.pid, signal.SIGKILL)
-        self.assertEqual(peers._time_if_waiting(2**22 + 1), -1, "who is not there")
+        self.assertEqual(beside._time_if_waiting(2**22 + 1), -1, "who is not there")
 
     def test_a_tool_that_is_not_there(self) -> None:
-        with self.assertRaisesRegex(peers.Unavailable, "Debian's some-package is not"):
-            peers.need("no-such-program", "some-package")
+        with self.assertRaisesRegex(needs.Unavailable, "Debian's some-package is not"):
+            needs.need("no-such-program", "some-package")
 
 
 def part(result: Any, **origin: str) -> parts.Part:
