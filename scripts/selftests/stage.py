@@ -11,11 +11,12 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from socket import socket as Socket     # a method of Stage is called socket
+from typing import Any
 
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import abort_on_close, cookie_of, inside, sysctl
-from raw_tcp import Ghost, Wire, route_to_ghosts
-from recorder import PATIENCE_S, Recorder
+from raw_tcp import Ghost, Segment, Wire, route_to_ghosts
+from recorder import PATIENCE_S, Recorder, wait_until
 from renoscope_lib.schema import Event
 from story import Story
 
@@ -26,6 +27,13 @@ DOMAINS = {4: socket.AF_INET, 6: socket.AF_INET6}
 def address_of(host: str, family: int) -> str:
     """A host's address."""
     return ADDRESSES[host][0 if family == 4 else 1]
+
+
+def ends_of_client(client: Socket) -> dict[str, Any]:
+    """What the server's records of a client say; its port alone may come again."""
+    addr, port = client.getsockname()[:2]
+    return {"remote_addr": addr, "remote_port": port,
+            "local_port": client.getpeername()[1]}
 
 
 class Stage:
@@ -152,6 +160,12 @@ class Stage:
     def _plug(self, host: str, verb: str, *what: str) -> None:
         self.hosts.run(host, "tc", "qdisc", verb, "dev", "wire", "root", "plug",
                        *what)
+
+    def first_three(self, client: Socket) -> list[Segment]:
+        """The segments of a client's handshake on the wire."""
+        ends = client.getsockname()[:2], client.getpeername()[:2]
+        wait_until("three segments", lambda: len(self.wire.between(*ends)) >= 3)
+        return self.wire.between(*ends)[:3]
 
     def life_of(self, sock: Socket) -> list[str]:
         """The states that a socket's connection went through."""
