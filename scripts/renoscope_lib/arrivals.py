@@ -33,6 +33,7 @@ from .kept import Kept, Packable
 from .schema import Event, Schema
 from .segments import OUTGOING
 from .sequence import MODULUS, RST, SYN, segment_length
+from .tcp_states import ESTABLISHED
 
 # Arrivals of one connection that are waited for, the latest ones.
 MOST_WAITING = 1000
@@ -92,7 +93,7 @@ class Arrivals:
 
     def __init__(self, schema: Schema, gaps: Gaps) -> None:
         self._gaps = gaps
-        self._established = schema.numbers_of("state", "ESTABLISHED")
+        self._established = schema.numbers_of("state", ESTABLISHED)
         self.kept: Kept[Reached] = Kept(lambda reached: not reached.waiting)
         self._bad: set[Ends] = set()
         self._hears_segments = False

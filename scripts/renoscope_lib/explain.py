@@ -30,7 +30,7 @@ from .schema import Event, Schema
 from .states import States
 from .stats import Stats
 from .synflood import FloodWatch
-from .tcp_states import LISTEN, SYN_RECEIVED, SYN_SENT
+from .tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
 from .wanted import Filter
 from .windows import Windows
 from .words import plural
@@ -278,7 +278,7 @@ def _is_request(life: Life, opened: list[Opening]) -> bool:
     """Whether it never became a connection on the side that listens."""
     return (life.opened_by != US
             and not any(opening.established for opening in opened)
-            and all(stay.state in (SYN_RECEIVED, "CLOSED")
+            and all(stay.state in (SYN_RECEIVED, CLOSED)
                     for stay in life.stays)
             and life.stays[0].state == SYN_RECEIVED)
 

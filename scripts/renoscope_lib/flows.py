@@ -28,6 +28,7 @@ from typing import Any
 
 from .kept import remember
 from .schema import LOST, Event, Schema
+from .tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
 from .words import is_unset
 
 # What a recorder says of itself.
@@ -184,7 +185,7 @@ class Joiner:
         cookie = event["cookie"]
         if not cookie or is_lost(event):
             return event
-        if self._states.change(event) == ("CLOSED", "SYN-SENT"):
+        if self._states.change(event) == (CLOSED, SYN_SENT):
             # the port of an earlier attempt is not this one's
             self._known.pop(cookie, None)
         elif event["local_port"]:
@@ -210,15 +211,15 @@ class Joiner:
                        change: tuple[str, str] | None) -> bool:
         """Whether it is the first that a cloned socket tells of itself."""
         if change is not None:
-            return change[0] == "SYN-RECEIVED"
-        return event.kind == "ca_state" and self._states.name_of(event) == "SYN-RECEIVED"
+            return change[0] == SYN_RECEIVED
+        return event.kind == "ca_state" and self._states.name_of(event) == SYN_RECEIVED
 
     def _see_whether_it_waits(self, held: _Held) -> None:
         change = self._states.change(held.event)
-        if change == ("LISTEN", "SYN-RECEIVED"):
+        if change == (LISTEN, SYN_RECEIVED):
             self._give_up(self._newborn.get(held.event["cpu"]))
             self._newborn[held.event["cpu"]] = held
-        elif (change == ("CLOSED", "SYN-SENT")
+        elif (change == (CLOSED, SYN_SENT)
               and not held.event["snd_isn"] and held.event["cookie"]):
             self._connecting[held.event["cookie"]] = held
         else:

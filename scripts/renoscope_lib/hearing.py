@@ -23,6 +23,7 @@ import re
 from .gaps import Gaps
 from .schema import Event
 from .sequence import ACK, RST, SYN
+from .tcp_states import LISTEN
 
 # A RST is often alone: its socket is gone.
 MOST_SEGMENTS, EVERY_SEGMENT = 1, 2
@@ -60,7 +61,7 @@ class Hearing(Gaps):
     def _is_of_its_own(self, event: Event) -> bool:
         """Whether it has the connection's id, and not none or the listener's."""
         return bool(event["cookie"]) and self._schema.name_of(
-            "state", event["state"]) != "LISTEN"
+            "state", event["state"]) != LISTEN
 
     def hears(self, end: int, flags: int) -> bool:
         """Whether it tells of such segments, if not of every one."""

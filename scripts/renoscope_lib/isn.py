@@ -13,6 +13,7 @@ from .flows import StateNames, ends_of
 from .gaps import Gaps
 from .isn_audit import Audit, Sample, audit_of
 from .schema import Event, Schema
+from .tcp_states import CLOSED, LISTEN
 from .words import address, is_unset
 
 # Memory: ISNs kept for one host.
@@ -66,8 +67,8 @@ class IsnAudit:
     def _listens(self, event: Event) -> bool:
         """A listener's own fields are not a connection's."""
         change = self._states.change(event)
-        return (self._states.name_of(event) in ("LISTEN", "CLOSED")
-                or change is not None and change[0] == "LISTEN"
+        return (self._states.name_of(event) in (LISTEN, CLOSED)
+                or change is not None and change[0] == LISTEN
                 and event.listener is None)
 
     def _add(self, event: Event, whose: str, isn: int) -> None:

@@ -24,7 +24,7 @@ from .schema import Event, Schema
 from .segments import Numbers, has_socket
 from .sentences import CAUSES, Sentences
 from .sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
-from .tcp_states import SYNCHRONIZED
+from .tcp_states import CLOSED, FIN_WAIT_2, LISTEN, SYN_RECEIVED, SYN_SENT, SYNCHRONIZED
 from .words import duration, plural, spaced, ssthresh_words
 
 NEEDED_KINDS = ("segment", "ack", "state", "retransmit", "synack_retransmit",
@@ -100,7 +100,7 @@ class _States:
         new = self._told(event, names)
         if not new or new == self.now:
             return ""
-        if new == "FIN-WAIT-2" and self._fin_came:
+        if new == FIN_WAIT_2 and self._fin_came:
             return ""  # the FIN that came with the ACK leads straight on
         self.now = new
         return new
@@ -110,15 +110,15 @@ class _States:
         if event.kind == "request":
             return state
         if event.kind in ("request_end", "time_wait_end"):
-            return "CLOSED"
+            return CLOSED
         if event.kind == "time_wait":
             self._small = True
             return state
         if event.kind != "state":
             return ""
-        if names.get(event["old_state"]) == "LISTEN":
-            return state if state == "SYN-RECEIVED" else ""
-        return "" if self._small and state == "CLOSED" else state
+        if names.get(event["old_state"]) == LISTEN:
+            return state if state == SYN_RECEIVED else ""
+        return "" if self._small and state == CLOSED else state
 
 
 @dataclass(slots=True)
@@ -239,7 +239,7 @@ class Ladder:
         lasts = event.values.get("time_wait_us", 0)
         detail = f"for {duration(lasts)}" if lasts else ""
         if state:
-            if state in ("SYN-SENT", "SYN-RECEIVED"):
+            if state in (SYN_SENT, SYN_RECEIVED):
                 self._speeds[end] = None
             self._keep(Step(event["time_ns"], end, state, detail))
         if event.kind != "time_wait":

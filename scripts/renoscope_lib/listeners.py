@@ -24,6 +24,7 @@ from .flows import StateNames, is_mptcp, is_of_recording
 from .kept import remember
 from .schema import Event, Schema
 from .sequence import ACK
+from .tcp_states import CLOSED, LISTEN
 from .words import connection, local_endpoint, plural
 
 HANDSHAKE_KINDS = ("syn", "request", "synack", "synack_retransmit", "refused",
@@ -330,9 +331,9 @@ class AcceptQueues:
         elif event.kind == "accepted":
             self._waiting.pop(cookie, None)
         change = self._states.change(event)
-        if change == ("LISTEN", "CLOSED"):
+        if change == (LISTEN, CLOSED):
             remember(self._closed_ns, cookie, event["time_ns"], REMEMBERED)
-        if event.kind != "destroy" and (change is None or change[1] != "CLOSED"):
+        if event.kind != "destroy" and (change is None or change[1] != CLOSED):
             return False
         closed_ns = self._closed_ns.get(self._waiting.get(cookie, 0))
         if event.kind == "destroy":

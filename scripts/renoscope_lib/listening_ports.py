@@ -17,6 +17,7 @@ from .exposition import COUNTER, GAUGE, Family, Sample
 from .flows import StateNames
 from .listeners import HANDSHAKE_KINDS, Listener, Listeners
 from .schema import Event, Schema
+from .tcp_states import CLOSED, LISTEN
 
 AT_LEAST = "At least so many: see renoscope_lost_events_total."
 
@@ -85,7 +86,7 @@ class ListeningPorts:
             label = self._label(event["local_port"])
             if event.kind in COUNTED:
                 self._counts[event.kind][label] += 1
-        elif self._states.change(event) == ("LISTEN", "CLOSED"):
+        elif self._states.change(event) == (LISTEN, CLOSED):
             listener = self._listeners.known(event["netns"], event["cookie"])
             if listener is not None:
                 self._listeners.forget(listener)

@@ -27,7 +27,7 @@ from .schema import Event, Schema
 from .segments import has_socket
 from .show import Clock, LineWriter
 from .states import States
-from .tcp_states import CLOSED
+from .tcp_states import CLOSED, LISTEN, TIME_WAIT
 from .wanted import ChoiceSeen, Filter
 from .words import INFINITE_SSTHRESH, connection, plural
 
@@ -52,7 +52,7 @@ INSTANTS = {
 COUNTERS = (("cwnd", "segments", "cwnd"), ("ssthresh", "segments", "ssthresh"),
             ("srtt_us", "us", "srtt"), ("packets_out", "segments", "packets out"))
 
-STATE_WITHOUT_WINDOW = ("LISTEN", "TIME-WAIT", "CLOSED")
+STATE_WITHOUT_WINDOW = (LISTEN, TIME_WAIT, CLOSED)
 
 
 def _us(time_ns: int) -> str:

@@ -29,6 +29,7 @@ from .segments import (MAX_SACK_BLOCKS, OUTGOING, has_segment, has_socket,
                        sack_blocks)
 from .sequence import (ACK, FIN, MODULUS, RST, SYN, URG, following, is_after,
                        segment_length)
+from .tcp_states import SYN_SENT
 
 SHAPE = SYN | FIN | RST
 FLAGS_COMPARED = 0x3f  # ECE and CWR may be changed on the way
@@ -235,7 +236,7 @@ def told_of(event: Event, end: int, schema: Schema) -> Iterator[Seen]:
         yield Seen(kind, end, True, event["time_ns"],
                    (event["snd_una"] - 1) % MODULUS, event["rcv_nxt"], 0, ACK)
     elif kind == "state" and event["snd_isn"] and schema.name_of(
-            "state", event["state"]) == "SYN-SENT":
+            "state", event["state"]) == SYN_SENT:
         yield Seen(kind, end, True, event["time_ns"], event["snd_isn"], None,
                    0, SYN)
     if kind == "reset_sent":

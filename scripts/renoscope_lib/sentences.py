@@ -19,10 +19,11 @@ from .reno_words import cause_words, phase_name
 from .schema import Event, Schema
 from .segments import Numbers, SegmentWords, has_segment, is_received
 from .synack_waits import SynackWaits
+from .tcp_states import CLOSED, FIN_WAIT_1, FIN_WAIT_2, SYN_SENT
 from .words import connection, duration, plural, spaced
 
 # Here the kernel resets on data as well, and tells of it in the same way.
-SHUT_STATES = ("FIN-WAIT-1", "FIN-WAIT-2")
+SHUT_STATES = (FIN_WAIT_1, FIN_WAIT_2)
 
 CAUSES = {
     "rto": "RTO", "syn": "SYN not answered",
@@ -164,7 +165,7 @@ class Sentences:
         old, new = (self._name(event, name, "state")
                     for name in ("old_state", "state"))
         isn = event["snd_isn"] if "snd_isn" in event.filled else 0
-        chosen = f", ISN {isn}" if isn and new == "SYN-SENT" else ""
+        chosen = f", ISN {isn}" if isn and new == SYN_SENT else ""
         return f"{old} -> {new}{chosen}"
 
     def _ca_state(self, event: Event) -> str:
@@ -178,7 +179,7 @@ class Sentences:
         number = event["sk_error"]
         if not number:
             return ("error report without an error: disconnected"
-                    if self._name(event, "state") == "CLOSED" else
+                    if self._name(event, "state") == CLOSED else
                     "something was put on its error queue (an ICMP message, "
                     "a timestamp)")
         if number not in errno.errorcode:

@@ -17,6 +17,7 @@ from .schema import Event, Schema
 from .segments import Numbers, arrow, has_socket, known_isn
 from .sentences import Sentences, knows_queues, of_limit
 from .small_socks import SmallSocks
+from .tcp_states import LISTEN
 from .words import (connection, duration, local_endpoint, plural,
                     remote_endpoint, ssthresh_words, wall_clock)
 
@@ -168,8 +169,8 @@ class LineWriter:
     def _listens(self, event: Event) -> bool:
         """Whether its congestion numbers are a listener's: they mean nothing."""
         names = ["state", "old_state"] if event.kind == "state" else ["state"]
-        return "LISTEN" in [self._schema.name_of("state", event[name])
-                            for name in names]
+        return LISTEN in [self._schema.name_of("state", event[name])
+                          for name in names]
 
     def _sequence_parts(self, event: Event) -> list[str]:
         parts: list[str] = []

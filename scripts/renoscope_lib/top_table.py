@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .losses_text import HEADINGS
-from .tcp_states import SYN_RECEIVED
+from .tcp_states import CLOSED, ESTABLISHED, SYN_RECEIVED
 from .top import LOSS
 from .top_frame import Connection, Frame, Listening
 from .words import clock, connection, or_dash, plural, spaced, ssthresh_words
@@ -21,7 +21,7 @@ from .words import clock, connection, or_dash, plural, spaced, ssthresh_words
 Row = TypeVar("Row", Connection, Listening)
 
 # As ss spells them; the others are the same.
-SS_NAMES = {"ESTABLISHED": "ESTAB", SYN_RECEIVED: "SYN-RECV", "CLOSED": "CLOSED"}
+SS_NAMES = {ESTABLISHED: "ESTAB", SYN_RECEIVED: "SYN-RECV", CLOSED: "CLOSED"}
 
 # Nothing of it: dots leave the eye free for the numbers.
 NONE = "."

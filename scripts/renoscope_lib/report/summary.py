@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..losses import Sums
+from ..tcp_states import LISTEN
 from . import zero_windows
 from .completeness import Proof, sentence
 from .markup import Child, Html, join, tag
@@ -63,7 +64,7 @@ def _openings(told: Told) -> Child:
     rows = told.views.handshakes.openings(told.end_ns)
     if not rows:
         seen = sum(1 for life in told.views.states.lives()
-                   if life.stays[0].state != "LISTEN")
+                   if life.stays[0].state != LISTEN)
         if not seen:
             return "No connection was seen."
         return [big(counted(seen, "connection")), " went on; none of them began or "
