@@ -368,7 +368,7 @@ static int attach_error;
  * A namespace in which the hooks find no room is not refused for that: it lives,
  * unseen, and `stats` counts it.
  */
-static int __net_init enter_net(struct net *net)
+static int enter_net(struct net *net)
 {
 	struct segment_net *ours = net_generic(net, segment_net_id);
 
@@ -378,7 +378,7 @@ static int __net_init enter_net(struct net *net)
 	return 0;
 }
 
-static void __net_exit leave_net(struct net *net)
+static void leave_net(struct net *net)
 {
 	struct segment_net *ours = net_generic(net, segment_net_id);
 
