@@ -95,7 +95,7 @@
 
 /* Long enough to gather a batch, too short for a person to notice. */
 #define RING_WAKE_AGE	msecs_to_jiffies(50)
-#define RING_WATERMARK_MAX	4096
+#define RING_WATERMARK_MAX	4096U
 
 /**
  * struct ring_cursor - where a reader stands on one CPU
