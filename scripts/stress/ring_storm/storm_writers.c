@@ -278,13 +278,13 @@ static int create_writer(struct storm_writer *writer)
 int storm_writers_create(struct event_ring *ring, unsigned long contexts,
 			 u64 events)
 {
+	unsigned int count = num_online_cpus();
 	unsigned int cpu, i = 0;
 	int err;
 
-	writers = kcalloc(num_online_cpus(), sizeof(*writers), GFP_KERNEL);
+	writers = kcalloc(count, sizeof(*writers), GFP_KERNEL);
 	if (!writers)
 		return -ENOMEM;
-	writer_count = num_online_cpus();
 	WRITE_ONCE(stopping, false);
 	for_each_online_cpu(cpu) {
 		struct storm_writer *writer = &writers[i++];
@@ -293,7 +293,9 @@ int storm_writers_create(struct event_ring *ring, unsigned long contexts,
 		writer->cpu = cpu;
 		writer->contexts = contexts;
 		writer->events = events;
-		writer->neighbour = &writers[i % writer_count];
+		writer->neighbour = &writers[i % count];
+		/* What is stopped is what was begun, be it without its thread. */
+		writer_count = i;
 		err = create_writer(writer);
 		if (err)
 			return err;
