@@ -184,7 +184,7 @@ class Views(unittest.TestCase):
             for n in (1, 2)]
         feed(view, [*chain(*first), *again])
         content = json.loads("".join(json_pieces(states_text.as_json(view, None))))
-        self.assertEqual(content["counts"], {"ESTABLISHED": 18, "CLOSE_WAIT": 2})
+        self.assertEqual(content["counts"], {"ESTABLISHED": 18, "CLOSE-WAIT": 2})
         self.assertEqual((content["forgotten_open"], content["counts_unsure"]),
                          (4, 4))
         self.assertEqual([life["not_seen"] for life in content["connections"]][-2:],
