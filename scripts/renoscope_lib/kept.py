@@ -49,6 +49,21 @@ class Packable:
                                  for name in self.__match_args__)
 
 
+class Lasting(Packable):
+    """One that has a beginning and an end; None where one of them was not seen."""
+
+    __slots__ = ()
+    began_ns: int | None
+    ended_ns: int | None
+
+    @property
+    def took_us(self) -> int | None:
+        """How long it lasted, where both ends were seen."""
+        if self.began_ns is None or self.ended_ns is None:
+            return None
+        return (self.ended_ns - self.began_ns) // 1000
+
+
 class Kept(Generic[T]):
     """Connections by their ids, in the order they were added.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .connections import PartlySeen
-from .kept import Packable
+from .kept import Lasting, Packable
 from .tcp_states import (CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1,
                          FIN_WAIT_2, LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT,
                          TIME_WAIT)
@@ -35,20 +35,13 @@ LEFT_BY = {
 
 
 @dataclass(slots=True)
-class Stay(Packable):
+class Stay(Lasting):
     """A time in one state; None where beginning or end was not seen."""
 
     state: str
     began_ns: int | None
     ended_ns: int | None = None
     left_by: str = ""
-
-    @property
-    def took_us(self) -> int | None:
-        """How long it was, where both ends were seen."""
-        if self.began_ns is None or self.ended_ns is None:
-            return None
-        return (self.ended_ns - self.began_ns) // 1000
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from .connections import PartlySeen, identity_of
 from .gaps import Gaps
-from .kept import Kept, Packable
+from .kept import Kept, Lasting, Packable
 from .kernel_timers import persist_wait_us
 from .schema import Event, Schema
 from .segments import has_segment
@@ -73,7 +73,7 @@ class Probe(Packable):
 
 
 @dataclass(slots=True)
-class Episode(Packable):
+class Episode(Lasting):
     """A window was zero; None where beginning or end was not seen."""
 
     side: str
@@ -84,13 +84,6 @@ class Episode(Packable):
     probes_seen: int = 0
     update: Window | None = None
     update_ack: int | None = None
-
-    @property
-    def took_us(self) -> int | None:
-        """How long it lasted, where both ends were seen."""
-        if self.began_ns is None or self.ended_ns is None:
-            return None
-        return (self.ended_ns - self.began_ns) // 1000
 
 
 @dataclass(slots=True)
