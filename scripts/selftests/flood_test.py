@@ -40,9 +40,10 @@ def view(command: str) -> dict[str, Any]:
 def no_request_left(it: Recorder) -> Iterator[None]:
     """Requests outlive their listener: unawaited, the next test sees them end."""
     def open_requests() -> set[int]:
-        return ({event["cookie"] for event in it.events("request")}
-                - {event["cookie"] for kind in ("request_end", "completed")
-                   for event in it.events(kind)})
+        events = it.events()
+        return ({event["cookie"] for event in events if event.kind == "request"}
+                - {event["cookie"] for event in events
+                   if event.kind in ("request_end", "completed")})
 
     yield
     wait_until("the end of every request", lambda: not open_requests())
