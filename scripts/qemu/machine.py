@@ -214,23 +214,31 @@ class _Conversation:
         elif source is self._qemu.stderr:
             self.complaints += data
         else:
-            shown = self._stream.feed(data)
-            self._show(shown)
-            if self._keyboard:
-                self._lend_or_give_back(self._keyboard, shown)
+            self._pass_on_shown(self._stream.feed(data))
 
-    def _lend_or_give_back(self, keyboard: Keyboard, shown: bytes) -> None:
+    def _pass_on_shown(self, shown: bytes) -> None:
         """The keys are the guest's from the command's first output to its end.
 
-        Until then Ctrl-C ends a guest that does not come up, as it ends any program.
+        Until then Ctrl-C ends a guest that does not come up, as it ends any program. They
+        are lent before that output is shown: whoever answers it answers the guest.
         """
-        keyboard.saw(shown)
-        if self._stream.ending and keyboard.is_lent:
-            self._selector.unregister(keyboard.fd)
-            keyboard.give_back()
-        elif shown and not self._stream.ending and not keyboard.is_lent:
+        if self._keyboard and shown and not self._stream.ending:
+            self._lend(self._keyboard)
+        self._show(shown)
+        if self._keyboard:
+            self._keyboard.saw(shown)
+            if self._stream.ending:
+                self._give_back(self._keyboard)
+
+    def _lend(self, keyboard: Keyboard) -> None:
+        if not keyboard.is_lent:
             keyboard.lend()
             self._selector.register(keyboard.fd, selectors.EVENT_READ)
+
+    def _give_back(self, keyboard: Keyboard) -> None:
+        if keyboard.is_lent:
+            self._selector.unregister(keyboard.fd)
+            keyboard.give_back()
 
     def _press(self, keys: bytes) -> None:
         """Type; what a guest that takes no keys leaves behind is lost, as on any terminal."""

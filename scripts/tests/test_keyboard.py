@@ -110,9 +110,12 @@ class Relay(OnPty):
                 return ["sh", "-c", script]
 
         self.shown = b""
+        self.lent_when_shown: list[bool] = []
 
         def show(data: bytes) -> None:
             self.shown += data
+            if data:
+                self.lent_when_shown.append(self.keyboard.is_lent)
 
         hardware = Stand(Path(), Path(), Path(), "", [], 1, 1, "", False, False)
         with self.keyboard:
@@ -129,6 +132,11 @@ class Relay(OnPty):
         self.assertEqual(outcome.ending, Ending(0, 0))
         self.assertFalse(self.lent_until_qemu_ended)
         self.assertEqual(termios.tcgetattr(self.terminal), self.before)
+
+    def test_who_answers_the_first_output_answers_the_guest(self) -> None:
+        os.write(self.controller, b"\n")
+        self.play("echo ready; read line; printf '\\036TOKEN 0 0\\n'")
+        self.assertEqual(self.lent_when_shown, [True])
 
     def test_a_guest_that_dies(self) -> None:
         outcome = self.play("printf '\\033[?1049hready'; kill -9 $$")
