@@ -157,19 +157,24 @@ static bool read_state(struct span span, struct filter_term *term)
 	return false;
 }
 
-/* 010.0.0.1 is 8.0.0.1 for some programs and 10.0.0.1 for others. */
-static bool may_be_octal(struct span span)
+/*
+ * in4_pton() and in6_pton() take what inet_pton() refuses: 010.0.0.1, which is
+ * 8.0.0.1 for some programs and 10.0.0.1 for others, and groups of more than four
+ * digits (RFC 4291, section 2.2).
+ */
+static bool digits_are_odd(struct span span)
 {
+	bool has_dots = memchr(span.text, '.', span.length);
 	size_t at = 0;
 
-	if (!memchr(span.text, '.', span.length))
-		return false;
 	while (at < span.length) {
 		size_t begin = at;
 
 		while (at < span.length && isxdigit(span.text[at]))
 			at++;
-		if (at - begin > 1 && span.text[begin] == '0' &&
+		if (at - begin > 4)
+			return true;
+		if (has_dots && at - begin > 1 && span.text[begin] == '0' &&
 		    (at == span.length || span.text[at] == '.'))
 			return true;
 		at++;	/* the dot or the colon */
@@ -184,7 +189,7 @@ static int read_bare_address(struct span span, struct in6_addr *address)
 	const char *stop;
 	__be32 ipv4;
 
-	if (may_be_octal(span))
+	if (digits_are_odd(span))
 		return -EINVAL;
 	/* Both stop at what they do not know, and then call it an address. */
 	if (in4_pton(span.text, span.length, (u8 *)&ipv4, -1, &stop) &&
