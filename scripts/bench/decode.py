@@ -31,10 +31,10 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from renoscope_lib import schema_source  # noqa: E402  (found through the line above)
-from renoscope_lib.recording import RecordingWriter  # noqa: E402
-from renoscope_lib.schema import Schema  # noqa: E402
-from renoscope_lib.schema_parser import parse_schema  # noqa: E402
+from renoscope_lib.recording.recording_file import RecordingWriter  # noqa: E402
+from renoscope_lib.ring import schema_source  # noqa: E402  (found through the line above)
+from renoscope_lib.ring.schema import Schema  # noqa: E402
+from renoscope_lib.ring.schema_parser import parse_schema  # noqa: E402
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # which has numpy
 CONNECTIONS = 100
@@ -49,7 +49,7 @@ STATS = "version 1\nrecords_per_cpu 8192\ncpu 0 written 0 oldest 1 unwritten 0\n
 TO_COLUMNS = """
 import sys
 sys.path.insert(0, {scripts!r})
-from renoscope_lib import columns
+from renoscope_lib.export import columns
 read = columns.read({file!r})
 for kind in ("ack", "segment"):
     rows = read.of(kind)
@@ -63,11 +63,11 @@ TO_FILE = """
 import sys
 sys.path.insert(0, {scripts!r})
 from pathlib import Path
-from renoscope_lib.output_file import OutputFile
-from renoscope_lib.recorder import Limits, Recorder
-from renoscope_lib.recording import RecordingWriter
+from renoscope_lib.output.output_file import OutputFile
+from renoscope_lib.recording.recorder import Limits, Recorder
+from renoscope_lib.recording.recording_file import RecordingWriter
 from renoscope_lib.stopping import Stop
-from renoscope_lib.live_ring import LiveReader
+from renoscope_lib.ring.live_ring import LiveReader
 folder = Path({folder!r})
 class Ring:
     def schema_text(self):

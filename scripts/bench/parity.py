@@ -48,7 +48,7 @@ import endpoints  # noqa: E402  (found through the lines above)
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from inside import cookie_of  # noqa: E402
 from recorder import PARAMETERS, Recorder, wait_until  # noqa: E402
-from renoscope_lib.schema import Event  # noqa: E402
+from renoscope_lib.ring.schema import Event  # noqa: E402
 from sending import DATA, SEGMENT_BYTES, unread  # noqa: E402
 
 PATIENCE_S = 120

@@ -44,7 +44,7 @@ import turns  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from inside import inside  # noqa: E402
 from recorder import PARAMETERS, Recorder  # noqa: E402
-from renoscope_lib.host import CONGESTION_CONTROLS  # noqa: E402
+from renoscope_lib.machine.host import CONGESTION_CONTROLS  # noqa: E402
 from sending import SEGMENT_BYTES, unread  # noqa: E402
 
 TURNS = 9

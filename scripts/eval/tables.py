@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from renoscope_lib.tables import aligned
+from renoscope_lib.output.tables import aligned
 from results import Result
 from scenarios import AGAIN, RFC9406, SUBJECTS
 

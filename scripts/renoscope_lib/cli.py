@@ -13,10 +13,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import VERSION, progress
+from . import VERSION
 from .commands import modules
 from .errors import EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK, Problem
 from .options import Parser, complain
+from .output import progress
 from .place import COMMAND
 
 

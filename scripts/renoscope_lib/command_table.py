@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from .cli import build_parser
-from .place import IN_SOURCES, INSTALLED
+from .place import INSTALLED, IN_SOURCES
 
 
 @dataclass(frozen=True)

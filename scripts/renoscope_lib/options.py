@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import progress
 from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
+from .output import progress
 from .place import COMMAND, as_typed
-from .schema import Schema
-from .wanted import Filter
+from .ring.schema import Schema
+from .tcp.wanted import Filter
 
 
 class Parser(argparse.ArgumentParser):

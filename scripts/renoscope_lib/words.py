@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
-from .schema import Event
+from .ring.schema import Event
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

@@ -16,8 +16,8 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import cookie_of
 from ktap_output import Skip
 from recorder import PATIENCE_S, Recorder, wait_until
-from renoscope_lib.host import CONGESTION_CONTROLS as OURS
-from renoscope_lib.schema import Event
+from renoscope_lib.machine.host import CONGESTION_CONTROLS as OURS
+from renoscope_lib.ring.schema import Event
 
 NAME = b"renoscope"
 NOBODY = 65534

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import steady
-from renoscope_lib.schema import Event, Schema
+from renoscope_lib.ring.schema import Event, Schema
 
 SHORT_TIME_WAIT_US = 4_000_000          # from there on TW, up to there TWKilled
 

@@ -19,11 +19,11 @@ from endpoints import records, tcp_info, unacknowledged, word
 from hosts import SERVER, TwoHosts, run
 from ktap_output import Skip
 from recorder import COMMAND, Recorder, renoscope, wait_until
-from renoscope_lib.cwnd import FAST, RTO, Cwnd, Series
-from renoscope_lib.flows import Joiner
-from renoscope_lib.phases import LOSS, RECOVERY, UNTOLD
-from renoscope_lib.reno_words import AVOIDANCE, OWN_KINDS, SLOW_START
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.flows import Joiner
+from renoscope_lib.tcp.phases import LOSS, RECOVERY, UNTOLD
+from renoscope_lib.tcp.reno_words import AVOIDANCE, OWN_KINDS, SLOW_START
+from renoscope_lib.views.cwnd import FAST, RTO, Cwnd, Series
 from textbook import SEGMENT_BYTES, SEGMENTS, bare_hosts, sending
 
 # Of the rounds of 10, 20, 40 and 80 segments the fourth; one of it, or all.

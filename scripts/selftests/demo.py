@@ -27,12 +27,12 @@ import sessions  # noqa: E402
 from endpoints import quiet  # noqa: E402
 from hosts import CLIENT, SERVER, TwoHosts, run  # noqa: E402
 from recorder import wait_until  # noqa: E402
-from renoscope_lib.flows import Joiner  # noqa: E402
-from renoscope_lib.gaps import begins_time  # noqa: E402
-from renoscope_lib.inputs import RecordingInput  # noqa: E402
 from renoscope_lib.place import IN_SOURCES  # noqa: E402
-from renoscope_lib.schema import Event  # noqa: E402
-from renoscope_lib.show import Clock, LineWriter  # noqa: E402
+from renoscope_lib.recording.inputs import RecordingInput  # noqa: E402
+from renoscope_lib.ring.schema import Event  # noqa: E402
+from renoscope_lib.tcp.flows import Joiner  # noqa: E402
+from renoscope_lib.views.gaps import begins_time  # noqa: E402
+from renoscope_lib.views.show import Clock, LineWriter  # noqa: E402
 from renoscope_lib.words import connection  # noqa: E402
 
 ALGORITHM = "renoscope"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import demo
 import recorder
-from renoscope_lib.inputs import RecordingInput
-from renoscope_lib.schema import Event
+from renoscope_lib.recording.inputs import RecordingInput
+from renoscope_lib.ring.schema import Event
 
 
 def _events(file: Path) -> list[Event]:

@@ -19,7 +19,7 @@ import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import cookie_of, inside
 from recorder import PATIENCE_S, Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 PORT = sessions.PORT
 FAMILIES = (False, True)                # is it IPv6?

@@ -14,7 +14,7 @@ from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import abort
 from raw_tcp import ACK, Segment
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 ACTIVE_CLOSE = ["FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"]
 PASSIVE_CLOSE = ["CLOSE-WAIT", "LAST-ACK", "CLOSED"]

@@ -22,7 +22,7 @@ from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, s
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
 from recorder import Recorder, renoscope, told, wait_until
-from renoscope_lib.explain_finding import brief, spelled
+from renoscope_lib.explain.finding import brief, spelled
 from renoscope_lib.words import connection
 
 Finding = dict[str, Any]

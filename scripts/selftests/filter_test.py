@@ -10,7 +10,7 @@ from hosts import run
 from inside import abort
 from recorder import (MODULE, PARAMETERS, Recorder, gate, is_loaded, kernel_log, parameter,
                       renoscope, wait_until)
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 ONE, OTHER = 5000, 5001
 LIFE = ["SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"]

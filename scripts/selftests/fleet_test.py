@@ -25,8 +25,8 @@ import troubles
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import Skip, comment
 from recorder import COMMAND, PARAMETERS, Recorder
-from renoscope_lib.schema import Event
-from renoscope_lib.state_times import SETTLED_ONCE_LEFT
+from renoscope_lib.prometheus.state_times import SETTLED_ONCE_LEFT
+from renoscope_lib.ring.schema import Event
 from tests import servers
 from tests.fleet_figures import BY_HAND
 from tests.servers import wait_until

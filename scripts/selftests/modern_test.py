@@ -16,7 +16,7 @@ import endpoints
 from counters import nstat
 from hosts import CLIENT, SERVER, TwoHosts, run
 from recorder import PARAMETERS, Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from sending import (DATA, LAST_SENT_OFFSET, Sender, mark, path, sender,
                      time_out_for_nothing)
 from troubles import ONCE

@@ -17,7 +17,7 @@ from endpoints import PORT, address_of, receive
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import inside
 from recorder import PATIENCE_S, Recorder, renoscope, told, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 BYTES = 300_000
 ROUNDS = 20

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import sessions
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 # A rule for TwoHosts.drop(): of the segments that transfer() makes, always the same.
 EVERY_HUNDREDTH = "tcp dport 5000 meta length > 1000 numgen inc mod 100 == 99"

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hosts import run
-from renoscope_lib.schema import Event, Schema
-from renoscope_lib.schema_parser import parse_schema
+from renoscope_lib.ring.schema import Event, Schema
+from renoscope_lib.ring.schema_parser import parse_schema
 
 MODULE = Path(os.environ.get("RENOSCOPE_MODULE", ""))
 NAME = "tcp_renoscope"

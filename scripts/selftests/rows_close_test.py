@@ -16,7 +16,7 @@ from in_states import ACCEPTED, ACTIVE_CLOSE, OPENED, in_state, wait_for_state
 from inside import cookie_of, sysctl
 from raw_tcp import ACK, FIN, RST, Ghost, Segment
 from recorder import wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from stage import Stage, for_each_family
 from tun import Tun, far_address
 

@@ -13,7 +13,7 @@ from hosts import CLIENT, SERVER
 from inside import cookie_of
 from raw_tcp import ACK, SYN, Segment
 from recorder import PATIENCE_S
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from stage import Stage, ends_of_client, for_each_family
 
 CONNECTIONS = 25

@@ -18,7 +18,7 @@ from endpoints import (FAMILIES, PORT, Pair, await_records, both_families, recei
                        records, relative, say, send_segments, sent_isn, word)
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from troubles import ONCE
 
 DELAY_MS = 50                   # RTTs that an emulated machine's own delays do not blur

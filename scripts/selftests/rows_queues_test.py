@@ -13,7 +13,7 @@ from hosts import CLIENT, SERVER
 from inside import cookie_of, inside, sysctl
 from raw_tcp import ACK, RST, SYN, Ghost
 from recorder import wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from stage import DOMAINS, Stage, address_of, ends_of_client, for_each_family
 
 FLOOD = 150

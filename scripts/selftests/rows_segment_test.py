@@ -16,7 +16,7 @@ from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
 from raw_tcp import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from troubles import ONCE
 
 WRAP = 2**32

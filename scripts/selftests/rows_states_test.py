@@ -18,7 +18,7 @@ from in_states import (ACCEPTED, ACTIVE_CLOSE, OPENED, PASSIVE_CLOSE, in_state,
 from inside import abort, cookie_of
 from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost
 from recorder import told, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from stage import Stage, address_of, for_each_family
 
 ALL_STATES = {"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",

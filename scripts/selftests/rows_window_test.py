@@ -17,7 +17,7 @@ from ftrace import TRACING
 from hosts import CLIENT, SERVER, TwoHosts
 from raw_tcp import ACK, PSH, RST, SYN
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from troubles import fill
 
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)

@@ -14,8 +14,8 @@ from endpoints import seen_on
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
 from raw_tcp import ACK, FIN, RST, SYN, URG
 from recorder import FOLDER, PARAMETERS, Recorder, wait_until
-from renoscope_lib import sequence
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp import sequence
 
 OUTGOING = 0x01
 MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS, FASTOPEN, OTHER = (

@@ -18,7 +18,7 @@ from endpoints import PORT, SO_RCVBUFFORCE, SO_SNDBUFFORCE
 from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import abort, cookie_of
 from recorder import PARAMETERS, PATIENCE_S, Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 PLAIN_WIRE = "delay 20ms limit 10000"
 LAST_SENT_OFFSET = 44           # tcpi_last_data_sent, in milliseconds

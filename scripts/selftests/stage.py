@@ -17,7 +17,7 @@ from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from inside import abort_on_close, cookie_of, inside, sysctl
 from raw_tcp import Ghost, Segment, Wire, route_to_ghosts
 from recorder import PATIENCE_S, Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from story import Story
 
 FAMILIES = (4, 6)

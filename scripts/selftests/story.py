@@ -7,8 +7,8 @@ from typing import Any
 
 from raw_tcp import packed
 from recorder import Recorder, wait_until
-from renoscope_lib.flows import Joiner
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.flows import Joiner
 
 # Units whose values are sets of bits, not words.
 BIT_UNITS = ("tcp_flags", "sock_flags", "segment_flags", "kinds")

@@ -7,7 +7,7 @@ import sessions
 from hosts import CLIENT, TwoHosts
 from provoke import lose_third_segment
 from recorder import Recorder, told, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 # The kernel's timers run in jiffies of 4 ms, an emulated CPU adds its own
 # delays; a wrong doubling would be off by a factor of two.

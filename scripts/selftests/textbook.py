@@ -28,7 +28,7 @@ from endpoints import PORT, SO_RCVBUFFORCE, SO_SNDBUFFORCE, Pair, await_records,
 from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import abort
 from recorder import PATIENCE_S, Recorder
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 NAME = b"reno_textbook"
 DELAY_MS = 50                   # each way

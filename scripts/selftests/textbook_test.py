@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from endpoints import relative, word
 from recorder import Recorder
-from renoscope_lib.losses import LOSS, Losses
-from renoscope_lib.losses import RECOVERY as FAST_RECOVERY
-from renoscope_lib.phases import RECOVERY
-from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
-from renoscope_lib.rounds import Flow, Rounds
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.phases import RECOVERY
+from renoscope_lib.tcp.reno_words import AVOIDANCE, SLOW_START
+from renoscope_lib.views.losses import LOSS, RECOVERY as FAST_RECOVERY, Losses
+from renoscope_lib.views.rounds import Flow, Rounds
 from textbook import (CLIMB, INITIAL_SSTHRESH, LOSS_AT, ONE_SEGMENT,
                       SEGMENT_BYTES, WHOLE_WINDOW, bare_hosts, play)
 

@@ -17,7 +17,7 @@ from ftrace import EVENTS, TRACING, Ftrace, Traced
 from hosts import TwoHosts, run
 from ktap_output import Skip
 from recorder import PARAMETERS, Recorder
-from renoscope_lib.schema import LOST, Event
+from renoscope_lib.ring.schema import LOST, Event
 
 # Kinds that nothing simple provokes: one is off by default, one is not TCP's.
 HARD_TO_PROVOKE = {"segment", "mark", LOST}

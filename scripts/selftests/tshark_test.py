@@ -16,7 +16,7 @@ from disturbed_traffic import disturb, exchange
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import Recorder
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 BYTES = 1_500_000
 RING_RECORDS = 65536

@@ -29,7 +29,7 @@ from endpoints import FAMILIES, PORT, quiet
 from hosts import CLIENT, SERVER, TwoHosts
 from ktap_output import comment
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 OUTPUT = Path("/tmp/witness.bpftrace")
 READY = "ready"

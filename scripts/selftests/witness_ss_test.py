@@ -16,7 +16,7 @@ import endpoints
 from endpoints import FAMILIES, PORT, Pair, connected, receive, relative, send_segments
 from hosts import CLIENT, SERVER, TwoHosts
 from recorder import Recorder, steady
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 UNREAD = 700
 OF_CLOCKS = re.compile(r"last|timer|busy|rwnd_limited|delivery_rate")

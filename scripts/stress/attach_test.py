@@ -29,7 +29,7 @@ from ktap_output import comment
 from measure import part
 from programs import need
 from recorder import FOLDER, PARAMETERS, Reader, Recorder, sources, wait_until
-from renoscope_lib.schema import Event, Schema
+from renoscope_lib.ring.schema import Event, Schema
 
 ROUNDS = 1000
 CHECKED_EVERY = 10

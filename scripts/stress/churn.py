@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "selftests")]
 
 import endpoints  # noqa: E402  (found through the line above)
 from hosts import CLIENT, SERVER  # noqa: E402
-from renoscope_lib.host import CONGESTION_CONTROLS  # noqa: E402
+from renoscope_lib.machine.host import CONGESTION_CONTROLS  # noqa: E402
 from inside import abort  # noqa: E402
 from troubles import fill  # noqa: E402
 

@@ -22,7 +22,7 @@ from hosts import run
 from inside import abort_on_close, cookie_of
 from ktap_output import comment
 from recorder import PARAMETERS, Recorder
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 from seeds import check_each
 
 STATES = ("ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT",

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from recorder import FOLDER, Recorder
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 CHUNK = 64
 SLOW_RECORDS = 2

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from renoscope_lib.schema import Event, Schema
+from renoscope_lib.ring.schema import Event, Schema
 
 KINDS = ("request", "completed", "request_end", "state", "time_wait", "time_wait_end")
 

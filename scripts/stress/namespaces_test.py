@@ -25,7 +25,7 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from ktap_output import comment
 from measure import part
 from recorder import Recorder, wait_until
-from renoscope_lib.schema import Schema
+from renoscope_lib.ring.schema import Schema
 from saved import Recording, Saved
 
 ROUNDS = 200

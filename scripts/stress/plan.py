@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from renoscope_lib import schema_source
+from renoscope_lib.ring import schema_source
 
 HERE = Path(__file__).resolve().parent
 

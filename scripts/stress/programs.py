@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from hosts import run
-from renoscope_lib import schema_source
+from renoscope_lib.ring import schema_source
 
 HERE = Path(__file__).resolve().parent
 BUILT = Path("/tmp/stress-programs")

@@ -23,7 +23,7 @@ import reading  # noqa: E402
 from ktap_output import comment  # noqa: E402
 from measure import some  # noqa: E402
 from renoscope_lib.command_table import commands  # noqa: E402
-from renoscope_lib.recording_parser import RecordingParser  # noqa: E402
+from renoscope_lib.recording.parser import RecordingParser  # noqa: E402
 from samples import samples  # noqa: E402
 from seeds import check_each  # noqa: E402
 

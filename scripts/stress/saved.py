@@ -18,8 +18,8 @@ from typing import Any
 
 import memory
 import recorder
-from renoscope_lib.recording_parser import RecordingParser
-from renoscope_lib.schema import Event
+from renoscope_lib.recording.parser import RecordingParser
+from renoscope_lib.ring.schema import Event
 
 DRAINING_S = 600
 READ_BYTES = 1 << 20

@@ -22,8 +22,8 @@ from hosts import CLIENT, SERVER, TwoHosts, run
 from inside import sysctl
 from ktap_output import comment
 from recorder import COMMAND, FOLDER, PARAMETERS, Recorder, content, files, kernel_log
-from renoscope_lib.host import CONGESTION_CONTROLS
-from renoscope_lib.schema import Schema
+from renoscope_lib.machine.host import CONGESTION_CONTROLS
+from renoscope_lib.ring.schema import Schema
 
 NOBODY = 65534
 DEBUGFS = FOLDER.parent

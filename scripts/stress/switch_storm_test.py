@@ -25,7 +25,7 @@ from ktap_output import comment
 from measure import part
 from programs import program
 from recorder import Recorder, wait_until
-from renoscope_lib.host import CONGESTION_CONTROLS as OURS
+from renoscope_lib.machine.host import CONGESTION_CONTROLS as OURS
 from saved import Saved
 
 SECONDS = 60

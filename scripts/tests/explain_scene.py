@@ -10,9 +10,9 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from renoscope_lib.explain import Explained
-from renoscope_lib.explain_finding import RULES, Finding, Report
-from renoscope_lib.schema import Event
+from renoscope_lib.explain.explain import Explained
+from renoscope_lib.explain.finding import RULES, Finding, Report
+from renoscope_lib.ring.schema import Event
 
 from . import support
 from .support import ACK, SECOND, SYN, Scene, feed, number_of

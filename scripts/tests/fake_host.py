@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from renoscope_lib.errors import Problem
-from renoscope_lib.host import Host
+from renoscope_lib.machine.host import Host
 
 RELEASE = "6.12.0-test-amd64"
 STATS = ("version 1\nrecords_per_cpu 8\ncpu 0 written 3 oldest 1 unwritten 0\n"

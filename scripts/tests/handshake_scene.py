@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
 
 from .support import ACK, CLIENT, SECOND, SERVER, SYN, Scene
 

@@ -7,13 +7,13 @@ import errno
 import json
 from typing import Any
 
-from renoscope_lib.flows import is_lost
-from renoscope_lib.schema import Event, Schema
-from renoscope_lib.segments import (has_segment, has_socket, known_isn,
-                                    sack_blocks, segment_isns, segment_window)
-from renoscope_lib.sentences import kinds_on
-from renoscope_lib.sequence import relative
-from renoscope_lib.synack_waits import SynackWaits, Wait
+from renoscope_lib.ring.schema import Event, Schema
+from renoscope_lib.tcp.flows import is_lost
+from renoscope_lib.tcp.segments import (has_segment, has_socket, known_isn, sack_blocks,
+                                        segment_isns, segment_window)
+from renoscope_lib.tcp.sequence import relative
+from renoscope_lib.tcp.synack_waits import SynackWaits, Wait
+from renoscope_lib.views.sentences import kinds_on
 from renoscope_lib.words import address, connection, wall_clock
 
 

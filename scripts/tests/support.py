@@ -18,11 +18,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from renoscope_lib import schema_source
-from renoscope_lib.flows import Joiner
-from renoscope_lib.recording import RecordingWriter
-from renoscope_lib.schema import Event, Schema
-from renoscope_lib.schema_parser import parse_schema
+from renoscope_lib.recording.recording_file import RecordingWriter
+from renoscope_lib.ring import schema_source
+from renoscope_lib.ring.schema import Event, Schema
+from renoscope_lib.ring.schema_parser import parse_schema
+from renoscope_lib.tcp.flows import Joiner
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 

@@ -9,10 +9,10 @@ are the names, versions, forms of lines, bounds and defaults.
 import re
 import unittest
 
-from renoscope_lib import schema_parser, stats
 from renoscope_lib.place import MODULE_SOURCE
-from renoscope_lib.schema_source import SIZES, kind_names, parameter_names, switch_names
-from renoscope_lib.stats import parse_stats
+from renoscope_lib.ring import schema_parser, stats
+from renoscope_lib.ring.schema_source import SIZES, kind_names, parameter_names, switch_names
+from renoscope_lib.ring.stats import parse_stats
 
 from . import support
 

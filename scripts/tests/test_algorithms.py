@@ -3,8 +3,8 @@
 
 import unittest
 
-from renoscope_lib.host import CONGESTION_CONTROLS
-from renoscope_lib.schema_source import algorithm_names
+from renoscope_lib.machine.host import CONGESTION_CONTROLS
+from renoscope_lib.ring.schema_source import algorithm_names
 from renoscope_lib.words import listed
 
 from .support import SCRIPTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import unittest
 
-from renoscope_lib import sequence
-from renoscope_lib.sequence import FIN, SYN
+from renoscope_lib.tcp import sequence
+from renoscope_lib.tcp.sequence import FIN, SYN
 
 CLIENT_ISN = 2712239078
 SERVER_ISN = 1288781508

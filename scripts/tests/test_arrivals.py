@@ -6,11 +6,11 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from renoscope_lib import ladder_json, ladder_words
-from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE, Finding
-from renoscope_lib.ladder import Ladder
-from renoscope_lib.ladder_text import Look, TextLadder
-from renoscope_lib.rungs import DROPPED
+from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.ladder import ladder_json, ladder_words
+from renoscope_lib.ladder.ladder import Ladder
+from renoscope_lib.ladder.ladder_text import Look, TextLadder
+from renoscope_lib.ladder.rungs import DROPPED
 from tests.explain_scene import ISN, PEER_ISN, Case, Life
 from tests.support import ACK, MS, RST, number_of, schema
 from tests.test_flow import A, B, Stage

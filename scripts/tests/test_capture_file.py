@@ -13,10 +13,11 @@ import unittest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from renoscope_lib import packets, pcapng
-from renoscope_lib.capture_file import HELD_EVENTS, MOST_COMMENTS, CaptureFile
-from renoscope_lib.schema import Event
-from renoscope_lib.wanted import Filter
+from renoscope_lib.export import pcapng
+from renoscope_lib.export.capture_file import HELD_EVENTS, MOST_COMMENTS, CaptureFile
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp import packets
+from renoscope_lib.tcp.wanted import Filter
 
 from . import support
 from .support import (ACK, CLIENT, ESTABLISHED, FIN, ISN_A, ISN_B, MS, PSH, SECOND,

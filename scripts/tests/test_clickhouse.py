@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from typing import Any
 
-from renoscope_lib.schema import Event, Field
+from renoscope_lib.ring.schema import Event, Field
 
 from . import handshake_scene as handshake
 from . import servers, support

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import columns
 from renoscope_lib.errors import NOT_THERE, Problem
-from renoscope_lib.recording_parser import RecordingParser
+from renoscope_lib.export import columns
+from renoscope_lib.recording.parser import RecordingParser
 
 from . import support
 from .support import Scene
@@ -184,7 +184,8 @@ class Damaged(Files):
         self.path.write_bytes(support.recording(Scene().pack("ack") * 10_000))
         done = subprocess.run(
             ["sh", "-c", 'ulimit -f 100; trap "" XFSZ; exec "$@"', "sh", sys.executable, "-c",
-             "import sys; from renoscope_lib import columns, errors\n"
+             "import sys\nfrom renoscope_lib import errors\n"
+             "from renoscope_lib.export import columns\n"
              "try: columns.read(sys.argv[1])\n"
              "except errors.Problem as problem: print(problem.exit_code, problem)",
              self.path], cwd=support.SCRIPTS, capture_output=True, text=True, check=False)

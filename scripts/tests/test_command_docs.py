@@ -9,10 +9,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib import recording
 from renoscope_lib.command_table import commands
 from renoscope_lib.errors import EXIT_CODES_HELP
-from renoscope_lib.schema_source import kind_names, parameter_names, switch_names
+from renoscope_lib.recording import recording_file
+from renoscope_lib.ring.schema_source import kind_names, parameter_names, switch_names
 
 from .support import SCRIPTS
 
@@ -75,10 +75,10 @@ class ManPages(unittest.TestCase):
 
     def test_the_format(self) -> None:
         text = page(5)
-        for word in (recording.MAGIC, recording.META, recording.SCHEMA,
-                     recording.STATS, recording.RECORDS, recording.DONE):
+        for word in (recording_file.MAGIC, recording_file.META, recording_file.SCHEMA,
+                     recording_file.STATS, recording_file.RECORDS, recording_file.DONE):
             self.assertIn(word.decode(), text)
-        self.assertIn(str(recording.MAX_CHUNK_BYTES), text)
+        self.assertIn(str(recording_file.MAX_CHUNK_BYTES), text)
 
     def rendered(self, *command: str) -> None:
         for path in PAGES:

@@ -8,18 +8,17 @@ import re
 import unittest
 from typing import Any
 
-from renoscope_lib.cwnd import Cwnd, Series
-from renoscope_lib.cwnd_text import (MARK_COLOURS, PHASE_COLOURS, Paper, as_json,
-                                     as_text)
-from renoscope_lib.json_pieces import json_pieces
-from renoscope_lib.kept import Kept
-from renoscope_lib.phases import LOSS, RECOVERY, REDUCTION, UNTOLD, phase_of
-from renoscope_lib.reno_words import AVOIDANCE, SLOW_START
-from renoscope_lib.rounds import KEPT
-from renoscope_lib.schema import Event
-from renoscope_lib.show import RESET
-from renoscope_lib.steps import MOST_POINTS
-from renoscope_lib.wanted import Filter
+from renoscope_lib.output.json_pieces import json_pieces
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.kept import Kept
+from renoscope_lib.tcp.phases import LOSS, RECOVERY, REDUCTION, UNTOLD, phase_of
+from renoscope_lib.tcp.reno_words import AVOIDANCE, SLOW_START
+from renoscope_lib.tcp.steps import MOST_POINTS
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views.cwnd import Cwnd, Series
+from renoscope_lib.views.cwnd_text import MARK_COLOURS, PHASE_COLOURS, Paper, as_json, as_text
+from renoscope_lib.views.rounds import KEPT
+from renoscope_lib.views.show import RESET
 from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support

@@ -10,8 +10,8 @@ import unittest
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from renoscope_lib.palettes import PALETTES
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.views.palettes import PALETTES
 
 from . import support
 from .support import CLOSED, MS, READABLE, contrast
@@ -25,11 +25,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from renoscope_lib import cwnd_figure
-from renoscope_lib.cwnd import Cwnd
-from renoscope_lib.inputs import RecordingInput
-from renoscope_lib.palettes import PALETTES
-from renoscope_lib.telling import joined
+from renoscope_lib.views import cwnd_figure
+from renoscope_lib.views.cwnd import Cwnd
+from renoscope_lib.recording.inputs import RecordingInput
+from renoscope_lib.views.palettes import PALETTES
+from renoscope_lib.views.telling import joined
 source = RecordingInput("-")
 view = Cwnd(source.schema)
 for event in joined(source):

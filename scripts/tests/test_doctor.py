@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from renoscope_lib import VERSION
-from renoscope_lib.doctor import Doctor
-from renoscope_lib.doctor_check import FAIL, GOOD, WARN
-from renoscope_lib.doctor_trust import LOCKDOWN, SECURE_BOOT, SIG_ENFORCE
+from renoscope_lib.doctor.doctor import Doctor
+from renoscope_lib.doctor.doctor_check import FAIL, GOOD, WARN
+from renoscope_lib.doctor.doctor_trust import LOCKDOWN, SECURE_BOOT, SIG_ENFORCE
 
 from .fake_host import RELEASE, STATS, FakeHost, fake_host, loaded, module_file
 

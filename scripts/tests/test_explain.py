@@ -12,15 +12,16 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib import explain, explain_losses, handshakes_text
-from renoscope_lib.explain_finding import (FINE, NUMBERS, RULES, Subject, added, brief,
-                                           share, spelled)
-from renoscope_lib.explain_text import Typed, as_json, as_text, coloured
-from renoscope_lib.handshakes import Handshakes
-from renoscope_lib.json_pieces import json_pieces
-from renoscope_lib.schema import Event
-from renoscope_lib.stats import parse_stats
-from renoscope_lib.wanted import Filter
+from renoscope_lib.explain import explain, rules_on_losses
+from renoscope_lib.explain.explain_text import Typed, as_json, as_text, coloured
+from renoscope_lib.explain.finding import (FINE, NUMBERS, RULES, Subject, added, brief, share,
+                                           spelled)
+from renoscope_lib.output.json_pieces import json_pieces
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.stats import parse_stats
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views import handshakes_text
+from renoscope_lib.views.handshakes import Handshakes
 
 from . import support
 from .explain_scene import Case, Life
@@ -367,9 +368,9 @@ class Command(unittest.TestCase):
 
 class Rules(unittest.TestCase):
     def emitted(self) -> set[str]:
-        """The first argument of every Finding() in the library."""
+        """The first argument of every Finding() of the rules."""
         names = set()
-        for path in Path(explain.__file__).parent.glob("explain*.py"):
+        for path in Path(explain.__file__).parent.glob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(
                         node.func, "id", "") == "Finding":
@@ -388,8 +389,8 @@ class Rules(unittest.TestCase):
     def test_what_makes_losses_trouble_is_documented(self) -> None:
         page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
         self.assertIn(
-            f"TROUBLE from {explain_losses.HIGH_RATE:.0%} on, if "
-            f"{NUMBERS[explain_losses.ENOUGH_LOST]} segments or more were",
+            f"TROUBLE from {rules_on_losses.HIGH_RATE:.0%} on, if "
+            f"{NUMBERS[rules_on_losses.ENOUGH_LOST]} segments or more were",
             " ".join(page.split()))
 
     def test_each_needs_kinds_that_exist(self) -> None:

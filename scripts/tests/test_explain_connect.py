@@ -3,10 +3,10 @@
 
 import errno
 
-from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE, Finding
-from renoscope_lib.schema import Event
-from renoscope_lib.stats import parse_stats
-from renoscope_lib.wanted import Filter
+from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.stats import parse_stats
+from renoscope_lib.tcp.wanted import Filter
 
 from . import support
 from .explain_scene import ISN, Case, Life, without

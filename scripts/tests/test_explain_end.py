@@ -3,8 +3,8 @@
 
 import errno
 
-from renoscope_lib.explain_finding import NOTEWORTHY, TROUBLE, Finding
-from renoscope_lib.schema import Event
+from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.ring.schema import Event
 
 from .explain_scene import Case
 from .support import ACK, FIN, number_of

@@ -4,8 +4,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib.explain_finding import FINE, NOTEWORTHY, TROUBLE, Finding
-from renoscope_lib.schema import Event
+from renoscope_lib.explain.finding import FINE, NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.ring.schema import Event
 
 from .explain_scene import MSS, PEER_ISN, Case
 from .support import ACK, FIN, SYN, number_of

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib import csv_lines, json_lines
-from renoscope_lib.export_lines import Lines
-from renoscope_lib.export_rows import RowWriter
-from renoscope_lib.flows import Joiner
-from renoscope_lib.inputs import decode
-from renoscope_lib.schema import Schema
-from renoscope_lib.schema_parser import parse_schema
-from renoscope_lib.wanted import Filter
+from renoscope_lib.export import csv_lines, json_lines
+from renoscope_lib.export.lines import Lines
+from renoscope_lib.export.rows import RowWriter
+from renoscope_lib.recording.inputs import decode
+from renoscope_lib.ring.schema import Schema
+from renoscope_lib.ring.schema_parser import parse_schema
+from renoscope_lib.tcp.flows import Joiner
+from renoscope_lib.tcp.wanted import Filter
 
 from . import support
 from .slow_json import SlowJson

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import ladder_json, ladder_svg, ladder_text, ladder_words
 from renoscope_lib.cli import main
-from renoscope_lib.conversations import Conversations
-from renoscope_lib.ladder import Fact, Ladder, Part, Step
-from renoscope_lib.rungs import (IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, RECENT,
-                                 Rung, _same_there)
-from renoscope_lib.schema import Event
+from renoscope_lib.ladder import ladder_json, ladder_svg, ladder_text, ladder_words
+from renoscope_lib.ladder.conversations import Conversations
+from renoscope_lib.ladder.ladder import Fact, Ladder, Part, Step
+from renoscope_lib.ladder.rungs import (IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, RECENT, Rung,
+                                        _same_there)
+from renoscope_lib.ring.schema import Event
 from tests.support import (ACK, CLIENT, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B,
                            LISTEN, MS, PSH, READABLE, RST, SERVER, SYN, SYN_SENT,
                            Scene, contrast, feed, number_of, recording, schema)
@@ -350,7 +350,7 @@ class BothEnds(Stage):
             self.sent(A, number, 1, 1, segment_flags=STAMPS, tsval=number)
             self.came(A, number + 0.5, 1, 1, kinds=("segment",),
                       segment_flags=STAMPS, tsval=5000 + number)
-        with mock.patch("renoscope_lib.rungs._same_there",
+        with mock.patch("renoscope_lib.ladder.rungs._same_there",
                         wraps=_same_there) as compared:
             self.ladder()
         self.assertLess(compared.call_count, 2000 * 4 * RECENT)
@@ -779,7 +779,7 @@ class Joining(Stage):
 
     def test_the_earliest_are_forgotten(self) -> None:
         conversations = Conversations(schema())
-        with mock.patch("renoscope_lib.conversations.MOST", 3):
+        with mock.patch("renoscope_lib.ladder.conversations.MOST", 3):
             for port in range(1, 6):
                 conversations.of(self.put("ack", A, port, local_port=port,
                                           cookie=port))

@@ -5,8 +5,8 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib.flows import Joiner
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.flows import Joiner
 
 from . import support
 from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN,
@@ -148,7 +148,7 @@ class Closed(unittest.TestCase):
         self.assertEqual((again["local_port"], failed["local_port"]), (0, 0))
 
     def test_memory_is_bounded(self) -> None:
-        with mock.patch("renoscope_lib.flows.REMEMBERED", 2):
+        with mock.patch("renoscope_lib.tcp.flows.REMEMBERED", 2):
             acks = [self.scene.event("ack", cookie=c) for c in (1, 2, 3)]
             *_, first, last = join(acks + [self.closed(cookie=1),
                                            self.closed(cookie=3)])

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
-from renoscope_lib.freezes import FreezeWatch, Triggers
 from renoscope_lib.commands import watch as watch_command
-from renoscope_lib.recording_parser import RecordingParser
-from renoscope_lib.shelf import Bounds, Shelf
+from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from renoscope_lib.recording.freezes import FreezeWatch, Triggers
+from renoscope_lib.recording.parser import RecordingParser
+from renoscope_lib.recording.shelf import Bounds, Shelf
 from renoscope_lib.stopping import Stop
 
 from . import support

@@ -4,12 +4,12 @@
 import subprocess
 import unittest
 
-from renoscope_lib.gaps import Gaps
-from renoscope_lib.schema import Event
-from renoscope_lib.show import Clock, LineWriter
-from renoscope_lib.states import States
-from renoscope_lib.states_text import as_text, counts_as_text
-from renoscope_lib.stats import parse_stats
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.stats import parse_stats
+from renoscope_lib.views.gaps import Gaps
+from renoscope_lib.views.show import Clock, LineWriter
+from renoscope_lib.views.states import States
+from renoscope_lib.views.states_text import as_text, counts_as_text
 
 from . import support
 from .support import SECOND, Scene, number_of

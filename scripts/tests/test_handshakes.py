@@ -6,10 +6,10 @@ import unittest
 import unittest.mock
 from typing import Any
 
-from renoscope_lib import openings
-from renoscope_lib.handshakes import Handshakes, OpeningRow
-from renoscope_lib.handshakes_text import as_json, as_text
-from renoscope_lib.schema import Event
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.views import openings
+from renoscope_lib.views.handshakes import Handshakes, OpeningRow
+from renoscope_lib.views.handshakes_text import as_json, as_text
 
 from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL,

@@ -4,8 +4,8 @@
 import sys
 import unittest
 
-from renoscope_lib.heads import Heads
-from renoscope_lib.schema_parser import parse_schema
+from renoscope_lib.ring.heads import Heads
+from renoscope_lib.ring.schema_parser import parse_schema
 
 from . import support
 from .support import Scene

@@ -5,7 +5,7 @@ import os
 import unittest
 from unittest import mock
 
-from renoscope_lib.holders import find_holders, namespaces
+from renoscope_lib.machine.holders import find_holders, namespaces
 
 from .fake_host import STATS, OnFakeHost, loaded
 

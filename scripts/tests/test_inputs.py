@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 from renoscope_lib.errors import NOT_PERMITTED, Problem
-from renoscope_lib.inputs import LiveInput, RecordingInput
-from renoscope_lib.live_ring import LiveRing
+from renoscope_lib.recording.inputs import LiveInput, RecordingInput
+from renoscope_lib.ring.live_ring import LiveRing
 
 from . import support
 from .support import SECOND, Scene

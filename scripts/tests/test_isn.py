@@ -7,11 +7,11 @@ import subprocess
 import unittest
 from collections.abc import Callable
 
-from renoscope_lib import isn, isn_audit, isn_text
-from renoscope_lib.isn import IsnAudit
-from renoscope_lib.isn_audit import Audit, Sample, audit_of
-from renoscope_lib.schema import Event
-from renoscope_lib.sequence import MODULUS
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.sequence import MODULUS
+from renoscope_lib.views import isn, isn_audit, isn_text
+from renoscope_lib.views.isn import IsnAudit
+from renoscope_lib.views.isn_audit import Audit, Sample, audit_of
 
 from . import support
 from .handshake_scene import VALID, ListenerScene

@@ -7,17 +7,18 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib import (handshakes_text, losses_text, states_text, synflood_text,
-                           top_json, windows_text)
-from renoscope_lib.handshakes import Handshakes
-from renoscope_lib.json_pieces import json_pieces
-from renoscope_lib.losses import Losses
-from renoscope_lib.schema import Event
-from renoscope_lib.states import States
-from renoscope_lib.synflood import FloodWatch
-from renoscope_lib.top import Top
-from renoscope_lib.top_table import LISTENERS, Choice
-from renoscope_lib.windows import Windows
+from renoscope_lib.output.json_pieces import json_pieces
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.top import top_json
+from renoscope_lib.top.table import LISTENERS, Choice
+from renoscope_lib.top.top import Top
+from renoscope_lib.views import (handshakes_text, losses_text, states_text, synflood_text,
+                                 windows_text)
+from renoscope_lib.views.handshakes import Handshakes
+from renoscope_lib.views.losses import Losses
+from renoscope_lib.views.states import States
+from renoscope_lib.views.synflood import FloodWatch
+from renoscope_lib.views.windows import Windows
 
 from . import support
 from .explain_scene import Life

@@ -4,7 +4,7 @@
 import json
 import unittest
 
-from renoscope_lib.json_pieces import json_pieces
+from renoscope_lib.output.json_pieces import json_pieces
 
 
 class Pieces(unittest.TestCase):

@@ -11,13 +11,14 @@ from itertools import chain
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import kept, losses_text, states_text, windows_text
-from renoscope_lib.json_pieces import json_pieces
-from renoscope_lib.kept import Kept, Packable
-from renoscope_lib.losses import Losses
-from renoscope_lib.schema import Event
-from renoscope_lib.states import States
-from renoscope_lib.windows import Windows
+from renoscope_lib.output.json_pieces import json_pieces
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp import kept
+from renoscope_lib.tcp.kept import Kept, Packable
+from renoscope_lib.views import losses_text, states_text, windows_text
+from renoscope_lib.views.losses import Losses
+from renoscope_lib.views.states import States
+from renoscope_lib.views.windows import Windows
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, LOSS, MS, OPEN, SECOND,

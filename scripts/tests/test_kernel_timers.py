@@ -3,7 +3,7 @@
 
 import unittest
 
-from renoscope_lib.kernel_timers import persist_wait_us, synack_give_up_us
+from renoscope_lib.tcp.kernel_timers import persist_wait_us, synack_give_up_us
 
 
 class Waits(unittest.TestCase):

@@ -3,8 +3,8 @@
 
 import unittest
 
-from renoscope_lib.heads import Head
-from renoscope_lib.ledger import Ledger
+from renoscope_lib.ring.heads import Head
+from renoscope_lib.ring.ledger import Ledger
 
 
 class Ledgers(unittest.TestCase):

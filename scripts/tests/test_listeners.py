@@ -10,17 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from renoscope_lib import (explain_ports, explain_text, handshakes_text, listeners,
-                           listening_ports, synflood, synflood_text, top_json)
-from renoscope_lib.explain import Explained
-from renoscope_lib.handshakes import Handshakes
-from renoscope_lib.json_pieces import json_pieces
-from renoscope_lib.listeners import Listeners
-from renoscope_lib.metrics import Metrics
-from renoscope_lib.schema import Event
-from renoscope_lib.synflood import FloodWatch, evidence_of
-from renoscope_lib.top import Top
-from renoscope_lib.top_table import LISTENERS, Choice, plain
+from renoscope_lib.explain import explain_text, rules_on_ports
+from renoscope_lib.explain.explain import Explained
+from renoscope_lib.output.json_pieces import json_pieces
+from renoscope_lib.prometheus import listening_ports
+from renoscope_lib.prometheus.metrics import Metrics
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.top import top_json
+from renoscope_lib.top.table import LISTENERS, Choice, plain
+from renoscope_lib.top.top import Top
+from renoscope_lib.views import handshakes_text, listeners, synflood, synflood_text
+from renoscope_lib.views.handshakes import Handshakes
+from renoscope_lib.views.listeners import Listeners
+from renoscope_lib.views.synflood import FloodWatch, evidence_of
 from renoscope_lib.words import address
 
 from . import support
@@ -227,7 +229,7 @@ class ClosedPorts(unittest.TestCase):
 
     def explained(self, *ends: tuple[int, int]) -> Explained:
         scene = Scene()
-        with mock.patch.object(explain_ports, "MOST_PORTS", 20):
+        with mock.patch.object(rules_on_ports, "MOST_PORTS", 20):
             return feed(Explained(support.schema()), *(
                 scene.event("reset_sent", n * SECOND, cookie=0, seg_flags=SYN,
                             local_addr=ip(address_of(host)), local_port=port,
@@ -236,7 +238,7 @@ class ClosedPorts(unittest.TestCase):
 
     def test_more_ports_than_are_kept(self) -> None:
         explained = self.explained(*((1, port) for port in range(1, 31)))
-        with mock.patch.object(explain_ports, "MOST_PORTS", 20):
+        with mock.patch.object(rules_on_ports, "MOST_PORTS", 20):
             lines = list(explain_text.as_text(explained, None))
             told = json.loads("".join(json_pieces(explain_text.as_json(explained, None))))
         self.assertEqual(lines[0], "10 SYNs for more closed ports left out: too many "

@@ -7,9 +7,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib import live_ring
 from renoscope_lib.errors import Problem
-from renoscope_lib.live_ring import LiveReader
+from renoscope_lib.ring import live_ring
+from renoscope_lib.ring.live_ring import LiveReader
 
 
 class Live(unittest.TestCase):

@@ -5,11 +5,10 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib import load_parameters, loading
-from renoscope_lib.errors import (BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE,
-                                  OK, Problem)
+from renoscope_lib.errors import BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE, OK, Problem
+from renoscope_lib.machine import load_parameters, loading
 from renoscope_lib.place import MODULE_SOURCE
-from renoscope_lib.schema_source import kind_names, read_source
+from renoscope_lib.ring.schema_source import kind_names, read_source
 
 from .fake_host import RELEASE, STATS, OnFakeHost, loaded, module_file
 

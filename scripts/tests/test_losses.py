@@ -5,10 +5,10 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib.losses import Flow, Losses
-from renoscope_lib.losses_text import as_json, as_text
-from renoscope_lib.schema import Event
-from renoscope_lib.wanted import Filter
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views.losses import Flow, Losses
+from renoscope_lib.views.losses_text import as_json, as_text
 from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
@@ -159,7 +159,7 @@ class Recoveries(Stage):
         self.assertNotIn("timeout", row)
 
     def test_timeouts_of_one_episode_are_bounded(self) -> None:
-        with mock.patch("renoscope_lib.losses.KEPT", 2):
+        with mock.patch("renoscope_lib.views.losses.KEPT", 2):
             losses = watch(*(self.event("rto", n) for n in range(5)))
         self.assertIn("(and 3 more)", "\n".join(
             as_text(losses, None, verbose=True)))
@@ -246,7 +246,7 @@ class InPart(Stage):
         self.assertEqual(next(losses.flows()).stood_ns["Open"], 40 * MS)
 
     def test_memory_is_bounded(self) -> None:
-        with mock.patch("renoscope_lib.losses.KEPT", 3):
+        with mock.patch("renoscope_lib.views.losses.KEPT", 3):
             losses = watch(*(self.event("loss_probe", n) for n in range(9)))
             flow, = losses.flows()
         content = next(as_json(losses, None)["connections"])

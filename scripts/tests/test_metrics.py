@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from renoscope_lib import listening_ports
 from renoscope_lib.errors import Problem
-from renoscope_lib.exposition import (COUNTER, Family, Histogram, Sample,
-                                      exposition)
-from renoscope_lib.metrics import Metrics
+from renoscope_lib.prometheus import listening_ports
+from renoscope_lib.prometheus.exposition import COUNTER, Family, Histogram, Sample, exposition
+from renoscope_lib.prometheus.metrics import Metrics
+from renoscope_lib.prometheus.textfile import TextFile, keep_true
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.stopping import Stop
-from renoscope_lib.schema import Event
-from renoscope_lib.stats import parse_stats
-from renoscope_lib.textfile import TextFile, keep_true
 
 from . import handshake_scene as handshake
 from . import support

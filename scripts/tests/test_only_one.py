@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from renoscope_lib.errors import Problem
-from renoscope_lib.only_one import only_one
+from renoscope_lib.output.only_one import only_one
 
 
 class OnlyOne(unittest.TestCase):

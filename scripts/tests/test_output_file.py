@@ -17,10 +17,10 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
-from renoscope_lib.output_file import OutputFile, have_alone
-from renoscope_lib.recording import RecordingWriter
-from renoscope_lib.recording_parser import RecordingParser
-from renoscope_lib.whole_file import WholeFile
+from renoscope_lib.output.output_file import OutputFile, have_alone
+from renoscope_lib.output.whole_file import WholeFile
+from renoscope_lib.recording.parser import RecordingParser
+from renoscope_lib.recording.recording_file import RecordingWriter
 
 from . import support
 from .support import Scene
@@ -68,7 +68,7 @@ class Writing(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as file:
             output = OutputFile(file.name)
             whole = os.write
-            with mock.patch("renoscope_lib.output_file.os.write",
+            with mock.patch("renoscope_lib.output.output_file.os.write",
                             lambda fd, data: whole(fd, data[:3])):
                 output.write(b"0123456789")
             output.close()
@@ -164,7 +164,7 @@ class Alone(unittest.TestCase):
                 newer.rename(self.path)
             have_alone(fd, name)
 
-        with mock.patch("renoscope_lib.output_file.have_alone", replace_first):
+        with mock.patch("renoscope_lib.output.output_file.have_alone", replace_first):
             yield
 
     def test_what_is_replaced_while_it_is_opened_is_not_what_is_written(self) -> None:
@@ -200,7 +200,7 @@ class Alone(unittest.TestCase):
             with self.path.open("wb") as stdout:
                 subprocess.run(
                     [sys.executable, "-c", "import sys\n"
-                     "from renoscope_lib.output_file import OutputFile\n"
+                     "from renoscope_lib.output.output_file import OutputFile\n"
                      "OutputFile(sys.argv[1]).write(b'new')", *words],
                     stdout=stdout, check=True, cwd=support.SCRIPTS, timeout=60)
             self.assertEqual(self.path.read_bytes(), b"new")

@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 
 from renoscope_lib import VERSION
-from renoscope_lib.doctor import NEEDED_CONFIG, OLDEST_KERNEL
-from renoscope_lib.schema_source import kind_names, parameter_names
+from renoscope_lib.doctor.doctor import NEEDED_CONFIG, OLDEST_KERNEL
+from renoscope_lib.ring.schema_source import kind_names, parameter_names
 
 from .support import SCRIPTS
 

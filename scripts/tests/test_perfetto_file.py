@@ -7,9 +7,9 @@ import unittest
 from collections import defaultdict
 from typing import Any
 
-from renoscope_lib.perfetto_file import PerfettoFile
-from renoscope_lib.schema import Event
-from renoscope_lib.wanted import Filter
+from renoscope_lib.export.perfetto_file import PerfettoFile
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.wanted import Filter
 
 from . import support
 from .support import (CLOSED, ESTABLISHED, ISN_A, ISN_B, LISTEN, LOSS, MS, OPEN,

@@ -13,8 +13,8 @@ from unittest import mock
 
 from renoscope_lib import VERSION, place
 from renoscope_lib.cli import build_parser
-from renoscope_lib.host import Host
-from renoscope_lib.kernel_config import takes_modules
+from renoscope_lib.machine.host import Host
+from renoscope_lib.machine.kernel_config import takes_modules
 
 from . import support
 

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib.progress import Progress
+from renoscope_lib.output.progress import Progress
 
 from . import support
 from .support import Scene
@@ -22,7 +22,9 @@ RENOSCOPE = support.SCRIPTS / "renoscope"
 WOUND = """
 import sys, time
 sys.path.insert(0, {scripts!r})
-from renoscope_lib import cli, inputs, progress
+from renoscope_lib import cli
+from renoscope_lib.output import progress
+from renoscope_lib.recording import inputs
 ticks = iter(range(10**9))
 progress.Progress.__init__.__defaults__ = (lambda: next(ticks) * {step},)
 inputs.READ_BYTES = 4096

@@ -8,10 +8,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib.metrics import Metrics
-from renoscope_lib.schema import Event
-from renoscope_lib.stats import parse_stats
-from renoscope_lib.textfile import TextFile
+from renoscope_lib.prometheus.metrics import Metrics
+from renoscope_lib.prometheus.textfile import TextFile
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.stats import parse_stats
 
 from . import handshake_scene as handshake
 from . import servers, support

@@ -9,13 +9,13 @@ from unittest import mock
 from typing import Any
 
 from renoscope_lib.errors import NOT_SO, Problem
-from renoscope_lib.heads import Heads
-from renoscope_lib.ledger import Ledger
-from renoscope_lib.recorder import Limits, Recorder, Summary
-from renoscope_lib.recording import RecordingWriter
-from renoscope_lib.recording_parser import RecordingParser
+from renoscope_lib.recording.parser import RecordingParser
+from renoscope_lib.recording.recorder import Limits, Recorder, Summary
+from renoscope_lib.recording.recording_file import RecordingWriter
+from renoscope_lib.recording.unrecorded import Unrecorded
+from renoscope_lib.ring.heads import Heads
+from renoscope_lib.ring.ledger import Ledger
 from renoscope_lib.stopping import Stop
-from renoscope_lib.unrecorded import Unrecorded
 
 from . import support
 from .support import Scene, number_of
@@ -236,7 +236,7 @@ class Recording(RecordingCase):
         """Each look at the clock is a third of a second after the last."""
         ring = FakeRing(stats, [self.stop.ask, *reads])
         clock = itertools.count(1000, 1 / 3)
-        with mock.patch("renoscope_lib.recorder.time.monotonic",
+        with mock.patch("renoscope_lib.recording.recorder.time.monotonic",
                         lambda: next(clock)):
             summary, _, _ = record(ring, self.stop, Limits())
         return summary, ring
@@ -411,7 +411,7 @@ class NotAskedFor(RecordingCase):
         ring = FakeRing([{"cpu0": 0}], [])
         ring._reads = [*(lambda step=step: step(ring) for step in steps), self.stop.ask]
         clock = itertools.count(1000)
-        with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: next(clock)):
+        with mock.patch("renoscope_lib.recording.recorder.time.monotonic", lambda: next(clock)):
             summary, _, parser = record(ring, self.stop, Limits())
         self.assertEqual(parser.done["silent"], summary.silent)
         self.stop.asked = False
@@ -450,7 +450,7 @@ class NotAskedFor(RecordingCase):
             looks.append(len(ring._reads))
             return stats_text()
 
-        with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: next(clock)), \
+        with mock.patch("renoscope_lib.recording.recorder.time.monotonic", lambda: next(clock)), \
                 mock.patch.object(ring, "stats_text", counted):
             summary, _, _ = record(ring, self.stop, Limits(whole_ring=True))
         self.assertEqual(summary.read, reads)
@@ -461,7 +461,7 @@ class NotAskedFor(RecordingCase):
         for duration, longest in ((None, 1), (0.25, 0.25)):
             ring = FakeRing([{"cpu0": 0}], [None, self.stop.ask])
             slept: list[float | None] = []
-            with mock.patch("renoscope_lib.recorder.time.monotonic", lambda: 1000.0), \
+            with mock.patch("renoscope_lib.recording.recorder.time.monotonic", lambda: 1000.0), \
                     mock.patch.object(ring, "wait", lambda s, fd=None: slept.append(s)):
                 record(ring, self.stop, Limits(duration))
             self.assertEqual(slept[0], longest)

@@ -7,8 +7,8 @@ import unittest
 from collections.abc import Collection
 
 from renoscope_lib.errors import BAD_INPUT, Problem
-from renoscope_lib.heads import Heads
-from renoscope_lib.recording_parser import RecordingParser
+from renoscope_lib.recording.parser import RecordingParser
+from renoscope_lib.ring.heads import Heads
 
 from . import support
 from .support import Scene

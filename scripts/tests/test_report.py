@@ -19,8 +19,8 @@ from renoscope_lib.report.markup import Html, join, tag, text
 from renoscope_lib.report.parts import ROWS, Column, and_more, number, table
 from renoscope_lib.report.told import Told
 from renoscope_lib.report.values import amount, code, counted, share, span
-from renoscope_lib.schema import Event
-from renoscope_lib.schema_parser import parse_schema
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.schema_parser import parse_schema
 
 from . import support
 from .handshake_scene import ACCEPT_FULL, EXPIRED, ListenerScene

@@ -11,13 +11,13 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib.rounds_figure import Span, spans
-from renoscope_lib.kept import Kept
-from renoscope_lib.phases import RECOVERY, REDUCTION
-from renoscope_lib.reno_words import AVOIDANCE, CSS, SLOW_START
-from renoscope_lib.rounds import KEPT, Flow, Rounds, as_json, as_text
-from renoscope_lib.schema import Event
-from renoscope_lib.wanted import Filter
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.kept import Kept
+from renoscope_lib.tcp.phases import RECOVERY, REDUCTION
+from renoscope_lib.tcp.reno_words import AVOIDANCE, CSS, SLOW_START
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views.rounds import KEPT, Flow, Rounds, as_json, as_text
+from renoscope_lib.views.rounds_figure import Span, spans
 from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support

@@ -7,9 +7,9 @@ import unittest
 from typing import Any
 
 from renoscope_lib.errors import BAD_INPUT, Problem
-from renoscope_lib.schema import SCOPE_ALL, SchemaError
-from renoscope_lib.schema_parser import NEEDED_DETAILS, parse_schema
-from renoscope_lib.show import Clock, LineWriter
+from renoscope_lib.ring.schema import SCOPE_ALL, SchemaError
+from renoscope_lib.ring.schema_parser import NEEDED_DETAILS, parse_schema
+from renoscope_lib.views.show import Clock, LineWriter
 
 from . import support
 from .support import Scene

@@ -10,9 +10,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from renoscope_lib import schema_source
-from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.errors import Problem
+from renoscope_lib.place import MODULE_SOURCE
+from renoscope_lib.ring import schema_source
 
 from . import support
 

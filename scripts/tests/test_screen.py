@@ -23,7 +23,7 @@ COMMAND = [sys.executable, str(support.SCRIPTS / "renoscope"), "top"]
 FAILS = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from renoscope_lib.screen import Line, Screen
+from renoscope_lib.output.screen import Line, Screen
 with Screen() as screen:
     screen.draw([Line("about to fail")])
     raise ZeroDivisionError("on purpose")

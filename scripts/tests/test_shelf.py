@@ -8,10 +8,10 @@ from pathlib import Path
 from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
-from renoscope_lib.output_file import NoRoom, OutputFile
-from renoscope_lib.recorder import Summary
-from renoscope_lib.recording import RecordingWriter
-from renoscope_lib.shelf import Bounds, Shelf
+from renoscope_lib.output.output_file import NoRoom, OutputFile
+from renoscope_lib.recording.recorder import Summary
+from renoscope_lib.recording.recording_file import RecordingWriter
+from renoscope_lib.recording.shelf import Bounds, Shelf
 
 from . import support
 

@@ -7,14 +7,15 @@ import re
 import unittest
 from typing import Any
 
-from renoscope_lib import reno_words, segments, sequence, words
-from renoscope_lib.flows import Joiner
-from renoscope_lib.json_lines import JsonWriter
+from renoscope_lib import words
+from renoscope_lib.export.json_lines import JsonWriter
 from renoscope_lib.place import MODULE_SOURCE
-from renoscope_lib.schema import Event
-from renoscope_lib.show import Clock, LineWriter
-from renoscope_lib.small_socks import SmallSocks
-from renoscope_lib.wanted import Filter
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp import reno_words, segments, sequence
+from renoscope_lib.tcp.flows import Joiner
+from renoscope_lib.tcp.small_socks import SmallSocks
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views.show import Clock, LineWriter
 
 from . import support
 from .support import (ACK, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B, LISTEN,

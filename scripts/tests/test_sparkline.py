@@ -3,8 +3,8 @@
 
 import unittest
 
-from renoscope_lib.sparkline import (ASCII, UNICODE, Column, Scale, chart, columns)
-from renoscope_lib.steps import Step
+from renoscope_lib.tcp.steps import Step
+from renoscope_lib.views.sparkline import ASCII, UNICODE, Column, Scale, chart, columns
 
 
 def flat(*values: int) -> list[Column]:

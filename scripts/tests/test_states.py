@@ -8,13 +8,13 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from renoscope_lib import schema_source
-from renoscope_lib.life import Life
-from renoscope_lib.schema import Event, Schema
-from renoscope_lib.schema_parser import parse_schema
-from renoscope_lib.states import States
-from renoscope_lib.states_text import as_json, as_text, counts_as_text
-from renoscope_lib.wanted import Filter
+from renoscope_lib.ring import schema_source
+from renoscope_lib.ring.schema import Event, Schema
+from renoscope_lib.ring.schema_parser import parse_schema
+from renoscope_lib.tcp.life import Life
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.views.states import States
+from renoscope_lib.views.states_text import as_json, as_text, counts_as_text
 
 from . import support
 from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, Scene,

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import unittest
 
-from renoscope_lib.chosen import Chosen
 from renoscope_lib.errors import Problem
-from renoscope_lib.stats import parse_stats
+from renoscope_lib.ring.chosen import Chosen
+from renoscope_lib.ring.stats import parse_stats
 
 from . import support
 

@@ -5,8 +5,8 @@ import pickle
 import random
 import unittest
 
-from renoscope_lib.steps import (MOST_MARKS, MOST_POINTS, MOST_SPANS, Line, Mark,
-                                 Marks, Span, Spans, Step)
+from renoscope_lib.tcp.steps import (MOST_MARKS, MOST_POINTS, MOST_SPANS, Line, Mark, Marks, Span,
+                                     Spans, Step)
 
 
 def line_of(*points: tuple[int, int | None]) -> Line:

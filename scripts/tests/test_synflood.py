@@ -6,10 +6,10 @@ import unittest
 from collections import Counter
 from unittest import mock
 
-from renoscope_lib import flood_verdict, synflood, synflood_text
-from renoscope_lib.flood_verdict import Verdict, verdict_of
-from renoscope_lib.schema import Event
-from renoscope_lib.synflood import Evidence, FloodWatch, evidence_of
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.views import flood_verdict, synflood, synflood_text
+from renoscope_lib.views.flood_verdict import Verdict, verdict_of
+from renoscope_lib.views.synflood import Evidence, FloodWatch, evidence_of
 
 from . import support
 from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID, LISTENER_GONE,

@@ -10,14 +10,14 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import Problem
-from renoscope_lib.top import UNSURE_NS, Top
-from renoscope_lib.top_frame import Frame
-from renoscope_lib.top_intervals import Intervals, StreamClock
-from renoscope_lib.top_json import as_json
-from renoscope_lib.top_table import (CONNECTION_ORDERS, LISTENER_ORDERS, LISTENERS,
-                                     Choice, plain, shortened, table)
-from renoscope_lib.top_view import TopView
-from renoscope_lib.wanted import Filter
+from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.top.frame import Frame
+from renoscope_lib.top.intervals import Intervals, StreamClock
+from renoscope_lib.top.table import (CONNECTION_ORDERS, LISTENERS, LISTENER_ORDERS, Choice, plain,
+                                     shortened, table)
+from renoscope_lib.top.terminal import TopView
+from renoscope_lib.top.top import UNSURE_NS, Top
+from renoscope_lib.top.top_json import as_json
 from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
@@ -99,7 +99,7 @@ class Counts(Stage):
 
     def test_more_than_4_gb_in_an_interval(self) -> None:
         """What two acks have between them is only known modulo 2^32."""
-        with mock.patch("renoscope_lib.top.PUT_ASIDE", 100):
+        with mock.patch("renoscope_lib.top.top.PUT_ASIDE", 100):
             for n in range(1, 900):
                 self.ack(n, snd_una=n * 20_000_000 % 2**32)
         self.assertEqual(self.one(1000).acked, 898 * 20_000_000)

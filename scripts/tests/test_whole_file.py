@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from renoscope_lib.errors import Problem
-from renoscope_lib.whole_file import WholeFile
+from renoscope_lib.output.whole_file import WholeFile
 
 from . import support
 from .support import SECOND, Scene

@@ -5,9 +5,9 @@ import unittest
 from unittest import mock
 from typing import Any
 
-from renoscope_lib.schema import Event
-from renoscope_lib.windows import Flow, Window, Windows
-from renoscope_lib.windows_text import as_json, as_text
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.views.windows import Flow, Window, Windows
+from renoscope_lib.views.windows_text import as_json, as_text
 
 from . import support
 from .support import ACK, CLOSED, ESTABLISHED, MS, SYN, SYN_RECEIVED, Scene, number_of
@@ -210,7 +210,7 @@ class InPart(Stage):
         self.assertEqual(windows.stalled_us(flow, "peer", 10**15), 0)
 
     def test_memory_is_bounded(self) -> None:
-        with mock.patch("renoscope_lib.windows.KEPT", 2):
+        with mock.patch("renoscope_lib.views.windows.KEPT", 2):
             windows = watch(self.turns(0, "closed"),
                             *(self.probe(n, n) for n in range(1, 9)))
         episode = next(as_json(windows, None)["connections"])["episodes"][0]

@@ -9,13 +9,13 @@ import sys
 from functools import partial
 from typing import Any
 
-from .. import cwnd_figure, cwnd_text
-from ..cwnd import Cwnd
 from ..options import add_choice, add_command, add_input, chosen, limit
-from ..palettes import PALETTES
-from ..pictures import format_of, of_one
-from ..telling import coloured, open_input, tell
-from ..whole_file import check_is_another
+from ..output.pictures import format_of, of_one
+from ..output.whole_file import check_is_another
+from ..views import cwnd_figure, cwnd_text
+from ..views.cwnd import Cwnd
+from ..views.palettes import PALETTES
+from ..views.telling import coloured, open_input, tell
 
 
 def _paper() -> cwnd_text.Paper:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .. import doctor
-from ..host import Host
+from ..doctor import doctor
+from ..machine.host import Host
 from ..options import add_command
 
 

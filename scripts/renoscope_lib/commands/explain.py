@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from .. import explain_text
-from ..explain import Explained
+from ..explain import explain_text
+from ..explain.explain import Explained
 from ..options import add_choice, add_command, add_input, chosen, limit
 from ..place import as_run
-from ..telling import coloured, open_input, tell
+from ..views.telling import coloured, open_input, tell
 
 
 def _explain(options: argparse.Namespace) -> int:

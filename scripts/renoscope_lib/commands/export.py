@@ -8,23 +8,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .. import columns, npz_file
-from ..capture_file import CaptureFile
-from ..csv_lines import CsvWriter
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
-from ..export_lines import Lines
-from ..export_output import Output
-from ..export_rows import RowWriter
-from ..host import set_command
-from ..inputs import Input, input_name
-from ..json_lines import JsonWriter
-from ..options import (add_choice, add_command, add_file, check_kinds, complain,
-                       count, kinds)
-from ..perfetto_file import PerfettoFile
-from ..schema import LOST
-from ..telling import finish_choice, joined, open_input
-from ..wanted import ChoiceSeen, Filter
-from ..whole_file import check_is_another
+from ..export import columns, npz_file
+from ..export.capture_file import CaptureFile
+from ..export.csv_lines import CsvWriter
+from ..export.destination import Output
+from ..export.json_lines import JsonWriter
+from ..export.lines import Lines
+from ..export.perfetto_file import PerfettoFile
+from ..export.rows import RowWriter
+from ..machine.host import set_command
+from ..options import add_choice, add_command, add_file, check_kinds, complain, count, kinds
+from ..output.whole_file import check_is_another
+from ..recording.inputs import Input, input_name
+from ..ring.schema import LOST
+from ..tcp.wanted import ChoiceSeen, Filter
+from ..views.telling import finish_choice, joined, open_input
 from ..words import plural
 
 BINARY = ("pcapng", "npz")

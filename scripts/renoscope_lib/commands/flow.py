@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import ladder_json, ladder_svg, ladder_text, ladder_words
-from ..conversations import Conversation, Conversations
 from ..errors import BAD_INPUT, NOT_SO, Problem
-from ..gaps import begins_time
-from ..json_pieces import json_pieces
-from ..ladder import Ladder, Part
+from ..ladder import ladder_json, ladder_svg, ladder_text, ladder_words
+from ..ladder.conversations import Conversation, Conversations
+from ..ladder.ladder import Ladder, Part
+from ..ladder.replay import Replay
 from ..options import add_choice, add_command, add_input, limit
+from ..output.json_pieces import json_pieces
+from ..output.tables import aligned, seconds
+from ..output.whole_file import WholeFile, check_is_another
 from ..place import COMMAND
-from ..replay import Replay
-from ..tables import aligned, seconds
-from ..telling import coloured, finish, print_view
-from ..wanted import Filter, who_is_here
-from ..whole_file import WholeFile, check_is_another
+from ..tcp.wanted import Filter, who_is_here
+from ..views.gaps import begins_time
+from ..views.telling import coloured, finish, print_view
 from ..words import connection, duration
 
 # Rungs on a terminal, and connections in the table, unless asked for more.

@@ -7,11 +7,11 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import handshakes_text
-from ..handshakes import Handshakes
-from ..handshakes_text import ROWS
 from ..options import add_choice, add_command, add_input, limit
-from ..telling import open_input, tell
+from ..views import handshakes_text
+from ..views.handshakes import Handshakes
+from ..views.handshakes_text import ROWS
+from ..views.telling import open_input, tell
 
 
 def _handshakes(options: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import isn_text
-from ..isn import IsnAudit
 from ..options import add_command, add_input
-from ..telling import open_input, tell
+from ..views import isn_text
+from ..views.isn import IsnAudit
+from ..views.telling import open_input, tell
 
 
 def _isn(options: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .. import loading
-from ..host import Host
+from ..machine import loading
+from ..machine.host import Host
 from ..options import add_command
 
 

@@ -7,10 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import losses_text
-from ..losses import Losses
 from ..options import add_choice, add_command, add_input, add_limit, chosen
-from ..telling import open_input, tell
+from ..views import losses_text
+from ..views.losses import Losses
+from ..views.telling import open_input, tell
 
 
 def _losses(options: argparse.Namespace) -> int:

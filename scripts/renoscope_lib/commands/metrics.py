@@ -7,15 +7,15 @@ import argparse
 from typing import Any
 
 from ..errors import BAD_INPUT, OK, Problem
-from ..host import Host
-from ..inputs import LiveInput
-from ..listening_ports import PORTS
-from ..live_ring import LiveRing
-from ..metrics import Metrics
+from ..machine.host import Host
 from ..options import add_command, add_file, count, number_of_seconds
+from ..prometheus.listening_ports import PORTS
+from ..prometheus.metrics import Metrics
+from ..prometheus.textfile import TextFile, keep_true
+from ..recording.inputs import LiveInput
+from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
-from ..telling import finish, joined, open_input
-from ..textfile import TextFile, keep_true
+from ..views.telling import finish, joined, open_input
 
 INTERVAL_S = 15.0
 

@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
-from ..host import Host
-from ..live_ring import LiveRing
+from ..machine.host import Host
 from ..options import add_command, complain, count, number_of_seconds
-from ..output_file import OutputFile
-from ..recorder import Limits, Recorder, meta
-from ..recording import RecordingWriter
+from ..output.output_file import OutputFile
+from ..recording.recorder import Limits, Recorder, meta
+from ..recording.recording_file import RecordingWriter
+from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from ..errors import BAD_INPUT, Problem
 from ..options import add_command, add_file, complain, limit
+from ..output.whole_file import WholeFile, check_is_another
 from ..report import page
 from ..report.all_views import AllViews
 from ..report.parts import ROWS
 from ..report.told import Told
-from ..telling import finish, joined, open_input
-from ..whole_file import WholeFile, check_is_another
+from ..views.telling import finish, joined, open_input
 
 # Where a page says of itself what it is.
 HEAD_BYTES = 4096

@@ -7,11 +7,11 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import rounds, rounds_figure
 from ..options import add_choice, add_command, add_input, add_limit, chosen
-from ..pictures import format_of, of_one
-from ..telling import open_input, tell
-from ..whole_file import check_is_another
+from ..output.pictures import format_of, of_one
+from ..output.whole_file import check_is_another
+from ..views import rounds, rounds_figure
+from ..views.telling import open_input, tell
 
 
 def _rounds(options: argparse.Namespace) -> int:

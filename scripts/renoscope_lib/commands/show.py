@@ -7,13 +7,12 @@ import argparse
 from typing import Any
 
 from ..errors import BAD_INPUT, Problem
-from ..inputs import Input
-from ..json_lines import JsonWriter
-from ..options import (add_choice, add_command, add_input, check_kinds,
-                       kinds)
-from ..show import Clock, LineWriter
-from ..telling import choice_of, coloured, finish_choice, joined, open_input
-from ..wanted import Filter
+from ..export.json_lines import JsonWriter
+from ..options import add_choice, add_command, add_input, check_kinds, kinds
+from ..recording.inputs import Input
+from ..tcp.wanted import Filter
+from ..views.show import Clock, LineWriter
+from ..views.telling import choice_of, coloured, finish_choice, joined, open_input
 
 
 def _show_writer(options: argparse.Namespace,

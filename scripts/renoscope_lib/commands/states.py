@@ -7,10 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import states_text
 from ..options import add_choice, add_command, add_input, add_limit, chosen
-from ..states import States
-from ..telling import open_input, tell
+from ..views import states_text
+from ..views.states import States
+from ..views.telling import open_input, tell
 
 
 def _states(options: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import synflood_text
 from ..options import add_command, add_input, port
-from ..synflood import FloodWatch
-from ..telling import open_input, tell
+from ..views import synflood_text
+from ..views.synflood import FloodWatch
+from ..views.telling import open_input, tell
 
 
 def _synflood(options: argparse.Namespace) -> int:

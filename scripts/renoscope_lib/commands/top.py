@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import BAD_INPUT, Problem
 from ..options import add_choice, add_command, add_input, chosen, limit
-from ..top_run import USUAL_INTERVAL_S, Asked, run
-from ..top_table import CONNECTIONS, ORDERS, Choice
+from ..top.run import USUAL_INTERVAL_S, Asked, run
+from ..top.table import CONNECTIONS, ORDERS, Choice
 
 ROWS = 20
 SHORTEST_S = 0.1

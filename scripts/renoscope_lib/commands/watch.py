@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
-from ..freezes import FreezeWatch, Triggers
-from ..host import Host
-from ..live_ring import LiveRing
-from ..only_one import only_one
-from ..options import (add_command, complain, count, limit,
-                       number_of_seconds)
-from ..shelf import Bounds, Shelf
+from ..machine.host import Host
+from ..options import add_command, complain, count, limit, number_of_seconds
+from ..output.only_one import only_one
+from ..recording.freezes import FreezeWatch, Triggers
+from ..recording.shelf import Bounds, Shelf
+from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
 
 MB = 1 << 20

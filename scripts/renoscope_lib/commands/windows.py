@@ -7,10 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from .. import windows_text
 from ..options import add_choice, add_command, add_input, add_limit, chosen
-from ..telling import open_input, tell
-from ..windows import Windows
+from ..views import windows_text
+from ..views.telling import open_input, tell
+from ..views.windows import Windows
 
 
 def _windows(options: argparse.Namespace) -> int:

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..cwnd import NEEDED_KINDS as CWND_KINDS
-from ..cwnd import Cwnd
-from ..explain import NEEDED_KINDS as EXPLAIN_KINDS
-from ..explain import Explained
-from ..gaps import Gaps
-from ..handshakes import Handshakes
-from ..heads import Head
-from ..inputs import Input
-from ..ledger import Ledger
-from ..losses import Losses
-from ..schema import LOST, Event, Schema
-from ..states import States
-from ..windows import Windows
-from .talkers import NEEDED_KINDS as TALKERS_KINDS
-from .talkers import Talkers
+from ..explain.explain import NEEDED_KINDS as EXPLAIN_KINDS, Explained
+from ..recording.inputs import Input
+from ..ring.heads import Head
+from ..ring.ledger import Ledger
+from ..ring.schema import LOST, Event, Schema
+from ..views.cwnd import NEEDED_KINDS as CWND_KINDS, Cwnd
+from ..views.gaps import Gaps
+from ..views.handshakes import Handshakes
+from ..views.losses import Losses
+from ..views.states import States
+from ..views.windows import Windows
+from .talkers import NEEDED_KINDS as TALKERS_KINDS, Talkers
 
 NEEDED_KINDS = tuple(dict.fromkeys((*EXPLAIN_KINDS, *CWND_KINDS, *TALKERS_KINDS)))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..ledger import Account, CpuLedger, Ledger
+from ..ring.ledger import Account, CpuLedger, Ledger
 from .markup import Child, Html, tag
 from .parts import Column, Section, and_more, number, section, table
 from .told import Told

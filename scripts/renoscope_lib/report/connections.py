@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..endings import Ending
-from ..life import Life, Stay
-from ..states_text import STANDING
-from ..tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED,
-                          SYN_SENT, TIME_WAIT)
-from ..windows import PEER
+from ..tcp.life import Life, Stay
+from ..tcp.tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT,
+                              TIME_WAIT)
+from ..views.endings import Ending
+from ..views.states_text import STANDING
+from ..views.windows import PEER
 from ..words import connection
 from .markup import Child, Html, join, tag
-from .parts import (Cell, Column, Section, and_more, most, number, prose, quiet,
-                    section, table)
+from .parts import Cell, Column, Section, and_more, most, number, prose, quiet, section, table
 from .told import Told
 from .values import amount, at, code, counted, ends, some, span
 

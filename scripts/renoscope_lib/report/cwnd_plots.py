@@ -12,10 +12,10 @@ import base64
 from collections.abc import Iterator
 from itertools import islice
 
-from ..cwnd import Series
-from ..cwnd_figure import svg
 from ..errors import Problem
-from ..palettes import DARK, LIGHT, Palette
+from ..views.cwnd import Series
+from ..views.cwnd_figure import svg
+from ..views.palettes import DARK, LIGHT, Palette
 from ..words import connection
 from .markup import Html, tag
 from .parts import Section, and_more, quiet, section

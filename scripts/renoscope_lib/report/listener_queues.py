@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from ..listeners import Listener, Queue
+from ..views.listeners import Listener, Queue
 from ..words import spaced
 from .markup import Child, join, tag
-from .parts import (Column, Section, and_more, bar, most, number, prose, quiet, section,
-                    table)
+from .parts import Column, Section, and_more, bar, most, number, prose, quiet, section, table
 from .told import Told
 from .values import code, count, some
 

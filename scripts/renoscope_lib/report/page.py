@@ -12,9 +12,8 @@ import base64
 import hashlib
 from pathlib import Path
 
-from . import (completeness, connections, cwnd_plots, how_made, listener_queues,
-               resets, sent_again, summary, synack_backoff, top_talkers, verdicts,
-               zero_windows)
+from . import (completeness, connections, cwnd_plots, how_made, listener_queues, resets, sent_again,
+               summary, synack_backoff, top_talkers, verdicts, zero_windows)
 from .completeness import Proof
 from .markup import Html, join, raw, tag
 from .parts import Section, section

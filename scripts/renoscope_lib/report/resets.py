@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..life import PEER, US, Life
+from ..tcp.life import PEER, US, Life
 from ..words import connection
 from .markup import Html, join, tag
 from .parts import Column, Section, and_more, number, prose, quiet, section, table

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..losses import CA_STATES, CAUSES, Flow, Sums
+from ..views.losses import CAUSES, CA_STATES, Flow, Sums
 from ..words import connection
 from .markup import Child, Html, tag
-from .parts import (Cell, Column, Section, and_more, bar, most, number, prose, quiet,
-                    section, table)
+from .parts import Cell, Column, Section, and_more, bar, most, number, prose, quiet, section, table
 from .told import Told
 from .values import code, count, counted, ends, share, some, span
 

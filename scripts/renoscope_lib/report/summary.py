@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from ..losses import Sums
-from ..tcp_states import LISTEN
+from ..tcp.tcp_states import LISTEN
+from ..views.losses import Sums
 from . import zero_windows
 from .completeness import Proof, sentence
 from .markup import Child, Html, join, tag

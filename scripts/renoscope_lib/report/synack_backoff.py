@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..handshakes import RetransmitRow
+from ..views.handshakes import RetransmitRow
 from .markup import Child, Html, tag
 from .parts import Cell, Column, Section, and_more, most, number, quiet, section, table
 from .told import Told

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..gaps import Gaps
-from ..kept import Kept, Packable
-from ..schema import Event, Schema
-from ..segments import segments_sent_again
-from ..sequence import is_after, relative
-from ..tcp_states import (CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
-                          SYNCHRONIZED, TIME_WAIT)
+from ..ring.schema import Event, Schema
+from ..tcp.kept import Kept, Packable
+from ..tcp.segments import segments_sent_again
+from ..tcp.sequence import is_after, relative
+from ..tcp.tcp_states import (CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYNCHRONIZED,
+                              TIME_WAIT)
+from ..views.gaps import Gaps
 from ..words import local_endpoint, remote_endpoint
 
 NEEDED_KINDS = ("destroy", "ack", "retransmit")

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..inputs import Input
+from ..recording.inputs import Input
 from ..words import clock
 from .all_views import AllViews
 from .parts import ROWS

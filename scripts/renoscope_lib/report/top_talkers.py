@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from ..words import connection
 from .markup import Child
-from .parts import (Cell, Column, Section, and_more, bar, most, number, quiet, section,
-                    table)
+from .parts import Cell, Column, Section, and_more, bar, most, number, quiet, section, table
 from .talkers import PeerTalk, Talk
 from .told import Told
 from .values import amount, code, count, ends, some

@@ -10,9 +10,9 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..explain_finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding, Report
-from ..explain_groups import Group, Groups
-from ..explain_text import Typed
+from ..explain.explain_text import Typed
+from ..explain.finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding, Report
+from ..explain.groups import Group, Groups
 from ..words import connection
 from .markup import Child, Html, join, tag
 from .parts import Section, and_more, section

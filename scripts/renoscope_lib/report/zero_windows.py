@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..windows import OWN, PEER, Flow, Windows
+from ..views.windows import OWN, PEER, Flow, Windows
 from ..words import connection
 from .markup import Child, tag
 from .parts import Cell, Column, Section, and_more, most, number, quiet, section, table

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A finding: what happened to somebody, in a person's words, and what shows it.
+
+The rules are in the modules rules_on_opening, rules_on_listeners, rules_on_ports,
+rules_on_losses, rules_on_pace, rules_on_windows and rules_on_ends.  They read what the
+views have worked out and reckon nothing a second time.  RULES names every one of
+them, says how it is called where several connections share it, and which kinds of
+event it cannot do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from ..output.tables import seconds
+from ..tcp.connections import heading
+from ..words import connection, plural
+
+# The word that stands before a finding, the worst first.
+TROUBLE, NOTEWORTHY, FINE = "trouble", "noteworthy", "fine"
+SEVERITIES = (TROUBLE, NOTEWORTHY, FINE)
+
+US, PEER = "us", "peer"
+
+# Lines of evidence that one finding keeps.
+MOST_EVIDENCE = 30
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven",
+           "eight", "nine", "ten", "eleven", "twelve")
+
+
+class Rule(NamedTuple):
+    """What a rule is about, and the kinds of event it needs."""
+
+    about: str
+    needs: tuple[str, ...] = ()
+
+
+RULES = {
+    # rules_on_opening.py
+    "connect-slow": Rule("slow to connect", (
+        "state", "retransmit", "synack_retransmit")),
+    "connect-failed": Rule("could not connect", (
+        "state", "error", "reset_received")),
+    "connect-waiting": Rule("still waiting to connect", (
+        "state", "retransmit")),
+    "accept-slow": Rule("waited for accept()", ("completed", "accepted")),
+    "never-accepted": Rule("never accepted", ("completed", "accepted")),
+    "request-unfinished": Rule("handshake not finished", (
+        "request", "request_end")),
+    # rules_on_listeners.py
+    "accept-queue-full": Rule("accept queue full", ("refused",)),
+    "half-open-queue-full": Rule("half-open queue full", ("refused",)),
+    "refused-otherwise": Rule("handshakes refused", ("refused",)),
+    "syn-flood": Rule("SYN flood", (
+        "syn", "request", "synack", "completed", "request_end")),
+    "syn-cookies": Rule("SYN cookies sent", ("synack",)),
+    "requests-given-up": Rule("requests given up", ("request_end",)),
+    "requests-reset": Rule("requests reset", ("request_end",)),
+    # rules_on_ports.py
+    "closed-port": Rule("nobody listens", ("reset_sent",)),
+    # rules_on_losses.py
+    "timeouts": Rule("retransmission timeouts", ("rto",)),
+    "losses": Rule("losses repaired", ("retransmit", "ca_state")),
+    "spurious": Rule("sent again for nothing", ("ca_state",)),
+    "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),
+    "path-mtu": Rule("segments too large for the path", ("ca_state", "rto")),
+    "dropped-on-arrival": Rule("dropped here on arrival", (
+        "ack", "bad_checksum")),
+    "local-drops": Rule("dropped by this host itself", ("reno_reduction",)),
+    "ecn": Rule("congestion marked by ECN", ("ca_state",)),
+    "reduced": Rule("cwnd reduced without a loss", ("ca_state",)),
+    "idle-restart": Rule("cwnd lowered after a rest", ("reno_restart",)),
+    # rules_on_windows.py
+    "stood-still": Rule("stood still on the peer's zero window", (
+        "zero_window", "probe")),
+    "made-peer-wait": Rule("our zero window held the peer", (
+        "zero_window", "ack")),
+    "peer-window-zero": Rule("the peer's window was zero", ("zero_window",)),
+    "own-window-zero": Rule("our window was zero", ("zero_window",)),
+    # rules_on_pace.py
+    "receiver-limited": Rule("held back by the peer's window", ("ack",)),
+    "cwnd-limited": Rule("held back by cwnd", ("ack",)),
+    "application-limited": Rule("nothing to send", ("ack",)),
+    "bufferbloat": Rule("round trips grew"),
+    "long-path": Rule("a long round trip", ()),
+    # rules_on_ends.py
+    "reset-by-peer": Rule("reset by the peer", ("state", "reset_received")),
+    "reset-by-us": Rule("reset by us", ("state", "reset_sent")),
+    "timed-out": Rule("given up by the kernel", ("state", "error")),
+    "keepalive-timeout": Rule("given up: no answer to keepalives", (
+        "state", "error")),
+    "failed": Rule("ended by an error", ("state", "error")),
+    "close-wait-long": Rule("not closed by our program", ("state",)),
+    "fin-wait-2-long": Rule("not closed by the peer", ("state", "time_wait")),
+    "fin-unanswered": Rule("FIN not acknowledged for long", ("state",)),
+    "orphan-given-up": Rule("given up after our close()", ("state",)),
+    "time-wait-full": Rule("no room for TIME-WAIT", ("time_wait",)),
+    # explain.py
+    "healthy": Rule("nothing wrong"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A connection, or a listener, whom a finding is about."""
+
+    cookie: int
+    netns: int
+    local: str
+    remote: str
+    opened_by: str | None = None
+    is_listener: bool = False
+
+    def __str__(self) -> str:
+        if self.is_listener and not self.cookie:
+            return self.local
+        if self.is_listener:
+            return f"{connection(self.cookie)}  listener {self.local}"
+        return heading(self)
+
+    @property
+    def service(self) -> str:
+        """What several of its sort have in common: where the service is."""
+        if self.is_listener:
+            return f"at {self.local}"
+        if self.opened_by == US:
+            return f"to {self.remote}"
+        if self.opened_by == PEER:
+            return f"at {self.local}"
+        return f"with {self.remote.rpartition(':')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found.
+
+    `gist` is what several connections may share, without numbers of their own.
+    `cost_us` is how long somebody had to wait for it, `at_ns` when it began.
+    In `next_step` a command of renoscope has a line of its own, and FILE in it stands
+    for the recording's name.
+    """
+
+    rule: str
+    severity: str
+    subject: Subject
+    sentence: str
+    gist: str = ""
+    evidence: tuple[str, ...] = ()
+    next_step: str = ""
+    at_ns: int | None = None
+    cost_us: int = 0
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts the worst first."""
+        return SEVERITIES.index(self.severity), -self.cost_us
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        subject = self.subject
+        return {
+            "rule": self.rule, "severity": self.severity,
+            "connection": connection(subject.cookie),
+            **{name: value for name, value in asdict(subject).items()
+               if name != "cookie"},
+            "sentence": self.sentence, "gist": self.gist or None,
+            "evidence": list(self.evidence),
+            "next_step": self.next_step or None,
+            "began_ns": self.at_ns, "cost_us": self.cost_us,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """One connection or listener, and what was found, the worst first."""
+
+    subject: Subject
+    findings: tuple[Finding, ...]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts the worst first."""
+        return self.findings[0].rank
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing of it needs a look."""
+        return self.findings[0].severity == FINE
+
+
+class Clock:
+    """Times as the other views show them: since the first event."""
+
+    def __init__(self, first_ns: int | None, end_ns: int) -> None:
+        self.first_ns = first_ns
+        self.end_ns = end_ns
+
+    def at(self, time_ns: int | None) -> str:
+        """`at 1.381 s`, or that it is not known."""
+        if time_ns is None or self.first_ns is None:
+            return "at ? s"
+        return f"at {seconds(time_ns, self.first_ns)[:-3]} s"
+
+    def since_us(self, began_ns: int | None,
+                 ended_ns: int | None = None) -> int | None:
+        """How long something was; what has not ended lasts until the end."""
+        if began_ns is None:
+            return None
+        until_ns = self.end_ns if ended_ns is None else ended_ns
+        return max(0, until_ns - began_ns) // 1000
+
+
+# ---- words
+
+def brief(us: int) -> str:
+    """A time as a person would say it: two or three digits."""
+    if us >= 100_000_000:
+        return f"{us / 1e6:.0f} s"
+    for unit_us, unit in ((1_000_000, "s"), (1000, "ms")):
+        if us >= unit_us or (unit == "s" and us >= 999_500):
+            value = us / unit_us
+            text = f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+            return f"{text.removesuffix('.0')} {unit}"
+    return f"{us} us"
+
+
+def added(waits_us: Iterable[int]) -> str:
+    """`1 s + 2 s`; of many the first and the last."""
+    words = [brief(us) for us in waits_us]
+    if len(words) > 6:
+        words = [*words[:3], "...", words[-1]]
+    return " + ".join(words)
+
+
+def spelled(count: int, noun: str) -> str:
+    """`two SYN-ACKs`, `13 SYN-ACKs`."""
+    number = NUMBERS[count] if 0 <= count < len(NUMBERS) else str(count)
+    return plural(count, noun).replace(str(count), number, 1)
+
+
+def often(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def share(part: float, whole: float) -> str:
+    """`12%`; small ones with a digit more."""
+    percent = 100 * part / whole if whole else 0.0
+    if 99 < percent < 100:
+        return "99%"
+    if 0 < percent < 0.01:
+        return "under 0.01%"
+    if percent < 1:
+        return f"{percent:.2g}%"
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%"
+
+
+def capped(lines: Iterable[str],
+           what: Callable[[int], str] = lambda n: f"(and {n} more)"
+           ) -> tuple[str, ...]:
+    """Evidence, not without end."""
+    every = tuple(lines)
+    if len(every) <= MOST_EVIDENCE:
+        return every
+    return (*every[:MOST_EVIDENCE], what(len(every) - MOST_EVIDENCE))
+
+
+def look(view: str, subject: Subject, *options: str) -> str:
+    """The command that shows more of a connection."""
+    return " ".join(("renoscope", view, "FILE", "--connection",
+                     f"{subject.cookie:x}", *options))

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on how a connection ended, and on those that hang on their way out.
+
+States has worked out the ending and says where it is implied.  How a connect()
+failed is the matter of rules_on_opening, a request's end that of its listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..tcp.life import Life, Stay
+from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                              SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+from ..views.endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
+from ..views.pace import Sender
+from ..views.states import States
+from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, brief, look, often,
+                      spelled)
+
+# A program that closes when its peer does, does it at once; one that works on
+# the rest of its data takes a while.  After a minute it has forgotten.
+HANGS_US = 5_000_000
+FORGOTTEN_US = 60_000_000
+
+# Longer than any round trip.
+FIN_WAITS_US = 1_000_000
+
+UNREAD = RESET_REASONS["TCP_ABORT_ON_CLOSE"]
+KEEPALIVE = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
+AFTER_CLOSE = RESET_REASONS["TCP_ABORT_ON_DATA"]
+
+# A RST that our own program, or an administrator, asked for.
+ASKED_FOR = ("SO_LINGER 0", "killed", "TCP_LINGER2", "its listener was closed",
+             "disconnected with unsent data")
+
+NEXT = {
+    UNREAD: "read everything before close(), or shutdown(SHUT_WR) and read to "
+            "the end of file",
+    AFTER_CLOSE: "our program closed while the peer still sent: shutdown"
+                 "(SHUT_WR) and read to the end of file before close()",
+}
+
+
+def subject_of(life: Life) -> Subject:
+    """Whom it is about."""
+    return Subject(life.cookie, life.netns, life.local, life.remote,
+                   life.opened_by)
+
+
+def findings(states: States, life: Life, pace: Sender | None,
+             clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's end."""
+    subject = subject_of(life)
+    if life.stays[0].state not in (SYN_SENT, SYN_RECEIVED) or len(life.stays) > 2 \
+            or life.closed_from not in (SYN_SENT, SYN_RECEIVED):
+        ending = states.ending(life)
+        if ending is not None:
+            yield from _ending(states, life, ending, pace, subject, clock)
+    yield from _hanging(states, life, subject, clock)
+    yield from _fin(states, life, pace, subject, clock)
+    if life.no_room:
+        yield Finding(
+            "time-wait-full", NOTEWORTHY, subject,
+            "there was no room for its TIME-WAIT: it was closed at once",
+            "no room for TIME-WAIT", (),
+            "raise net.ipv4.tcp_max_tw_buckets; nstat -az TcpExtTCPTimeWaitOverflow")
+
+
+# ---- the ending
+
+def _ending(states: States, life: Life, ending: Ending,
+            pace: Sender | None, subject: Subject,
+            clock: Clock) -> Iterator[Finding]:
+    reason = ending.reason + (" (implied)" if ending.implied else "")
+    at_ns = life.now.began_ns if life.is_over else None
+    if ending.how == "reset":
+        yield from _reset(life, ending, reason, subject, clock)
+    elif ending.how == "given up":
+        yield _given_up(states, life, pace, reason, subject, clock)
+    elif ending.how == "failed":
+        yield Finding(
+            "failed", TROUBLE, subject,
+            f"ended in {life.closed_from} by an error: {reason}",
+            ending.reason, _where(life, clock),
+            look("show", subject), at_ns)
+
+
+def _given_up(states: States, life: Life, pace: Sender | None,
+              reason: str, subject: Subject, clock: Clock) -> Finding:
+    """An error is reported to nobody if there is no socket any more.
+
+    So one that is told in FIN-WAIT-1 is of a shutdown(), not of a close()
+    (tcp_done_with_error()).
+    """
+    at_ns = life.now.began_ns
+    if pace is not None and pace.peer_closed and life.error:
+        return _given_up_at_zero(life, pace, subject, clock)
+    is_orphan = (life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
+                 and not life.error and not states.gaps.not_recorded("error"))
+    is_heard = (pace is not None and pace.heard_ns and at_ns is not None
+                and at_ns - pace.heard_ns < pace.rto_us * 1000)
+    return Finding(
+        "orphan-given-up" if is_orphan else "timed-out", TROUBLE, subject,
+        _given_up_words(life, reason, is_orphan, bool(is_heard)),
+        "never acknowledged, though the peer was heard" if is_heard
+        else "no answer any more", _where(life, clock),
+        "is the peer still there? ping it; a firewall that forgets idle "
+        f"connections?\n{look('losses', subject, '-v')}", at_ns)
+
+
+def _given_up_words(life: Life, reason: str, is_orphan: bool,
+                    is_heard: bool) -> str:
+    if is_orphan:
+        return (f"given up in {life.closed_from}, after our close(): {reason}; what "
+                "was not acknowledged by then is lost (net.ipv4.tcp_orphan_retries)")
+    if is_heard:
+        reason = "the peer was still heard"
+    return (f"the kernel gave it up in {life.closed_from}: {reason}; what was sent "
+            "last was never acknowledged (net.ipv4.tcp_retries2, or our program's "
+            "TCP_USER_TIMEOUT)")
+
+
+def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
+                      clock: Clock) -> Finding:
+    """A peer that answers its probes is waited for, unless TCP_USER_TIMEOUT is set.
+
+    (tcp_probe_timer().)
+    """
+    where = f"the kernel gave it up in {life.closed_from} (ETIMEDOUT)"
+    if pace.answers_probes:
+        return Finding(
+            "timed-out", TROUBLE, subject,
+            f"{where}, though the peer answered: its window stayed zero longer than "
+            "our program's TCP_USER_TIMEOUT allows",
+            "a zero window outlasted TCP_USER_TIMEOUT", _where(life, clock),
+            "on the peer: what keeps its program from reading? ss -tm shows its "
+            f"Recv-Q; or a longer TCP_USER_TIMEOUT\n{look('windows', subject)}",
+            life.now.began_ns)
+    asked = f" to {spelled(pace.unanswered, 'probe')}" if pace.unanswered else ""
+    return Finding(
+        "timed-out", TROUBLE, subject,
+        f"{where}: the peer's window was zero, and no answer{asked} was seen "
+        "(net.ipv4.tcp_retries2, or our program's TCP_USER_TIMEOUT)",
+        "no answer to probes of a zero window", _where(life, clock),
+        f"is the peer still there? ping it\n{look('windows', subject)}",
+        life.now.began_ns)
+
+
+def _where(life: Life, clock: Clock) -> tuple[str, ...]:
+    """The last states, with the time in each."""
+    lines = []
+    for stay in life.stays[-4:]:
+        if stay.state == CLOSED:
+            break
+        took = "" if stay.took_us is None else f" for {brief(stay.took_us)}"
+        lines.append(f"{clock.at(stay.began_ns)} {stay.state}{took}")
+    return tuple(lines)
+
+
+def _reset(life: Life, ending: Ending, reason: str, subject: Subject,
+           clock: Clock) -> Iterator[Finding]:
+    state = life.closed_from or life.now.state
+    if state == TIME_WAIT and ending.by == PEER:
+        return  # nobody is harmed any more
+    by_peer = ending.by == PEER
+    reset = life.reset_received if by_peer else life.reset_sent
+    at_ns = reset.time_ns if reset is not None else life.now.began_ns
+    if ending.reason == KEEPALIVE:
+        yield Finding(
+            "keepalive-timeout", TROUBLE, subject,
+            f"given up in {state}: {reason}; the peer is gone, or something on "
+            "the way forgot the connection", "no answer to keepalives",
+            _where(life, clock), "ping the peer; net.ipv4.tcp_keepalive_*",
+            at_ns)
+        return
+    who = "the peer" if by_peer else "us"
+    because = f": {reason}" if reason else ""
+    asked = any(ending.reason.startswith(words) for words in ASKED_FOR)
+    yield Finding(
+        "reset-by-peer" if by_peer else "reset-by-us",
+        NOTEWORTHY if asked else TROUBLE, subject,
+        f"reset by {who} in {state}{because}",
+        f"in {state}" + (reason and f", {reason}"),
+        (*_where(life, clock),
+         f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
+         f"{_outstanding(life)}"),
+        _next_of_reset(ending, state, subject), at_ns)
+
+
+def _outstanding(life: Life) -> str:
+    if life.reset_received is not None and life.reset_received.ours_outstanding:
+        return ", with data or a FIN of ours not acknowledged"
+    return ""
+
+
+def _next_of_reset(ending: Ending, state: str, subject: Subject) -> str:
+    if ending.by == US:
+        return NEXT.get(ending.reason, look("show", subject))
+    if state == CLOSE_WAIT:
+        return ("our program wrote to a peer that had closed: read the end of "
+                "file before writing")
+    return ("why did the peer's program end it? its log; a firewall or a load "
+            f"balancer between?\n{look('show', subject)}")
+
+
+# ---- hanging half-closed
+
+def _long_stay(states: States, life: Life, state: str,
+               clock: Clock) -> tuple[Stay, int, bool] | None:
+    """Its longest stay in a state: how long, and whether it lasts still."""
+    longest = None
+    for stay in life.stays:
+        if stay.state != state or stay.began_ns is None:
+            continue
+        lasts = stay is life.now
+        if lasts and states.may_have_ended(life, clock.end_ns):
+            continue
+        us = (clock.since_us(stay.began_ns) if lasts
+              else states.took_us(life, stay)) or 0
+        if longest is None or us > longest[1]:
+            longest = stay, us, lasts
+    return longest
+
+
+def _hanging(states: States, life: Life, subject: Subject,
+             clock: Clock) -> Iterator[Finding]:
+    waits = _long_stay(states, life, CLOSE_WAIT, clock)
+    if waits is not None and waits[1] >= HANGS_US:
+        stay, us, lasts = waits
+        still = ", and still has not" if lasts else ""
+        yield Finding(
+            "close-wait-long",
+            TROUBLE if us >= FORGOTTEN_US or lasts else NOTEWORTHY, subject,
+            f"our program did not close for {brief(us)} after the peer had"
+            f"{still} (CLOSE-WAIT): it sends on, or has forgotten its socket",
+            "our program does not close its sockets",
+            _where(life, clock),
+            "which process holds it? ss -tanp state close-wait",
+            stay.began_ns, us)
+    waits = _long_stay(states, life, FIN_WAIT_2, clock)
+    if waits is not None and waits[1] >= HANGS_US:
+        stay, us, lasts = waits
+        yield Finding(
+            "fin-wait-2-long", NOTEWORTHY, subject,
+            f"the peer did not close for {brief(us)} after we had (FIN-WAIT-2)"
+            f"{_how_left(life, stay, lasts)}",
+            "the peer does not close its sockets", _where(life, clock),
+            "on the peer: ss -tanp state close-wait; an orphan waits "
+            "net.ipv4.tcp_fin_timeout", stay.began_ns, us)
+
+
+def _how_left(life: Life, stay: Stay, lasts: bool) -> str:
+    if lasts:
+        return ", and still has not"
+    if life.is_over and stay is life.stays[-2] \
+            and stay.left_by == TIME_WAIT_ENDINGS["timer"]:
+        return "; then tcp_fin_timeout was over, and nobody waits any more"
+    return ""
+
+
+# ---- a FIN without its ACK
+
+def _fin(states: States, life: Life, pace: Sender | None,
+         subject: Subject, clock: Clock) -> Iterator[Finding]:
+    stays = [found for state in (FIN_WAIT_1, LAST_ACK, CLOSING)
+             if (found := _long_stay(states, life, state, clock)) is not None]
+    if not stays:
+        return
+    stay, us, lasts = max(stays, key=lambda found: found[1])
+    again = pace.fins_again if pace is not None else 0
+    if us < FIN_WAITS_US or not again:
+        return  # what it waits for may be data before it
+    still = ", and still does" if lasts else ""
+    yield Finding(
+        "fin-unanswered", NOTEWORTHY, subject,
+        f"our FIN waited {brief(us)} for its ACK{still} ({stay.state}) and was "
+        f"sent again {often(again)}: it or its ACK was lost, or the peer is gone",
+        "", _where(life, clock),
+        look("losses", subject, "-v"), stay.began_ns, us)
+
+
+def healthy_words(life: Life) -> str:
+    """How it ended, of one where nothing went wrong."""
+    if not life.is_over:
+        return {TIME_WAIT: "closed by us first, now in TIME-WAIT"}.get(
+            life.now.state, f"still {life.now.state}")
+    return {"us": "closed by us first", "peer": "closed by the peer first",
+            "both": "closed by both at once"}.get(
+                life.closed_first_by() or "", "closed")

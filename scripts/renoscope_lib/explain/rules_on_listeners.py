@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on listeners: their two queues, floods, and requests that came to nothing.
+
+A request without an end of its own is told here and not one by one: a flood makes
+any number of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..views.counter_measures import counter_measures
+from ..views.flood_verdict import OVER, Verdict, sources_in_words, verdict_of
+from ..views.listeners import Listener
+from ..views.synflood import Evidence, FloodWatch, Pressure, evidence_of
+from ..words import plural
+from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, often, spelled
+
+HALF_OPEN = ("half_open_queue_full", "unproven_peer")
+
+
+def subject_of(listener: Listener) -> Subject:
+    """Whom it is about."""
+    return Subject(listener.cookie, listener.netns, listener.address, "*:*",
+                   is_listener=True)
+
+
+def findings(floods: FloodWatch, clock: Clock) -> Iterator[Finding]:
+    """Everything about the listeners."""
+    cannot_tell = floods.why_not()
+    for pressure in floods.pressures():
+        yield from _of_one(pressure, cannot_tell, clock)
+
+
+def _of_one(pressure: Pressure, cannot_tell: str,
+            clock: Clock) -> Iterator[Finding]:
+    listener = pressure.listener
+    subject = subject_of(listener)
+    seen = evidence_of(pressure, clock.end_ns)
+    yield from _accept_queue(listener, subject)
+    yield from _half_open(listener, subject)
+    verdict = None if cannot_tell else verdict_of(seen)
+    if verdict is not None and verdict.is_flood:
+        yield _flood(listener, subject, seen, verdict)
+        return
+    yield from _cookies(listener, seen, subject)
+    yield from _endings(listener, pressure.proven, subject)
+
+
+def _refused(listener: Listener, *reasons: str) -> tuple[int, int]:
+    return (sum(listener.refused_syns[r] for r in reasons),
+            sum(listener.refused_acks[r] for r in reasons))
+
+
+def _split(syns: int, acks: int) -> str:
+    parts = [plural(count, what) for count, what in (
+        (syns, "SYN"), (acks, "last ACK")) if count]
+    return " and ".join(parts)
+
+
+def _view(listener: Listener) -> str:
+    return f"renoscope handshakes FILE --port {listener.port}"
+
+
+def _counter_measures(listener: Listener) -> str:
+    return f"renoscope synflood FILE --port {listener.port}"
+
+
+def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
+    syns, acks = _refused(listener, "accept_queue_full")
+    if not syns + acks:
+        return
+    yield Finding(
+        "accept-queue-full", TROUBLE, subject,
+        f"handshakes refused: the accept queue was full {often(syns + acks)}; "
+        "the program accepts too slowly, or its backlog of "
+        f"{listener.limit} is too small",
+        "the accept queue was full",
+        (f"dropped: {_split(syns, acks)}",
+         f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
+         f"{plural(listener.completed, 'handshake')} completed, "
+         f"{listener.accepted} accepted"),
+        "make accept() faster, or raise the listen() backlog and "
+        f"net.core.somaxconn; watch ss -ltn\n{_view(listener)}")
+
+
+def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
+    syns, acks = _refused(listener, *HALF_OPEN)
+    if syns + acks:
+        yield Finding(
+            "half-open-queue-full", TROUBLE, subject,
+            f"{plural(syns, 'SYN')} refused: the half-open queue was full and SYN "
+            "cookies are off", "the half-open queue was full",
+            (f"half-open queue: {listener.half_open.peak} at most, backlog "
+             f"{listener.limit}, tcp_max_syn_backlog {listener.syn_backlog}",),
+            "net.ipv4.tcp_syncookies=1; raise the backlog and "
+            f"net.ipv4.tcp_max_syn_backlog\n{_counter_measures(listener)}")
+    syns, acks = _refused(listener, *(
+        reason for reason in (*listener.refused_syns, *listener.refused_acks)
+        if reason not in (*HALF_OPEN, "accept_queue_full")))
+    if syns + acks:
+        yield Finding(
+            "refused-otherwise", TROUBLE, subject,
+            f"{_split(syns, acks)} dropped for another reason: no memory, no "
+            "route back, or a policy; the kernel does not say",
+            "refused, the kernel does not say why", (),
+            "nstat -az | grep -E 'ListenDrops|ListenOverflows'; dmesg")
+
+
+def _flood(listener: Listener, subject: Subject, seen: Evidence,
+           verdict: Verdict) -> Finding:
+    measures = [f"{m.sysctl}: {m.now}" for m in counter_measures(listener)]
+    return Finding(
+        "syn-flood", NOTEWORTHY if verdict.words == OVER else TROUBLE, subject,
+        f"{verdict.words}: {verdict.why}", verdict.words,
+        (f"{seen.syns} SYNs, {seen.syns_per_s:.1f} a second",
+         f"sources: {sources_in_words(seen, True)}", *measures),
+        f"weigh each counter-measure:\n{_counter_measures(listener)}")
+
+
+def _cookies(listener: Listener, seen: Evidence,
+             subject: Subject) -> Iterator[Finding]:
+    if not listener.cookies_sent:
+        return
+    full = seen.overfull
+    why = ("the half-open queue was full" if full else
+           "the queue had room: tcp_syncookies is 2, always")
+    yield Finding(
+        "syn-cookies", NOTEWORTHY, subject,
+        f"{plural(listener.cookies_sent, 'SYN')} answered with a SYN cookie, as "
+        f"{why}; {listener.cookies['valid']} came back valid. Options such as "
+        "window scaling are kept only with timestamps", why,
+        (f"half-open queue: {listener.half_open.peak} at most, backlog "
+         f"{listener.limit}",
+         f"cookies: {listener.cookies_sent} sent, {listener.cookies['valid']} "
+         f"valid, {listener.cookies['invalid']} invalid"),
+        "more real clients at once than the backlog has room for? raise it and "
+        "net.ipv4.tcp_max_syn_backlog" if full else
+        "net.ipv4.tcp_syncookies=1 sends cookies only when needed")
+
+
+def _endings(listener: Listener, proven: int,
+             subject: Subject) -> Iterator[Finding]:
+    expired = max(0, listener.endings["expired"] - proven)
+    if expired:
+        retries = listener.max_retries
+        yield Finding(
+            "requests-given-up", NOTEWORTHY, subject,
+            f"{spelled(expired, 'handshake')} given up: no answer to up to "
+            f"{plural(1 + retries, 'SYN-ACK')} (tcp_synack_retries {retries}). "
+            "Those peers are gone, their addresses are forged, or the way back "
+            "is cut; or their ACKs came and TCP_DEFER_ACCEPT waited for data",
+            "no answer to our SYN-ACKs",
+            (f"SYN-ACKs sent again: {listener.synacks_again}",
+             f"{plural(listener.completed, 'handshake')} completed"),
+            _view(listener) + " --steps")
+    reset = listener.endings["reset_by_peer"]
+    if reset:
+        yield Finding(
+            "requests-reset", NOTEWORTHY, subject,
+            f"{spelled(reset, 'handshake')} ended by a RST in answer to our "
+            "SYN-ACK: the client gave up or was scanning, or a firewall refuses",
+            "RST in answer to SYN-ACKs",
+            (f"{plural(listener.completed, 'handshake')} completed",),
+            _view(listener) + " --steps")

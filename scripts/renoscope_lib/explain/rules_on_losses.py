@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on what was lost, or taken for lost, and what it did to the sender.
+
+Losses has joined the events to episodes.  Which of the reductions without a loss
+were ECN's and which a full queue of this host's, Pace has counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..tcp.sequence import MODULUS, relative
+from ..views.arrivals import Arrival
+from ..views.losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
+from ..views.pace import Sender
+from ..words import plural
+from .finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look,
+                      often, share, spelled)
+
+# Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
+# window is about 1.2 / sqrt(0.02), some eight segments (RFC 5348, Mathis).
+LONG_WAIT_US = 1_000_000
+MANY_TIMEOUTS = 3
+HIGH_RATE = 0.02
+ENOUGH_LOST = 10
+MANY_DROPPED = 3
+
+# A fall this deep of a window that was one.
+CUTS = (RECOVERY, LOSS, CWR)
+DEEP_FALL = 4
+WAS_A_WINDOW = 8
+
+# Without a timeout; what is sent again after one belongs to it.
+REPAIRS = {"fast_retransmit": "fast retransmit",
+           "tail_loss_probe": "tail loss probe"}
+
+
+def findings(flow: Flow, pace: Sender | None, knows_timeouts: bool,
+             subject: Subject, clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's losses."""
+    yield from _timeouts(flow, subject, clock)
+    yield from _repaired(flow, pace, subject, clock)
+    yield from _spurious(flow, pace, subject, clock)
+    yield from _collapsed(flow, _causes(flow, pace), subject, clock)
+    if knows_timeouts:  # else one may have begun it
+        yield from _path_mtu(flow, subject, clock)
+    yield from _reductions(flow, pace, subject, clock)
+    yield from _restarts(pace, subject, clock)
+
+
+def _at_least(flow: Flow) -> str:
+    """Episodes may be too many to keep."""
+    return "at least " if flow.episodes_seen > len(flow.episodes) else ""
+
+
+# ---- timeouts
+
+def _of(flow: Flow, what: str) -> list[Episode]:
+    return [episode for episode in flow.episodes if episode.what == what]
+
+
+def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    episodes = [e for e in _of(flow, LOSS) if e.timeouts]
+    timeouts = [t for e in episodes for t in e.timeouts]
+    if not timeouts:
+        return
+    waited_us = sum(t.waited_us for t in timeouts)
+    highest = max(t.backoff for t in timeouts)
+    longest_us = max(t.waited_us for t in timeouts)
+    least = _at_least(flow)
+    count = len(timeouts) + sum(e.timeouts_left_out for e in episodes)
+    undone = sum(e.undone for e in episodes)
+    sentence = (f"{least}{spelled(count, 'retransmission timeout')}"
+                f"{_sent_words(timeouts, count)}, "
+                f"{brief(waited_us)} of waiting{' in all' if count > 1 else ''}")
+    if highest:
+        sentence += f"; backoff up to {brief(longest_us)} (doubled {often(highest)})"
+    sentence += _outcome(episodes, undone)
+    yield Finding(
+        "timeouts", _severity_of(waited_us, count, undone, episodes), subject,
+        sentence, _gist_of_timeouts(count, undone, episodes),
+        capped(_timeout_line(t, clock) for t in timeouts),
+        look("losses", subject, "-v"), timeouts[0].time_ns, waited_us)
+
+
+SENT_WORDS = {"SYN": "the SYN", "SYN-ACK": "the SYN-ACK", "data": "data",
+              "FIN": "the FIN", "data and FIN": "data with the FIN",
+              PROBE: "a zero-window probe"}
+
+
+def _sent_words(timeouts: list[Timeout], count: int) -> str:
+    """`that sent data again`; with counts if it was not always the same."""
+    sent = Counter(t.sent for t in timeouts if t.sent)
+    if not sent:
+        return ""
+    unseen = count - sent.total()
+    parts = [f"{SENT_WORDS[what]} ({often(n)})" for what, n in sent.most_common()]
+    if unseen:
+        parts.append(f"what was not seen ({often(unseen)})")
+    if len(parts) == 1:
+        parts = [SENT_WORDS[what] for what in sent]
+    return f" that sent {' and '.join(parts)} again"
+
+
+def _severity_of(waited_us: int, count: int, undone: int,
+                 episodes: list[Episode]) -> str:
+    if undone == len(episodes) and count < MANY_TIMEOUTS:
+        return NOTEWORTHY
+    return (TROUBLE if waited_us >= LONG_WAIT_US or count >= MANY_TIMEOUTS
+            else NOTEWORTHY)
+
+
+def _outcome(episodes: list[Episode], undone: int) -> str:
+    if undone == len(episodes):
+        return (": for nothing, the segments had arrived; their ACKs came late "
+                "(delay, not loss)")
+    words = ": nothing was acknowledged meanwhile"
+    if undone:
+        words += f"; {undone} of {len(episodes)} were for nothing"
+    if episodes[-1].ended_by is None:
+        words += "; not recovered when watching ended"
+    elif episodes[-1].ended_by == "the connection ended":
+        words += "; the connection ended so"
+    return words
+
+
+def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
+    if undone == len(episodes):
+        return "timeouts for nothing: delay, not loss"
+    return "several timeouts" if count > 1 else "one timeout"
+
+
+def _timeout_line(timeout: Timeout, clock: Clock) -> str:
+    number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
+    sent = f", sent again: {SENT_WORDS[timeout.sent]}" if timeout.sent else ""
+    return (f"{clock.at(timeout.time_ns)} the timer fired after "
+            f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}{sent}")
+
+
+# ---- repaired without one
+
+def _repaired(flow: Flow, pace: Sender | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    counts = {cause: flow.segments[cause] for cause in REPAIRS
+              if flow.segments[cause]}
+    if not counts:
+        return
+    lost = sum(counts.values())
+    sent, rate = _rate(lost, pace)
+    how = [_by(cause, count, len(counts) > 1) for cause, count in counts.items()]
+    recoveries = [e for e in _of(flow, RECOVERY) if not e.undone]
+    high = sent and lost >= ENOUGH_LOST and lost >= HIGH_RATE * sent
+    yield Finding(
+        "losses", TROUBLE if high else NOTEWORTHY, subject,
+        f"{spelled(lost, 'segment')} sent again{rate}, {', '.join(how)}"
+        f"{_cut_words(recoveries)}",
+        f"by {' and '.join(REPAIRS[cause] for cause in counts)}",
+        capped(_episode_line(e, clock) for e in flow.episodes
+               if e.what in (RECOVERY, "loss probe")),
+        look("losses", subject, "-v"),
+        next((e.began_ns for e in recoveries), None))
+
+
+def _by(cause: str, count: int, is_one_of_several: bool) -> str:
+    """Fast retransmit sends many, a probe is one segment."""
+    how = REPAIRS[cause]
+    if cause == "tail_loss_probe":
+        how = f"a {how}" if count == 1 else f"{how}s"
+    return f"{count} by {how}" if is_one_of_several else f"by {how}"
+
+
+def _rate(lost: int, pace: Sender | None) -> tuple[int, str]:
+    """How many segments it sent, and which share of these was lost."""
+    if pace is None:
+        return 0, ""
+    sent, about = pace.segments_out, ""
+    if not sent and pace.mss:
+        sent, about = max(pace.sent_bytes // pace.mss, lost), "about "
+    return sent, f" ({share(lost, sent)} of {about}{sent})" if sent else ""
+
+
+def _cut_words(recoveries: list[Episode]) -> str:
+    cuts = [(e.before.cwnd, e.after.cwnd) for e in recoveries
+            if e.before is not None and e.after is not None
+            and e.after.cwnd < e.before.cwnd]
+    if not cuts:
+        return ""
+    before, after = max(cuts, key=lambda cut: cut[0] - cut[1])
+    most = "" if len(cuts) == 1 else "the most "
+    return f"; cwnd was cut {often(len(cuts))}, {most}from {before} to {after}"
+
+
+def _change(episode: Episode) -> str:
+    speeds = [s for s in (episode.before, episode.within, episode.after)
+              if s is not None]
+    numbers: list[str] = []
+    for speed in speeds:
+        if numbers[-1:] != [str(speed.cwnd)]:
+            numbers.append(str(speed.cwnd))
+    return f", cwnd {' -> '.join(numbers)}" if numbers else ""
+
+
+EPISODE_WORDS = {RECOVERY: "fast recovery", LOSS: "timeout", CWR: "reduction",
+                 "loss probe": "tail loss probe"}
+DETAIL_WORDS = {"sent again": "a segment sent again"}
+
+
+def _episode_line(episode: Episode, clock: Clock) -> str:
+    words = EPISODE_WORDS.get(episode.what, episode.what)
+    if episode.detail:
+        words += f", {DETAIL_WORDS.get(episode.detail, episode.detail)}"
+    if episode.what == RECOVERY:
+        known = episode.dup_acks
+        words += (f" ({plural(known, 'duplicate ACK')} or SACKed "
+                  f"{'segment' if known == 1 else 'segments'}), "
+                  f"{plural(episode.segments, 'segment')} sent again")
+    undone = ", undone: nothing was lost" if episode.undone else ""
+    return f"{clock.at(episode.began_ns)} {words}{_change(episode)}{undone}"
+
+
+# ---- dropped here
+
+def on_arrival(dropped: list[Arrival], subject: Subject,
+               clock: Clock) -> Iterator[Finding]:
+    """What came to this host and did not get to its connection."""
+    if not dropped:
+        return
+    count = len(dropped)
+    yield Finding(
+        "dropped-on-arrival",
+        TROUBLE if count >= MANY_DROPPED else NOTEWORTHY, subject,
+        f"{spelled(count, 'segment')} came to this host and never reached "
+        f"{'its' if count == 1 else 'their'} connection: dropped here, most likely by "
+        "the firewall's input chain",
+        "by this host, most likely its input firewall",
+        capped(f"{clock.at(one.time_ns)} seq={relative(one.seq, one.isn)} next="
+               f"{relative((one.seq + one.takes) % MODULUS, one.isn)} passed IP, and "
+               "did not reach it" for one in dropped),
+        "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: "
+        "nstat -az TcpExtTCPBacklogDrop (a full backlog), a socket filter, MD5 or AO\n"
+        + look("flow", subject), dropped[0].time_ns)
+
+
+# ---- for nothing
+
+def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    duplicates = pace.duplicates if pace is not None else 0
+    if not flow.undone and not duplicates:
+        return
+    words = []
+    if flow.undone:
+        words.append(f"{spelled(flow.undone, 'reduction')} of cwnd undone by the "
+                     "kernel: what it took for lost had arrived")
+    if duplicates:
+        words.append(f"the peer told of {spelled(duplicates, 'duplicate')} "
+                     "(D-SACK): sent again for nothing")
+    yield Finding(
+        "spurious", NOTEWORTHY, subject,
+        "; ".join(words) + ". Segments or ACKs are reordered or late, not lost",
+        "reordering or delay taken for loss",
+        capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
+        look("losses", subject, "-v"),
+        next((e.began_ns for e in flow.episodes if e.undone), None))
+
+
+# ---- cwnd
+
+@dataclass(frozen=True)
+class Causes:
+    """What the reductions without a recovery came from, counted."""
+
+    probed: int
+    marked: int
+    dropped: int
+    unknown: int
+
+    @property
+    def why(self) -> str:
+        """One cause, if it is one."""
+        words = [what for count, what in (
+            (self.probed, "loss at the end of a flight"),
+            (self.marked, "ECN marks"),
+            (self.dropped, "a full queue of this host's own"),
+            (self.unknown, "ECN marks or a full queue of this host's own"))
+            if count]
+        return " and ".join(words) or "congestion"
+
+
+def _causes(flow: Flow, pace: Sender | None) -> Causes:
+    """A tail loss probe that repairs a loss enters CWR as well."""
+    probed, before = 0, ""
+    for episode in flow.episodes:
+        if episode.what == CWR:
+            probed += before == "loss probe"
+        if episode.what != "loss probe" or episode.segments:
+            before = episode.what
+    marked = max(pace.marked, pace.reduced_by_ece) if pace is not None else 0
+    dropped = pace.dropped_here if pace is not None else 0
+    return Causes(probed, marked, dropped,
+                  max(0, flow.entered[CWR] - probed - marked - dropped))
+
+
+def _collapsed(flow: Flow, causes: Causes, subject: Subject,
+               clock: Clock) -> Iterator[Finding]:
+    """The deepest fall from a window to what one or more reductions left."""
+    cuts = [e for e in flow.episodes if e.what in CUTS and not e.undone]
+    falls = list(_falls(cuts))
+    if not falls:
+        return
+    peak, low, places = max(falls, key=lambda fall: fall[0] / max(fall[1], 1))
+    if peak < WAS_A_WINDOW or low * DEEP_FALL > peak:
+        return
+    between = cuts[places]
+    first, last = between[0], between[-1]
+    whys = list(dict.fromkeys(_why(e, causes) for e in between))
+    count = len(between)
+    steps = "" if count == 1 else f" in {count} steps"
+    yield Finding(
+        "cwnd-collapsed", NOTEWORTHY, subject,
+        f"cwnd fell from {peak} to {low}{steps}: {', then '.join(whys)}",
+        f"to a quarter or less, by {whys[0]}",
+        (_episode_line(first, clock),
+         *([_episode_line(last, clock)] if last is not first else [])),
+        look("losses", subject, "-v"), first.began_ns)
+
+
+WHY = {RECOVERY: "loss", LOSS: "a timeout"}
+
+
+def _why(episode: Episode, causes: Causes) -> str:
+    if episode.what == CWR:
+        return causes.why
+    if episode.what == LOSS and not episode.timeouts:
+        return "segments too large for the path"
+    return WHY[episode.what]
+
+
+def _falls(cuts: list[Episode]) -> Iterator[tuple[int, int, slice]]:
+    """(from, to, its episodes' places); a higher window begins anew."""
+    peak, first = 0, None
+    for place, episode in enumerate(cuts):
+        if episode.before is None:
+            continue
+        if first is None or episode.before.cwnd >= peak:
+            peak, first = episode.before.cwnd, place
+        lows = [s.cwnd for s in (episode.within, episode.after)
+                if s is not None]
+        if lows:
+            yield peak, min(lows), slice(first, place + 1)
+
+
+def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    shrunk = [e for e in _of(flow, LOSS)
+              if not e.timeouts and e.segments and e.before is not None]
+    if shrunk:
+        yield Finding(
+            "path-mtu", NOTEWORTHY, subject,
+            f"{plural(sum(e.segments for e in shrunk), 'segment')} sent again "
+            "with no timeout before: they had become too large for the path "
+            "(its MTU shrank), or Fast Open's data was not taken",
+            "", capped(_episode_line(e, clock) for e in shrunk),
+            "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a "
+            "VPN on the way?", shrunk[0].began_ns)
+
+
+# ---- without a loss
+
+def _reductions(flow: Flow, pace: Sender | None, subject: Subject,
+                clock: Clock) -> Iterator[Finding]:
+    causes = _causes(flow, pace)
+    evidence = capped(_episode_line(e, clock) for e in _of(flow, CWR))
+    at_ns = next((e.began_ns for e in _of(flow, CWR)), None)
+    if causes.dropped:
+        yield Finding(
+            "local-drops", NOTEWORTHY, subject,
+            f"this host dropped segments of its own before they left, "
+            f"{often(causes.dropped)}: a queue of its own was full, and cwnd was cut "
+            "for it", "a full queue of this host's own", evidence,
+            "tc -s qdisc shows drops; fq paces senders: tc qdisc replace dev "
+            "DEV root fq; or raise txqueuelen", at_ns)
+    if causes.marked:
+        yield Finding(
+            "ecn", FINE, subject,
+            f"a router marked congestion (ECN) {often(causes.marked)}: cwnd was cut, "
+            "and nothing was lost for it", "a router marks congestion",
+            evidence, look("losses", subject, "-v"), at_ns)
+    if causes.unknown:
+        yield Finding(
+            "reduced", NOTEWORTHY, subject,
+            f"cwnd was cut {often(causes.unknown)} without a loss: ECN marks, or a "
+            "full queue of this host's own; which, was not recorded",
+            "ECN or a full queue of its own", evidence,
+            "tc -s qdisc shows drops of this host's; with "
+            "net.ipv4.tcp_congestion_control=renoscope the cause is recorded",
+            at_ns)
+
+
+def _restarts(pace: Sender | None, subject: Subject,
+              clock: Clock) -> Iterator[Finding]:
+    if pace is None or not pace.restarts:
+        return
+    first, count = pace.restarts[0], len(pace.restarts)
+    yield Finding(
+        "idle-restart", NOTEWORTHY, subject,
+        f"cwnd was lowered {often(count)} because the connection had been idle "
+        f"({'first ' if count > 1 else ''}from {first.before} to {first.after} "
+        "segments): it has to grow again", "it has to grow again",
+        capped(f"{clock.at(one.time_ns)} after a rest, cwnd {one.before} -> "
+               f"{one.after}" for one in pace.restarts),
+        "net.ipv4.tcp_slow_start_after_idle=0 keeps cwnd over a rest",
+        first.time_ns)

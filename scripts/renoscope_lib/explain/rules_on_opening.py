@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on how a connection began: slow, failed, or left waiting for accept().
+
+Handshakes has found the outcome and the reason of each opening; here the loss of
+time is laid to what caused it.  Both ends of a connection are here where both were
+recorded: then the listener's side tells what became of each SYN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..tcp.synack_waits import DUPLICATE_SYN
+from ..views.handshakes import Told
+from ..views.openings import ACTIVE, Opening, Refusal, refusal_words
+from ..views.outcomes import SLOW_US, syns_that_never_came
+from ..words import errno_words
+from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
+                      look, often, spelled)
+
+# Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
+TROUBLE_US = 900_000
+
+QUEUE_GISTS = {
+    "accept_queue_full": "the listener's accept queue was full",
+    "half_open_queue_full": "the listener's half-open queue was full",
+    "unproven_peer": "the listener's half-open queue was full",
+}
+
+FAILURES = {
+    "refused by RST": "refused by a RST: nothing listens there, or a firewall "
+                      "refuses",
+    "refused": "refused (ECONNREFUSED): by a RST or an ICMP message",
+    "timed out": "no answer at all (ETIMEDOUT)",
+    "given up": "given up by our own process before an answer came",
+}
+
+NEXT = {
+    "refused by RST": "is the server running? on it: ss -ltn",
+    "refused": "is the server running? on it: ss -ltn; firewall: nft list ruleset",
+    "timed out": "record on the server too: do the SYNs come there?",
+    "failed": "ip route get ADDRESS; does a firewall answer with ICMP?",
+}
+
+
+def subject_of(told: Told) -> Subject:
+    """Whom an opening is about."""
+    opening = told.opening
+    by = US if opening.opened_by == ACTIVE else PEER
+    return Subject(opening.cookie, opening.netns, opening.local,
+                   opening.remote, by)
+
+
+def findings(told: Told, is_known_to_last: bool,
+             clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's beginning.
+
+    What is not over may be over unseen, but where it is known to last.
+    """
+    active = told.opening.opened_by == ACTIVE
+    result = told.row.result
+    if result == "established":
+        yield from _slow(told, clock)
+        yield from _accept_wait(told, clock)
+    elif active and result == "failed":
+        yield _failed(told, clock)
+    elif active:
+        yield from _waiting(told, is_known_to_last, clock)
+
+
+def unfinished(told: Told, clock: Clock) -> Iterator[Finding]:
+    """One request that came to nothing; several are the listener's matter."""
+    if told.opening.opened_by == ACTIVE or told.row.result == "established":
+        return
+    reason = told.row.why or "what became of it was not seen"
+    yield Finding(
+        "request-unfinished", NOTEWORTHY, subject_of(told),
+        f"the peer's handshake was not finished ({told.row.outcome}): {reason}",
+        told.row.outcome, _steps(told.opening, clock),
+        look("handshakes", subject_of(told), "--steps"),
+        told.opening.began_ns)
+
+
+def _steps(opening: Opening, clock: Clock) -> tuple[str, ...]:
+    return capped(f"{clock.at(step.time_ns)} {step.words}"
+                  for step in opening.steps)
+
+
+# ---- slow
+
+def _waits_us(opening: Opening) -> list[int]:
+    """The waits between its SYNs, or its SYN-ACKs."""
+    if opening.opened_by == ACTIVE:
+        return [w.predicted_us if w.waited_us is None else w.waited_us
+                for w in opening.syn_waits]
+    return [a.wait.waited_us for a in opening.attempts
+            if a.wait.waited_us is not None]
+
+
+def refusals_of(told: Told) -> list[Refusal]:
+    """What a listener dropped of it, on this host or the other."""
+    return [*told.opening.refusals,
+            *(refusal for one in told.far for refusal in one.refusals)]
+
+
+def _queue_gist(refusals: list[Refusal]) -> str:
+    """Which of the listener's queues was full; empty if none."""
+    reasons = {refusal.reason for refusal in refusals}
+    return next((gist for reason, gist in QUEUE_GISTS.items()
+                 if reason in reasons), "")
+
+
+def _was_disturbed(opening: Opening) -> bool:
+    return bool(opening.syns_again or opening.attempts or opening.refusals)
+
+
+def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
+    opening, took_us = told.opening, told.row.took_us or 0
+    if not _was_disturbed(opening) and took_us < SLOW_US:
+        return
+    what, gist = _cause(told)
+    who = "connect()" if opening.opened_by == ACTIVE else "the handshake"
+    subject = subject_of(told)
+    yield Finding(
+        "connect-slow",
+        TROUBLE if took_us >= TROUBLE_US and _was_disturbed(opening)
+        else NOTEWORTHY, subject,
+        f"{who} took {brief(took_us)}: {what}" if told.row.took_us is not None
+        else f"{who}: {what}",
+        gist, _steps(opening, clock), _next_of_slow(told, subject),
+        opening.began_ns, took_us)
+
+
+def _cause(told: Told) -> tuple[str, str]:
+    """What made it slow: in a sentence, and in words that others may share."""
+    opening = told.opening
+    waits = _waits_us(opening)
+    waited = f" ({added(waits)})" if waits else ""
+    refusals = refusals_of(told)
+    for reason, gist in QUEUE_GISTS.items():
+        same = [r for r in refusals if r.reason == reason]
+        if same:
+            after = f"; waits of {added(waits)}" if waits else ""
+            return f"{refusal_words(same)}{after}", gist
+    if opening.opened_by == ACTIVE:
+        return _active_cause(told, waited)
+    return _passive_cause(told, waited)
+
+
+def _active_cause(told: Told, waited: str) -> tuple[str, str]:
+    opening = told.opening
+    again = opening.syns_again
+    if not again:
+        return _undisturbed(told)
+    missing = syns_that_never_came(opening, told.far, told.lacking)
+    if missing is None:
+        return (f"the SYN was sent again {often(again)}{waited}: "
+                f"{spelled(again, 'SYN')} or their SYN-ACKs were lost, or the "
+                "listener dropped them; "
+                + ("which is not known: not all of the listener's side was seen"
+                   if told.far else "which, only its own host can tell"),
+                f"{spelled(again, 'SYN')} without an answer")
+    if missing:
+        return (f"{spelled(missing, 'SYN')} {_were(missing)} lost on the way to "
+                f"the listener{waited}", f"{spelled(missing, 'SYN')} lost")
+    lost = told.synacks_lost
+    if not lost:
+        return (f"the path is slower than the SYN's timer: the SYN was sent again "
+                f"{often(again)}{waited} while its answer was under way",
+                "a path slower than the SYN's timer")
+    return (f"{spelled(lost, 'SYN-ACK')} {_were(lost)} lost{waited}; every SYN came to "
+            "the listener", f"{spelled(lost, 'SYN-ACK')} lost")
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
+    again = len(told.opening.attempts)
+    if not again:
+        return _undisturbed_passive(told)
+    repeated = sum(a.wait.by == DUPLICATE_SYN for a in told.opening.attempts)
+    if repeated:
+        why, gist = _why_repeated(told)
+        return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
+                f"repeated its SYN {often(repeated)}, so it had not seen the "
+                f"SYN-ACK: {why}", gist)
+    return (f"the SYN-ACK was sent again {often(again)}{waited}: "
+            f"{spelled(again, 'SYN-ACK')} or the client's last ACKs were lost, "
+            "or TCP_DEFER_ACCEPT waited for data",
+            f"SYN-ACK sent again {often(again)}")
+
+
+def _why_repeated(told: Told) -> tuple[str, str]:
+    if told.synacks_lost:
+        return "SYN-ACKs are lost on the way", "SYN-ACKs lost"
+    if told.synacks_lost == 0:
+        return ("the path is slower than the SYN's timer",
+                "a path slower than the SYN's timer")
+    return ("SYN-ACKs are lost on the way, or the path is slower than the SYN's "
+            "timer", "SYN-ACKs lost, or a slow path")
+
+
+def _undisturbed(told: Told) -> tuple[str, str]:
+    why = told.row.why or "nothing was sent again"
+    return why, ("why is not known" if "retransmit" in told.lacking
+                 else "nothing sent again")
+
+
+def _undisturbed_passive(told: Told) -> tuple[str, str]:
+    again = told.opening.syns_again
+    if again:
+        return f"the client repeated its SYN {often(again)}", "SYN repeated"
+    if "synack_retransmit" in told.lacking:
+        return told.row.why, "why is not known"
+    return ("nothing was sent again: the round trip itself, or the client, "
+            "took so long", "nothing sent again")
+
+
+def _next_of_slow(told: Told, subject: Subject) -> str:
+    return _next_of_queue(told) or look("handshakes", subject, "--steps")
+
+
+def _next_of_queue(told: Told) -> str:
+    """What helps against a full queue; empty if none was."""
+    reasons = {refusal.reason for refusal in refusals_of(told)}
+    if "accept_queue_full" in reasons:
+        return ("let the program accept() faster, or raise its backlog and "
+                "net.core.somaxconn; on the server: ss -ltn")
+    if reasons & {"half_open_queue_full", "unproven_peer"}:
+        return ("net.ipv4.tcp_syncookies=1, or raise "
+                "net.ipv4.tcp_max_syn_backlog and the backlog")
+    return ""
+
+
+# ---- failed, or not over
+
+def _failed(told: Told, clock: Clock) -> Finding:
+    opening, outcome = told.opening, told.row.outcome
+    words = FAILURES.get(outcome) or _error_words(told)
+    if opening.syns_again:
+        words += (f"; the SYN was sent {1 + opening.syns_again} times "
+                  f"({added(_waits_us(opening))})")
+    refusals = refusals_of(told)
+    if refusals:
+        words += f"; {refusal_words(refusals)}"
+    after = ("" if told.row.took_us is None
+             else f" after {brief(told.row.took_us)}")
+    quietly = (not opening.error and not opening.syns_again
+               and outcome in ("given up", "failed"))
+    subject = subject_of(told)
+    return Finding(
+        "connect-failed", NOTEWORTHY if quietly else TROUBLE, subject,
+        f"connect() failed{after}: {words}",
+        _gist_of_failure(outcome, opening, refusals),
+        (*_why(told), *_steps(opening, clock)),
+        _next_of_failure(told, subject),
+        opening.began_ns, told.row.took_us or 0)
+
+
+def _next_of_failure(told: Told, subject: Subject) -> str:
+    if _next_of_queue(told):
+        return _next_of_queue(told)
+    outcome = told.row.outcome
+    is_known = outcome != "failed" or told.opening.error
+    return (NEXT.get(outcome, "") if is_known else "") or look(
+        "handshakes", subject, "--steps")
+
+
+def _error_words(told: Told) -> str:
+    if told.opening.error:
+        return errno_words(told.opening.error)
+    return f"why is not known, as {told.lacking['error']}"
+
+
+def _why(told: Told) -> tuple[str, ...]:
+    """What the listener's side adds."""
+    return (f"why: {told.row.why}",) if told.far and told.row.why else ()
+
+
+def _gist_of_failure(outcome: str, opening: Opening,
+                     refusals: list[Refusal]) -> str:
+    if _queue_gist(refusals):
+        return _queue_gist(refusals)
+    if outcome == "failed":
+        return errno_words(opening.error) if opening.error else "why is not known"
+    return {"timed out": "no answer", "refused": "refused by RST or ICMP"
+            }.get(outcome, outcome)
+
+
+def _waiting(told: Told, is_known_to_last: bool,
+             clock: Clock) -> Iterator[Finding]:
+    opening = told.opening
+    if not opening.syns_again or opening.ended is not None:
+        return
+    if not is_known_to_last:
+        yield _waited_at_least(told, clock)
+        return
+    since_us = clock.since_us(opening.began_ns) or 0
+    refusals = refusals_of(told)
+    reason = f"; {refusal_words(refusals)}" if refusals else ""
+    subject = subject_of(told)
+    yield Finding(
+        "connect-waiting", TROUBLE, subject,
+        f"connect() has waited {brief(since_us)} when watching ended: no answer "
+        f"to {spelled(1 + opening.syns_again, 'SYN')} "
+        f"({added(_waits_us(opening))}){reason}",
+        _queue_gist(refusals) or "no answer yet", _steps(opening, clock),
+        _next_of_slow(told, subject), opening.began_ns, since_us)
+
+
+def _waited_at_least(told: Told, clock: Clock) -> Finding:
+    """That the SYN was sent again is certain; not that it waits still."""
+    opening, subject = told.opening, subject_of(told)
+    last_ns = opening.syn_waits[-1].time_ns
+    waited_us = clock.since_us(opening.began_ns, last_ns) or 0
+    refusals = refusals_of(told)
+    reason = f"; {refusal_words(refusals)}" if refusals else ""
+    return Finding(
+        "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
+        f"connect() waited {brief(waited_us)} or more: no answer to "
+        f"{spelled(opening.syns_again, 'SYN')} by then "
+        f"({added(_waits_us(opening))}){reason}; what came of it was not seen",
+        _queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
+        _steps(opening, clock), _next_of_slow(told, subject),
+        opening.began_ns, waited_us)
+
+
+# ---- after it
+
+def _accept_wait(told: Told, clock: Clock) -> Iterator[Finding]:
+    opening, row = told.opening, told.row
+    subject = subject_of(told)
+    if row.never_accepted:
+        yield Finding(
+            "never-accepted", NOTEWORTHY, subject,
+            "never accepted: its listener was closed while it waited in the "
+            "accept queue", "", _steps(opening, clock),
+            look("handshakes", subject, "--steps"), opening.completed_ns)
+    waited_us = row.accept_wait_us or 0
+    if waited_us >= SLOW_US:
+        yield Finding(
+            "accept-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY,
+            subject, f"the connection stood ready for {brief(waited_us)} in the "
+            "accept queue: our program came late to accept()",
+            "the program was late to accept()",
+            (f"{clock.at(opening.completed_ns)} handshake complete",
+             f"{clock.at(opening.accepted_ns)} accepted"),
+            "what keeps the program from accept()? on the server: ss -ltn",
+            opening.completed_ns, waited_us)
+
+
+def still_waiting(told: Told, clock: Clock) -> Iterator[Finding]:
+    """It stood in the accept queue when watching ended; whoever asks is sure."""
+    opening = told.opening
+    waited_us = clock.since_us(opening.completed_ns) or 0
+    if (opening.completed_ns is None or opening.accepted_ns is not None
+            or opening.never_accepted or waited_us < SLOW_US):
+        return
+    yield Finding(
+        "accept-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY,
+        subject_of(told), f"has waited {brief(waited_us)} in the accept queue when "
+        "watching ended: our program does not accept() it",
+        "the program does not accept()",
+        (f"{clock.at(opening.completed_ns)} handshake complete",),
+        "what keeps the program from accept()? on the server: ss -ltn",
+        opening.completed_ns, waited_us)
+
+
+def healthy_words(told: Told) -> str:
+    """How it began, of one where nothing went wrong."""
+    took_us = told.row.took_us
+    if took_us is None or told.row.result != "established":
+        return ""
+    what = "connected" if told.opening.opened_by == ACTIVE else "opened"
+    return f"{what} in {brief(took_us)}"

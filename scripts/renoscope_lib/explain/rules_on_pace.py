@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on what set a sender's pace: pace.py has measured it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..views.pace import (CWND, GROWN_FACTOR, OWN_CLOSED, RECEIVER, RECOVERING, SILENT, STOPPED,
+                          UNKNOWN, Sender)
+from .finding import FINE, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, look, share
+
+# A queue on the path: round trips stood so long above what is normal, and so far.
+GROWN_FOR_NS = 500_000_000
+MUCH_GROWN_FACTOR = 10
+
+# A round trip that no distance on Earth explains: half of it through fibre is
+# 20000 km in 100 ms.
+LONG_RTT_US = 300_000
+
+# Less than this is not worth a word on what held it back.
+WORTH_NS = 500_000_000
+MOSTLY = 0.5
+NEARLY_ALL = 0.8
+
+
+def findings(flow: Sender, knows_acks: bool, subject: Subject,
+             clock: Clock) -> Iterator[Finding]:
+    """What set its pace; without ACKs it is known at too few moments."""
+    yield from _bufferbloat(flow, subject, clock)
+    yield from _long_path(flow, subject)
+    if knows_acks:
+        yield from _held_back(flow, subject)
+
+
+def _bufferbloat(flow: Sender, subject: Subject,
+                 clock: Clock) -> Iterator[Finding]:
+    if flow.grown_ns < GROWN_FOR_NS:
+        return
+    much = flow.grown_rtt_us >= MUCH_GROWN_FACTOR * flow.grown_min_us
+    yield Finding(
+        "bufferbloat", TROUBLE if much else NOTEWORTHY, subject,
+        f"round trips grew from {brief(flow.grown_min_us)} to "
+        f"{brief(flow.grown_rtt_us)} while {flow.grown_segments} segments were "
+        "on their way: these wait in a queue on the path (bufferbloat), or the "
+        "peer is late with its ACKs", "much on its way waits in a queue",
+        (f"{clock.at(flow.grown_at_ns)} srtt {brief(flow.grown_rtt_us)}, min RTT "
+         f"{brief(flow.grown_min_us)}, {flow.grown_segments} segments on their "
+         "way",
+         f"srtt stood above {GROWN_FACTOR} times min RTT for "
+         f"{brief(flow.grown_ns // 1000)}"),
+        "at the bottleneck: tc qdisc replace dev DEV root fq_codel (or cake)\n"
+        + look("losses", subject, "-v"),
+        flow.grown_at_ns)
+
+
+def _long_path(flow: Sender, subject: Subject) -> Iterator[Finding]:
+    if flow.min_rtt_us >= LONG_RTT_US:
+        yield Finding(
+            "long-path", NOTEWORTHY, subject,
+            f"no round trip was shorter than {brief(flow.min_rtt_us)}: the path "
+            "is long, or the peer's host is slow to answer", "",
+            (f"min RTT {brief(flow.min_rtt_us)}",),
+            "ping the peer: does the path itself take so long?")
+
+
+def _shares(flow: Sender) -> tuple[str, ...]:
+    """How the time divides, as far as it is known."""
+    names = {CWND: "cwnd was full", RECEIVER: "the peer's window was full",
+             STOPPED: "the peer's window was zero",
+             OWN_CLOSED: "our window was zero",
+             SILENT: "silence: nothing on its way, nothing came",
+             RECOVERING: "repairing losses",
+             UNKNOWN: "both windows had room, or pauses were short"}
+    return tuple(
+        f"{brief(flow.held_ns[name] // 1000):>8} "
+        f"({share(flow.held_ns[name], flow.known_ns)}) {words}"
+        for name, words in names.items() if flow.held_ns[name])
+
+
+def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
+    known, held = flow.known_ns, flow.held_ns
+    if known < WORTH_NS:
+        return
+    busy = known - held[SILENT]
+    if held[RECEIVER] >= max(MOSTLY * busy, WORTH_NS / 2):
+        yield _receiver_limited(flow, subject)
+    elif held[CWND] >= max(MOSTLY * busy, WORTH_NS / 2):
+        yield Finding(
+            "cwnd-limited", FINE, subject,
+            f"its pace was set by cwnd for {brief(held[CWND] // 1000)} "
+            f"({share(held[CWND], known)} of the time): as fast as congestion "
+            "control lets it, with cwnd up to "
+            f"{flow.cwnd_most} segments", "", _shares(flow),
+            look("cwnd", subject))
+    elif held[SILENT] >= max(NEARLY_ALL * known, WORTH_NS):
+        yield Finding(
+            "application-limited", FINE, subject,
+            f"silent for {brief(held[SILENT] // 1000)} at least "
+            f"({share(held[SILENT], known)} of the time): all was acknowledged, "
+            "no window was closed, nothing came. It waited for a program, ours "
+            "or the peer's, not for the network", "",
+            (*_shares(flow), "longest silence: "
+             f"{brief(flow.silence_ns // 1000)}"),
+            look("show", subject))
+
+
+def _receiver_limited(flow: Sender, subject: Subject) -> Finding:
+    held = flow.held_ns[RECEIVER]
+    windows = (f"{flow.rwnd_least}" if flow.rwnd_least == flow.rwnd_most
+               else f"{flow.rwnd_least} to {flow.rwnd_most}")
+    return Finding(
+        "receiver-limited", NOTEWORTHY, subject,
+        f"held back by the peer's receive window for {brief(held // 1000)} "
+        f"({share(held, flow.known_ns)} of the time): it advertises {windows} "
+        "bytes, too few for this path, or its program reads slowly",
+        "the peer's receive window is full",
+        _shares(flow),
+        "on the peer: raise net.ipv4.tcp_rmem, or SO_RCVBUF if its program sets it\n"
+        + look("windows", subject), cost_us=held // 1000)

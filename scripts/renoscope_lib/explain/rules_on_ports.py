@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A rule on SYNs for ports where nobody listens.
+
+The host answers them with a RST, and neither has a connection.  A client with a wrong
+port, or a server that is not running, makes a few ports of these; a scan makes many,
+and then its ports are not told one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..ring.schema import Event
+from ..tcp.sequence import ACK, SYN
+from ..words import address, local_endpoint, plural
+from .finding import NOTEWORTHY, Clock, Finding, Subject, often
+
+# Ports of one address that are told one by one, and kept at all.
+FEW_PORTS = 8
+MOST_PORTS = 10_000
+MOST_PEERS = 100
+
+
+@dataclass(slots=True)
+class Port:
+    """What came for one closed port."""
+
+    netns: int
+    local: str
+    first_ns: int
+    syns: int = 0
+    last_ns: int = 0
+    peers: set[str] = field(default_factory=set)
+
+
+class ClosedPorts:
+    """Feed it events of no connection."""
+
+    def __init__(self) -> None:
+        self._ports: dict[tuple[int, bytes], dict[int, Port]] = {}
+        self._kept = 0
+        self._has_more: set[tuple[int, bytes]] = set()
+        self.syns_left_out = 0
+
+    def feed(self, event: Event) -> None:
+        """The next RST that was sent."""
+        flags = event["seg_flags"]
+        if event["cookie"] or not flags & SYN or flags & ACK:
+            return  # not a SYN that asks for a connection
+        host = event["netns"], event["local_addr"]
+        port = self._ports.get(host, {}).get(event["local_port"])
+        if port is None:
+            if self._kept >= MOST_PORTS:
+                self._leave_out(host)
+                return
+            self._kept += 1
+            port = self._ports.setdefault(host, {})[event["local_port"]] = Port(
+                event["netns"], local_endpoint(event), event["time_ns"])
+        port.syns += 1
+        port.last_ns = event["time_ns"]
+        if len(port.peers) < MOST_PEERS:
+            port.peers.add(address(event["remote_addr"]))
+
+    def _leave_out(self, host: tuple[int, bytes]) -> None:
+        self.syns_left_out += 1
+        if host in self._ports:
+            self._has_more.add(host)
+
+    def left_out(self) -> list[str]:
+        """A line on what came for ports that are not kept; none if all are."""
+        if not self.syns_left_out:
+            return []
+        return [f"{plural(self.syns_left_out, 'SYN')} for more closed ports left out: too "
+                f"many ports to keep (at most {MOST_PORTS})"]
+
+    def findings(self, clock: Clock) -> Iterator[Finding]:
+        """Each port, or each address with many of them."""
+        for host, ports in self._ports.items():
+            every = list(ports.values())
+            if len(every) <= FEW_PORTS:
+                yield from (_one(port, clock) for port in every)
+            elif every:
+                yield _many(every, host in self._has_more)
+
+
+def _peers(ports: list[Port]) -> str:
+    peers = sorted(set().union(*(port.peers for port in ports)))
+    more = f" and {len(peers) - 3} more" if len(peers) > 3 else ""
+    return f"from {', '.join(peers[:3])}{more}"
+
+
+def _one(port: Port, clock: Clock) -> Finding:
+    subject = Subject(0, port.netns, port.local, "*:*", is_listener=True)
+    return Finding(
+        "closed-port", NOTEWORTHY, subject,
+        f"connects were refused {often(port.syns)} with a RST: nobody listens on "
+        f"{port.local}", "nobody listens there",
+        (f"{clock.at(port.first_ns)} the first SYN, "
+         f"{clock.at(port.last_ns)} the last, {_peers([port])}",),
+        "is the server running, and on this port? ss -ltn", port.first_ns)
+
+
+def _many(ports: list[Port], has_more: bool) -> Finding:
+    host = ports[0].local.rpartition(":")[0]
+    first = min(ports, key=lambda port: port.first_ns)
+    subject = Subject(0, ports[0].netns, f"{host}:*", "*:*", is_listener=True)
+    at_least = "at least " if has_more else ""
+    some = ", ".join(port.local.rpartition(":")[2] for port in ports[:FEW_PORTS])
+    return Finding(
+        "closed-port", NOTEWORTHY, subject,
+        f"connects to {at_least}{plural(len(ports), 'port')} of {host} were refused "
+        f"{at_least}{often(sum(port.syns for port in ports))} with a RST, as nobody listens "
+        "there: a scan, or a client that has lost its way",
+        "nobody listens there", (f"ports {some}, ...; {_peers(ports)}",),
+        "a firewall rule stops a scan: nft list ruleset", first.first_ns)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on flow control: who stood still because somebody did not read.
+
+A zero window holds up only who has something to send.  Then the persist timer
+probes it, or what is on its way goes again; where neither was seen, nothing shows
+that anybody stood still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..views.windows import ENDED, OWN, PEER, Episode, Flow, Windows
+from ..words import duration
+from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look, often,
+                      spelled)
+
+# A second of standing still is felt.
+LONG_US = 1_000_000
+
+
+def findings(windows: Windows, flow: Flow, subject: Subject,
+             clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's windows."""
+    for side in (PEER, OWN):
+        if flow.episodes_seen[side]:
+            yield _standstill(windows, flow, side, subject, clock)
+
+
+def _standstill(windows: Windows, flow: Flow, side: str, subject: Subject,
+                clock: Clock) -> Finding:
+    if not flow.somebody_waited(side):
+        return _only_zero(windows, flow, side, subject, clock)
+    stood_us = windows.stalled_us(flow, side, clock.end_ns)
+    episodes = [e for e in flow.episodes if e.side == side]
+    words = _peer_words if side == PEER else _own_words
+    sentence, gist, next_step = words(_how_long(windows, flow, side, clock), subject)
+    sentence += f"; the window was zero {often(flow.episodes_seen[side])}"
+    if side == PEER and flow.probes_of_zero:
+        sentence += f", {spelled(flow.probes_of_zero, 'probe')} asked for it"
+    return Finding(
+        "stood-still" if side == PEER else "made-peer-wait",
+        TROUBLE if stood_us >= LONG_US else NOTEWORTHY, subject,
+        sentence + _how_it_stands(windows, flow, side), gist,
+        capped(line for e in episodes for line in _lines(e, clock)),
+        next_step, next((e.began_ns for e in episodes), None), stood_us)
+
+
+def _only_zero(windows: Windows, flow: Flow, side: str, subject: Subject,
+               clock: Clock) -> Finding:
+    kind, whose = ("probe", "the peer's") if side == PEER else ("ack", "our")
+    long = _how_long(windows, flow, side, clock)
+    shows = (f"whether anything waited to be sent is not known ({kind} was not "
+             "recorded)" if windows.gaps.not_recorded(kind)
+             else "nothing shows that anything waited to be sent")
+    episodes = [e for e in flow.episodes if e.side == side]
+    return Finding(
+        "peer-window-zero" if side == PEER else "own-window-zero",
+        NOTEWORTHY, subject,
+        f"{whose} window was zero {often(flow.episodes_seen[side])}"
+        f"{long and f', for {long}'}; {shows}{_how_it_stands(windows, flow, side)}",
+        "", capped(line for e in episodes for line in _lines(e, clock)),
+        look("windows", subject), next((e.began_ns for e in episodes), None))
+
+
+def _how_long(windows: Windows, flow: Flow, side: str, clock: Clock) -> str:
+    """The time of its episodes together; nothing if that is not known of any."""
+    unseen = sum(e.took_us is None and e is not flow.open.get(side)
+                 for e in flow.episodes if e.side == side)
+    if unseen == flow.episodes_seen[side]:
+        return ""
+    stood_us = windows.stalled_us(flow, side, clock.end_ns)
+    return f"{'at least ' if unseen else ''}{brief(stood_us)}"
+
+
+def _peer_words(long: str, subject: Subject) -> tuple[str, str, str]:
+    how_long = f" for {long}" if long else ""
+    return (f"stood still{how_long}: the peer's receive buffer was full, its "
+            "program did not read",
+            "the peer's program did not read",
+            "on the peer: what keeps its program from reading? ss -tm shows "
+            f"its Recv-Q\n{look('windows', subject)}")
+
+
+def _own_words(long: str, subject: Subject) -> tuple[str, str, str]:
+    how_long = f" for {long}" if long else ""
+    return (f"made the peer stand still{how_long}: our receive buffer was full, "
+            "our program did not read",
+            "our program did not read",
+            "what keeps our program from reading? ss -tm shows its Recv-Q\n"
+            + look("windows", subject))
+
+
+def _how_it_stands(windows: Windows, flow: Flow, side: str) -> str:
+    if side in flow.open:
+        return ("; whether it is open by now was not seen"
+                if windows.is_stale(flow) else
+                "; still zero when watching ended")
+    last = next((e for e in reversed(flow.episodes) if e.side == side), None)
+    if last is not None and last.ended_by == ENDED:
+        return "; zero until the connection ended"
+    return ""
+
+
+def _lines(episode: Episode, clock: Clock) -> Iterator[str]:
+    whose = "the peer's" if episode.side == PEER else "our"
+    if episode.began_ns is None:
+        yield f"{clock.at(None)} {whose} window was zero already"
+    else:
+        yield f"{clock.at(episode.began_ns)} {whose} window is zero"
+    if episode.probes_seen:
+        last = episode.probes[-1]
+        wait = ("" if last.next_wait_us is None
+                else f", then a wait of {brief(last.next_wait_us)}")
+        yield (f"{clock.at(episode.probes[0].time_ns)} "
+               f"{spelled(episode.probes_seen, 'probe')}, the last "
+               f"{clock.at(last.time_ns)}{wait}")
+    if episode.ended_ns is not None:
+        took = ("" if episode.took_us is None
+                else f" after {duration(episode.took_us)}")
+        end = ("the connection ends" if episode.ended_by == ENDED
+               else "open again")
+        yield f"{clock.at(episode.ended_ns)} {end}{took}"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One connection's life as States records it: its states, and what bears on its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .connections import PartlySeen
+from .kept import Lasting, Packable
+from .tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                         LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+
+US, PEER, BOTH = "us", "peer", "both"
+
+# What makes a connection leave a state for another, where that is certain.
+LEFT_BY = {
+    (CLOSED, SYN_SENT): "connect(): our SYN goes out",
+    (SYN_SENT, ESTABLISHED): "the peer's SYN-ACK came",
+    (SYN_SENT, SYN_RECEIVED): "the peer's SYN crossed ours: simultaneous open",
+    (SYN_RECEIVED, ESTABLISHED): "the handshake's last ACK came",
+    (SYN_RECEIVED, FIN_WAIT_1): "we closed before the handshake's last ACK",
+    (SYN_RECEIVED, CLOSE_WAIT): "the peer's FIN came with the last ACK",
+    (ESTABLISHED, FIN_WAIT_1): "we closed our direction first: FIN",
+    (ESTABLISHED, CLOSE_WAIT): "the peer closed first: its FIN came",
+    (FIN_WAIT_1, FIN_WAIT_2): "our FIN was acknowledged",
+    (FIN_WAIT_1, CLOSING): "the peer's FIN crossed ours: simultaneous close",
+    (FIN_WAIT_1, TIME_WAIT): "the peer's FIN came with the ACK of ours",
+    (FIN_WAIT_2, TIME_WAIT): "the peer's FIN came",
+    (CLOSING, TIME_WAIT): "our FIN was acknowledged",
+    (CLOSE_WAIT, LAST_ACK): "we closed too: FIN",
+    (LAST_ACK, CLOSED): "our FIN was acknowledged",
+    (LISTEN, CLOSED): "the listener was closed",
+}
+
+
+@dataclass(slots=True)
+class Stay(Lasting):
+    """A time in one state; None where beginning or end was not seen."""
+
+    state: str
+    began_ns: int | None
+    ended_ns: int | None = None
+    left_by: str = ""
+
+
+@dataclass(slots=True)
+class Reset(Packable):
+    """A RST, and where the connection was."""
+
+    time_ns: int
+    reason: str
+    answers_segment: bool
+    has_rst_flag: bool
+    place: tuple[int, int]
+    once_closed: bool = False
+    segment_was_empty: bool = False
+    ours_outstanding: bool = False
+
+
+@dataclass(slots=True)
+class SmallSock(Packable):
+    """What TIME-WAIT, or FIN-WAIT-2 in a small sock, went through."""
+
+    due_ns: int | None = None
+    segments: int = 0
+    fins_again: int = 0
+    data_last: bool = False
+    timer_set: int = 0
+
+
+@dataclass(slots=True)
+class Life(PartlySeen):
+    """One connection, as far as it was seen."""
+
+    stays: list[Stay] = field(default_factory=list)
+    opened_by: str | None = None
+    opening_seen: bool = False
+    gaps_before: int = 0
+    syns_again: int = 0
+    synacks_again: int = 0
+    newborn_ns: int | None = None
+    small: SmallSock | None = None
+    no_room: bool = False
+    by_cookie: bool = False
+    request_ending: str = ""
+    closed_from: str | None = None
+    timeouts: int = 0
+    reset_sent: Reset | None = None
+    reset_received: Reset | None = None
+    error: int = 0
+    left_behind: bool = False
+    fin_and_ack: bool = False
+    last_place: tuple[int, int] = (-1, 0)
+
+    @property
+    def now(self) -> Stay:
+        """The state it is in."""
+        return self.stays[-1]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end was seen."""
+        return self.now.state == CLOSED
+
+    def closed_first_by(self) -> str | None:
+        """Whose FIN came first; None while there is none, or it was unseen."""
+        states = {stay.state for stay in self.stays}
+        if CLOSING in states:
+            return BOTH
+        if CLOSE_WAIT in states:
+            return PEER
+        return US if FIN_WAIT_1 in states else None
+
+    @property
+    def may_live_on(self) -> bool:
+        """Whether only its full socket went: a small sock may have taken over."""
+        return (self.is_over and self.small is None and not self.no_room
+                and len(self.stays) > 1
+                and self.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING)
+                and (self.reset_sent is None or self.reset_sent.answers_segment)
+                and not self.was_reset_at_fin_wait_2
+                and self.reset_received is None and not self.error)
+
+    @property
+    def was_reset_at_fin_wait_2(self) -> bool:
+        """Whether the kernel closed it as our FIN was acknowledged.
+
+        So it does with a TCP_LINGER2 below 0, and where data came with that ACK: it
+        closes the socket, then answers the segment with a RST.
+        """
+        sent = self.reset_sent
+        return (self.small is None and sent is not None and sent.answers_segment
+                and sent.once_closed and self.closed_from in (FIN_WAIT_1, FIN_WAIT_2))

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Whom the user asked for, with --port and --connection, and whether they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..ring.schema import Event, Schema
+from ..words import connection
+from .flows import MARK, is_lost, is_of_recording
+from .tcp_states import LISTEN
+
+# Ids told to somebody who has named none of them.
+FEW_IDS = 8
+
+
+class Ends(Protocol):
+    """A connection as a view keeps it: its id, and both ends in words."""
+
+    @property
+    def cookie(self) -> int:
+        """Its id."""
+
+    @property
+    def local(self) -> str:
+        """Our end."""
+
+    @property
+    def remote(self) -> str:
+        """The peer's."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the user asked to see.
+
+    A connection id finds a listener's handshakes, too.  A loss is always shown, and a
+    mark unless other kinds were asked for: what is missing behind it is missing of
+    every connection.
+    """
+
+    kinds: frozenset[str] | None = None
+    port: int | None = None
+    cookie: int | None = None
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event is to be shown."""
+        if is_lost(event):
+            return True
+        if self.kinds is not None and event.kind not in self.kinds:
+            return False
+        return event.kind == MARK or self.chooses(event)
+
+    def chooses(self, event: Event) -> bool:
+        """Whether the event is of a connection that was asked for."""
+        if self.cookie is not None and self.cookie not in (
+                event["cookie"], event.values.get("listener")):
+            return False
+        return self.port is None or self.port in (event["local_port"],
+                                                  event["remote_port"])
+
+    def includes(self, one: Ends) -> bool:
+        """Whether a connection that a view keeps was asked for."""
+        if self.cookie is not None and one.cookie != self.cookie:
+            return False
+        ports = (end.rpartition(":")[2] for end in (one.local, one.remote))
+        return self.port is None or str(self.port) in ports
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no connection was named."""
+        return self.port is None and self.cookie is None
+
+    def none_seen(self, others: int, what: str = "connection") -> str:
+        """What to say instead of an empty table: nothing there, or not that one."""
+        if not others or self.takes_all:
+            return f"No {what} was seen."
+        asked = [] if self.cookie is None else [f"with the id {connection(self.cookie)}"]
+        if self.port is not None:
+            asked.append(f"with port {self.port}")
+        are = "other is" if others == 1 else "others are"
+        return f"No {what} {' and '.join(asked)}; {others} {are} in this recording."
+
+
+class ChoiceSeen:
+    """Whether a connection that was asked for was seen, or how many others."""
+
+    def __init__(self, wanted: Filter, schema: Schema | None = None) -> None:
+        self._wanted = wanted
+        self._listening = schema.numbers_of("state", LISTEN) if schema else []
+        self._found = wanted.takes_all
+        self._others: set[int] = set()
+
+    def see(self, event: Event) -> None:
+        """The next event, shown or not."""
+        if self._found or is_of_recording(event):
+            return
+        if self._wanted.chooses(event):
+            self._found = True
+            self._others.clear()
+        elif event["cookie"] and event["state"] not in self._listening:
+            self._others.add(event["cookie"])
+
+    def none_chosen(self) -> str:
+        """What to say if there was none; empty if there was one."""
+        return "" if self._found else self._wanted.none_seen(len(self._others))
+
+    def not_there(self) -> str:
+        """The same for the end of a command that failed: whom one could name."""
+        if self._found:
+            return ""
+        cookie, port = self._wanted.cookie, self._wanted.port
+        asked = " ".join(filter(None, (
+            "" if cookie is None else connection(cookie),
+            "" if port is None else f"port {port}")))
+        return f"{asked} is not in this recording{who_is_here(self._others)}"
+
+
+def who_is_here(cookies: Collection[int]) -> str:
+    """Goes on from `is not in this recording`."""
+    if not cookies:
+        return ", nor is any connection"
+    if len(cookies) > FEW_IDS:
+        return f"; {len(cookies)} other ids are"
+    return f"; these are: {', '.join(map(connection, sorted(cookies)))}"

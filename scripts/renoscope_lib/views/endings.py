@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How a connection came to its end, and why.
+
+Why a connection was reset is told by the kernel only from 6.10 on, and only by
+whoever sends the RST.  Otherwise it is inferred from what happened around it, and
+says so: "(implied)".  What was not seen is called unseen, never guessed.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from ..tcp.life import LEFT_BY, PEER, US, Life, Reset
+from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
+                              SYN_RECEIVED, SYN_SENT)
+from ..words import errno_words, plural
+from .gaps import Gaps
+
+IMPLIED = " (implied)"
+
+REQUEST_ENDINGS = {
+    "expired": "given up: no ACK completed it",
+    "reset_by_peer": "the peer sent a RST",
+    "reset_by_us": "we sent a RST: a segment did not fit the handshake",
+    "listener_gone": "the listener was closed",
+    "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
+}
+
+TIME_WAIT_ENDINGS = {
+    "timer": "its time was over",
+    "reset": "a RST ended it",
+    "new_syn": "a new SYN took its place",
+    "reused": "a connect() took its port",
+    "other": "the kernel does not say",
+}
+
+# The kernel's words for why it resets, in ours.
+RESET_REASONS = {
+    "TCP_ABORT_ON_CLOSE": "closed with unread data",
+    "TCP_ABORT_ON_LINGER": "TCP_LINGER2 below 0: no wait for FIN",
+    "TCP_ABORT_ON_MEMORY": "no memory, or too many orphans",
+    "TCP_ABORT_ON_DATA": "data came after we had closed",
+    "TCP_KEEPALIVE_TIMEOUT": "no answer to keepalives",
+    "TCP_DISCONNECT_WITH_DATA": "disconnected with unsent data",
+    "TCP_TIMEWAIT_SOCKET": "a segment that TIME-WAIT cannot take",
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a connection came to its end."""
+
+    how: str
+    by: str | None
+    reason: str
+    implied: bool
+
+    def words(self) -> str:
+        """For the table."""
+        who = {US: "we sent a RST", PEER: "the peer sent a RST"}
+        text = who[self.by] if self.how == "reset" and self.by else ""
+        reason = self.reason + (IMPLIED if self.implied else "")
+        return f"{text}: {reason}" if text and reason else text or reason
+
+
+def ending_of(life: Life, gaps: Gaps) -> Ending:
+    """How one that is over ended."""
+    if life.request_ending:
+        return _request_ending(life)
+    if life.small is not None:
+        return _small_ending(life)
+    if life.reset_received is not None:
+        return _reset_received(life, life.reset_received)
+    if life.reset_sent is not None and not life.reset_sent.answers_segment:
+        return _reset_sent(life, life.reset_sent, gaps)
+    if life.was_reset_at_fin_wait_2:
+        return _reset_at_fin_wait_2(life.reset_sent)
+    if life.error:
+        return _error(life)
+    if life.closed_from == SYN_SENT and not gaps.may_lack(
+            "error", since_ns=life.stays[-2].began_ns):
+        return _given_up_by_us(life)
+    return _quiet_ending(life)
+
+
+def _small_ending(life: Life) -> Ending:
+    reason = life.stays[-2].left_by if len(life.stays) > 1 else ""
+    if reason == TIME_WAIT_ENDINGS["reset"]:
+        return Ending("reset", PEER, "", False)
+    if (reason == TIME_WAIT_ENDINGS["other"] and life.small is not None
+            and life.reset_sent is not None
+            and life.reset_sent.answers_segment):
+        return Ending("reset", US, RESET_REASONS[
+            "TCP_ABORT_ON_DATA" if life.small.data_last
+            else "TCP_TIMEWAIT_SOCKET"], False)
+    return Ending("closed", None, reason, False)
+
+
+def _told(reset: Reset) -> str:
+    """The kernel's own reason, in words; none if it says nothing."""
+    if reset.reason in ("", "NOT_SPECIFIED"):
+        return ""
+    return RESET_REASONS.get(reset.reason, reset.reason)
+
+
+def _reset_received(life: Life, received: Reset) -> Ending:
+    sent = life.reset_sent
+    if received.answers_segment and not received.has_rst_flag:
+        # the kernel tells of data after close as of a RST
+        return Ending("reset", US, RESET_REASONS["TCP_ABORT_ON_DATA"], False)
+    if (sent is not None and sent.answers_segment
+            and not received.answers_segment
+            and life.closed_from in (FIN_WAIT_1, FIN_WAIT_2)):
+        told = _told(sent)
+        return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
+                      not told)
+    it_had_closed = ("it had closed, and more came from us"
+                     if received.ours_outstanding
+                     else "it had closed, and waited no more")
+    reasons = {
+        SYN_SENT: "nobody listens there",
+        SYN_RECEIVED: "the peer gave up its connect()",
+        CLOSE_WAIT: it_had_closed, LAST_ACK: it_had_closed,
+    }
+    reason = reasons.get(life.closed_from or "", "")
+    return Ending("reset", PEER, reason, bool(reason))
+
+
+def _reset_at_fin_wait_2(sent: Reset | None) -> Ending:
+    """The kernel calls either cause data; an empty segment shows the other."""
+    if sent is None or sent.segment_was_empty:
+        return Ending("reset", US, RESET_REASONS["TCP_ABORT_ON_LINGER"],
+                      True)
+    told = _told(sent)
+    return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
+                  not told)
+
+
+def _reset_sent(life: Life, sent: Reset, gaps: Gaps) -> Ending:
+    told = _told(sent)
+    if told and told != "TCP_STATE":
+        return Ending("reset", US, told, False)
+    if told == "TCP_STATE" and life.closed_from == FIN_WAIT_2:
+        return Ending("reset", US, "the peer's FIN did not come in time",
+                      True)
+    return Ending("reset", US, _why_we_reset(life, sent, bool(told), gaps),
+                  True)
+
+
+def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> str:
+    """What the order of reset, CLOSED and error gives away."""
+    error = errno.errorcode.get(life.error, "")
+    if error == "ETIMEDOUT":
+        return "no answer to keepalives"
+    if error == "ECONNABORTED":
+        return "killed, as by ss -K"
+    closed_ns = life.now.began_ns
+    if closed_ns is not None and sent.time_ns < closed_ns:
+        if life.closed_from == FIN_WAIT_2:
+            return "the peer's FIN did not come in time"
+        return "killed, or too many orphans"
+    if life.left_behind and not gaps.may_lack(
+            "accepted", since_ns=life.stays[0].began_ns):
+        return "its listener was closed while it waited in the accept queue"
+    if disconnect or error == "ECONNRESET":
+        return "SO_LINGER 0, or disconnected by its program"
+    if gaps.may_lack("error", since_ns=sent.time_ns):
+        return "closed with unread data, or SO_LINGER 0"
+    return "closed with unread data"
+
+
+def _request_ending(life: Life) -> Ending:
+    how = {"reset_by_peer": ("reset", PEER), "reset_by_us": ("reset", US),
+           "expired": ("given up", None)}
+    kind, by = how.get(life.request_ending, ("failed", None))
+    words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
+    if kind == "reset":
+        return Ending(kind, by, "" if by == PEER else
+                      "a segment did not fit the handshake", False)
+    if kind == "given up" and life.synacks_again:
+        words += f", SYN-ACK sent again {plural(life.synacks_again, 'time')}"
+    return Ending(kind, by, words, False)
+
+
+def _error(life: Life) -> Ending:
+    name = errno_words(life.error)
+    if name == "ETIMEDOUT":
+        if life.closed_from == SYN_SENT:
+            return Ending("given up", None,
+                          f"no answer to our {1 + life.syns_again} SYNs (ETIMEDOUT)",
+                          False)
+        return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
+    if name == "ECONNREFUSED":
+        return Ending("failed", PEER, "refused by an ICMP message", True)
+    if name == "ECONNRESET" and life.closed_from == SYN_SENT:
+        # a RST would be ECONNREFUSED here: this is tcp_disconnect()'s
+        return Ending("failed", US,
+                      "we gave it up (SO_LINGER 0 or disconnect)", True)
+    return Ending("failed", None, f"error {name}", False)
+
+
+def _given_up_by_us(life: Life) -> Ending:
+    """A connect() without an answer; the kernel would have reported ETIMEDOUT."""
+    after = f", after {plural(life.timeouts, 'timeout')}" if life.timeouts else ""
+    return Ending("failed", US, "closed by us before an answer came" + after, True)
+
+
+def _quiet_ending(life: Life) -> Ending:
+    """CLOSED without a RST and without an error."""
+    if life.no_room:
+        return Ending("closed", None, "closed at once: no room for TIME-WAIT",
+                      False)
+    if life.now.began_ns is None:
+        return Ending("closed", None, "its end was not seen", False)
+    if life.closed_from == LISTEN or life.closed_from == LAST_ACK:
+        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
+    if life.timeouts:
+        return Ending("given up", None,
+                      f"after {plural(life.timeouts, 'timeout')} in a row", True)
+    if life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING):
+        return Ending("closed", None,
+                      "its socket went; TIME-WAIT was not recorded", False)
+    return Ending("closed", None, "why was not recorded", False)

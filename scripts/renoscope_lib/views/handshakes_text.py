@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How connections began, for a terminal and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ..output.tables import aligned, and_more, note
+from ..words import duration, or_dash, spaced
+from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
+from .listeners import Listener
+from .openings import ACTIVE
+
+# Rows of one table that a person reads; --limit sets another number.
+ROWS = 50
+
+
+# ---- the tables
+
+def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
+    """All tables, times in microseconds."""
+    rows = handshakes.openings(end_ns)
+    return {
+        "synack_retransmits": [asdict(row)
+                               for row in handshakes.retransmits(end_ns)],
+        "handshakes": [asdict(row) for row in rows],
+        "summary": summary_of(rows),
+        "listeners": [one.as_json() for one in handshakes.listeners()],
+        "listeners_forgotten": handshakes.listeners_left_out.count,
+        "forgotten": handshakes.forgotten,
+        "kinds_switched_off": handshakes.missing_kinds,
+        **handshakes.gaps.as_json(end_ns)}
+
+
+def _time(us: int | None) -> str:
+    return "-" if us is None else duration(us)
+
+
+def _retransmit_table(rows: list[RetransmitRow]) -> list[str]:
+    heading = ("connection", "local", "peer", "no", "by", "waited",
+               "predicted", "next", "became")
+    return aligned([heading] + [
+        (row.connection, row.local, row.remote, str(row.attempt), row.by,
+         _time(row.waited_us), _time(row.predicted_us),
+         duration(row.next_wait_us), _became(row.request)) for row in rows])
+
+
+def _became(request: str) -> str:
+    """The word without the time, which the table of handshakes has."""
+    return request.split(" after ")[0].removesuffix(" when watching ended")
+
+
+def _since(measured: str | None) -> str:
+    return {None: "-", "first SYN-ACK": "SYN-ACK",
+            "SYN-ACK (first RTT sample)": "RTT"}.get(measured, measured or "-")
+
+
+def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
+    heading = ("connection", "local", "peer", "by", "outcome", "took",
+               "since", "accepted")
+    table = aligned([heading] + [
+        (row.connection, row.local, row.remote, row.opened_by, row.outcome,
+         _time(row.took_us), _since(row.measured),
+         "never" if row.never_accepted else _time(row.accept_wait_us))
+        for row in rows])
+    lines = table[:1]
+    for row, line in zip(rows, table[1:]):
+        lines.append(line)
+        if steps:
+            lines += [f"    {duration(step['after_us']):>10}  {step['what']}"
+                      for step in row.steps]
+        if row.why:
+            lines += note(row.why, " " * 9, "    why: ")
+    return lines
+
+
+def _listener_table(listeners: list[Listener]) -> list[str]:
+    heading = ("listener", "local", "SYNs", "queued", "done", "expired", "reset",
+               "refused", "cookies", "half-open", "accept")
+    table = aligned(
+        [heading] + [
+            (one.name, one.address, str(one.syns), str(one.requests),
+             str(one.completed), str(one.endings["expired"]), str(one.resets),
+             str(one.refused), _cookie_counts(one),
+             f"{one.half_open.peak} of {or_dash(one.limit)}",
+             f"{one.accept.peak} of {or_dash(one.limit)}")
+            for one in listeners],
+        frozenset(range(2, 11)))
+    lines = table[:1]
+    for one, line in zip(listeners, table[1:]):
+        lines.append(line)
+        refused = [f"{count} {what}, {spaced(reason)}"
+                   for what, counts in (("SYN", one.refused_syns),
+                                        ("last ACK", one.refused_acks))
+                   for reason, count in counts.most_common()]
+        if refused:
+            lines += note("; ".join(refused), " " * 13, "    refused: ")
+    return lines
+
+
+def _cookie_counts(one: Listener) -> str:
+    return f"{one.cookies_sent}/{one.cookies['valid']}/{one.cookies['invalid']}"
+
+
+def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
+    lines = []
+    for side, counts in summary_of(rows).items():
+        who = "opened by us" if side == ACTIVE else "opened by the peer"
+        lines += note(", ".join(f"{n} {outcome}"
+                                for outcome, n in counts.items()),
+                      "    ", f"{sum(counts.values())} {who}: ")
+    if handshakes.forgotten:
+        lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
+                     "listeners' counts only: too many to keep")
+    return lines + handshakes.listeners_left_out.lines()
+
+
+LISTENER_HELP = (
+    "How to read it: `queued` entered the half-open queue, `done` is complete; "
+    "cookies are sent/valid/invalid. `half-open` and `accept` are the most "
+    "that waited in each queue, of the listener's backlog, - if no event told it. A queue takes "
+    "one more than that; then SYNs are refused, or answered with cookies.")
+RETRANSMIT_HELP = (
+    "How to read it: `waited` is the time since the SYN-ACK before, "
+    "`predicted` the timer that the kernel had begun then: 1 s, doubled each "
+    "time; `next` is the wait that begins now. A duplicate SYN comes before "
+    "the timer has ended and does not double it. `became` is the request's "
+    "end.")
+OPENING_HELP = (
+    "How to read it: `took` counts from what `since` names: SYN (sent or "
+    "arrived), the first SYN-ACK, or one round trip (RTT) where no more was "
+    "seen. `accepted` is the wait in the accept queue, - if its end was not "
+    "seen, never if the listener was closed first. --steps shows each step.")
+
+
+def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
+            steps: bool = False) -> list[str]:
+    """All tables for people; limit 0 shows every row."""
+    rows = handshakes.openings(end_ns)
+    lines = _summary_lines(handshakes, rows)
+    if handshakes.listeners():
+        lines += ["", "Listeners:", *_listener_table(handshakes.listeners()),
+                  *note(LISTENER_HELP, "  ")]
+    again = handshakes.retransmits(end_ns)
+    if again:
+        lines += ["", *_retransmit_lines(again, limit)]
+    elif handshakes.knows_retransmits:
+        lines += ["", "No SYN-ACK was sent again."]
+    lines += ["", *(_opening_lines(rows, limit, steps) if rows
+                    else [handshakes.none_chosen()])]
+    return lines if lines[0] else lines[1:]
+
+
+def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
+    shown = rows[:limit or None]
+    return ["SYN-ACKs sent again:", *_retransmit_table(shown),
+            *and_more(len(rows) - len(shown)), *note(RETRANSMIT_HELP, "  ")]
+
+
+def _opening_lines(rows: list[OpeningRow], limit: int,
+                   steps: bool) -> list[str]:
+    shown = rows[:limit or None]
+    return ["Handshakes:", *_opening_table(shown, steps),
+            *and_more(len(rows) - len(shown)), *note(OPENING_HELP, "  ")]

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What was sent again, why, and what it did to the sender.
+
+An episode is one thing that a loss, or the suspicion of one, made the sender do:
+
+ - recovery: three duplicate ACKs, SACK or RACK told of a loss.  From the moment
+   the congestion state becomes Recovery until it is left.
+ - timeout: the retransmission timer fired.  From there until Loss is left; every
+   further timeout meanwhile belongs to it.
+ - without RTO: Loss that no timer began: segments became too large for the path.
+ - reduced: congestion without a loss (ECN, or a full queue of our own): CWR.
+ - loss probe, SYN, SYN-ACK, zero window: a segment sent to find out.
+
+cwnd and ssthresh before are those of the last event before the episode's first;
+after are those of the first event behind its end, when the ACK that ended it has
+been worked through.  The kernel takes a reduction back ("undone") when the
+original turns out to have arrived: then ssthresh is higher when the state is left
+than it was within.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..ring.schema import Event, Schema
+from ..tcp.connections import PartlySeen, identity_of
+from ..tcp.kept import Kept, Packable
+from ..tcp.reno_words import OWN_KINDS
+from ..tcp.segments import segments_sent_again
+from ..tcp.sequence import ACK, FIN, SYN, relative_if_known
+from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
+from ..tcp.wanted import Filter
+from ..words import duration, local_endpoint, remote_endpoint
+from .gaps import Gaps
+
+NEEDED_KINDS = ("retransmit", "synack_retransmit", "ca_state", "rto",
+                "loss_probe")
+
+RECOVERY, LOSS, CWR = "Recovery", "Loss", "CWR"
+CA_STATES = ("Open", "Disorder", CWR, RECOVERY, LOSS)
+SYNACK = "synack"
+CAUSES = ("rto", "fast_retransmit", "loss_recovery", "tail_loss_probe", "syn",
+          SYNACK, "zero_window", "unknown")
+
+# Causes of what the retransmission timer sends; in Loss the rest goes by itself.
+BY_TIMER = ("rto", "syn", "zero_window")
+PROBE = "probe"
+
+# Episodes kept of one connection, the latest; so memory has a bound.
+KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Speed(Packable):
+    """What limits a sender."""
+
+    cwnd: int
+    ssthresh: int
+
+
+@dataclass(slots=True)
+class Timeout(Packable):
+    """The retransmission timer fired; `sent` is what went again, "" if not seen."""
+
+    time_ns: int
+    waited_us: int
+    backoff: int
+    seq: int | None
+    sent: str = ""
+
+
+@dataclass(slots=True)
+class Episode(Packable):
+    """One thing that a loss made the sender do; see above."""
+
+    what: str
+    began_ns: int
+    ended_ns: int | None = None
+    before: Speed | None = None
+    within: Speed | None = None
+    after: Speed | None = None
+    dup_acks: int = 0
+    lost: int = 0
+    segments: int = 0
+    timeouts: list[Timeout] = field(default_factory=list)
+    timeouts_left_out: int = 0
+    undone: bool = False
+    ended_by: str | None = None
+    detail: str = ""
+
+    def add_timeout(self, timeout: Timeout) -> None:
+        """One more, as long as there is room."""
+        if len(self.timeouts) < KEPT:
+            self.timeouts.append(timeout)
+        else:
+            self.timeouts_left_out += 1
+
+
+@dataclass(slots=True)
+class Flow(PartlySeen):
+    """One connection's losses."""
+
+    segments: Counter[str] = field(default_factory=Counter)
+    timeouts: int = 0
+    longest_rto_us: int = 0
+    highest_backoff: int = 0
+    entered: Counter[str] = field(default_factory=Counter)
+    undone: int = 0
+    probes_new: int = 0
+    probes_again: int = 0
+    stood_ns: Counter[str] = field(default_factory=Counter)
+    ca_state: str | None = None
+    ca_since_ns: int = 0
+    gaps_before: int = 0
+    last_ns: int = 0
+    speed: Speed | None = None
+    current: Episode | None = None
+    fired: Timeout | None = None  # nothing was seen to go since
+    fired_gaps: int = 0
+    waits_for_after: Episode | None = None
+    episodes: deque[Episode] = field(
+        default_factory=lambda: deque(maxlen=KEPT))
+    episodes_seen: int = 0
+    over: bool = False
+    settled: bool = False
+
+    @property
+    def sent_again(self) -> int:
+        """Segments, whatever the cause."""
+        return sum(self.segments.values())
+
+    @property
+    def had_losses(self) -> bool:
+        """Whether there is anything to tell of it."""
+        return bool(self.segments or self.episodes_seen or self.timeouts)
+
+    def begin(self, episode: Episode) -> Episode:
+        """Remember one more."""
+        self.episodes.append(episode)
+        self.episodes_seen += 1
+        return episode
+
+
+class Losses:
+    """Feed it joined events, then ask for the flows."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.gaps = Gaps(schema, NEEDED_KINDS)
+        self.kept: Kept[Flow] = Kept(lambda flow: flow.over)
+        self._end_ns: int | None = None
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+        if self.gaps.takes(event) or not event["cookie"]:
+            return
+        if event.kind in ("syn", "refused", "cookie_checked"):
+            return
+        flow = self._flow(event)
+        if flow is None:
+            return
+        self._see_speed(flow, event)
+        if event.kind not in OWN_KINDS:
+            getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
+        flow.last_ns = event["time_ns"]
+        flow.over = (event.kind == "request_end"
+                     or self._state(event) in (CLOSED, TIME_WAIT))
+        if event["cwnd"] and self._sends(event):
+            flow.speed = Speed(event["cwnd"], event["ssthresh"])
+
+    def _flow(self, event: Event) -> Flow | None:
+        """None of a listener, which has no peer and sends nothing."""
+        flow = self.kept.get(event["cookie"])
+        if flow is None and not event["remote_port"]:
+            return None
+        if flow is None:
+            return self.kept.add(event["cookie"], Flow(
+                *identity_of(event), gaps_before=self.gaps.number))
+        if flow.has_wildcard:
+            flow.local = local_endpoint(event)
+            flow.remote = remote_endpoint(event)
+        return flow
+
+    def _state(self, event: Event) -> str:
+        return self._schema.name_of("state", event["state"])
+
+    def _sends(self, event: Event) -> bool:
+        return self._state(event) not in IDLE
+
+    # ---- the congestion state
+
+    def _see_any(self, flow: Flow, event: Event) -> None:
+        """Every event shows the congestion state in passing."""
+        if not self._sends(event) or event.kind in ("time_wait",
+                                                    "time_wait_end"):
+            self._finish(flow, event)
+            return
+        name = self._schema.name_of("ca_state", event["ca_state"])
+        if flow.ca_state is None:
+            self._stand(flow, event, name)
+        elif name != flow.ca_state:
+            self._jump(flow, event, name)
+
+    def _finish(self, flow: Flow, event: Event) -> None:
+        """No sender yet, or no more."""
+        if flow.ca_state is None or event.kind not in (
+                "state", "destroy", "time_wait"):
+            return
+        self._account(flow, event["time_ns"], flow.ca_state)
+        self._leave(flow, event, "the connection ended")
+        flow.ca_state = None
+
+    def _stand(self, flow: Flow, event: Event, name: str) -> None:
+        flow.ca_state = name
+        flow.ca_since_ns = event["time_ns"]
+        flow.gaps_before = self.gaps.number
+
+    def _account(self, flow: Flow, until_ns: int, name: str) -> None:
+        flow.stood_ns[name] += max(0, until_ns - flow.ca_since_ns)
+
+    def _jump(self, flow: Flow, event: Event, name: str) -> None:
+        """It stands where no event told that it went."""
+        self._account(flow, event["time_ns"], "unknown")
+        flow.note_once("changes of the congestion state were not seen")
+        self._go(flow, event, name, "not seen")
+
+    def _see_ca_state(self, flow: Flow, event: Event) -> None:
+        old, new = (self._schema.name_of("ca_state", event[name])
+                    for name in ("old_ca_state", "ca_state"))
+        if not self._sends(event):
+            return
+        if flow.ca_state is None:
+            self._stand(flow, event, old)
+        elif flow.ca_state != old:
+            self._jump(flow, event, old)
+        if old == new:
+            return
+        self._account(flow, event["time_ns"], old)
+        self._go(flow, event, new, new)
+
+    def _go(self, flow: Flow, event: Event, name: str, ended_by: str) -> None:
+        """From one congestion state to another."""
+        has_begun = (name == LOSS and flow.current is not None
+                     and flow.current.what == LOSS)
+        if not has_begun:  # else its timer has told
+            self._leave(flow, event, ended_by)
+        self._stand(flow, event, name)
+        if name in (RECOVERY, LOSS, CWR):
+            self._enter(flow, event, name, seen=ended_by != "not seen")
+
+    def _enter(self, flow: Flow, event: Event, name: str, seen: bool) -> None:
+        flow.entered[name] += 1
+        episode = flow.current
+        if episode is None:
+            episode = flow.begin(Episode(name, event["time_ns"]))
+            episode.before = flow.speed if seen else None
+        episode.within = Speed(event["cwnd"], event["ssthresh"])
+        episode.dup_acks = event["sacked_out"]
+        episode.lost = event["lost_out"]
+        flow.current = episode
+        flow.waits_for_after = None
+
+    def _leave(self, flow: Flow, event: Event, ended_by: str) -> None:
+        """The state is left; its episode is over."""
+        episode = flow.current
+        if episode is None:
+            return
+        episode.ended_ns = event["time_ns"]
+        episode.ended_by = ended_by
+        episode.undone = (ended_by in ("Open", "Disorder")
+                          and episode.within is not None
+                          and event["ssthresh"] > episode.within.ssthresh)
+        flow.undone += episode.undone
+        flow.current = None
+        flow.waits_for_after = episode
+        episode.after = Speed(event["cwnd"], event["ssthresh"])
+
+    def _see_speed(self, flow: Flow, event: Event) -> None:
+        """The first event behind an episode shows what it left behind."""
+        if (flow.waits_for_after is not None and event["cwnd"]
+                and self._sends(event)):
+            flow.waits_for_after.after = Speed(event["cwnd"],
+                                               event["ssthresh"])
+            flow.waits_for_after = None
+
+    # ---- what was sent again
+
+    def _see_rto(self, flow: Flow, event: Event) -> None:
+        flow.timeouts += 1
+        flow.longest_rto_us = max(flow.longest_rto_us, event["rto_us"])
+        flow.highest_backoff = max(flow.highest_backoff, event["backoff"])
+        timeout = Timeout(event["time_ns"], event["rto_us"], event["backoff"],
+                          relative_if_known(event["snd_una"], event["snd_isn"]))
+        flow.fired, flow.fired_gaps = timeout, self.gaps.number
+        if not self._sends(event):
+            self._timeout_of_syn(flow, event, timeout)
+            return
+        self._see_any(flow, event)
+        if flow.current is not None and flow.current.what != LOSS:
+            flow.current.ended_ns = event["time_ns"]
+            flow.current.ended_by = "a timeout"
+            flow.current = None
+        if flow.current is None:
+            flow.current = flow.begin(Episode(
+                LOSS, event["time_ns"],
+                before=Speed(event["cwnd"], event["ssthresh"])))
+        flow.current.add_timeout(timeout)
+
+    def _timeout_of_syn(self, flow: Flow, event: Event,
+                        timeout: Timeout) -> None:
+        episode = flow.begin(Episode("SYN", event["time_ns"],
+                                     ended_ns=event["time_ns"]))
+        episode.add_timeout(timeout)
+
+    def _see_retransmit(self, flow: Flow, event: Event) -> None:
+        cause = self._cause(event)
+        count = segments_sent_again(event)
+        flow.segments[cause] += count
+        if cause in BY_TIMER:
+            self._goes_again(flow, event, cause)
+        self._see_any(flow, event)
+        if cause == "zero_window":
+            flow.begin(Episode("zero window", event["time_ns"],
+                               ended_ns=event["time_ns"], segments=count))
+        elif cause == "syn":
+            self._syn_again(flow, event, count)
+        elif cause != "tail_loss_probe" and flow.current is not None:
+            flow.current.segments += count
+
+    def _goes_again(self, flow: Flow, event: Event, cause: str) -> None:
+        """The timer has sent it, if no event of either may have been lost between."""
+        timeout, flow.fired = flow.fired, None
+        if timeout is not None and flow.fired_gaps == self.gaps.number:
+            timeout.sent = _segment(event, cause)
+
+    @staticmethod
+    def _syn_again(flow: Flow, event: Event, count: int) -> None:
+        """Its timeout, where that kind is recorded, has begun the episode."""
+        if flow.episodes and flow.episodes[-1].what == "SYN" \
+                and not flow.episodes[-1].segments:
+            flow.episodes[-1].segments = count
+        else:
+            flow.begin(Episode("SYN", event["time_ns"],
+                               ended_ns=event["time_ns"], segments=count))
+
+    def _cause(self, event: Event) -> str:
+        if event["seg_flags"] & SYN:
+            return "syn"
+        number = event.values.get("retransmit_cause")
+        if number is None:
+            return "unknown"  # recorded before causes were
+        name = self._schema.name_of("retransmit_cause", number)
+        return name if name in CAUSES else "unknown"
+
+    def _see_synack_retransmit(self, flow: Flow, event: Event) -> None:
+        flow.segments[SYNACK] += 1
+        timer = "timer" if event["by_timer"] else "duplicate SYN"
+        flow.begin(Episode(
+            "SYN-ACK", event["time_ns"], ended_ns=event["time_ns"], segments=1,
+            detail=f"by {timer}, next wait {duration(event['rto_us'])}"))
+
+    def _see_loss_probe(self, flow: Flow, event: Event) -> None:
+        self._see_any(flow, event)
+        again = bool(event["probe_retransmits"])
+        flow.probes_again += again
+        flow.probes_new += not again
+        flow.begin(Episode(
+            "loss probe", event["time_ns"], ended_ns=event["time_ns"],
+            segments=int(again),
+            detail="sent again" if again else "with new data"))
+
+    # ---- what came of it
+
+    def flows(self, wanted: Filter = Filter()) -> Iterator[Flow]:
+        """The connections, in order of their first event."""
+        for flow in self.kept:
+            if wanted.includes(flow):
+                self._settle(flow)
+                yield flow
+
+    def end(self, end_ns: int | None) -> None:
+        """Watching is over: what still lasts, lasted until now."""
+        self._end_ns = self.gaps.ended_ns(end_ns)
+
+    def _settle(self, flow: Flow) -> None:
+        """Once watching is over: account for the state it was left in."""
+        if self._end_ns is None or flow.settled:
+            return
+        if flow.ca_state is not None:
+            lost = not self.gaps.is_whole_since(flow.gaps_before)
+            self._account(flow, flow.last_ns if lost else self._end_ns,
+                          flow.ca_state)
+        flow.settled = True
+
+
+def _segment(event: Event, cause: str) -> str:
+    """What a segment is, as far as its event tells."""
+    flags = event["seg_flags"]
+    if flags & SYN:
+        return "SYN-ACK" if flags & ACK else "SYN"
+    if cause == "zero_window":
+        return PROBE
+    parts = [word for word, is_so in (("data", event["seg_len"]), ("FIN", flags & FIN))
+             if is_so]
+    return " and ".join(parts)
+
+
+@dataclass
+class Sums:
+    """All the connections of a view together, and those that had losses."""
+
+    connections: int = 0
+    lossy: int = 0
+    timeouts: int = 0
+    undone: int = 0
+    segments: Counter[str] = field(default_factory=Counter)
+    stood_ns: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, flows: Iterable[Flow]) -> Sums:
+        """Of these connections."""
+        sums = cls()
+        for flow in flows:
+            sums.connections += 1
+            if flow.had_losses:
+                sums.lossy += 1
+                sums.timeouts += flow.timeouts
+                sums.undone += flow.undone
+                sums.segments.update(flow.segments)
+                sums.stood_ns.update(flow.stood_ns)
+        return sums

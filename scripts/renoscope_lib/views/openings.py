@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One connection's opening, joined from the events of its whole life.
+
+How events find each other:
+
+ - opened actively: by the socket's id, from CLOSED -> SYN-SENT on;
+ - opened passively: a SYN has no id yet.  It is known by both ends and the
+   namespace until `request` gives it an id, which the child keeps;
+ - a SYN cookie keeps nothing: the child that a valid one makes has an id never
+   seen before, and is found by both ends again.
+
+A SYN with another ISN between the same ends is another opening; with the same
+ISN it is the same one, sent again.
+
+What is known of an end.  Where the kernel's own word (`completed`,
+`request_end`) is missing, because events were lost or the recording is older
+than these kinds, the child's state events tell of success, and of failure only
+reckoning: the last wait that the kernel began has passed and nothing more was
+seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ring.schema import Event, Schema
+from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
+from ..tcp.sequence import ACK, SYN
+from ..tcp.synack_waits import SynWait, SynackWaits, Wait
+from ..tcp.tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
+from ..words import duration, errno_words, local_endpoint, plural, remote_endpoint, spaced
+from .listeners import AcceptQueues, is_last_ack
+
+ACTIVE = "us"
+PASSIVE = "peer"
+
+# The latest ones are kept; a flood makes any number of them.
+REMEMBERED = 200_000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A SYN-ACK sent again."""
+
+    time_ns: int
+    since_first_us: int
+    wait: Wait
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A SYN, or a handshake's last ACK, that a listener dropped."""
+
+    time_ns: int
+    reason: str
+    last_ack: bool
+    half_open: int
+    accept_queue: int
+    limit: int
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing that happened, in words."""
+
+    time_ns: int
+    words: str
+
+
+@dataclass(slots=True)
+class Opening:
+    """One connection's beginning, as far as it was seen."""
+
+    cookie: int
+    netns: int
+    local: str
+    remote: str
+    ends: Ends
+    began_ns: int
+    opened_by: str
+    listener: int = 0
+    snd_isn: int = 0
+    rcv_isn: int = 0
+    steps: list[Step] = field(default_factory=list)
+    syn_ns: int | None = None
+    syns_again: int = 0
+    syn_waits: list[SynWait] = field(default_factory=list)
+    queued_ns: int | None = None
+    synack_ns: int | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    cookies_sent: int = 0
+    cookie_needed: bool = False
+    cookie_verdict: str | None = None
+    fast_open: bool = False
+    ended: str | None = None
+    ended_ns: int | None = None
+    first_rtt_us: int = 0
+    since_synack_us: int = 0
+    completed_ns: int | None = None
+    accepted_ns: int | None = None
+    never_accepted: bool = False
+    request_ending: str | None = None
+    reset_received: bool = False
+    error: int = 0
+
+    def step(self, event: Event, words: str) -> None:
+        """Remember what happened."""
+        self.steps.append(Step(event["time_ns"], words))
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshake came to its good end."""
+        return (self.completed_ns is not None
+                or self.ended not in (None, CLOSED))
+
+    @property
+    def over_ns(self) -> int | None:
+        """When it was decided, one way or the other."""
+        return self.completed_ns or self.ended_ns
+
+    @property
+    def took_us(self) -> int | None:
+        """From the earliest thing known to the end."""
+        return self._measured()[0]
+
+    @property
+    def measured(self) -> str | None:
+        """Since when."""
+        return self._measured()[1]
+
+    def _measured(self) -> tuple[int | None, str | None]:
+        over_ns = self.over_ns
+        if over_ns is None:
+            return None, None
+        if self.syn_ns is not None:
+            return (over_ns - self.syn_ns) // 1000, "SYN"
+        if self.synack_ns is not None:
+            return (over_ns - self.synack_ns) // 1000, "first SYN-ACK"
+        if self.attempts:
+            return self.since_first_us(over_ns), "first SYN-ACK"
+        if self.since_synack_us:
+            return self.since_synack_us, "first SYN-ACK"
+        if self.established and self.first_rtt_us:
+            return self.first_rtt_us, "SYN-ACK (first RTT sample)"
+        return None, None
+
+    def since_first_us(self, time_ns: int) -> int:
+        """Time since the first SYN-ACK, by a retransmit of it."""
+        last = self.attempts[-1]
+        return last.since_first_us + (time_ns - last.time_ns) // 1000
+
+    @property
+    def accept_wait_us(self) -> int | None:
+        """How long it waited for accept()."""
+        if self.completed_ns is None or self.accepted_ns is None:
+            return None
+        return (self.accepted_ns - self.completed_ns) // 1000
+
+
+class Openings:
+    """Feed it joined events; it keeps one Opening for each handshake."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._states = StateNames(schema)
+        self._waits = SynackWaits()
+        self._queues = AcceptQueues(schema)
+        self._all: dict[int, Opening] = {}
+        self._by_cookie: dict[int, Opening] = {}
+        self._by_ends: dict[Ends, Opening] = {}
+        self.forgotten = 0
+
+    def all(self) -> list[Opening]:
+        """Every opening, in the order they began."""
+        return list(self._all.values())
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+        left_behind = self._queues.leaves_behind(event)
+        if is_of_recording(event):
+            return
+        if left_behind:
+            self._left_behind(event)
+        take = getattr(self, f"_take_{event.kind}", None)
+        if take is not None:
+            take(event)
+
+    # ---- finding the opening
+
+    def _new(self, event: Event, opened_by: str) -> Opening:
+        opening = Opening(event["cookie"], event["netns"],
+                          local_endpoint(event), remote_endpoint(event),
+                          ends_of(event), event["time_ns"], opened_by)
+        self._all[id(opening)] = opening
+        self._index(opening)
+        if len(self._all) > REMEMBERED:
+            self._forget(self._all.pop(next(iter(self._all))))
+        return opening
+
+    def _index(self, opening: Opening) -> None:
+        if opening.cookie:
+            self._by_cookie[opening.cookie] = opening
+        if opening.opened_by != ACTIVE:
+            self._by_ends[opening.ends] = opening
+
+    def _forget(self, opening: Opening) -> None:
+        self.forgotten += 1
+        if self._by_cookie.get(opening.cookie) is opening:
+            del self._by_cookie[opening.cookie]
+        if self._by_ends.get(opening.ends) is opening:
+            del self._by_ends[opening.ends]
+
+    def _found(self, event: Event) -> Opening | None:
+        """By id; what has no id yet, or no more, by its ends."""
+        cookie = event["cookie"]
+        if cookie in self._by_cookie:
+            return self._by_cookie[cookie]
+        opening = self._by_ends.get(ends_of(event))
+        if opening is None or (cookie and opening.cookie):
+            return None
+        return opening
+
+    def _passive(self, event: Event) -> Opening:
+        """The opening of an event that bears the connection's own id."""
+        opening = self._found(event)
+        isn = event["rcv_isn"]
+        if opening is None or (isn and opening.rcv_isn not in (0, isn)):
+            opening = self._new(event, PASSIVE)
+        if event["cookie"] and not opening.cookie:
+            opening.cookie = event["cookie"]
+            self._index(opening)
+        opening.rcv_isn = isn or opening.rcv_isn
+        opening.snd_isn = event["snd_isn"] or opening.snd_isn
+        opening.listener = (event.values.get("listener", 0)
+                            or opening.listener)
+        return opening
+
+    # ---- the listener's side
+
+    def _take_syn(self, event: Event) -> None:
+        opening = self._by_ends.get(ends_of(event))
+        isn = event["seg_seq"]
+        again = (opening is not None and opening.rcv_isn == isn
+                 and opening.over_ns is None)
+        if not again or opening is None:
+            opening = self._new(event, PASSIVE)
+            opening.rcv_isn = isn
+            opening.syn_ns = event["time_ns"]
+        opening.listener = event["listener"] or opening.listener
+        opening.syns_again += again
+        opening.step(event, f"SYN arrived{' again' if again else ''}, ISN "
+                     f"{isn} {self._queue_words(event)}")
+
+    @staticmethod
+    def _queue_words(event: Event) -> str:
+        return (f"(half-open {event['half_open']}, accept queue "
+                f"{event['accept_queue']}, limit {event['accept_limit']})")
+
+    def _take_request(self, event: Event) -> None:
+        opening = self._passive(event)
+        opening.queued_ns = event["time_ns"]
+        opening.step(event, "request queued, half-open now "
+                     f"{event['half_open'] + 1}")
+
+    def _take_synack(self, event: Event) -> None:
+        opening = self._passive(event)
+        kind = self._schema.name_of("synack_type", event["synack_type"])
+        if kind == "cookie":
+            opening.cookies_sent += 1
+            opening.cookie_needed |= event["half_open"] > event["accept_limit"]
+            opening.step(event, f"SYN cookie sent, ISN {event['snd_isn']}; "
+                         "nothing is kept")
+            opening.synack_ns = opening.synack_ns or event["time_ns"]
+            return
+        opening.fast_open |= kind == "fastopen"
+        opening.synack_ns = event["time_ns"]
+        opening.step(event, f"SYN-ACK sent, ISN {event['snd_isn']}"
+                     f"{', Fast Open' if opening.fast_open else ''}")
+
+    def _take_synack_retransmit(self, event: Event) -> None:
+        opening = self._passive(event)
+        wait = self._waits.see(event)
+        opening.attempts.append(Attempt(event["time_ns"],
+                                        event["since_synack_us"], wait))
+        opening.step(event, f"SYN-ACK sent again, attempt {wait.attempt} "
+                     f"({wait.by}){_wait_words(wait)}")
+
+    def _take_refused(self, event: Event) -> None:
+        opening = self._found(event)
+        last_ack = is_last_ack(event)
+        if opening is None or (opening.over_ns is not None and not last_ack):
+            opening = self._new(event, PASSIVE)
+            opening.rcv_isn = (event["rcv_isn"] if last_ack
+                               else event["seg_seq"])
+        opening.listener = event["listener"] or opening.listener
+        reason = self._schema.name_of("refusal", event["refusal"])
+        opening.refusals.append(Refusal(
+            event["time_ns"], reason, last_ack, event["half_open"],
+            event["accept_queue"], event["accept_limit"]))
+        what = "the last ACK" if last_ack else "the SYN"
+        opening.step(event, f"{what} dropped: {spaced(reason)} "
+                     f"{self._queue_words(event)}")
+
+    def _take_completed(self, event: Event) -> None:
+        opening = self._passive(event)
+        opening.completed_ns = event["time_ns"]
+        opening.since_synack_us = (event["since_synack_us"]
+                                   or opening.since_synack_us)
+        opening.fast_open |= is_fast_open(self._schema, event)
+        how = ("completed by Fast Open: with the SYN, before any last ACK"
+               if opening.fast_open else "completed: the last ACK came")
+        opening.step(event, f"{how}, accept queue now "
+                     f"{event['accept_queue'] + 1}")
+
+    def _take_accepted(self, event: Event) -> None:
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is None:
+            return  # completed before watching began
+        opening.accepted_ns = event["time_ns"]
+        wait = opening.accept_wait_us
+        waited = "" if wait is None else f" after {duration(wait)}"
+        opening.step(event, f"accepted by a process{waited}")
+
+    def _left_behind(self, event: Event) -> None:
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is not None and not opening.never_accepted:
+            opening.never_accepted = True
+            opening.step(event, "ended: its listener was closed")
+
+    def _take_request_end(self, event: Event) -> None:
+        opening = self._passive(event)
+        ending = self._schema.name_of("request_ending",
+                                      event["request_ending"])
+        opening.request_ending = ending
+        opening.ended, opening.ended_ns = CLOSED, event["time_ns"]
+        opening.since_synack_us = (event["since_synack_us"]
+                                   or opening.since_synack_us)
+        opening.step(event, f"request ended: {spaced(ending)}")
+
+    def _take_cookie_checked(self, event: Event) -> None:
+        """A valid one's child is complete by now, and the event bears its id.
+
+        An invalid one without a SYN is no handshake: the listener's count tells.
+        """
+        verdict = self._schema.name_of("cookie_verdict",
+                                       event["cookie_verdict"])
+        opening = self._found(event)
+        if verdict == "valid":
+            opening = opening or self._new(event, PASSIVE)
+        elif opening is None or opening.over_ns is not None:
+            return
+        opening.cookie_verdict = verdict
+        opening.step(event, "the ACK's cookie: "
+                     + verdict.replace("_", ", but "))
+
+    # ---- the side that connects, and what both have
+
+    def _take_retransmit(self, event: Event) -> None:
+        if not event["seg_flags"] & SYN:
+            return
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is None:
+            if event["seg_flags"] & ACK:
+                return  # of a Fast Open child: its SYN-ACK
+            opening = self._new(event, ACTIVE)
+        last_ns = (opening.syn_waits[-1].time_ns if opening.syn_waits
+                   else opening.syn_ns)
+        wait = SynWait.of(event, opening.syns_again + 1, last_ns)
+        opening.syns_again += 1
+        opening.snd_isn = opening.snd_isn or event["snd_isn"]
+        opening.syn_waits.append(wait)
+        opening.step(event, f"SYN sent again, attempt {wait.attempt}"
+                     f"{_wait_words(wait)}")
+
+    def _take_reset_received(self, event: Event) -> None:
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is not None and opening.over_ns is None:
+            opening.reset_received = True
+            opening.step(event, "RST received")
+
+    def _take_error(self, event: Event) -> None:
+        """It comes before or after the state event that it explains."""
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is not None and not opening.established:
+            opening.error = event["sk_error"]
+            opening.step(event, "connect() fails: "
+                         f"{errno_words(event['sk_error'])}")
+
+    def _take_state(self, event: Event) -> None:
+        change = self._states.change(event)
+        assert change is not None
+        old, new = change
+        if (old, new) == (CLOSED, SYN_SENT):
+            self._connects(event)
+        elif (old, new) == (LISTEN, SYN_RECEIVED):
+            # without a listener the child was not found: not a connection
+            if event.listener is not None:
+                child = self._passive(event)
+                child.listener = child.listener or event.listener
+        elif old == SYN_RECEIVED or (old == SYN_SENT
+                                     and new in (ESTABLISHED, CLOSED)):
+            self._ends(event, old, new)
+        elif old == SYN_SENT and new == SYN_RECEIVED:
+            opening = self._by_cookie.get(event["cookie"])
+            if opening is not None:
+                opening.step(event, "SYN received while ours was on its way: "
+                             "simultaneous open")
+
+    def _connects(self, event: Event) -> None:
+        """A socket may connect again after an attempt that failed."""
+        opening = self._new(event, ACTIVE)
+        opening.syn_ns = event["time_ns"]
+        opening.snd_isn = event["snd_isn"]
+        isn = f", ISN {opening.snd_isn}" if opening.snd_isn else ""
+        opening.step(event, f"SYN sent{isn}")
+
+    def _ends(self, event: Event, old: str, new: str) -> None:
+        active = old == SYN_SENT
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is None:
+            opening = (self._new(event, ACTIVE) if active
+                       else self._passive(event))
+        if opening.ended is not None or opening.completed_ns is not None:
+            opening.ended = opening.ended or new
+            return
+        opening.ended, opening.ended_ns = new, event["time_ns"]
+        opening.snd_isn = opening.snd_isn or event["snd_isn"]
+        opening.first_rtt_us = event["srtt_us"]
+        opening.step(event, new)
+
+
+def _wait_words(wait: Wait | SynWait) -> str:
+    words = ""
+    if wait.waited_us is not None:
+        words += f": waited {duration(wait.waited_us)}"
+    if wait.predicted_us is not None:
+        words += f", predicted {duration(wait.predicted_us)}"
+    return words
+
+
+def refusal_words(refusals: list[Refusal]) -> str:
+    """Why, and how often: `2 SYNs dropped: accept queue full (129 of 128)`."""
+    words = []
+    for reason in dict.fromkeys((r.reason, r.last_ack) for r in refusals):
+        same = [r for r in refusals if (r.reason, r.last_ack) == reason]
+        what = "last ACK" if reason[1] else "SYN"
+        words.append(f"{plural(len(same), what)} dropped by the listener, "
+                     f"{_reason_words(same[-1])}")
+    return "; ".join(words)
+
+
+def _reason_words(refusal: Refusal) -> str:
+    return {
+        "accept_queue_full": f"accept queue full ({refusal.accept_queue} "
+        f"waiting, backlog {refusal.limit}): the process accepts too slowly, "
+        "or its backlog is too small",
+        "half_open_queue_full": f"half-open queue full ({refusal.half_open}, "
+        f"backlog {refusal.limit}) and SYN cookies are off",
+        "unproven_peer": "SYN cookies are off and the queue's last quarter is "
+        f"for peers known from before ({refusal.half_open} half-open)",
+    }.get(refusal.reason, "no memory, no route or a policy: the kernel does "
+          "not say")

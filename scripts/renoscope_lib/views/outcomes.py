@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What became of an opening, and why it failed or was slow, in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
+
+from ..tcp.kernel_timers import FIRST_WAIT_US
+from ..tcp.synack_waits import DUPLICATE_SYN
+from ..tcp.tcp_states import CLOSED
+from ..words import duration, errno_words, plural
+from .openings import ACTIVE, Opening, refusal_words
+
+# What a person calls slow: longer than any round trip on this planet.
+SLOW_US = 400_000
+
+UNREACHABLE = (EHOSTUNREACH, ENETUNREACH)
+
+# What a listener's side must have told before its silence means anything.
+LISTENER_TELLS = ("syn", "synack", "synack_retransmit", "refused")
+
+# Kinds of which events may be missing in an opening's time, and why.
+Lacking = Mapping[str, str]
+
+ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
+           "reset_by_us": "reset by us", "listener_gone": "listener gone"}
+
+
+def times(count: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+# ---- what became of it
+
+def request_end(opening: Opening, end_ns: int) -> str:
+    """What became of a request whose SYN-ACK was sent again, with times."""
+    if not opening.attempts:
+        return ""
+    over_ns = opening.over_ns
+    if over_ns is not None:
+        after = duration(opening.since_first_us(over_ns))
+        if opening.established:
+            return f"established after {after}"
+        words = ENDINGS.get(opening.request_ending or "", "closed")
+        return f"{words} after {after}"
+    last = opening.attempts[-1]
+    due_ns = last.time_ns + last.wait.next_us * 1000
+    if end_ns < due_ns:
+        return "half-open when watching ended"
+    if last.wait.is_last:
+        after = duration(opening.since_first_us(due_ns))
+        return f"given up after {after} (reckoned)"
+    return "end not seen"
+
+
+def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
+    """One or two words."""
+    if opening.established:
+        return "established"
+    if opening.opened_by == ACTIVE:
+        return _active_outcome(opening, lacking)
+    if opening.request_ending is not None:
+        return ENDINGS.get(opening.request_ending, "ended")
+    if opening.ended == CLOSED:
+        return "failed"
+    if opening.queued_ns is None and not opening.attempts:
+        return _unqueued_outcome(opening)
+    if opening.attempts:
+        words = request_end(opening, end_ns)
+        return ("half-open" if words.startswith("half-open") else
+                "given up" if words.startswith("given up") else "not seen")
+    # by then the timer would have fired, and we would know more
+    since_ns = end_ns - (opening.synack_ns or opening.began_ns)
+    return "half-open" if since_ns <= 2 * FIRST_WAIT_US * 1000 else "not seen"
+
+
+def _active_outcome(opening: Opening, lacking: Lacking) -> str:
+    if opening.ended is None:
+        return "connecting"
+    if opening.error == ECONNREFUSED or opening.reset_received:
+        return "refused by RST" if opening.reset_received else "refused"
+    if opening.error == ECONNRESET:
+        return "given up"  # a RST would be ECONNREFUSED: tcp_disconnect()
+    if not opening.error:
+        return "failed" if "error" in lacking else "given up"
+    return "timed out" if opening.error == ETIMEDOUT else "failed"
+
+
+def _unqueued_outcome(opening: Opening) -> str:
+    if opening.cookie_verdict == "valid_refused":
+        return "refused"
+    if opening.cookie_verdict == "invalid":
+        return "cookie invalid"
+    if opening.cookies_sent:
+        return "cookie sent"
+    return "refused" if opening.refusals else "not seen"
+
+
+def result_of(outcome: str) -> str:
+    """The coarse word that programs have known from the beginning."""
+    if outcome == "established":
+        return outcome
+    open_still = ("connecting", "half-open", "not seen", "cookie sent")
+    return "not seen" if outcome in open_still else "failed"
+
+
+# ---- and why
+
+def reasons_of(opening: Opening, outcome: str, far: list[Opening],
+               lacking: Lacking) -> list[str]:
+    """Why it failed or was slow; nothing of one that went well."""
+    active = opening.opened_by == ACTIVE
+    reasons = (_active_reasons(opening, outcome, lacking) if active
+               else _passive_reasons(opening, outcome))
+    if active and far:
+        reasons += _far_reasons(opening, far, lacking)
+    slow_us = opening.took_us or 0
+    if outcome == "established" and not reasons and slow_us >= SLOW_US:
+        kind = "retransmit" if active else "synack_retransmit"
+        reasons.append(
+            f"why it took so long is not known: {lacking[kind]}"
+            if kind in lacking else
+            "nothing was sent again: the round trip itself, or the peer, took "
+            "so long")
+    if opening.never_accepted and "accepted" not in lacking:
+        reasons.append("never accepted: its listener was closed while it "
+                       "waited in the accept queue")
+    accept_us = opening.accept_wait_us or 0
+    if accept_us >= SLOW_US:
+        reasons.append(f"then waited {duration(accept_us)} in the accept "
+                       "queue: the process came late to accept()")
+    return reasons
+
+
+def _far_reasons(opening: Opening, far: list[Opening],
+                 lacking: Lacking) -> list[str]:
+    """What the listener's side, if it was recorded too, adds."""
+    refusals = [refusal for one in far for refusal in one.refusals]
+    if refusals:
+        words = "seen at the listener: " + refusal_words(refusals)
+        if opening.established and not any(one.established for one in far):
+            words += "; so it is established here alone"
+        return [words]
+    if not opening.syns_again:
+        return []
+    reset = sum(one.request_ending == "reset_by_peer" for one in far)
+    missing = syns_that_never_came(opening, far, lacking)
+    if missing is None:
+        return _reset_between(reset, reset == len(far)) if reset else []
+    sent = 1 + opening.syns_again
+    if missing > 0:
+        words = (f"seen at the listener: {plural(missing, 'SYN')} of these "
+                 "never came there")
+    elif not reset:
+        lost = synacks_lost(opening, far)
+        words = "seen at the listener: every SYN came, " + (
+            f"and {plural(lost, 'SYN-ACK')} did not come back" if lost else
+            "and its answer was under way: the path is slower than the SYN's timer")
+    else:
+        words = f"seen at the listener: all {sent} SYNs came"
+    return [words, *_reset_between(reset, reset == len(far))]
+
+
+def syns_that_never_came(opening: Opening, far: list[Opening],
+                         lacking: Lacking) -> int | None:
+    """How many of our SYNs the listener did not see; None if nobody knows."""
+    if (not far or any(one.syn_ns is None for one in far)
+            or any(kind in lacking for kind in LISTENER_TELLS)):
+        return None
+    came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
+                                        for a in one.attempts) for one in far)
+    return max(0, 1 + opening.syns_again - came)
+
+
+def synacks_lost(opening: Opening, far: list[Opening]) -> int:
+    """How many SYN-ACKs did not come, where every SYN came to the listener.
+
+    Those sent within the last round trip may have, all of them.
+    """
+    path_ns = min((one.syn_ns or 0) for one in far) - (opening.syn_ns or 0)
+    sent = [sent_ns for one in far
+            for sent_ns in (one.synack_ns, *(a.time_ns for a in one.attempts))
+            if sent_ns is not None]
+    if opening.over_ns is None or not opening.established:
+        return len(sent)
+    early = sum(sent_ns < opening.over_ns - 2 * path_ns for sent_ns in sent)
+    return max(0, min(early, len(sent) - 1))
+
+
+def synacks_lost_between(client: Opening | None, far: list[Opening],
+                         lacking: Lacking) -> int | None:
+    """The same if both ends tell, and every SYN did come."""
+    if client is None or syns_that_never_came(client, far, lacking) != 0:
+        return None
+    return synacks_lost(client, far)
+
+
+def _reset_between(reset: int, is_each: bool) -> list[str]:
+    """Somebody answers our SYN-ACKs in the client's name, and it asks again."""
+    if not reset:
+        return []
+    which = "each SYN-ACK was" if is_each else (
+        "1 SYN-ACK was" if reset == 1 else f"{reset} SYN-ACKs were")
+    return [f"{which} answered with a RST from the client's address, which the "
+            "client never sent: something between, such as a firewall, answers "
+            "in its place"]
+
+
+def _syn_wait_words(opening: Opening) -> str:
+    waited = [w.waited_us for w in opening.syn_waits]
+    known = [duration(us) for us in waited if us is not None]
+    again = f"the SYN was sent again {times(opening.syns_again)}"
+    waits = "waits of " if len(known) > 1 else ""
+    return again + (f", after {waits}{', '.join(known)}" if known else "")
+
+
+def _active_reasons(opening: Opening, outcome: str,
+                    lacking: Lacking) -> list[str]:
+    reasons = []
+    if outcome == "refused by RST":
+        reasons.append("the peer answered with a RST: nothing listens there, "
+                       "or a firewall refuses")
+    elif outcome == "refused":
+        reasons.append("ECONNREFUSED: a RST or an ICMP message refused it")
+    elif opening.error == ECONNRESET and outcome == "given up":
+        reasons.append("we gave it up (SO_LINGER 0 or disconnect) (implied)")
+    elif outcome == "timed out":
+        reasons.append("ETIMEDOUT: no answer to "
+                       f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "
+                       "gone, a firewall drops, or the listener is full")
+    elif outcome == "failed":
+        reasons.append(f"{errno_words(opening.error)}: "
+                       + _why_failed(opening.error) if opening.error else
+                       f"why is not known: {lacking['error']}")
+    elif outcome == "given up":
+        reasons.append("no error was seen: the process itself gave it up")
+    if opening.syns_again:
+        reasons.append(_syn_wait_words(opening))
+    return reasons
+
+
+def _why_failed(error: int) -> str:
+    """What an error of connect() comes from."""
+    if error in UNREACHABLE:
+        return "no route, or a firewall answered with ICMP"
+    return os.strerror(error)
+
+
+def _cookie_cause(opening: Opening) -> str:
+    """tcp_syncookies=1 sends cookies when there is need, 2 always."""
+    if not opening.cookies_sent:
+        return "its sending was not seen"
+    return ("the half-open queue was full" if opening.cookie_needed else
+            "the queue had room: tcp_syncookies is 2, always")
+
+
+def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
+    reasons = []
+    sent = 1 + len(opening.attempts)
+    proven = any(r.last_ack for r in opening.refusals)
+    if outcome in ("expired", "given up") and not proven:
+        reasons.append(f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
+                       "gone, its address is forged, or the way back is cut; "
+                       "or its ACK came and TCP_DEFER_ACCEPT waited for data")
+    elif outcome == "reset by peer":
+        reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
+                       "its address was forged and it never asked, or a "
+                       "firewall refuses")
+    elif outcome == "reset by us":
+        reasons.append("a segment came that does not fit the handshake")
+    elif outcome == "listener gone":
+        reasons.append("the listener was closed while the request waited")
+    elif outcome == "ended":
+        reasons.append("an ICMP error, a lost race, or the end of the "
+                       "namespace, or somebody killed it (ss -K)")
+    elif outcome == "cookie sent":
+        reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
+                       "ACK came back with it")
+    elif outcome == "cookie invalid":
+        reasons.append("the ACK that came is no cookie of ours, or too old")
+    if outcome == "established" and opening.cookie_verdict == "valid":
+        reasons.append(f"made from a SYN cookie ({_cookie_cause(opening)})")
+    if opening.refusals:
+        reasons.append(refusal_words(opening.refusals))
+    if opening.attempts and outcome == "established":
+        reasons.append("the SYN-ACK was sent again "
+                       f"{times(len(opening.attempts))}")
+    return reasons

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What set a sender's pace, moment by moment: its own window, the peer's, or its program.
+
+Every event shows what was on its way when it came.  So the time since the event
+before is laid to what held the sender back meanwhile:
+
+ - recovering: it was in Recovery or Loss, that is another story;
+ - cwnd: as many segments were on their way as cwnd permits;
+ - receiver: the peer's window had no room for a whole segment;
+ - stopped: it was zero;
+ - own: ours was zero, and the peer may have waited for it;
+ - silent: nothing was on its way, no window was closed, and nothing
+   came from the peer either, for longer than an RTO;
+ - unknown: something was on its way and no window was full.  Nagle, pacing, the
+   send buffer, offloading or the program: nobody can tell these apart here.
+
+No event tells when something is sent.  If all was acknowledged at the event before
+and something is on its way now, it was sent in between; it has not been on its way
+for longer than the RTO, or a timeout would be here.  So all but one RTO was silence.
+That is taken off in any case: what counts as silence is the least that it was.  And
+both directions' numbers must stand where they stood, or something was not seen.
+
+Round trips that grow while much is on its way tell of a queue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..ring.schema import Event, Schema
+from ..tcp.kept import Kept, Packable
+from ..tcp.reno_words import OWN_KINDS
+from ..tcp.segments import OUTGOING
+from ..tcp.sequence import ECE, FIN, following, relative
+from ..tcp.tcp_states import SYNCHRONIZED
+from .gaps import Gaps
+
+CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
+STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
+OWN_CLOSED = "own"
+
+# Kinds that show a living connection's own numbers.
+SHOWING_KINDS = frozenset((
+    "ack", "state", "ca_state", "retransmit", "rto", "loss_probe", "probe",
+    "zero_window", *OWN_KINDS))
+
+# A queue: round trips this many times the shortest, by as much at least, with so
+# many segments on their way.  A few segments fill no queue, and a delayed ACK may
+# add 40 ms to a round trip.
+GROWN_FACTOR = 3
+GROWN_US = 60_000
+GROWN_SEGMENTS = 8
+
+# Restarts kept of one connection, the first ones.
+MOST_RESTARTS = 100
+
+
+@dataclass(slots=True)
+class Restart(Packable):
+    """cwnd before a restart after a rest, and after it."""
+
+    time_ns: int
+    before: int
+    after: int = 0
+
+
+@dataclass(slots=True)
+class Sender(Packable):
+    """One sender's pace."""
+
+    cookie: int
+    gaps_before: int
+    last_ns: int
+    last_nxt: int = 0
+    last_rcv: int = 0
+    all_acked: bool = False
+    held_ns: Counter[str] = field(default_factory=Counter)
+    rwnd_least: int = 0
+    rwnd_most: int = 0
+    cwnd_most: int = 0
+    silence_ns: int = 0
+    grown_ns: int = 0
+    grown_rtt_us: int = 0
+    grown_min_us: int = 0
+    grown_segments: int = 0
+    grown_at_ns: int = 0
+    min_rtt_us: int = 0
+    sent_bytes: int = 0
+    mss: int = 0
+    segments_out: int = 0
+    fins_again: int = 0
+    marked: int = 0
+    dropped_here: int = 0
+    reduced_by_ece: int = 0
+    restarts: list[Restart] = field(default_factory=list)
+    rests: Restart | None = None
+    ece_at_ns: int = 0
+    duplicates: int = 0
+    peer_closed: bool = False
+    own_closed: bool = False
+    probes: int = 0
+    unanswered: int = 0
+    heard_ns: int = 0
+    rto_us: int = 0
+
+    @property
+    def answers_probes(self) -> bool:
+        """Whether the last probe of a zero window got its ACK."""
+        return self.probes > 0 and not self.unanswered
+
+    @property
+    def known_ns(self) -> int:
+        """The time of which it is known what held it back."""
+        return sum(self.held_ns.values())
+
+
+class Pace:
+    """Feed it joined events that are of a connection."""
+
+    def __init__(self, schema: Schema, gaps: Gaps) -> None:
+        self._schema = schema
+        self._gaps = gaps
+        self.kept: Kept[Sender] = Kept(lambda flow: False)
+        self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
+        self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
+        self._cwr = schema.numbers_of("ca_state", "CWR")
+
+    def feed(self, event: Event) -> None:
+        """The next event, not a mark and not a loss."""
+        cookie = event["cookie"]
+        if not cookie:
+            return
+        if event.kind in SHOWING_KINDS:
+            if event["state"] in self._sending:
+                self._see(self._flow(event), event)
+        elif event.kind == "destroy":
+            flow = self.kept.get(cookie)
+            if flow is not None:
+                flow.segments_out = event["segs_out"]
+        elif event.kind == "segment":
+            self._see_segment(event)
+
+    def _flow(self, event: Event) -> Sender:
+        return self.kept.get(event["cookie"]) or self.kept.add(
+            event["cookie"], Sender(event["cookie"], self._gaps.number,
+                                    event["time_ns"]))
+
+    def _see(self, flow: Sender, event: Event) -> None:
+        if flow.gaps_before == self._gaps.number:
+            self._account(flow, event)
+        else:
+            flow.gaps_before = self._gaps.number
+            flow.own_closed = not event["rcv_wnd"]
+        if flow.rests is not None:
+            self._restarted(flow, event)
+        self._see_kind(flow, event)
+        flow.last_ns = event["time_ns"]
+        flow.last_nxt = event["snd_nxt"]
+        flow.last_rcv = self._received(event)
+        flow.all_acked = not event["packets_out"] or (
+            event.kind == "ack" and event["seg_ack"] == event["snd_nxt"])
+        if event["min_rtt_us"]:  # of the last minutes: it may rise
+            flow.min_rtt_us = min(flow.min_rtt_us or event["min_rtt_us"],
+                                  event["min_rtt_us"])
+        if event["snd_isn"]:
+            flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
+        flow.mss = event["mss"]
+        flow.rto_us = event["rto_us"]
+        self._see_windows(flow, event)
+
+    def _see_windows(self, flow: Sender, event: Event) -> None:
+        """How they stand now; an ACK shows the peer's as it was before it."""
+        if event.kind == "zero_window":
+            is_closed = self._word(event, "window_change") == "closed"
+            if self._word(event, "window_side") == "own":
+                flow.own_closed = is_closed
+            else:
+                flow.peer_closed = is_closed
+        else:
+            flow.peer_closed = not event["snd_wnd"]
+        if not flow.peer_closed:
+            flow.probes = flow.unanswered = 0
+        elif event.kind == "probe":
+            flow.probes += 1
+            flow.unanswered = event["probes_out"] + 1
+        elif event.kind == "retransmit":
+            flow.probes += 1
+            flow.unanswered += 1
+        if event.kind == "ack":
+            flow.heard_ns = event["time_ns"]
+            flow.unanswered = 0
+
+    def _word(self, event: Event, name: str) -> str:
+        return self._schema.name_of(name, event[name])
+
+    @staticmethod
+    def _received(event: Event) -> int:
+        """The next expected number once the event's segment is taken."""
+        rcv_nxt: int = event["rcv_nxt"]
+        if event.kind != "ack" or event["seg_seq"] != rcv_nxt:
+            return rcv_nxt
+        return following(rcv_nxt, event["seg_len"], event["seg_flags"])
+
+    # ---- the time since the event before
+
+    def _account(self, flow: Sender, event: Event) -> None:
+        passed_ns = event["time_ns"] - flow.last_ns
+        if passed_ns <= 0:
+            return
+        if event["ca_state"] in self._recovering or event["backoff"]:
+            flow.held_ns[RECOVERING] += passed_ns
+            return
+        if (flow.all_acked and event["snd_una"] == flow.last_nxt
+                and event["rcv_nxt"] == flow.last_rcv):
+            silent_ns = max(0, passed_ns - event["rto_us"] * 1000)
+            self._silent(flow, event, silent_ns)
+            passed_ns -= silent_ns
+        self._held(flow, event, passed_ns)
+        self._grown(flow, event, passed_ns)
+
+    @staticmethod
+    def _silent(flow: Sender, event: Event, silent_ns: int) -> None:
+        """A zero window is no silence: there may be something to send."""
+        if flow.peer_closed or not event["snd_wnd"]:
+            flow.held_ns[STOPPED] += silent_ns
+            return
+        if flow.own_closed:
+            flow.held_ns[OWN_CLOSED] += silent_ns
+            return
+        flow.held_ns[SILENT] += silent_ns
+        flow.silence_ns = max(flow.silence_ns, silent_ns)
+
+    @staticmethod
+    def _held(flow: Sender, event: Event, passed_ns: int) -> None:
+        """Longer than an RTO nothing is on its way without a timeout."""
+        out = event["packets_out"]
+        if not out or passed_ns > event["rto_us"] * 1000:
+            flow.held_ns[UNKNOWN] += passed_ns
+            return
+        on_the_way = (out - event["sacked_out"] - event["lost_out"]
+                      + event["retrans_out"])
+        window = event["snd_wnd"]
+        room = window - relative(event["snd_nxt"], event["snd_una"])
+        if on_the_way >= event["cwnd"]:
+            flow.held_ns[CWND] += passed_ns
+            flow.cwnd_most = max(flow.cwnd_most, event["cwnd"])
+        elif not window:
+            flow.held_ns[STOPPED] += passed_ns
+        elif room < (event["mss"] or 1):
+            flow.held_ns[RECEIVER] += passed_ns
+            flow.rwnd_least = min(flow.rwnd_least or window, window)
+            flow.rwnd_most = max(flow.rwnd_most, window)
+        else:
+            flow.held_ns[UNKNOWN] += passed_ns
+
+    @staticmethod
+    def _grown(flow: Sender, event: Event, passed_ns: int) -> None:
+        rtt_us, least_us = event["srtt_us"], event["min_rtt_us"]
+        if (not least_us or event["packets_out"] < GROWN_SEGMENTS
+                or rtt_us < GROWN_FACTOR * least_us
+                or rtt_us - least_us < GROWN_US):
+            return
+        flow.grown_ns += passed_ns
+        if rtt_us > flow.grown_rtt_us:
+            flow.grown_rtt_us, flow.grown_min_us = rtt_us, least_us
+            flow.grown_segments = event["packets_out"]
+            flow.grown_at_ns = event["time_ns"]
+
+    # ---- what single kinds tell
+
+    def _see_kind(self, flow: Sender, event: Event) -> None:
+        kind = event.kind
+        if kind == "ack":
+            if event["seg_flags"] & ECE:
+                flow.ece_at_ns = event["time_ns"]
+        elif kind == "ca_state":
+            if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
+                flow.reduced_by_ece += flow.ece_at_ns == flow.last_ns != 0
+        elif kind == "retransmit":
+            flow.fins_again += bool(event["seg_flags"] & FIN)
+        elif kind == "reno_reduction":
+            cause = self._schema.name_of("reno_cause", event["reno_cause"])
+            flow.marked += cause == "ecn"
+            flow.dropped_here += cause == "other"
+        elif kind == "reno_restart":
+            flow.rests = Restart(event["time_ns"], event["cwnd"])
+
+    @staticmethod
+    def _restarted(flow: Sender, event: Event) -> None:
+        """The next event shows what it came to; at the least cwnd stays."""
+        assert flow.rests is not None
+        flow.rests.after = event["cwnd"]
+        if flow.rests.after < flow.rests.before \
+                and len(flow.restarts) < MOST_RESTARTS:
+            flow.restarts.append(flow.rests)
+        flow.rests = None
+
+    def _see_segment(self, event: Event) -> None:
+        """A first SACK block behind the ACK is a D-SACK (RFC 2883)."""
+        if not event["sack_blocks"] or event["segment_flags"] & OUTGOING:
+            return
+        beyond = relative(event["seg_ack"], event["sack1_right"])
+        if beyond < 1 << 31:
+            flow = self.kept.get(event["cookie"])
+            if flow is not None:
+                flow.duplicates += 1

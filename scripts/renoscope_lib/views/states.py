@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each connection's way through the states of RFC 9293, and the time in each.
+
+The kernel's own state changes tell most of it, but not all:
+
+ - A passive open has no socket before the handshake's last ACK.  Then the kernel
+   runs LISTEN -> SYN-RECEIVED -> ESTABLISHED in one go.  SYN-RECEIVED truly began
+   when the request entered the half-open queue; the request's id is the child's.
+   (A Fast Open child does exist from the SYN on: its changes are true ones.)
+ - TIME-WAIT, and FIN-WAIT-2 once no process holds the socket, live on in a small
+   sock of their own.  The full socket goes to CLOSED when that takes over, which
+   is not the connection's end; time_wait_end is.
+ - A FIN that comes with the ACK of ours takes the kernel through FIN-WAIT-2 within
+   one segment, where the RFC goes from FIN-WAIT-1 straight to TIME-WAIT.
+
+What was not seen is called unseen, never guessed.  endings.py says what all this came
+to, states_text.py how it reads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ..ring.schema import Event, Schema
+from ..tcp.connections import identity_of
+from ..tcp.flows import StateNames, is_fast_open, is_passive
+from ..tcp.kept import Kept
+from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
+from ..tcp.segments import has_segment
+from ..tcp.sequence import ACK, FIN, RST
+from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN,
+                              NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+from ..tcp.wanted import Filter
+from ..words import local_endpoint, remote_endpoint
+from .endings import IMPLIED, TIME_WAIT_ENDINGS, Ending, ending_of
+from .gaps import Gaps
+from .listeners import AcceptQueues
+
+NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
+                "time_wait_end", "reset_sent", "reset_received", "error")
+
+# A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
+SAME_SEGMENT_NS = 200_000
+
+
+def _place(event: Event) -> tuple[int, int]:
+    return event["cpu"], event["serial"]
+
+
+class States:
+    """Feed it joined events, then ask for the connections."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._states = StateNames(schema)
+        self.gaps = Gaps(schema, NEEDED_KINDS)
+        self.kept: Kept[Life] = Kept(lambda life: life.is_over)
+        self._queues = AcceptQueues(schema)
+        self.cookie_synacks = 0
+        self.resets_without_connection = 0
+
+    # ---- events in
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+        left_behind = self._queues.leaves_behind(event)
+        if self.gaps.takes(event):
+            return
+        if not event["cookie"]:
+            self._see_without_connection(event)
+            return
+        handler = getattr(self, f"_see_{event.kind}", self._see_any)
+        handler(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None:
+            life.gaps_before = self.gaps.number
+            life.last_place = _place(event)
+            life.left_behind |= left_behind
+            if life.has_wildcard:
+                life.local = local_endpoint(event)
+                life.remote = self._remote(event)
+
+    def _see_without_connection(self, event: Event) -> None:
+        if event.kind == "reset_sent":
+            self.resets_without_connection += 1
+        elif event.kind == "synack" and self._is_cookie(event):
+            self.cookie_synacks += 1
+
+    def _is_cookie(self, event: Event) -> bool:
+        return self._schema.name_of("synack_type",
+                                    event["synack_type"]) == "cookie"
+
+    def _remote(self, event: Event) -> str:
+        """A listener has no peer, whoever's segment an event is about."""
+        life = self.kept.get(event["cookie"])
+        if life is not None and life.stays[0].state == LISTEN:
+            return "*:*"
+        return remote_endpoint(event)
+
+    def _new(self, event: Event, stay: Stay, opened_by: str | None) -> Life:
+        life = Life(*identity_of(event), stays=[stay], opened_by=opened_by,
+                    opening_seen=stay.began_ns is not None)
+        if stay.state == LISTEN:
+            life.remote = "*:*"
+        life.gaps_before = self.gaps.number
+        return self.kept.add(event["cookie"], life)
+
+    def _from_the_middle(self, event: Event, state: str) -> Life:
+        """A connection that was there before anything was seen of it."""
+        opened_by = None
+        if is_passive(self._schema, event):
+            opened_by = PEER
+        elif event["snd_isn"] and state != LISTEN:
+            opened_by = US
+        life = self._new(event, Stay(state, None), opened_by)
+        life.note_once("its beginning " + self._was_not_seen())
+        return life
+
+    def _was_not_seen(self) -> str:
+        """Once connections were left out, one may be among them that was seen."""
+        return ("was not seen, or is no longer kept" if self.kept.forgotten
+                else "was not seen")
+
+    def _life(self, event: Event, state: str) -> Life:
+        """The connection, which the event says is in that state."""
+        life = self.kept.get(event["cookie"])
+        if life is None or (life.is_over and state != CLOSED):
+            return self._from_the_middle(event, state)
+        if life.now.state != state:
+            self._missed(life, state)
+        return life
+
+    def _missed(self, life: Life, state: str) -> None:
+        """It changed its state and nobody saw it."""
+        if life.now.state != CLOSED:
+            life.now.left_by = "its end was not seen"
+        life.note_once("states between were not seen")
+        life.stays.append(Stay(state, None))
+
+    def _move(self, life: Life, event: Event, new: str) -> None:
+        """Leave the present state for a new one."""
+        old = life.now
+        old.ended_ns = event["time_ns"]
+        old.left_by = LEFT_BY.get((old.state, new), "")
+        if old.state == SYN_RECEIVED and life.opened_by == US \
+                and new == ESTABLISHED:
+            old.left_by = "the peer acknowledged our SYN"
+        life.stays.append(Stay(new, event["time_ns"]))
+        if new != CLOSED:
+            life.reset_sent = life.reset_received = None
+            life.error = 0
+
+    # ---- full sockets
+
+    def _see_state(self, event: Event) -> None:
+        old, new = self._states.change(event) or ("?", "?")
+        if (old, new) == (LISTEN, SYN_RECEIVED):
+            self._born(event)
+        elif old == CLOSED and new in (SYN_SENT, LISTEN):
+            self._new(event, Stay(new, event["time_ns"]),
+                      US if new == SYN_SENT else None)
+        elif new == CLOSED:
+            self._closes(event, old)
+        else:
+            life = self._life(event, old)
+            if new == old:
+                return  # shutdown() has sent the FIN, now comes close()
+            self._settle_birth(life, event)
+            same_segment = self._same_segment(life, event)
+            self._move(life, event, new)
+            if new == FIN_WAIT_2:
+                life.fin_and_ack = same_segment and life.fin_and_ack
+
+    def _born(self, event: Event) -> None:
+        """A listener's child, whose request came long before it."""
+        if event.listener is None:
+            return  # not adopted: it wears the listener's id
+        life = self.kept.get(event["cookie"])
+        if life is None or life.is_over:
+            life = self._new(event, Stay(SYN_RECEIVED, None), PEER)
+        life.newborn_ns = event["time_ns"]
+
+    def _settle_birth(self, life: Life, event: Event) -> None:
+        """Leaving SYN-RECEIVED: when had it begun?"""
+        stay = life.now
+        if stay.state != SYN_RECEIVED or stay.began_ns is not None:
+            return
+        if is_fast_open(self._schema, event) and life.newborn_ns is not None:
+            stay.began_ns = life.newborn_ns
+            life.opening_seen = True
+        elif life.by_cookie:
+            life.note_once("opened with a SYN cookie: nothing was kept before "
+                           "its last ACK")
+        else:
+            life.note_once("its request " + self._was_not_seen())
+
+    def _same_segment(self, life: Life, event: Event) -> bool:
+        """Whether nothing came between on that CPU since its last event."""
+        cpu, serial = life.last_place
+        return (cpu, serial + 1) == (event["cpu"], event["serial"])
+
+    def _closes(self, event: Event, old: str) -> None:
+        life = self.kept.get(event["cookie"])
+        if life is not None and life.small is not None:
+            return  # the small sock has taken over
+        life = self._life(event, old)
+        if life.is_over:
+            return
+        self._settle_birth(life, event)
+        life.closed_from = old
+        life.timeouts = event["retransmits"]
+        self._move(life, event, CLOSED)
+
+    def _see_destroy(self, event: Event) -> None:
+        life = self.kept.get(event["cookie"])
+        if life is None:
+            if event["snd_isn"]:
+                self._from_the_middle(event, CLOSED)
+        elif not life.is_over and life.small is None:
+            self._missed(life, CLOSED)
+
+    def _see_reset_sent(self, event: Event) -> None:
+        reason = ""
+        if "reset_reason" in self._schema.values:
+            reason = self._schema.name_of("reset_reason",
+                                          event["reset_reason"])
+        self._see_any(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None:
+            life.reset_sent = Reset(
+                event["time_ns"], reason, has_segment(event), False,
+                _place(event), self._states.name_of(event) == CLOSED,
+                not event["seg_len"] and not event["seg_flags"] & FIN)
+
+    def _see_reset_received(self, event: Event) -> None:
+        self._see_any(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None and not life.is_over:
+            life.reset_received = Reset(
+                event["time_ns"], "", has_segment(event),
+                bool(event["seg_flags"] & RST), _place(event),
+                ours_outstanding=event["snd_una"] != event["snd_nxt"])
+
+    def _see_error(self, event: Event) -> None:
+        self._see_any(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None and event["sk_error"]:
+            life.error = event["sk_error"]
+
+    def _see_retransmit(self, event: Event) -> None:
+        self._see_any(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None and life.now.state == SYN_SENT:
+            life.syns_again += 1
+
+    def _see_ack(self, event: Event) -> None:
+        """A segment is processed next: is it a FIN that acknowledges ours?"""
+        self._see_any(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None:
+            flags = event["seg_flags"]
+            life.fin_and_ack = bool(flags & FIN and flags & ACK
+                                    and life.now.state == FIN_WAIT_1
+                                    and event["seg_ack"] == event["snd_nxt"])
+
+    def _see_any(self, event: Event) -> None:
+        """Any event says in passing where its connection stands."""
+        state = self._states.name_of(event)
+        life = self.kept.get(event["cookie"])
+        if life is None or (life.is_over and state == ESTABLISHED):
+            if state != CLOSED and state in NETSTAT_NAMES:
+                self._from_the_middle(event, state)
+        elif (not self.gaps.is_whole_since(life.gaps_before) and not life.is_over
+              and life.small is None and state != life.now.state):
+            self._missed(life, state)
+
+    # ---- requests
+
+    def _see_syn(self, event: Event) -> None:
+        """A SYN is of no connection yet."""
+
+    _see_refused = _see_syn
+
+    def _see_cookie_checked(self, event: Event) -> None:
+        verdict = self._schema.name_of("cookie_verdict",
+                                       event["cookie_verdict"])
+        if verdict == "valid":
+            self._half_open(event, None).by_cookie = True
+
+    def _see_request(self, event: Event) -> None:
+        self._half_open(event, event["time_ns"])
+
+    def _see_synack(self, event: Event) -> None:
+        """The first one; of Fast Open it is the child's, which exists."""
+        began_ns = event["time_ns"]
+        sort = self._schema.name_of("synack_type", event["synack_type"])
+        life = self.kept.get(event["cookie"])
+        if sort == "fastopen" and life is not None:
+            began_ns = life.newborn_ns or began_ns
+        self._half_open(event, began_ns)
+
+    def _see_synack_retransmit(self, event: Event) -> None:
+        if not (event["half_open"] or event["accept_queue"]
+                or event["accept_limit"]):
+            # a Fast Open child's: in no queue, its state events tell
+            life = self.kept.get(event["cookie"])
+        else:
+            life = self._half_open(event, self._first_synack_ns(event))
+        if life is not None:
+            life.synacks_again += 1
+
+    def _see_completed(self, event: Event) -> None:
+        self._half_open(event, self._first_synack_ns(event))
+
+    def _see_accepted(self, event: Event) -> None:
+        if self.kept.get(event["cookie"]) is None:
+            self._see_any(event)
+
+    @staticmethod
+    def _first_synack_ns(event: Event) -> int | None:
+        since_us = event["since_synack_us"]
+        return event["time_ns"] - since_us * 1000 if since_us else None
+
+    def _half_open(self, event: Event, began_ns: int | None) -> Life:
+        life = self.kept.get(event["cookie"])
+        if life is None or life.is_over:
+            life = self._new(event, Stay(SYN_RECEIVED, began_ns), PEER)
+            life.opening_seen = began_ns is not None
+        elif life.now.state == SYN_RECEIVED and life.now.began_ns is None:
+            life.now.began_ns = began_ns
+            life.opening_seen = began_ns is not None
+        return life
+
+    def _see_request_end(self, event: Event) -> None:
+        life = self._half_open(event, self._first_synack_ns(event))
+        if life.now.state != SYN_RECEIVED:
+            return  # its child lives on
+        life.request_ending = self._schema.name_of(
+            "request_ending", event["request_ending"])
+        life.closed_from = SYN_RECEIVED
+        self._move(life, event, CLOSED)
+
+    # ---- small socks
+
+    def _small_state(self, event: Event) -> str:
+        state = self._states.name_of(event)
+        return state if state in (FIN_WAIT_2, TIME_WAIT) else TIME_WAIT
+
+    def _small(self, event: Event) -> tuple[Life, SmallSock]:
+        state = self._small_state(event)
+        life = self.kept.get(event["cookie"])
+        if life is not None and life.may_live_on:
+            # the full socket went, and nobody saw the small one begin
+            life.stays.pop()
+            life.now.ended_ns = None
+            if life.now.state != state:
+                self._missed(life, state)
+        elif life is None or life.is_over:
+            life = self._from_the_middle(event, state)
+        if life.small is None:
+            life.small = SmallSock()
+        return life, life.small
+
+    def _see_time_wait(self, event: Event) -> None:
+        step = self._schema.name_of("time_wait_step", event["time_wait_step"])
+        if step == "overflow":
+            self._overflow(event)
+            return
+        state = self._small_state(event)
+        life, small = self._small(event)
+        if step == "started":
+            self._starts(life, event, state)
+        elif life.now.state != state:
+            if (life.now.state == FIN_WAIT_2 and step == "timer_set"
+                    and (self.gaps.is_whole_since(life.gaps_before)
+                         or self._same_segment(life, event))):
+                self._move(life, event, state)
+            else:
+                self._missed(life, state)
+        if step == "segment":
+            self._segment_in_small(event, state, small)
+        small.timer_set += step == "timer_set"
+        if event["time_wait_us"]:
+            small.due_ns = event["time_ns"] + event["time_wait_us"] * 1000
+
+    @staticmethod
+    def _segment_in_small(event: Event, state: str, small: SmallSock) -> None:
+        small.segments += 1
+        small.data_last = bool(event["seg_len"])
+        small.fins_again += bool(state == TIME_WAIT
+                                 and event["seg_flags"] & FIN)
+
+    def _overflow(self, event: Event) -> None:
+        life = self.kept.get(event["cookie"])
+        if life is not None:
+            life.no_room = True
+
+    def _starts(self, life: Life, event: Event, state: str) -> None:
+        """The full socket makes place for the small one."""
+        if life.now.state == state:
+            return  # FIN-WAIT-2 goes on
+        stay = life.now
+        if stay.state not in (FIN_WAIT_2, CLOSING):
+            # the kernel always passes through one of these
+            self._missed(life, state)
+            life.now.began_ns = event["time_ns"]
+            return
+        at_once = (stay.state == FIN_WAIT_2 and len(life.stays) > 1
+                   and self._same_segment(life, event)
+                   and stay.began_ns is not None
+                   and life.stays[-2].state == FIN_WAIT_1)
+        if at_once and life.fin_and_ack:
+            life.stays.pop()
+            self._move(life, event, state)
+            return
+        self._move(life, event, state)
+        if at_once and (stay.took_us or 0) * 1000 < SAME_SEGMENT_NS:
+            stay.left_by = "the peer's FIN came with that ACK" + IMPLIED
+
+    def _see_time_wait_end(self, event: Event) -> None:
+        state = self._small_state(event)
+        life, _ = self._small(event)
+        if life.now.state != state:
+            self._missed(life, state)
+        why = self._schema.name_of("time_wait_ending",
+                                   event["time_wait_ending"])
+        life.closed_from = state
+        self._move(life, event, CLOSED)
+        life.stays[-2].left_by = TIME_WAIT_ENDINGS.get(why, why)
+
+    # ---- what came of it
+
+    @staticmethod
+    def took_us(life: Life, stay: Stay) -> int | None:
+        """How long it was in a state; None where that is not known."""
+        if (stay.state == FIN_WAIT_2 and life.may_live_on
+                and stay is life.stays[-2]):
+            return None  # a small sock may have gone on
+        return stay.took_us
+
+    def lives(self, wanted: Filter = Filter()) -> Iterator[Life]:
+        """The connections, in order of their first event."""
+        for life in self.kept:
+            if wanted.includes(life):
+                yield life
+
+    def ending(self, life: Life) -> Ending | None:
+        """How it ended; None if that was not seen."""
+        if life.is_over:
+            return ending_of(life, self.gaps)
+        side = self.last_reset(life)
+        return Ending("reset", side, "", False) if side else None
+
+    def last_reset(self, life: Life) -> str | None:
+        """Who reset it, if recording was frozen right after the RST.
+
+        The change to CLOSED follows a RST at once, so what is missing is known.
+        """
+        if (life.is_over or life.small is not None
+                or life.now.state == LISTEN
+                or life.gaps_before + 1 not in self.gaps.freezes):
+            return None
+        received, sent = life.reset_received, life.reset_sent
+        if received is not None and received.place == life.last_place:
+            # the kernel tells of data after close as of a RST
+            by_us = received.answers_segment and not received.has_rst_flag
+            return US if by_us else PEER
+        if (sent is not None and sent.place == life.last_place
+                and not (sent.answers_segment
+                         and life.now.state in (SYN_SENT, SYN_RECEIVED))):
+            return US
+        return None
+
+    def may_have_ended(self, life: Life, end_ns: int) -> bool:
+        """Whether its end may have been in what was not seen."""
+        if life.is_over or self.last_reset(life):
+            return False
+        if (not self.gaps.is_whole_since(life.gaps_before)
+                or self.gaps.lacks("state")):
+            return True
+        due_ns = life.small.due_ns if life.small is not None else None
+        # timers of a minute may be late by an eighth of it
+        return (due_ns is not None
+                and end_ns > due_ns + (due_ns - (life.now.began_ns or due_ns)) / 4)
+
+    def is_known_to_last(self, life: Life) -> bool:
+        """Whether it was where it is until the last moment that is known."""
+        return (not life.is_over and not self.gaps.lacks("state")
+                and self.gaps.is_whole_until_known(life.gaps_before))
+
+    def counts(self, end_ns: int,
+               wanted: Filter = Filter()) -> tuple[dict[str, int], int]:
+        """Open connections by state; how many are not certain."""
+        counts: Counter[str] = Counter()
+        unsure = 0
+        for life in self.lives(wanted):
+            if life.now.state in NETSTAT_NAMES and not self.last_reset(life):
+                counts[life.now.state] += 1
+                unsure += self.may_have_ended(life, end_ns)
+        return {name: counts[name] for name in NETSTAT_NAMES
+                if counts[name]}, unsure

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Requests of each listener that were followed up, and that were not.
+
+What every listener went through is counted here, request by request; flood_verdict.py
+says what the numbers mean, synflood_text.py how they read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ring.schema import Event, Schema
+from ..tcp.flows import Ends, ends_of
+from ..tcp.wanted import Filter
+from ..words import is_unset
+from .gaps import Gaps
+from .listeners import HANDSHAKE_KINDS, LeftOut, Listener, Listeners, is_last_ack
+
+# The kernel counts a request as young until its timer first fires, 1 s after
+# the SYN-ACK: by then even a slow path has brought an answer.
+ANSWER_NS = 1_000_000_000
+
+# Memory: requests followed at once, and addresses counted, of all listeners together.
+# Too many requests go together with this share of the rest: it takes a search.
+FOLLOWED = 200_000
+COUNTED_SOURCES = 500_000
+ROOM_MADE = 20
+
+# The half-open queue is sampled so often.
+SAMPLE_NS = 100_000_000
+GROWTH_NS = 1_000_000_000
+
+# A RST is an answer: somebody is there, and the request's place is free again
+# (a scan, a health check, or a forged address whose owner exists).
+NOT_SILENT = ("reset_by_peer", "reset_by_us")
+
+# Without all of these nobody can say what became of a SYN.
+DECIDING_KINDS = ("syn", "request", "synack", "completed", "request_end")
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A SYN-ACK that waits for its ACK."""
+
+    since_ns: int
+    proven: bool = False
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class Growth:
+    """The most that a queue grew in a second; a shorter rise counts as one."""
+
+    steepest: float = 0.0
+    last_ns: int | None = None
+    rising: deque[tuple[int, int]] = field(default_factory=deque)  # the lowest first
+
+    def see(self, now_ns: int, length: int) -> None:
+        """Its length at some moment, unless the last one is a moment ago."""
+        if self.last_ns is not None and now_ns - self.last_ns < SAMPLE_NS:
+            return
+        self.last_ns = now_ns
+        rising = self.rising
+        while rising and now_ns - rising[0][0] > GROWTH_NS:
+            rising.popleft()
+        if rising:
+            self.steepest = max(self.steepest, float(length - rising[0][1]))
+        while rising and rising[-1][1] >= length:
+            rising.pop()
+        rising.append((now_ns, length))
+
+
+@dataclass
+class Pressure:
+    """What one listener went through."""
+
+    listener: Listener
+    pending: dict[Any, _Pending] = field(default_factory=dict)
+    answered: int = 0
+    unanswered: int = 0
+    proven: int = 0
+    repeated: int = 0
+    syns: int = 0
+    sources: Counter[bytes] = field(default_factory=Counter)
+    growth: Growth = field(default_factory=Growth)
+    first_syn_ns: int = 0
+    last_syn_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The numbers that a verdict is made from."""
+
+    syns: int
+    syns_per_s: float
+    half_open: int
+    half_open_peak: int
+    limit: int | None
+    old_half_open: int
+    growth_per_s: float
+    answered: int
+    unanswered: int
+    repeated: int
+    proven: int
+    sources: int
+    networks: int
+    syns_of_others: int
+    busiest_share: float
+    source_entropy: float
+    expired: int
+    resets: int
+    cookies_sent: int
+    cookies_valid: int
+    cookies_invalid: int
+    refused_half_open: int
+    refused_accept: int
+    quiet_us: int
+
+    @property
+    def decided(self) -> int:
+        """SYN-ACKs of which we know, or may fairly say, what became."""
+        return self.answered + self.unanswered
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the half-open queue took more than its limit, where it is known."""
+        return self.limit is not None and self.half_open_peak > self.limit
+
+    @property
+    def completing(self) -> float | None:
+        """The share of SYN-ACKs that were answered."""
+        return self.answered / self.decided if self.decided else None
+
+    @property
+    def at_least(self) -> str:
+        """Before a count of addresses: there were too many to tell them all."""
+        return "at least " if self.syns_of_others else ""
+
+
+class FloodWatch:
+    """Feed it events, then ask for each listener's evidence."""
+
+    def __init__(self, schema: Schema, port: int | None = None) -> None:
+        self._schema = schema
+        self._port = port
+        self._listeners = Listeners(schema, forgets=self._forget)
+        self._pressures: dict[int, Pressure] = {}
+        self._followed = 0  # at most so many are followed; those that ended are in it
+        self._sources = 0
+        self.gaps = Gaps(schema, HANDSHAKE_KINDS, loss="the counts are too low")
+
+    def feed(self, event: Event) -> None:
+        """The next event."""
+        if self.gaps.takes(event):
+            return
+        listener = self._listeners.feed(event)
+        if listener is None:
+            return
+        pressure = self._pressures.get(listener.number)
+        if pressure is None:
+            pressure = self._pressures[listener.number] = Pressure(listener)
+        pressure.growth.see(event["time_ns"], listener.half_open.now)
+        take = getattr(self, f"_take_{event.kind}", None)
+        if take is not None:
+            take(pressure, event)
+
+    def _forget(self, listener: Listener) -> None:
+        pressure = self._pressures.pop(listener.number, None)
+        if pressure is not None:
+            self._sources -= len(pressure.sources)
+
+    @property
+    def listeners_left_out(self) -> LeftOut:
+        """Those too many to keep."""
+        return self._listeners.left_out
+
+    def why_not(self) -> str:
+        """Why there can be no verdict; empty if there can be one."""
+        if self.gaps.frozen_throughout:
+            return "recording was frozen all the time"
+        off = [f"`{kind}`" for kind in self.gaps.not_recorded(*DECIDING_KINDS)]
+        if not off:
+            return ""
+        return f"{', '.join(off)} {'was' if len(off) == 1 else 'were'} not recorded"
+
+    def pressures(self) -> list[Pressure]:
+        """Each chosen listener's, in the order they were first seen."""
+        return [pressure for pressure in self._pressures.values()
+                if self._port in (None, pressure.listener.port)]
+
+    def none_seen(self) -> str:
+        """What to say where there is no listener, or none that was chosen."""
+        why_not = self.why_not()
+        if why_not:
+            return f"Cannot tell: {why_not}."
+        if self._pressures:
+            return Filter(port=self._port).none_seen(len(self._pressures), "listener")
+        return "No SYN reached a listener while this was watched."
+
+    # ---- requests and cookies
+
+    def _source(self, pressure: Pressure, event: Event) -> None:
+        pressure.first_syn_ns = pressure.first_syn_ns or event["time_ns"]
+        pressure.last_syn_ns = event["time_ns"]
+        pressure.syns += 1
+        address = event["remote_addr"]
+        if address in pressure.sources:
+            pressure.sources[address] += 1
+        elif self._sources < COUNTED_SOURCES:
+            self._sources += 1
+            pressure.sources[address] = 1
+
+    def _take_syn(self, pressure: Pressure, event: Event) -> None:
+        self._source(pressure, event)
+
+    def _take_request(self, pressure: Pressure, event: Event) -> None:
+        if not pressure.listener.syns:
+            self._source(pressure, event)
+        self._follow(pressure, event["cookie"] or ends_of(event), event["time_ns"])
+
+    def _take_synack(self, pressure: Pressure, event: Event) -> None:
+        kind = self._schema.name_of("synack_type", event["synack_type"])
+        if kind != "cookie":
+            return
+        if not pressure.listener.syns:
+            self._source(pressure, event)
+        ends = ends_of(event)
+        if ends in pressure.pending:  # its SYN was repeated
+            pressure.pending[ends].repeated = True
+        else:
+            self._follow(pressure, ends, event["time_ns"])
+
+    def _follow(self, pressure: Pressure, key: Any, since_ns: int) -> None:
+        pressure.pending[key] = _Pending(since_ns)
+        self._followed += 1
+        if self._followed > FOLLOWED:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Those that wait longest go, whoever's they are, if there are too many."""
+        surplus = (sum(len(pressure.pending) for pressure in self._pressures.values())
+                   - FOLLOWED + FOLLOWED // ROOM_MADE)
+        everyone = ((pending.since_ns, number, key)
+                    for number, pressure in self._pressures.items()
+                    for key, pending in pressure.pending.items())
+        for _, number, key in heapq.nsmallest(surplus, everyone, key=_since):
+            self._gone(self._pressures[number], key)
+        self._followed = FOLLOWED - FOLLOWED // ROOM_MADE + min(surplus, 0)
+
+    def _take_synack_retransmit(self, pressure: Pressure,
+                                event: Event) -> None:
+        key = event["cookie"] or ends_of(event)
+        if key not in pressure.pending:  # queued before watching began
+            since_ns = event["time_ns"] - event["since_synack_us"] * 1000
+            self._follow(pressure, key, since_ns)
+        if not event["by_timer"] and key in pressure.pending:
+            pressure.pending[key].repeated = True
+
+    def _take_refused(self, pressure: Pressure, event: Event) -> None:
+        if not is_last_ack(event):
+            return
+        pending = self._pending(pressure, event)
+        if pending is not None:
+            pending.proven = True
+
+    @staticmethod
+    def _pending(pressure: Pressure, event: Event) -> _Pending | None:
+        for key in (event["cookie"], ends_of(event)):
+            if key in pressure.pending:
+                return pressure.pending[key]
+        return None
+
+    def _take_completed(self, pressure: Pressure, event: Event) -> None:
+        self._answered(pressure, event["cookie"], ends_of(event))
+
+    def _take_cookie_checked(self, pressure: Pressure, event: Event) -> None:
+        """A valid one counts by its `completed`.
+
+        Refused is also a second check, of the client's next segment, while the first
+        still makes the connection: its `completed` comes later.
+        """
+        verdict = self._schema.name_of("cookie_verdict",
+                                       event["cookie_verdict"])
+        pending = self._pending(pressure, event)
+        if verdict == "valid_refused" and pending is not None:
+            pending.proven = True
+
+    @staticmethod
+    def _answered(pressure: Pressure, *keys: int | Ends) -> None:
+        for key in keys:
+            pressure.pending.pop(key, None)
+        pressure.answered += 1
+
+    def _take_request_end(self, pressure: Pressure, event: Event) -> None:
+        ending = self._schema.name_of("request_ending",
+                                      event["request_ending"])
+        key = event["cookie"] or ends_of(event)
+        if ending == "listener_gone":
+            self._left_behind(pressure, key, event["time_ns"])
+        elif ending in NOT_SILENT:
+            pressure.pending.pop(key, None)
+        elif key in pressure.pending:
+            self._gone(pressure, key)
+        else:
+            pressure.unanswered += 1
+
+    def _left_behind(self, pressure: Pressure, key: Any, now_ns: int) -> None:
+        """Its listener was closed: it had its time to answer, or nobody can say."""
+        pending = pressure.pending.get(key)
+        if pending is not None and now_ns - pending.since_ns >= ANSWER_NS:
+            self._gone(pressure, key)
+        else:
+            pressure.pending.pop(key, None)
+
+    @staticmethod
+    def _gone(pressure: Pressure, key: Any) -> None:
+        pending = pressure.pending.pop(key)
+        if pending.proven:
+            pressure.answered += 1
+            pressure.proven += 1
+            return
+        pressure.unanswered += 1
+        pressure.repeated += pending.repeated
+
+
+def _since(waiting: tuple[int, int, Any]) -> int:
+    return waiting[0]
+
+
+# ---- from what happened to numbers
+
+def _network(address: bytes) -> bytes:
+    """The /24 of an IPv4 address, the /64 of an IPv6 one."""
+    return address[:15] if address[:12] == bytes(10) + b"\xff\xff" else address[:8]
+
+
+def normalized_entropy(counts: Counter[bytes]) -> float:
+    """Shannon's, of the sources' shares: 1 if all are alike, 0 if there is one."""
+    total = sum(counts.values())
+    if len(counts) < 2:
+        return 0.0
+    bits = -sum(n / total * math.log2(n / total) for n in counts.values())
+    return bits / math.log2(len(counts))
+
+
+def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
+    """The numbers, as they stand at end_ns."""
+    listener = pressure.listener
+    old = {key: p for key, p in pressure.pending.items()
+           if end_ns - p.since_ns >= ANSWER_NS}
+    unproven = [p for p in old.values() if not p.proven]
+    # of a cookie, which goes by its ends, nothing waits
+    waiting = sum(isinstance(key, int) and not p.proven for key, p in old.items())
+    seconds = max((pressure.last_syn_ns - pressure.first_syn_ns) / 1e9, 1.0)
+    sources = pressure.sources
+    syns = pressure.syns
+    return Evidence(
+        syns=syns, syns_per_s=syns / seconds,
+        half_open=listener.half_open.now,
+        half_open_peak=listener.half_open.peak, limit=listener.limit,
+        old_half_open=waiting,
+        growth_per_s=pressure.growth.steepest,
+        answered=pressure.answered + len(old) - len(unproven),
+        unanswered=pressure.unanswered + len(unproven),
+        repeated=pressure.repeated + sum(p.repeated for p in unproven),
+        proven=pressure.proven + len(old) - len(unproven),
+        sources=len(sources),
+        networks=len({_network(a) for a in sources if not is_unset(a)}),
+        syns_of_others=syns - sum(sources.values()),
+        busiest_share=max(sources.values(), default=0) / syns if syns else 0.0,
+        source_entropy=normalized_entropy(sources),
+        expired=listener.endings["expired"], resets=listener.resets,
+        cookies_sent=listener.cookies_sent,
+        cookies_valid=listener.cookies["valid"],
+        cookies_invalid=listener.cookies["invalid"],
+        refused_half_open=(listener.refused_syns["half_open_queue_full"]
+                           + listener.refused_syns["unproven_peer"]),
+        refused_accept=(listener.refused_syns["accept_queue_full"]
+                        + listener.refused_acks["accept_queue_full"]),
+        quiet_us=((end_ns - pressure.last_syn_ns) // 1000 if pressure.last_syn_ns
+                  else 0))
