@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guest_files import share_tag
+from host_tsc import tsc_khz
 from keyboard import Keyboard
 from result_stream import Ending, ResultStream
 
@@ -34,7 +35,7 @@ KVM_IS_BROKEN = "KVM internal error"
 
 # Every line of the kernel's log is wanted; an oops must end the guest rather
 # than leave it half alive; the rest saves seconds under emulation and changes
-# nothing that a test of TCP can see: the clock QEMU gives is known to be good,
+# nothing that a test of TCP can see: the clock is known to be good (host_tsc.py),
 # and the crypto self-tests and the timer's check have nothing to find.
 KERNEL_ARGUMENTS = (
     "console=ttyS0 loglevel=8 printk.devkmsg=on panic=-1 oops=panic "
@@ -71,11 +72,17 @@ class Machine:
             *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
             *("-kernel", str(self.image)),
             *("-initrd", str(self.initrd)),
-            *("-append", f"{KERNEL_ARGUMENTS} {self.append}".strip()),
+            *("-append", " ".join([KERNEL_ARGUMENTS, *self._clock(), self.append]).strip()),
             *("-chardev", f"file,id=log,path={_escape(self.log)}", "-serial", "chardev:log"),
             *("-chardev", "stdio,id=results,signal=off", "-serial", "chardev:results"),
             *self._exports(),
         ]
+
+    def _clock(self) -> list[str]:
+        """Its rate, where the guest's is the host's own."""
+        is_the_hosts = not self.icount and os.environ.get("RENOSCOPE_ACCEL") != "kvm"
+        khz = tsc_khz() if is_the_hosts else None
+        return [f"tsc_early_khz={khz}"] if khz else []
 
     def _processor(self) -> list[str]:
         if self.icount:

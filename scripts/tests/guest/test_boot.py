@@ -12,6 +12,7 @@ stock kernel, and takes a minute or two:
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ BENCH = Path(__file__).resolve().parents[2] / "qemu"
 sys.path.insert(0, str(BENCH))
 
 import ktap  # noqa: E402
+from host_tsc import tsc_khz  # noqa: E402
 
 SERIES = os.environ.get("RENOSCOPE_KERNEL", "6.12")
 LIMIT_SECONDS = 120
@@ -111,6 +113,15 @@ class Passing(unittest.TestCase):
         done = boot("--", "id -u; cat /proc/sys/kernel/hostname")
         self.assert_passed(done)
         self.assertEqual(done.stdout, "0\nrenoscope\n")
+
+    def test_the_clock_has_the_hosts_rate(self) -> None:
+        """Also where the guest could not find it out, as QEMU has to wait for a processor."""
+        log = SCRATCH / "clock.log"
+        self.assert_passed(boot("--log", str(log), "--", "true"))
+        told = re.search(r"tsc: Detected ([0-9.]+) MHz processor", log.read_text())
+        rate_khz = tsc_khz()
+        assert told and rate_khz
+        self.assertAlmostEqual(float(told[1]) * 1000 / rate_khz, 1, delta=0.001)
 
     def test_host_root(self) -> None:
         script = "import os; print(os.getcwd(), os.getuid())"
