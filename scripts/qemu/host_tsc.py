@@ -15,6 +15,7 @@ import functools
 import mmap
 import platform
 import time
+from collections.abc import Callable
 
 # rdtsc; shl $32,%rdx; or %rdx,%rax; ret
 READ_TSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
@@ -39,7 +40,7 @@ def tsc_khz() -> int | None:
     return round((end - begin) * 1_000_000 / (end_ns - begin_ns))
 
 
-def _look(read: ctypes._CFuncPtr) -> tuple[float, int]:
+def _look(read: Callable[[], int]) -> tuple[float, int]:
     """The time and the counter at one moment: the quickest of some looks."""
     best = None
     for _ in range(LOOKS):

@@ -37,7 +37,10 @@ Two hosts, {delay} ms apart: {client} and {server} (ip netns exec client ss -tan
 
 
 def put_headers(kernel: Path, release: str) -> None:
-    """What the kernel's headers packages would have put in place."""
+    """What the kernel's headers packages would have put in place; both halves.
+
+    make is content with `build`, bpftrace wants `source`, which is the common half.
+    """
     modules = Path("/lib/modules", release)
     changes, work = CHANGES / "changes", CHANGES / "work"
     for folder in (changes, work):
@@ -45,6 +48,8 @@ def put_headers(kernel: Path, release: str) -> None:
     run("mount", "-t", "overlay", "-o", f"lowerdir={modules},upperdir={changes},workdir={work}",
         "overlay", str(modules))
     link(modules / "build", kernel / "build")
+    common, = kernel.glob("usr/src/linux-headers-*-common")
+    link(modules / "source", common)
 
 
 def link(path: Path, target: Path) -> None:

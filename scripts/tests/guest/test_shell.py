@@ -195,10 +195,13 @@ class Pipe(unittest.TestCase):
         """The whole machine is in order, and no colours where nobody sees them."""
         done = self.run_guest("renoscope doctor\necho \"doctor $?\"; chatter &\n"
                               "renoscope unload; renoscope load\n"
+                              "bpftrace -e 'tracepoint:renoscope:ack { "
+                              "printf(\"cwnd %d\\n\", args->cwnd); exit(); }'\n"
                               "cat; test -t 1 || echo no terminal; exit 3")
         self.assertNotRegex(done.stdout, "(?m)^(FAIL|warn)|\033")
         self.assertRegex(done.stdout, "(?m)^doctor 0$")
         self.assertRegex(done.stdout, "(?m)^unloaded.*\n^loaded: ")
+        self.assertRegex(done.stdout, "(?m)^cwnd [1-9]")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("exit code 3", done.stderr)
 
