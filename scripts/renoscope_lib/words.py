@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import functools
 import ipaddress
+import os
+import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -105,6 +107,18 @@ def plural(count: int, noun: str) -> str:
 def harmless(text: str) -> str:
     """On one line, and nothing in it that a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def file_word(name: str) -> str:
+    """A file's name in a command to be pasted into bash, harmless where that is shown."""
+    if name.isprintable():
+        return shlex.quote(name)
+    return "$'" + "".join(map(_escaped, os.fsencode(name))) + "'"
+
+
+def _escaped(byte: int) -> str:
+    sign = chr(byte)
+    return sign if " " <= sign <= "~" and sign not in "\\'" else f"\\x{byte:02x}"
 
 
 def errno_words(number: int) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from ..place import COMMAND
 from ..tcp.wanted import Filter, who_is_here
 from ..views.gaps import begins_time
 from ..views.telling import coloured, finish, print_view
-from ..words import connection, duration
+from ..words import connection, duration, file_word
 
 # Rungs on a terminal, and connections in the table, unless asked for more.
 RUNGS = 100
@@ -203,7 +202,7 @@ def _flow(options: argparse.Namespace) -> int:
             print_view(conversations.left_out(), [])
             _list(found, first_ns, words,
                   ROWS if options.limit is None else options.limit)
-        file = f"{shlex.quote(options.file)} " if options.file else ""
+        file = f"{file_word(options.file)} " if options.file else ""
         raise Problem(f"flow: {len(found)} connections: say which one, as in: "
                       f"{COMMAND} flow {file}{words[0]}", BAD_INPUT)
     if options.json:

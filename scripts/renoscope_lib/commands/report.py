@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from ..report.all_views import AllViews
 from ..report.parts import ROWS
 from ..report.told import Told
 from ..views.telling import finish, joined, open_input
+from ..words import file_word
 
 # Where a page says of itself what it is.
 HEAD_BYTES = 4096
@@ -78,7 +78,7 @@ def _command(options: argparse.Namespace) -> str:
     words += ["-o", options.output.rpartition("/")[2]]
     if options.limit != ROWS:
         words += ["--limit", str(options.limit)]
-    return shlex.join(words)
+    return " ".join(map(file_word, words))
 
 
 def _write(html: str, path: str, say: Callable[[str], None]) -> None:

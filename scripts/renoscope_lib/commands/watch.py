@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..recording.freezes import FreezeWatch, Triggers
 from ..recording.shelf import Bounds, Shelf
 from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
+from ..words import file_word
 
 MB = 1 << 20
 
@@ -26,7 +26,7 @@ def _folder(name: str) -> Path:
     folder = Path(name)
     if not os.path.lexists(folder):
         raise Problem(f"watch: there is no folder {name}; make it with: sudo mkdir -p "
-                      f"{shlex.quote(name)}", BAD_INPUT)
+                      f"{file_word(name)}", BAD_INPUT)
     if not folder.is_dir():
         raise Problem(f"watch: {name} is no folder", BAD_INPUT)
     return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import heapq
 import re
-import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from ..place import INSTALLED
 from ..tcp.wanted import Filter
 from ..views.show import RESET
 from ..views.states_text import OPENED
-from ..words import plural
+from ..words import file_word, plural
 from .explain import Explained
 from .finding import FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding, Report
 from .groups import Groups
@@ -53,7 +52,7 @@ class Typed:
     def step_lines(self, step: str) -> Iterator[tuple[str, bool]]:
         """The lines of a next step, and whether each is a command to be pasted."""
         name = {None: "", "-": " FILE"}.get(
-            self.file, f" {shlex.quote(self.file or '')}")
+            self.file, f" {file_word(self.file or '')}")
         for line in step.splitlines():
             view = line.removeprefix(f"{INSTALLED} ")
             if view == line:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..recording.inputs import Input
-from ..words import clock
+from ..words import clock, file_word
 from .all_views import AllViews
 from .parts import ROWS
 
@@ -58,4 +57,4 @@ class Told:
         """The command that tells all of something."""
         if self.name in (None, "-"):
             return f"renoscope {view}"
-        return f"renoscope {view} {shlex.quote(self.title)}"
+        return f"renoscope {view} {file_word(self.title)}"
