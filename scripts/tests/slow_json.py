@@ -106,4 +106,5 @@ class SlowJson:
         return {"attempt": wait.attempt, "by": wait.by,
                 "waited_us": wait.waited_us,
                 "predicted_us": wait.predicted_us,
-                "next_us": wait.next_us, "is_last": wait.is_last}
+                "next_us": wait.next_us, "is_last": wait.is_last,
+                "is_last_if_crowded": wait.is_last_if_crowded}

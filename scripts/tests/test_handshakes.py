@@ -8,7 +8,7 @@ from typing import Any
 
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.views import openings
-from renoscope_lib.views.handshakes import Handshakes, OpeningRow
+from renoscope_lib.views.handshakes import EXPECTED_KINDS, Handshakes, OpeningRow
 from renoscope_lib.views.handshakes_text import as_json, as_text
 
 from . import support
@@ -28,6 +28,14 @@ def watch(*events: Event) -> Handshakes:
     return feed(Handshakes(support.schema()), *events)
 
 
+def watch_without_ends(*events: Event) -> Handshakes:
+    """The same where it was not recorded how requests end."""
+    view = Handshakes(support.schema())
+    view.gaps.begin({"events": ",".join(
+        kind for kind in EXPECTED_KINDS if kind != "request_end")})
+    return feed(view, *events)
+
+
 class Retransmits(unittest.TestCase):
     def setUp(self) -> None:
         self.scene = Scene()
@@ -43,6 +51,11 @@ class Retransmits(unittest.TestCase):
             "by_timer": by_timer, "max_retries": 4,
             "rto_us": US << (timeouts + by_timer)} | values)
 
+    def silent(self, **values: Any) -> list[Event]:
+        """One that nobody answers: sent again until its last wait begins."""
+        return [self.again(at, n, n, **values)
+                for n, at in enumerate((1.01, 3.02, 7.03, 15.04))]
+
     def child(self, at_s: float, state: int) -> Event:
         return self.scene.event(
             "state", round(at_s * SECOND), old_state=SYN_RECEIVED, state=state,
@@ -50,9 +63,7 @@ class Retransmits(unittest.TestCase):
             remote_port=40112, snd_isn=7)
 
     def test_waits_of_1_2_4_8_16_seconds_are_predicted_and_the_end_reckoned(self) -> None:
-        times = (1.01, 3.02, 7.03, 15.04)
-        handshakes = watch(*(self.again(at, n, n)
-                             for n, at in enumerate(times)))
+        handshakes = watch_without_ends(*self.silent())
         rows = handshakes.retransmits(self.scene.start_ns + 40 * SECOND)
         self.assertEqual([r.attempt for r in rows], [1, 2, 3, 4])
         self.assertEqual([r.waited_us for r in rows],
@@ -105,8 +116,50 @@ class Retransmits(unittest.TestCase):
                 ([], 2.5, "half-open when watching ended"),
                 ([], 3.5, "end not seen")):
             with self.subTest(expected):
-                row, = watch(once, *events).retransmits(start + end_s * SECOND)
+                row, = watch_without_ends(once, *events).retransmits(
+                    start + end_s * SECOND)
                 self.assertEqual(row.request, expected)
+
+    def ends(self, *events: Event, end_s: float, may_miss: bool = True) -> set[str]:
+        """What the table of SYN-ACKs sent again says they became."""
+        watched = (watch_without_ends if may_miss else watch)(*events)
+        return {row.request for row in watched.retransmits(
+            self.scene.start_ns + round(end_s * SECOND))}
+
+    def test_one_whose_end_would_be_known_is_half_open(self) -> None:
+        self.assertEqual(self.ends(*self.silent(), end_s=90, may_miss=False),
+                         {"half-open when watching ended"})
+        lost = self.scene.event("lost", lost_events=5)
+        self.assertEqual(self.ends(*self.silent(), lost, end_s=90, may_miss=False),
+                         {"given up after 31.04 s (reckoned)"})
+
+    def test_a_timer_may_be_late(self) -> None:
+        """By an eighth of its wait: the wheel's buckets are as wide."""
+        self.assertEqual(self.ends(*self.silent(), end_s=33),
+                         {"half-open when watching ended"})
+        self.assertEqual(self.ends(*self.silent(), end_s=33.1),
+                         {"given up after 31.04 s (reckoned)"})
+
+    def test_the_last_wait_in_a_crowded_queue_may_not_be_the_last(self) -> None:
+        """When its timer fires, the kernel asks how crowded the queue is then."""
+        for half_open, limit, expected in (
+                (17, 32, "end not seen"), (16, 32, "given up after 31.04 s (reckoned)"),
+                (5, 1, "end not seen"), (4, 1, "given up after 31.04 s (reckoned)")):
+            with self.subTest(half_open=half_open, limit=limit):
+                self.assertEqual(expected, *self.ends(*self.silent(
+                    half_open=half_open, accept_limit=limit), end_s=90))
+
+    def test_a_reckoned_end_is_told_as_one(self) -> None:
+        request = self.scene.event("request", 0, local_addr=SERVER, local_port=5000,
+                                   remote_addr=CLIENT, remote_port=40112)
+        handshakes = watch_without_ends(request, *self.silent())
+        end_ns = self.scene.start_ns + 90 * SECOND
+        summary, *lines = as_text(handshakes, end_ns)
+        self.assertEqual(summary, "1 opened by the peer: 1 given up (reckoned)")
+        rows = [line for line in lines if line.startswith("sk:5 ")]
+        self.assertEqual([line.count("given up (reckoned)") for line in rows], [1] * 5)
+        self.assertEqual(as_json(handshakes, end_ns)["summary"],
+                         {"peer": {"given up": 1}})
 
     def test_it_takes_from_the_first_synack_on(self) -> None:
         row, = watch(self.again(1, 0, 0),
@@ -427,9 +480,15 @@ class Lives(unittest.TestCase):
         self.assertIn("completed by Fast Open", row.steps[1]["what"])
 
     def test_one_still_open_is_half_open_or_not_seen(self) -> None:
+        """In TCP_DEFER_ACCEPT's time nothing is sent again, so silence tells nothing."""
         events = list(self.at.queued(0, 40, 9))
-        self.assertEqual(self.row(*events, end_s=0.5).outcome, "half-open")
-        self.assertEqual(self.row(*events, end_s=50).outcome, "not seen")
+        for watched, end_s, outcome in (
+                (watch, 0.5, "half-open"), (watch, 50, "half-open"),
+                (watch_without_ends, 0.5, "half-open"),
+                (watch_without_ends, 50, "not seen")):
+            row, = watched(*events).openings(
+                self.at.scene.start_ns + round(end_s * SECOND))
+            self.assertEqual(row.outcome, outcome, (watched, end_s))
 
     def test_ipv6_ends_are_told_in_brackets(self) -> None:
         at = ListenerScene(local="fd77::2")

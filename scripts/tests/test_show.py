@@ -253,6 +253,19 @@ class OtherKinds(unittest.TestCase):
         lone = LineWriter(support.schema(), Clock()).line(second)
         self.assertIn("3.02 s after the first one", lone)
 
+    def test_the_last_wait_of_a_crowded_queue_may_not_be_the_last(self) -> None:
+        """As kernels of a flood told it: max_retries is 2, then 5 again."""
+        scene = Scene()
+        writer = LineWriter(support.schema(), Clock())
+        lines = [writer.line(scene.event(
+            "synack_retransmit", at * SECOND, by_timer=1, num_retrans=n, num_timeout=n,
+            max_retries=retries, half_open=half_open, accept_limit=32,
+            since_synack_us=at * 1_000_000, rto_us=2_000_000 << n))
+            for n, (at, retries, half_open) in enumerate(
+                ((1, 5, 33), (3, 2, 33), (7, 5, 16)))]
+        self.assertIn("waited 2 s, last wait 4 s if the queue stays crowded  |", lines[1])
+        self.assertIn("waited 4 s, next wait 8 s  |", lines[2])
+
     def test_a_hidden_retransmit_counts_for_the_next(self) -> None:
         scene = Scene()
         writer = LineWriter(support.schema(), Clock())

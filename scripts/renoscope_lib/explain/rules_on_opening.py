@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.handshakes import Told
 from ..views.openings import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import SLOW_US, syns_that_never_came
+from ..views.outcomes import SLOW_US, outcome_words, syns_that_never_came
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, often, spelled)
@@ -73,10 +73,11 @@ def unfinished(told: Told, clock: Clock) -> Iterator[Finding]:
     if told.opening.opened_by == ACTIVE or told.row.result == "established":
         return
     reason = told.row.why or "what became of it was not seen"
+    outcome = outcome_words(told.row.outcome, told.row.opened_by)
     yield Finding(
         "request-unfinished", NOTEWORTHY, subject_of(told),
-        f"the peer's handshake was not finished ({told.row.outcome}): {reason}",
-        told.row.outcome, _steps(told.opening, clock),
+        f"the peer's handshake was not finished ({outcome}): {reason}",
+        outcome, _steps(told.opening, clock),
         look("handshakes", subject_of(told), "--steps"),
         told.opening.began_ns)
 

@@ -90,7 +90,7 @@ def _relative(known: Derived) -> str:
 def _wait(wait: Wait) -> dict[str, Any]:
     return {"attempt": wait.attempt, "by": wait.by, "waited_us": wait.waited_us,
             "predicted_us": wait.predicted_us, "next_us": wait.next_us,
-            "is_last": wait.is_last}
+            "is_last": wait.is_last, "is_last_if_crowded": wait.is_last_if_crowded}
 
 
 class JsonWriter(RowWriter):

@@ -8,6 +8,9 @@ FIRST_WAIT_US = 1_000_000
 RTO_MIN_US = 200_000
 RTO_MAX_US = 120_000_000
 
+# The longest there is, at HZ=100.
+JIFFY_US = 10_000
+
 # From the shortest wait to the longest; more change nothing.
 MOST_DOUBLINGS = (RTO_MAX_US // RTO_MIN_US).bit_length()
 
@@ -15,6 +18,15 @@ MOST_DOUBLINGS = (RTO_MAX_US // RTO_MIN_US).bit_length()
 def doubled_us(first_us: int, doublings: int) -> int:
     """A wait after so many doublings."""
     return min(first_us << min(doublings, MOST_DOUBLINGS), RTO_MAX_US)
+
+
+def latest_us(wait_us: int) -> int:
+    """When a timer has fired at the latest, on a host with time for it.
+
+    kernel/time/timer.c: the longer the wait, the coarser the wheel, by an eighth of it
+    at most, and a jiffy.
+    """
+    return wait_us + wait_us // 8 + JIFFY_US
 
 
 def persist_wait_us(rto_us: int, backoff: int) -> int:

@@ -8,6 +8,10 @@ whoever shows a retransmit asks here, with every retransmit in order.
 A SYN's own timer is simpler: when it is sent again, rto_us is still the wait
 that has just ended (the kernel doubles it afterwards).  Not every wait doubles:
 from 6.5 on one more than tcp_syn_linear_timeouts, the first, are all of 1 s.
+
+Which wait of a SYN-ACK is the last is decided when it ends: reqsk_timer_handler()
+allows fewer timeouts while more than half of the backlog is half-open.  So what
+max_retries says of such a queue holds only if the queue is as crowded then.
 """
 
 from __future__ import annotations
@@ -23,13 +27,17 @@ DUPLICATE_SYN = "duplicate SYN"
 # Requests remembered at once; a SYN flood makes any number of them.
 REMEMBERED = 100_000
 
+# reqsk_timer_handler() takes a smaller backlog for this.
+LEAST_BACKLOG = 8
+
 
 @dataclass(frozen=True)
 class Wait:
     """One retransmit; None where the event before was not seen.
 
     predicted_us is None as well if a duplicate SYN caused it: the timer had
-    not ended, so there was nothing to meet.
+    not ended, so there was nothing to meet.  After the last wait the request is given
+    up; is_last_if_crowded says that it is if the queue is still as crowded.
     """
 
     attempt: int
@@ -38,6 +46,7 @@ class Wait:
     predicted_us: int | None
     next_us: int
     is_last: bool
+    is_last_if_crowded: bool
 
 
 @dataclass(frozen=True)
@@ -69,14 +78,16 @@ class SynackWaits:
         waited, predicted = self._before(event, self._previous.pop(key, None))
         remember(self._previous, key, event, REMEMBERED)
         by_timer = bool(event["by_timer"])
-        timeouts = event["num_timeout"] + by_timer
+        may_be_last = event["num_timeout"] + by_timer >= event["max_retries"]
+        crowded = _is_crowded(event)
         return Wait(
             attempt=event["num_retrans"] + 1,
             by=TIMER if by_timer else DUPLICATE_SYN,
             waited_us=waited,
             predicted_us=predicted if by_timer else None,
             next_us=event["rto_us"],
-            is_last=timeouts >= event["max_retries"],
+            is_last=may_be_last and not crowded,
+            is_last_if_crowded=may_be_last and crowded,
         )
 
     @staticmethod
@@ -89,3 +100,8 @@ class SynackWaits:
             seen_ns = event["time_ns"] - previous["time_ns"]
             return seen_ns // 1000, previous["rto_us"]
         return None, None
+
+
+def _is_crowded(event: Event) -> bool:
+    """Whether the kernel was less patient with requests, for want of room."""
+    return 2 * event["half_open"] > max(LEAST_BACKLOG, event["accept_limit"])

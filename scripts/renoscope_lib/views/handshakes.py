@@ -143,9 +143,10 @@ class Handshakes:
     def retransmits(self, end_ns: int | None = None) -> list[RetransmitRow]:
         """Every SYN-ACK sent again; end_ns is when watching ended."""
         end_ns = self.gaps.known_until_ns(end_ns)
+        lacking_of = self._lacking()
         rows = []
         for opening in self._chosen():
-            request = request_end(opening, end_ns)
+            request = request_end(opening, end_ns, lacking_of(opening))
             for attempt in opening.attempts:
                 rows.append((attempt.time_ns, RetransmitRow(
                     connection(opening.cookie), opening.netns, opening.local,
@@ -170,15 +171,10 @@ class Handshakes:
         clients = {_far_key(opening, ACTIVE): opening
                    for opening in self._openings.all()
                    if opening.opened_by == ACTIVE and opening.snd_isn}
-        off = self.gaps.not_recorded(*EXPECTED_KINDS)
-        always = {kind: f"{kind} was not recorded" if kind in off
-                  else f"some of {kind} may be missing"
-                  for kind in self.gaps.lacks(*EXPECTED_KINDS)}
-        in_gap = dict.fromkeys(EXPECTED_KINDS, "events may be missing") | always
+        lacking_of = self._lacking()
 
         def tell(opening: Opening) -> Told:
-            lacking = (in_gap if self.gaps.has_gap_since(opening.began_ns)
-                       else always)
+            lacking = lacking_of(opening)
             active = opening.opened_by == ACTIVE
             key = _far_key(opening, ACTIVE if active else "peer")
             far = listeners.get(key, [])
@@ -187,6 +183,16 @@ class Handshakes:
                 far if active else [], lacking,
                 synacks_lost_between(clients.get(key), far, lacking))
         return tell
+
+    def _lacking(self) -> Callable[[Opening], Lacking]:
+        """What tells of an opening of which kinds events may be missing."""
+        off = self.gaps.not_recorded(*EXPECTED_KINDS)
+        always = {kind: f"{kind} was not recorded" if kind in off
+                  else f"some of {kind} may be missing"
+                  for kind in self.gaps.lacks(*EXPECTED_KINDS)}
+        in_gap = dict.fromkeys(EXPECTED_KINDS, "events may be missing") | always
+        return lambda opening: (in_gap if self.gaps.has_gap_since(opening.began_ns)
+                                else always)
 
     def none_chosen(self) -> str:
         """What to say where there is no row."""

@@ -11,6 +11,7 @@ from ..words import duration, or_dash, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .openings import ACTIVE
+from .outcomes import RECKONED, outcome_words
 
 # Rows of one table that a person reads; --limit sets another number.
 ROWS = 50
@@ -48,7 +49,8 @@ def _retransmit_table(rows: list[RetransmitRow]) -> list[str]:
 
 def _became(request: str) -> str:
     """The word without the time, which the table of handshakes has."""
-    return request.split(" after ")[0].removesuffix(" when watching ended")
+    reckoned = RECKONED if request.endswith(RECKONED) else ""
+    return request.split(" after ")[0].removesuffix(" when watching ended") + reckoned
 
 
 def _since(measured: str | None) -> str:
@@ -60,7 +62,8 @@ def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
     heading = ("connection", "local", "peer", "by", "outcome", "took",
                "since", "accepted")
     table = aligned([heading] + [
-        (row.connection, row.local, row.remote, row.opened_by, row.outcome,
+        (row.connection, row.local, row.remote, row.opened_by,
+         outcome_words(row.outcome, row.opened_by),
          _time(row.took_us), _since(row.measured),
          "never" if row.never_accepted else _time(row.accept_wait_us))
         for row in rows])
@@ -107,7 +110,7 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     lines = []
     for side, counts in summary_of(rows).items():
         who = "opened by us" if side == ACTIVE else "opened by the peer"
-        lines += note(", ".join(f"{n} {outcome}"
+        lines += note(", ".join(f"{n} {outcome_words(outcome, side)}"
                                 for outcome, n in counts.items()),
                       "    ", f"{sum(counts.values())} {who}: ")
     if handshakes.forgotten:

@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping
 from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 
-from ..tcp.kernel_timers import FIRST_WAIT_US
+from ..tcp.kernel_timers import FIRST_WAIT_US, latest_us
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, plural
-from .openings import ACTIVE, Opening, refusal_words
+from .openings import ACTIVE, PASSIVE, Opening, refusal_words
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000
@@ -20,6 +20,11 @@ UNREACHABLE = (EHOSTUNREACH, ENETUNREACH)
 
 # What a listener's side must have told before its silence means anything.
 LISTENER_TELLS = ("syn", "synack", "synack_retransmit", "refused")
+
+# What tells how a request ended. With all of it, one without an end is half-open.
+ENDS_TELL = ("completed", "request_end")
+
+RECKONED = " (reckoned)"
 
 # Kinds of which events may be missing in an opening's time, and why.
 Lacking = Mapping[str, str]
@@ -35,8 +40,11 @@ def times(count: int) -> str:
 
 # ---- what became of it
 
-def request_end(opening: Opening, end_ns: int) -> str:
-    """What became of a request whose SYN-ACK was sent again, with times."""
+def request_end(opening: Opening, end_ns: int, lacking: Lacking) -> str:
+    """What became of a request whose SYN-ACK was sent again, with times.
+
+    Reckoned is an end that may have been missed: its time came with the last wait.
+    """
     if not opening.attempts:
         return ""
     over_ns = opening.over_ns
@@ -47,13 +55,18 @@ def request_end(opening: Opening, end_ns: int) -> str:
         words = ENDINGS.get(opening.request_ending or "", "closed")
         return f"{words} after {after}"
     last = opening.attempts[-1]
-    due_ns = last.time_ns + last.wait.next_us * 1000
-    if end_ns < due_ns:
+    passed_us = (end_ns - last.time_ns) // 1000
+    if passed_us < latest_us(last.wait.next_us) or not _may_have_ended(lacking):
         return "half-open when watching ended"
     if last.wait.is_last:
-        after = duration(opening.since_first_us(due_ns))
-        return f"given up after {after} (reckoned)"
+        after = duration(last.since_first_us + last.wait.next_us)
+        return f"given up after {after}{RECKONED}"
     return "end not seen"
+
+
+def _may_have_ended(lacking: Lacking) -> bool:
+    """Whether a request without an end may have had one."""
+    return any(kind in lacking for kind in ENDS_TELL)
 
 
 def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
@@ -69,12 +82,14 @@ def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
     if opening.queued_ns is None and not opening.attempts:
         return _unqueued_outcome(opening)
     if opening.attempts:
-        words = request_end(opening, end_ns)
+        words = request_end(opening, end_ns, lacking)
         return ("half-open" if words.startswith("half-open") else
                 "given up" if words.startswith("given up") else "not seen")
     # by then the timer would have fired, and we would know more
     since_ns = end_ns - (opening.synack_ns or opening.began_ns)
-    return "half-open" if since_ns <= 2 * FIRST_WAIT_US * 1000 else "not seen"
+    if since_ns > 2 * FIRST_WAIT_US * 1000 and _may_have_ended(lacking):
+        return "not seen"
+    return "half-open"
 
 
 def _active_outcome(opening: Opening, lacking: Lacking) -> str:
@@ -97,6 +112,12 @@ def _unqueued_outcome(opening: Opening) -> str:
     if opening.cookies_sent:
         return "cookie sent"
     return "refused" if opening.refusals else "not seen"
+
+
+def outcome_words(outcome: str, opened_by: str) -> str:
+    """The same for a person: the kernel's own word for a request is `expired`."""
+    is_reckoned = outcome == "given up" and opened_by == PASSIVE
+    return outcome + RECKONED if is_reckoned else outcome
 
 
 def result_of(outcome: str) -> str:

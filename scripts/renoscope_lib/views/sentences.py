@@ -248,9 +248,11 @@ class Sentences:
         waited = (f"waited {duration(wait.waited_us)}"
                   if wait.waited_us is not None else
                   f"{duration(event['since_synack_us'])} after the first one")
-        then = "last wait" if wait.is_last else "next wait"
+        may_be_last = wait.is_last or wait.is_last_if_crowded
+        then = "last wait" if may_be_last else "next wait"
+        unless = " if the queue stays crowded" if wait.is_last_if_crowded else ""
         return (f"SYN-ACK sent again, attempt {wait.attempt} ({wait.by}): "
-                f"{waited}, {then} {duration(wait.next_us)}")
+                f"{waited}, {then} {duration(wait.next_us)}{unless}")
 
     def _refused(self, event: Event) -> str:
         is_syn = "SYN" in self._schema.bit_names("tcp_flags",
