@@ -8,7 +8,9 @@ from unittest import mock
 
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.views import flood_verdict, synflood, synflood_text
+from renoscope_lib.views.counter_measures import counter_measures
 from renoscope_lib.views.flood_verdict import Verdict, verdict_of
+from renoscope_lib.views.listeners import Listener
 from renoscope_lib.views.synflood import Evidence, FloodWatch, evidence_of
 
 from . import support
@@ -319,8 +321,26 @@ class Shown(FloodCase):
         for name in ("tcp_syncookies", "somaxconn", "tcp_max_syn_backlog",
                      "tcp_synack_retries", "tcp_abort_on_overflow"):
             self.assertIn(name, text)
-        self.assertIn("5: a request is kept 63 s", text)
-        self.assertIn("5 keeps a request 63 s, 2 only 7 s", text)
+        self.assertIn("5: a request is kept 63 s, 7 s or more in a queue over half full", text)
+        self.assertIn("5 keeps a request up to 63 s, 2 only 7 s", text)
+
+    def test_a_crowded_queue_keeps_requests_for_less(self) -> None:
+        """What is set, and what came of it: the soonest that one was given up."""
+        self.flood(300)
+        for at_s, port in ((7.5, 1), (7.1, 2)):
+            self.events.append(self.at.request_end(
+                at_s, port, port, EXPIRED, max_retries=2,
+                since_synack_us=round(at_s * 1e6)))
+        watch = feed(FloodWatch(support.schema()), *self.events)
+        self.assertIn("5: a request is kept 63 s, here 7.1 s in a queue over half full",
+                      "\n".join(synflood_text.as_text(watch, None)))
+        listener, = (pressure.listener for pressure in watch.pressures())
+        self.assertEqual(listener.as_json()["given_up_after_us"], 7_100_000)
+
+    def test_few_retries_are_not_lowered(self) -> None:
+        for retries, words in ((2, "2: a request is kept 7 s"), (0, "not seen")):
+            listener = Listener(1, 1, "*:1", 1, max_retries=retries)
+            self.assertEqual(counter_measures(listener)[3].now, words)
 
     def test_no_counter_measures_where_nothing_is_wrong(self) -> None:
         self.clients(50)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..tcp.kernel_timers import FIRST_WAIT_US, synack_give_up_us
 from .listeners import Listener
 
+# reqsk_timer_handler() lowers the retries to no less for want of room.
+LEAST_RETRIES = 2
+
 
 @dataclass(frozen=True)
 class CounterMeasure:
@@ -39,8 +42,15 @@ def _retries_now(listener: Listener) -> str:
     """How tcp_synack_retries is set, and what that comes to."""
     retries = listener.max_retries
     first_us = listener.synack_timeout_us or FIRST_WAIT_US
-    return (f"{retries}: a request is kept {_kept_s(retries, first_us):g} s"
-            if retries else "not seen")
+    if not retries:
+        return "not seen"
+    kept_s, soonest_us = _kept_s(retries, first_us), listener.given_up_after_us
+    words = f"{retries}: a request is kept {kept_s:g} s"
+    if retries <= LEAST_RETRIES:
+        return words
+    less = (f"here {soonest_us / 1e6:.1f} s" if soonest_us and soonest_us < kept_s * 1e6
+            else f"{_kept_s(LEAST_RETRIES, first_us):g} s or more")
+    return f"{words}, {less} in a queue over half full"
 
 
 def counter_measures(listener: Listener) -> list[CounterMeasure]:
@@ -65,7 +75,7 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
             "for peers known from before. Raise it together with the backlog"),
         CounterMeasure(
             "net.ipv4.tcp_synack_retries", _retries_now(listener),
-            f"a shorter timeout frees the queue sooner: 5 keeps a request "
+            f"a shorter timeout frees the queue sooner: 5 keeps a request up to "
             f"{_kept_s(5):g} s, 2 only {_kept_s(2):g} s. A client on a "
             "lossy path then has fewer chances"),
         CounterMeasure(

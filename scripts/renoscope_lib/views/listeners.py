@@ -87,6 +87,7 @@ class Listener:
     syn_backlog: int = 0
     max_retries: int = 0
     synack_timeout_us: int = 0
+    given_up_after_us: int | None = None  # the soonest, from the first SYN-ACK on
     number: int = 0  # in the order they were first seen
 
     @property
@@ -126,6 +127,7 @@ class Listener:
             **self.queues_as_json(),
             "syn_backlog": self.syn_backlog, "max_retries": self.max_retries,
             "synack_timeout_us": self.synack_timeout_us,
+            "given_up_after_us": self.given_up_after_us,
         }
 
 
@@ -299,6 +301,10 @@ class Listeners:
     def _count_request_end(self, listener: Listener, event: Event) -> None:
         ending = self._schema.name_of("request_ending", event["request_ending"])
         listener.endings[ending] += 1
+        after_us = event["since_synack_us"]
+        if ending == "expired" and after_us:
+            listener.given_up_after_us = min(listener.given_up_after_us or after_us,
+                                             after_us)
 
     def _count_cookie_checked(self, listener: Listener, event: Event) -> None:
         verdict = self._schema.name_of("cookie_verdict", event["cookie_verdict"])
