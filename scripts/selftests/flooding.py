@@ -84,11 +84,11 @@ def connect(hosts: TwoHosts, count: int, port: int = 5000,
               sessions.address_of_server(ipv6), str(port), str(count))
 
 
-def start_flood(hosts: TwoHosts, count: int) -> subprocess.Popen[str]:
+def start_flood(hosts: TwoHosts, count: int, *pause_s: str) -> subprocess.Popen[str]:
     """SYNs of forged addresses; their SYN-ACKs end in the client."""
     hosts.route_to_nobody(FORGED)
     return hosts.start(CLIENT, sys.executable, RAW_SYN, FORGED, "10.77.0.2", "5000",
-                       str(count))
+                       str(count), *pause_s)
 
 
 def flood(hosts: TwoHosts, count: int) -> None:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """SYNs that nobody follows up, for a test's own network namespace.
 
-    raw_syn.py SOURCES TARGET PORT COUNT
+    raw_syn.py SOURCES TARGET PORT COUNT [PAUSE_S]
 
 Sends COUNT SYNs (4096 at most) to TARGET, each from another address of the
-network SOURCES, in numbers that come out the same each time.  The host that
+network SOURCES, in numbers that come out the same each time, and with a pause
+between two of them, of 2 ms unless told.  The host that
 runs this must own no address of SOURCES, and have no way back to them: the
 SYN-ACKs are for nobody.
 """
@@ -28,6 +29,7 @@ def main() -> None:
     """Send them."""
     network = ipaddress.IPv4Network(sys.argv[1])
     target, port = sys.argv[2], int(sys.argv[3])
+    pause_s = float(sys.argv[5]) if sys.argv[5:] else PAUSE_S
     numbers = random.Random(1)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW,
                        socket.IPPROTO_RAW) as sender:
@@ -37,7 +39,7 @@ def main() -> None:
                           target, port, seq=numbers.randrange(1 << 32), ack=0,
                           flags=SYN, window=64240)
             sender.sendto(syn.packet(), (target, 0))
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ DELAY_MS = 20
 BACKLOG = 4
 CLIENTS = 12
 FORGED_SYNS = 250
+FLOOD_PAUSE_S = "0.03"  # with all of them it lasts until the first requests are given up
 TRANSFER_BYTES = 1_500_000
 
 # So `flow` shows which were lost, and Wireshark reads them. In a long transfer they would
@@ -97,13 +98,15 @@ def syn_flood(it: Recorder, hosts: TwoHosts) -> ExitStack:
     """SYNs of forged addresses, and three real clients among them."""
     listening = ExitStack()
     listening.enter_context(flooding.server(hosts))
-    flood = flooding.start_flood(hosts, FORGED_SYNS)
-    wait_until("a full queue",
-               lambda: len(it.events("syn")) > 2 * flooding.BACKLOG)
-    flooding.connect(hosts, 3)
-    wait_until("SYN-ACKs that go out again", lambda: len(
-        {event["cookie"] for event in it.events("synack_retransmit")})
-        > flooding.BACKLOG)
+    with flooding.ready_client(hosts, 3) as clients:
+        flood = flooding.start_flood(hosts, FORGED_SYNS, FLOOD_PAUSE_S)
+        # A SYN cookie is sent while the queue is full. It stays so for 7 s: then those go
+        # who had two more SYN-ACKs.
+        wait_until("a full queue", lambda: any(
+            it.schema.name_of("synack_type", event["synack_type"]) == "cookie"
+            for event in it.events("synack")))
+        provoke.finish([clients])
+    wait_until("a request that is given up", lambda: it.events("request_end"))
     provoke.finish([flood])
     return listening
 

@@ -92,6 +92,14 @@ class Floods(FloodCase):
                           seen.unanswered), (65 + 1, 235, 5, 300))
         self.assertAlmostEqual(seen.growth_per_s, 65, delta=12)
 
+    def test_what_holding_cookies_did_is_not_overstated(self) -> None:
+        """That clients come in is known from their cookies; the queue may have room by now."""
+        end_s = self.flood(100)
+        self.assertIn("the half-open queue was full (65 of 64) and 35 SYNs got a cookie "
+                      "instead, so real clients can still come in", self.verdict(end_s + 2).why)
+        self.events.append(self.at.cookie_checked(end_s, 4000, VALID))
+        self.assertIn("so real clients still come in", self.verdict(end_s + 2).why)
+
     def test_a_full_queue_without_cookies_shuts_real_clients_out(self) -> None:
         end_s = self.flood(300, cookies=False)
         self.assertEqual(self.verdict(end_s + 2).words, flood_verdict.REFUSING)

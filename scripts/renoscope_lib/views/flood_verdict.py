@@ -106,11 +106,12 @@ def verdict_of(seen: Evidence) -> Verdict:
                        "were refused for want of room: real clients are "
                        "shut out")
     if seen.cookies_sent:
-        cause = ("the half-open queue is full and"
+        cause = (f"the half-open queue was full ({seen.half_open_peak} of {seen.limit}) and"
                  if seen.overfull else
                  "tcp_syncookies is 2, so the queue is spared:")
-        return Verdict(HOLDING, f"{why}; {cause} {seen.cookies_sent} SYNs got "
-                       "a cookie instead, so real clients still come in")
+        come = "still" if seen.cookies_valid else "can still"
+        return Verdict(HOLDING, f"{why}; {cause} {plural(seen.cookies_sent, 'SYN')} got "
+                       f"a cookie instead, so real clients {come} come in")
     return Verdict(LIKELY, f"{why}; the half-open queue is not full yet")
 
 
