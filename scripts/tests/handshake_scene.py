@@ -44,7 +44,7 @@ class ListenerScene:
         whole = {"local_addr": self.local, "local_port": 5000, "cookie": 0,
                  "remote_addr": peer, "remote_port": port, "state": 12,
                  "netns": self.netns, "family": 6 if ":" in peer else 4}
-        if kind != "state":
+        if kind not in ("state", "segment"):
             whole |= {"listener": self.listener, "accept_limit": self.limit,
                       "half_open": self.half_open, "syn_backlog": 256,
                       "accept_queue": self.accept_queue}

@@ -9,10 +9,10 @@ from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
 
 from . import support
-from .explain_scene import ISN, Case, Life, without
+from .explain_scene import ISN, PEER_ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
-from .support import CLIENT, SECOND, SERVER, SYN, number_of
+from .support import ACK, CLIENT, SECOND, SERVER, SYN, number_of
 
 
 class Connect(Case):
@@ -213,6 +213,81 @@ class BothEnds(Case):
             *self.client((1, 1), took_s=1.4), *of_server))
         self.assertEqual([f.gist for r in both for f in r.findings],
                          2 * ["a path slower than the SYN's timer"])
+
+    def by_timer(self, *segments: Event, client: bool = True,
+                 took_s: float = 0.04) -> Finding:
+        """What is said of a SYN-ACK sent again twice by its timer, and then answered."""
+        at, port = self.at, 40112
+        events = [
+            *(self.client(took_s=took_s) if client else ()),
+            *at.queued(0.02, port, 0x101, ISN),
+            at.again(1.02, port, 0x101, 0, 0, rcv_isn=ISN, since_synack_us=1_000_000),
+            at.again(3.02, port, 0x101, 1, 1, rcv_isn=ISN, since_synack_us=3_000_000),
+            at.completed(3.3, port, 0x101, rcv_isn=ISN)]
+        return next(f for r in self.reports(*self.ordered(*events, *segments))
+                    for f in r.findings if f.subject.cookie == 0x101)
+
+    def synacks(self, *at_s: float) -> list[Event]:
+        """They leave as segments."""
+        return [self.at.event("segment", second, 40112, cookie=0x101, rcv_isn=ISN,
+                              snd_isn=99, seg_seq=99, seg_ack=ISN + 1,
+                              seg_flags=SYN | ACK, segment_flags=1) for second in at_s]
+
+    def last_acks(self, *at_s: float) -> list[Event]:
+        """The client sends them."""
+        return [self.life.event("segment", second, seg_flags=ACK, seg_seq=ISN + 1,
+                                seg_ack=PEER_ISN + 1, segment_flags=1) for second in at_s]
+
+    def come(self, *at_s: float, size: int = 0) -> list[Event]:
+        """They come to the server, or data does."""
+        return [self.at.event("segment", second, 40112, cookie=0x101, rcv_isn=ISN,
+                              snd_isn=99, seg_seq=ISN + 1, seg_ack=100, seg_flags=ACK,
+                              seg_len=size) for second in at_s]
+
+    def test_a_client_that_had_the_synack_lost_its_last_ack(self) -> None:
+        """Or TCP_DEFER_ACCEPT waited: without segments nobody knows."""
+        finding = self.by_timer()
+        self.assertIn("the SYN-ACK was sent again twice (1 s + 2 s); the client had the "
+                      "first one after 20 ms: its last ACK was lost, or TCP_DEFER_ACCEPT "
+                      "waited for data", finding.sentence)
+        self.assertEqual(finding.gist, "the last ACK lost, or TCP_DEFER_ACCEPT")
+
+    def test_segments_tell_that_the_last_ack_was_lost(self) -> None:
+        acks = self.last_acks(0.04, 1.04, 3.04)
+        finding = self.by_timer(*self.synacks(0.02, 1.02, 3.02), *acks,
+                                *self.come(3.29, size=3))
+        self.assertTrue(finding.sentence.endswith(
+            "the client had the first one after 20 ms, and its last ACK was lost 3 times"))
+        self.assertEqual(finding.gist, "the handshake's last ACK lost")
+        self.assertIn("its last ACK was lost twice", self.by_timer(
+            *self.synacks(0.02, 1.02, 3.02), *acks, *self.come(3.29)).sentence)
+
+    def test_segments_not_recorded_from_the_first_tell_no_loss(self) -> None:
+        """The client's before may have come."""
+        for synacks in ((1.02, 3.02), ()):
+            self.assertIn(": its last ACK was lost, or TCP_DEFER_ACCEPT", self.by_timer(
+                *self.synacks(*synacks), *self.last_acks(0.04, 1.04), *self.come(3.29)).sentence)
+
+    def test_a_last_ack_that_came_was_not_lost(self) -> None:
+        synacks, acks = self.synacks(0.02, 1.02, 3.02), self.last_acks(0.04)
+        finding = self.by_timer(*synacks, *acks, *self.come(0.06))
+        self.assertIn("; the client's last ACK came after 40 ms: TCP_DEFER_ACCEPT waited "
+                      "for data, or something dropped it here", finding.sentence)
+        self.assertNotIn("lost", finding.sentence)
+        self.assertIn("its last ACK was late, or TCP_DEFER_ACCEPT", self.by_timer(
+            *synacks, *acks, *self.come(3.29)).sentence)
+
+    def test_a_listener_that_heard_nothing_did_not_wait_for_data(self) -> None:
+        synacks = self.synacks(0.02, 1.02, 3.02)
+        finding = self.by_timer(*synacks, *self.come(3.29), client=False)
+        self.assertTrue(finding.sentence.endswith(
+            "two SYN-ACKs or the client's last ACKs were lost"))
+        self.assertIn("or TCP_DEFER_ACCEPT waited for data", self.by_timer(
+            *synacks, *self.come(1.3), client=False).sentence)
+
+    def test_a_client_that_did_not_have_the_synack_lost_no_ack(self) -> None:
+        self.assertIn(": two SYN-ACKs were lost on the way",
+                      self.by_timer(took_s=3.04).sentence)
 
     def test_where_the_listener_did_not_tell_all_nothing_is_counted_lost(self) -> None:
         """A SYN-ACK that is not recorded is no SYN that never came."""

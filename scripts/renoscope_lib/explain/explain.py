@@ -99,6 +99,8 @@ class Explained:
             self._arrivals.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
+            elif event.kind == "segment":
+                self._handshakes.see_segment(event)
 
     # ---- what came of it
 

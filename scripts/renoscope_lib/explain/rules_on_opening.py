@@ -187,10 +187,66 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
                 f"repeated its SYN {often(repeated)}, so it had not seen the "
                 f"SYN-ACK: {why}", gist)
-    return (f"the SYN-ACK was sent again {often(again)}{waited}: "
-            f"{spelled(again, 'SYN-ACK')} or the client's last ACKs were lost, "
-            "or TCP_DEFER_ACCEPT waited for data",
+    why, gist = _why_by_timer(told)
+    return f"the SYN-ACK was sent again {often(again)}{waited}{why}", gist
+
+
+def _why_by_timer(told: Told) -> tuple[str, str]:
+    """Its timer sent the SYN-ACK again, and no SYN came: who did not hear whom."""
+    opening = told.opening
+    again = len(opening.attempts)
+    answer_us = _answer_came_us(told)
+    first_wait_us = opening.attempts[0].since_first_us
+    if answer_us is not None and answer_us < first_wait_us:
+        return (f"; the client's last ACK came after {brief(answer_us)}: "
+                "TCP_DEFER_ACCEPT waited for data, or something dropped it here",
+                "TCP_DEFER_ACCEPT, or the last ACK dropped here")
+    had_us = _client_had_it_us(told)
+    if had_us is not None and had_us < first_wait_us:
+        why, gist = _why_last_ack(told)
+        return f"; the client had the first one after {brief(had_us)}{why}", gist
+    if told.synacks_lost:
+        lost = spelled(told.synacks_lost, "SYN-ACK")
+        return f": {lost} {_were(told.synacks_lost)} lost on the way", "SYN-ACKs lost"
+    either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost"
+    is_silent = answer_us is not None and answer_us > opening.attempts[-1].since_first_us
+    return (either if is_silent else f"{either}, or TCP_DEFER_ACCEPT waited for data",
             f"SYN-ACK sent again {often(again)}")
+
+
+def _why_last_ack(told: Told) -> tuple[str, str]:
+    """The client had the SYN-ACK in time: what became of its answer."""
+    lost = _last_acks_lost(told)
+    if lost:
+        return f", and its last ACK was lost {often(lost)}", "the handshake's last ACK lost"
+    how = "lost" if lost is None else "late"
+    return (f": its last ACK was {how}, or TCP_DEFER_ACCEPT waited for data",
+            f"the last ACK {how}, or TCP_DEFER_ACCEPT")
+
+
+def _last_acks_lost(told: Told) -> int | None:
+    """How many the client sent that never came; None if nobody knows."""
+    if told.client is None or not told.client.last_acks or _answer_came_us(told) is None:
+        return None
+    return max(0, told.client.last_acks - told.opening.last_acks)
+
+
+def _answer_came_us(told: Told) -> int | None:
+    """How long after the SYN-ACK anything of the client came; None if nobody knows."""
+    opening = told.opening
+    if (not opening.heard_throughout or opening.answer_came_ns is None
+            or opening.synack_ns is None or "synack" in told.lacking):
+        return None
+    return (opening.answer_came_ns - opening.synack_ns) // 1000
+
+
+def _client_had_it_us(told: Told) -> int | None:
+    """How long after the SYN-ACK the client was established; None if nobody knows."""
+    client, synack_ns = told.client, told.opening.synack_ns
+    if (client is None or not client.established or client.over_ns is None
+            or synack_ns is None):
+        return None
+    return max(0, client.over_ns - synack_ns) // 1000
 
 
 def _why_repeated(told: Told) -> tuple[str, str]:

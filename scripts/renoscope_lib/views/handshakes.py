@@ -74,7 +74,8 @@ class OpeningRow:
 class Told(NamedTuple):
     """An opening, its line of the table, what the listener saw, and what is lacking.
 
-    synacks_lost is how many SYN-ACKs did not come; None unless both ends tell.
+    synacks_lost is how many SYN-ACKs did not come; None unless both ends tell. client
+    is the other end of one that the peer opened.
     """
 
     opening: Opening
@@ -82,6 +83,7 @@ class Told(NamedTuple):
     far: list[Opening]
     lacking: Lacking
     synacks_lost: int | None
+    client: Opening | None
 
 
 class Handshakes:
@@ -105,6 +107,10 @@ class Handshakes:
         self.gaps.takes(event)
         self._openings.feed(event)
         self._listeners.feed(event)
+
+    def see_segment(self, event: Event) -> None:
+        """The same of a segment, where others tell of gaps."""
+        self._openings.feed(event)
 
     @property
     def missing_kinds(self) -> list[str]:
@@ -178,10 +184,12 @@ class Handshakes:
             active = opening.opened_by == ACTIVE
             key = _far_key(opening, ACTIVE if active else "peer")
             far = listeners.get(key, [])
+            client = clients.get(key)
             return Told(
                 opening, _row(opening, until_ns, far if active else [], lacking),
                 far if active else [], lacking,
-                synacks_lost_between(clients.get(key), far, lacking))
+                synacks_lost_between(client, far, lacking),
+                None if active else client)
         return tell
 
     def _lacking(self) -> Callable[[Opening], Lacking]:

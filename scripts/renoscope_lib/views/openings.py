@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
-from ..tcp.sequence import ACK, SYN
+from ..tcp.segments import is_received
+from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN
 from ..tcp.synack_waits import SynWait, SynackWaits, Wait
 from ..tcp.tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
 from ..words import duration, errno_words, local_endpoint, plural, remote_endpoint, spaced
@@ -69,7 +70,12 @@ class Step:
 
 @dataclass(slots=True)
 class Opening:
-    """One connection's beginning, as far as it was seen."""
+    """One connection's beginning, as far as it was seen.
+
+    Where segments were recorded: how many SYN-ACKs of a request were seen to leave, when
+    the first segment came that answers one, whatever became of it, and how many bare last
+    ACKs came; of the side that connects, how many left.
+    """
 
     cookie: int
     netns: int
@@ -87,6 +93,9 @@ class Opening:
     syn_waits: list[SynWait] = field(default_factory=list)
     queued_ns: int | None = None
     synack_ns: int | None = None
+    synacks_left: int = 0
+    answer_came_ns: int | None = None
+    last_acks: int = 0
     attempts: list[Attempt] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     cookies_sent: int = 0
@@ -118,6 +127,11 @@ class Opening:
     def over_ns(self) -> int | None:
         """When it was decided, one way or the other."""
         return self.completed_ns or self.ended_ns
+
+    @property
+    def heard_throughout(self) -> bool:
+        """Whether an answer to any of its SYN-ACKs would have been seen to come."""
+        return self.synacks_left > len(self.attempts)
 
     @property
     def took_us(self) -> int | None:
@@ -286,6 +300,20 @@ class Openings:
         opening.step(event, f"SYN-ACK sent again, attempt {wait.attempt} "
                      f"({wait.by}){_wait_words(wait)}")
 
+    def _take_segment(self, event: Event) -> None:
+        """Of a request its SYN-ACKs, and what the client answers."""
+        opening = self._by_cookie.get(event["cookie"])
+        if opening is None:
+            return
+        flags, of_client = event["seg_flags"], (
+            is_received(event) == (opening.opened_by == PASSIVE))
+        opening.last_acks += of_client and _is_bare_last_ack(event)
+        if opening.opened_by == ACTIVE or opening.over_ns is not None:
+            return
+        opening.synacks_left += not of_client and bool(flags & SYN)
+        if of_client and not flags & (SYN | RST) and opening.answer_came_ns is None:
+            opening.answer_came_ns = event["time_ns"]
+
     def _take_refused(self, event: Event) -> None:
         opening = self._found(event)
         last_ack = is_last_ack(event)
@@ -428,6 +456,16 @@ class Openings:
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
         opening.first_rtt_us = event["srtt_us"]
         opening.step(event, new)
+
+
+def _is_bare_last_ack(event: Event) -> bool:
+    """Whether a client's segment is its handshake's last ACK, or that once more."""
+    if event["seg_len"] or event["seg_flags"] & (SYN | FIN | RST | ACK) != ACK:
+        return False
+    isns = event["snd_isn"], event["rcv_isn"]
+    own, peer = reversed(isns) if is_received(event) else isns
+    return (event["seg_seq"], event["seg_ack"]) == (
+        (own + 1) % MODULUS, (peer + 1) % MODULUS)
 
 
 def _wait_words(wait: Wait | SynWait) -> str:
