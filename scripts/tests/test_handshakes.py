@@ -598,6 +598,17 @@ class WhyConnectFails(unittest.TestCase):
             snd_isn=7)).openings()
         self.assertIn("the round trip itself", row.why)
 
+    def test_a_connection_of_both_ends_is_said_to_be_counted_twice(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        ours = self.connecting()
+        far = [*at.queued(0.02, 40112, 9), at.completed(0.06, 40112, 9)]
+        alone = [*at.queued(0.03, 40113, 10, isn=8), at.completed(0.07, 40113, 10, rcv_isn=8)]
+        for events, count in (([ours, *far, *alone], 1), ([ours, *alone], 0), (far, 0)):
+            handshakes = watch(*events)
+            self.assertEqual(as_json(handshakes, None)["both_ends"], count)
+            self.assertEqual("both ends of 1 connection are in it, and each end is counted"
+                             in as_text(handshakes, None), bool(count))
+
     def test_what_the_listener_saw_tells_which_way_it_was_lost(self) -> None:
         at = ListenerScene(scene=self.scene)
         connected = self.scene.event("state", 1010 * MS, old_state=SYN_SENT,
@@ -695,7 +706,7 @@ class Tables(unittest.TestCase):
             "No SYN-ACK was sent again.", "", "No handshake was seen."])
         self.assertEqual(as_json(watch(), None), {
             "listeners_forgotten": 0,
-            "synack_retransmits": [], "handshakes": [], "summary": {},
+            "synack_retransmits": [], "handshakes": [], "summary": {}, "both_ends": 0,
             "listeners": [], "forgotten": 0, "kinds_switched_off": [],
             "first_ns": None, "end_ns": 0, "lost_events": 0, "notes": []})
 

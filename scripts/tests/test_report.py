@@ -159,6 +159,11 @@ class Content(Stage):
         self.assertIn("1 connection was opened by the peer; it was established "
                       "after 7.2 s. 3 SYN-ACKs went out again.", made.text)
 
+    def test_both_ends_of_one_connection_are_said_to_be_that(self) -> None:
+        made = page(*self.connect(0, snd_isn=7, local_port=4000), *self.lost_ack())
+        self.assertIn("1 connection was opened by us and 1 by the peer (both ends of 1 "
+                      "connection are in it); all were established", made.text)
+
     def test_no_picture_of_a_wait_that_is_not_known(self) -> None:
         made = page(self.stage.again(7, 4000, 0x101, 2, 2))
         self.assertEqual(made.all("circle"), [])

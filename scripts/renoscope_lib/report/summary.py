@@ -73,7 +73,9 @@ def _openings(told: Told) -> Child:
     results = Counter(row.result for row in rows)
     slowest_us = max((row.took_us or 0 for row in rows if row.result == "established"),
                      default=0)
-    return [_sides(sides), "; ", _results(results, slowest_us), "."]
+    both = told.views.handshakes.both_ends()
+    twice = f" (both ends of {counted(both, 'connection')} are in it)" if both else None
+    return [_sides(sides), twice, "; ", _results(results, slowest_us), "."]
 
 
 def _sides(sides: Counter[str]) -> Child:

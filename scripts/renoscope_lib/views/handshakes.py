@@ -170,6 +170,13 @@ class Handshakes:
         """The openings that are rows, in the order they began."""
         return filter(_is_shown, self._chosen())
 
+    def both_ends(self) -> int:
+        """Of how many connections both ends are rows."""
+        rows = list(self.chosen())
+        far = set(_far_ends(rows))
+        return sum(opening.opened_by == ACTIVE and _far_key(opening, ACTIVE) in far
+                   for opening in rows)
+
     def teller(self, end_ns: int | None = None) -> Callable[[Opening], Told]:
         """What makes a row of an opening: there may be too many to have all."""
         until_ns = self.gaps.known_until_ns(end_ns)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..output.tables import aligned, and_more, note
-from ..words import duration, or_dash, spaced
+from ..words import duration, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .openings import ACTIVE
@@ -27,6 +27,7 @@ def as_json(handshakes: Handshakes, end_ns: int | None) -> dict[str, Any]:
                                for row in handshakes.retransmits(end_ns)],
         "handshakes": [asdict(row) for row in rows],
         "summary": summary_of(rows),
+        "both_ends": handshakes.both_ends(),
         "listeners": [one.as_json() for one in handshakes.listeners()],
         "listeners_forgotten": handshakes.listeners_left_out.count,
         "forgotten": handshakes.forgotten,
@@ -113,6 +114,10 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
         lines += note(", ".join(f"{n} {outcome_words(outcome, side)}"
                                 for outcome, n in counts.items()),
                       "    ", f"{sum(counts.values())} {who}: ")
+    both = handshakes.both_ends()
+    if both:
+        lines.append(f"both ends of {plural(both, 'connection')} are in it, and each end "
+                     "is counted")
     if handshakes.forgotten:
         lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
                      "listeners' counts only: too many to keep")
