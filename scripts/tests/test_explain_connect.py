@@ -12,7 +12,8 @@ from . import support
 from .explain_scene import ISN, PEER_ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, VALID, ListenerScene)
-from .support import ACK, CLIENT, SECOND, SERVER, SYN, number_of
+from .support import (ACK, CLIENT, ESTABLISHED, SECOND, SERVER, SYN, SYN_RECEIVED,
+                      number_of)
 
 
 class Connect(Case):
@@ -284,6 +285,16 @@ class BothEnds(Case):
             "two SYN-ACKs or the client's last ACKs were lost"))
         self.assertIn("or TCP_DEFER_ACCEPT waited for data", self.by_timer(
             *synacks, *self.come(1.3), client=False).sentence)
+
+    def test_the_rto_that_such_a_handshake_leaves_is_named(self) -> None:
+        """With timestamps all its waits are one round trip."""
+        def opened(rto_us: int) -> Event:
+            return self.at.event("state", 3.3, 40112, cookie=0x101, rto_us=rto_us,
+                                 old_state=SYN_RECEIVED, state=ESTABLISHED)
+        self.assertTrue(self.by_timer(opened(9_840_000)).sentence.endswith(
+            ". The whole time was taken for the first round trip, so the RTO stands at "
+            "9.8 s: the next loss may cost as much"))
+        self.assertNotIn("RTO", self.by_timer(opened(1_000_000)).sentence)
 
     def test_a_client_that_did_not_have_the_synack_lost_no_ack(self) -> None:
         self.assertIn(": two SYN-ACKs were lost on the way",

@@ -21,6 +21,9 @@ from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, ad
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
 TROUBLE_US = 900_000
 
+# A first RTO as long is no path's: it is 3 times the first round trip.
+SWOLLEN_RTO_US = 3 * TROUBLE_US
+
 QUEUE_GISTS = {
     "accept_queue_full": "the listener's accept queue was full",
     "half_open_queue_full": "the listener's half-open queue was full",
@@ -120,6 +123,7 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
     if not _was_disturbed(opening) and took_us < SLOW_US:
         return
     what, gist = _cause(told)
+    what += _swollen_rto(opening)
     who = "connect()" if opening.opened_by == ACTIVE else "the handshake"
     subject = subject_of(told)
     yield Finding(
@@ -130,6 +134,15 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
         else f"{who}: {what}",
         gist, _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, took_us)
+
+
+def _swollen_rto(opening: Opening) -> str:
+    """With timestamps the first round trip is the whole wait, and the RTO follows."""
+    rto_us = opening.first_rto_us
+    if opening.opened_by == ACTIVE or not opening.attempts or rto_us < SWOLLEN_RTO_US:
+        return ""
+    return (". The whole time was taken for the first round trip, so the RTO stands at "
+            f"{brief(rto_us)}: the next loss may cost as much")
 
 
 def _cause(told: Told) -> tuple[str, str]:

@@ -105,6 +105,7 @@ class Opening:
     ended: str | None = None
     ended_ns: int | None = None
     first_rtt_us: int = 0
+    first_rto_us: int = 0
     since_synack_us: int = 0
     completed_ns: int | None = None
     accepted_ns: int | None = None
@@ -449,6 +450,7 @@ class Openings:
         if opening is None:
             opening = (self._new(event, ACTIVE) if active
                        else self._passive(event))
+        opening.first_rto_us = event["rto_us"]
         if opening.ended is not None or opening.completed_ns is not None:
             opening.ended = opening.ended or new
             return
