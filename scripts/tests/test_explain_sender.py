@@ -7,7 +7,7 @@ from typing import Any
 from renoscope_lib.explain.finding import FINE, NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import MSS, PEER_ISN, Case
+from .explain_scene import ISN, MSS, PEER_ISN, Case
 from .support import ACK, FIN, SYN, number_of
 
 UNTIL_S = 0.04                  # a life's handshake is over then
@@ -107,7 +107,8 @@ class Losses(Case):
         """ssthresh comes back: the kernel has undone it."""
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=10))
-        self.assertIn("for nothing", found["timeouts"].sentence)
+        self.assertIn("for nothing, the segments had arrived; their ACKs were lost or "
+                      "late", found["timeouts"].sentence)
         self.assertIn("one reduction of cwnd undone", found["spurious"].sentence)
         self.assertNotIn("cwnd-collapsed", found)
 
@@ -174,7 +175,7 @@ class Losses(Case):
     def test_an_undone_reduction_is_no_cut(self) -> None:
         found = self.sender(*self.recovery(1, 1, undone=True))
         self.assertEqual(found["spurious"].gist,
-                         "reordering or delay taken for loss")
+                         "the data had arrived")
         self.assertNotIn("cwnd was cut", found["losses"].sentence)
 
     def dsack(self, left: int, right: int) -> Event:
@@ -187,10 +188,19 @@ class Losses(Case):
         opening = [*life.opens(), life.acked(0.5)]
         acked = life.snd_nxt
         found = self.found(*opening, self.dsack(acked - MSS, acked))
-        self.assertIn("the peer told of one duplicate (D-SACK)",
-                      found["spurious"].sentence)
+        self.assertEqual(found["spurious"].sentence, (
+            "the peer told of one duplicate (D-SACK): sent again for nothing. The data "
+            "had arrived: its ACK was lost or late, or segments were reordered"))
         found = self.found(*opening, self.dsack(acked + MSS, acked + 2 * MSS))
         self.assertNotIn("spurious", found, "that is SACK: a hole")
+
+    def test_a_d_sack_of_the_syn_tells_of_nothing_sent_again(self) -> None:
+        """After a simultaneous open Linux gets our SYN twice, once in the SYN-ACK."""
+        opening = [*self.life.opens(), self.life.acked(0.5)]
+        found = self.found(*opening, self.dsack(ISN, ISN + 1))
+        self.assertNotIn("spurious", found)
+        found = self.found(*opening, self.dsack(ISN + 1, ISN + 2))
+        self.assertIn("spurious", found, "that is a byte of data")
 
     def test_cuts_without_growth_in_between_collapse_cwnd(self) -> None:
         found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 20),

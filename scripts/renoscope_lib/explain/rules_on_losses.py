@@ -114,8 +114,8 @@ def _severity_of(waited_us: int, count: int, undone: int,
 
 def _outcome(episodes: list[Episode], undone: int) -> str:
     if undone == len(episodes):
-        return (": for nothing, the segments had arrived; their ACKs came late "
-                "(delay, not loss)")
+        return (": for nothing, the segments had arrived; their ACKs were lost or "
+                "late")
     words = ": nothing was acknowledged meanwhile"
     if undone:
         words += f"; {undone} of {len(episodes)} were for nothing"
@@ -128,7 +128,7 @@ def _outcome(episodes: list[Episode], undone: int) -> str:
 
 def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
     if undone == len(episodes):
-        return "timeouts for nothing: delay, not loss"
+        return "timeouts for nothing: the data had arrived"
     return "several timeouts" if count > 1 else "one timeout"
 
 
@@ -259,8 +259,8 @@ def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
                      "(D-SACK): sent again for nothing")
     yield Finding(
         "spurious", NOTEWORTHY, subject,
-        "; ".join(words) + ". Segments or ACKs are reordered or late, not lost",
-        "reordering or delay taken for loss",
+        "; ".join(words) + ". The data had arrived: its ACK was lost or late, or "
+        "segments were reordered", "the data had arrived",
         capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
         look("losses", subject, "-v"),
         next((e.began_ns for e in flow.episodes if e.undone), None))

@@ -297,11 +297,16 @@ class Pace:
         flow.rests = None
 
     def _see_segment(self, event: Event) -> None:
-        """A first SACK block behind the ACK is a D-SACK (RFC 2883)."""
+        """A first SACK block behind the ACK is a D-SACK (RFC 2883).
+
+        One that ends with our SYN tells of nothing sent again: after a simultaneous
+        open Linux gets it twice, the second time in the SYN-ACK (tcp_send_dupack()).
+        """
         if not event["sack_blocks"] or event["segment_flags"] & OUTGOING:
             return
-        beyond = relative(event["seg_ack"], event["sack1_right"])
-        if beyond < 1 << 31:
+        right = event["sack1_right"]
+        is_syn = relative(right, event["snd_isn"]) <= 1
+        if relative(event["seg_ack"], right) < 1 << 31 and not is_syn:
             flow = self.kept.get(event["cookie"])
             if flow is not None:
                 flow.duplicates += 1
