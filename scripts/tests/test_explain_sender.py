@@ -490,6 +490,23 @@ class Pace(Case):
         self.assertIn("shorter than 620 ms", found["long-path"].sentence)
         self.assert_healthy(*life.opens(), life.acked(1, min_rtt_us=200_000))
 
+    def test_a_handshake_alone_tells_no_path_that_something_else_may_lengthen(
+            self) -> None:
+        """A last ACK that was lost, or TCP_DEFER_ACCEPT; a SYN that went again."""
+        for opener, took_us, is_told in (
+                ("SYN-RECEIVED", 620_000, False), ("SYN-SENT", 620_000, True),
+                ("SYN-SENT", 1_040_000, False)):
+            with self.subTest(opener, took_us=took_us):
+                self.setUp()
+                life, rtt = self.life, {"min_rtt_us": took_us, "srtt_us": took_us}
+                began = (life.connects() if opener == "SYN-SENT" else
+                         life.change(0, "LISTEN", opener, srtt_us=0))
+                events = (began, life.change(took_us / 1e6, opener, "ESTABLISHED", **rtt),
+                          life.acked(2, **rtt))
+                self.assertEqual("long-path" in self.found(*events), is_told)
+                found = self.found(*events, life.acked(3, **rtt | {"srtt_us": 618_000}))
+                self.assertIn("long-path", found, "measured once more")
+
     def test_the_kernels_shortest_round_trip_may_rise(self) -> None:
         """It forgets what is older than net.ipv4.tcp_min_rtt_wlen."""
         life = self.life

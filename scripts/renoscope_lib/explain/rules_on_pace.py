@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..views.pace import (CWND, GROWN_FACTOR, OWN_CLOSED, RECEIVER, RECOVERING, SILENT, STOPPED,
                           UNKNOWN, Sender)
-from .finding import FINE, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, look, share
+from .finding import FINE, NOTEWORTHY, TROUBLE, US, Clock, Finding, Subject, brief, look, share
 
 # A queue on the path: round trips stood so long above what is normal, and so far.
 GROWN_FOR_NS = 500_000_000
@@ -16,6 +16,10 @@ MUCH_GROWN_FACTOR = 10
 # A round trip that no distance on Earth explains: half of it through fibre is
 # 20000 km in 100 ms.
 LONG_RTT_US = 300_000
+
+# A SYN goes again after a second (TCP_TIMEOUT_INIT): from then on its answer may be
+# to either.
+SYN_TIMEOUT_US = 1_000_000
 
 # Less than this is not worth a word on what held it back.
 WORTH_NS = 500_000_000
@@ -54,7 +58,14 @@ def _bufferbloat(flow: Sender, subject: Subject,
 
 
 def _long_path(flow: Sender, subject: Subject) -> Iterator[Finding]:
-    if flow.min_rtt_us >= LONG_RTT_US:
+    """A handshake alone may tell of more than its path.
+
+    Of a passive one the time until the last ACK is taken: that may have been lost, or
+    TCP_DEFER_ACCEPT may have waited for data.
+    """
+    is_path = flow.measured_after_opening or (
+        subject.opened_by == US and flow.min_rtt_us < SYN_TIMEOUT_US)
+    if flow.min_rtt_us >= LONG_RTT_US and is_path:
         yield Finding(
             "long-path", NOTEWORTHY, subject,
             f"no round trip was shorter than {brief(flow.min_rtt_us)}: the path "

@@ -86,6 +86,8 @@ class Sender(Packable):
     grown_segments: int = 0
     grown_at_ns: int = 0
     min_rtt_us: int = 0
+    srtt_us: int = 0
+    srtts: int = 0
     sent_bytes: int = 0
     mss: int = 0
     segments_out: int = 0
@@ -108,6 +110,11 @@ class Sender(Packable):
     def answers_probes(self) -> bool:
         """Whether the last probe of a zero window got its ACK."""
         return self.probes > 0 and not self.unanswered
+
+    @property
+    def measured_after_opening(self) -> bool:
+        """Whether a round trip was measured besides that of the handshake."""
+        return self.srtts > 1
 
     @property
     def known_ns(self) -> int:
@@ -163,6 +170,9 @@ class Pace:
         if event["min_rtt_us"]:  # of the last minutes: it may rise
             flow.min_rtt_us = min(flow.min_rtt_us or event["min_rtt_us"],
                                   event["min_rtt_us"])
+        if event["srtt_us"] != flow.srtt_us:
+            flow.srtts += 1
+            flow.srtt_us = event["srtt_us"]
         if event["snd_isn"]:
             flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
         flow.mss = event["mss"]
