@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Rules on losses, windows and pace: each with its fault, and nearly with it."""
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -460,6 +461,53 @@ class Pace(Case):
             life.window(9.1, "opened"))
         self.assertIn("peer-window-zero", found)
         self.assertNotIn("application-limited", found)
+
+    def tried(self, at_s: float, backoff: int = 0) -> Event:
+        """The persist timer sends data."""
+        return self.life.event(
+            "probe", at_s, backoff=backoff, probes_out=backoff, probe_carries_data=1,
+            probe_cause=number_of("probe_cause", "zero_window"))
+
+    def tries(self) -> list[Event]:
+        """Three: the first at 1 s, and only the last one goes."""
+        return [*self.life.opens(), self.tried(1), self.tried(1.5, 1),
+                self.life.gets(2), self.tried(2.5, 2)]
+
+    def test_what_cannot_leave_this_host_is_told(self) -> None:
+        found = self.found(*self.tries(), self.life.acked(3))
+        finding = found["unsent"]
+        self.assertEqual((finding.severity, finding.cost_us), (TROUBLE, 1_500_000))
+        self.assertIn("did not leave this host for 1.5 s at least: the persist timer "
+                      "tried twice in vain, with room in the peer's window",
+                      finding.sentence)
+        self.assertIn("at 1.000 s the persist timer tries", finding.evidence[0])
+        self.assertIn("OUTPUT", finding.next_step)
+
+    def test_a_try_that_goes_is_none_in_vain(self) -> None:
+        """A window smaller than a segment: that is sent by the timer, too."""
+        life = self.life
+        restart = life.event("reno_restart", 1.001)  # in the middle of sending
+        found = self.found(*life.opens(), self.tried(1), restart, life.acked(1.04),
+                           self.tried(2), life.acked(2.04))
+        self.assertNotIn("unsent", found)
+
+    def test_after_a_loss_a_try_may_have_gone(self) -> None:
+        found = self.found(*self.life.opens(), self.tried(1),
+                           self.scene.event("lost", lost_events=1), self.life.gets(2))
+        self.assertNotIn("unsent", found)
+
+    def test_a_connection_given_up_with_nothing_sent_blames_nobody_else(self) -> None:
+        life = self.life
+        end = life.change(9, "ESTABLISHED", "CLOSED")
+        error = life.event("error", 9, "CLOSED", sk_error=errno.ETIMEDOUT)
+        found = self.found(*self.tries(), end, error)
+        self.assertIn("what was to be sent last never left this host",
+                      found["timed-out"].sentence)
+        self.assertNotIn("ping", found["timed-out"].next_step)
+        self.assertEqual(found["unsent"].cost_us, 8_000_000)
+        self.setUp()
+        found = self.found(*self.tries(), self.life.acked(3), end, error)
+        self.assertIn("was never acknowledged", found["timed-out"].sentence)
 
     def test_round_trips_that_grow_with_a_queue_are_bufferbloat(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(srtt_us=320_000))

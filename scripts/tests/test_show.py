@@ -664,9 +664,19 @@ class TimersAndWindows(unittest.TestCase):
                                    probes_out=1, rto_us=204_000))
         self.assertIn("keepalive probe 2, 1 before it unanswered", shown)
         self.assertNotIn("next in", shown)
-        self.assertIn("zero-window probe 2, the window has room: data goes "
-                      "instead", line(Scene().event(
-                          "probe", backoff=1, probe_carries_data=1)))
+        self.assertIn("persist timer 2, the window has room: data, not a probe",
+                      line(Scene().event("probe", backoff=1, probe_carries_data=1)))
+
+    def test_data_that_the_persist_timer_sends_never_left_before(self) -> None:
+        for unanswered, backoff, said in (
+                (0, 3, ""), (3, 3, "; 3 before it did not leave this host"),
+                (1, 3, "; 1 before it did"),
+                (2, 0, "")):  # those were keepalives
+            with self.subTest(unanswered=unanswered, backoff=backoff):
+                shown = line(Scene().event("probe", probes_out=unanswered,
+                                           backoff=backoff, probe_carries_data=1))
+                self.assertIn(f"data, not a probe{said}", shown)
+                self.assertEqual("before it" in shown, bool(said))
 
     def test_each_side_closed_or_opened_has_its_words(self) -> None:
         for side, change, said in (

@@ -27,6 +27,10 @@ US, PEER = "us", "peer"
 # Lines of evidence that one finding keeps.
 MOST_EVIDENCE = 30
 
+# The next step where what was written does not go out.
+LET_OUT = ("nft list ruleset (or iptables -vnL OUTPUT): which rule drops it? If none: ip "
+           "route get ADDRESS, tc -s qdisc")
+
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven",
            "eight", "nine", "ten", "eleven", "twelve")
 
@@ -86,6 +90,7 @@ RULES = {
     "application-limited": Rule("nothing to send", ("ack",)),
     "bufferbloat": Rule("round trips grew"),
     "long-path": Rule("a long round trip", ()),
+    "unsent": Rule("did not leave this host", ("probe",)),
     # rules_on_ends.py
     "reset-by-peer": Rule("reset by the peer", ("state", "reset_received")),
     "reset-by-us": Rule("reset by us", ("state", "reset_sent")),

@@ -15,8 +15,8 @@ from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_
 from ..views.endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
 from ..views.pace import Sender
 from ..views.states import States
-from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, brief, look, often,
-                      spelled)
+from .finding import (LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, brief, look,
+                      often, spelled)
 
 # A program that closes when its peer does, does it at once; one that works on
 # the rest of its data takes a while.  After a minute it has forgotten.
@@ -96,6 +96,8 @@ def _given_up(states: States, life: Life, pace: Sender | None,
     at_ns = life.now.began_ns
     if pace is not None and pace.peer_closed and life.error:
         return _given_up_at_zero(life, pace, subject, clock)
+    if pace is not None and pace.unsent and life.error:
+        return _given_up_unsent(life, subject, clock)
     is_orphan = (life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
                  and not life.error and not states.gaps.not_recorded("error"))
     is_heard = (pace is not None and pace.heard_ns and at_ns is not None
@@ -119,6 +121,16 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
     return (f"the kernel gave it up in {life.closed_from}: {reason}; what was sent "
             "last was never acknowledged (net.ipv4.tcp_retries2, or our program's "
             "TCP_USER_TIMEOUT)")
+
+
+def _given_up_unsent(life: Life, subject: Subject, clock: Clock) -> Finding:
+    """All that was sent was acknowledged: the peer has nothing to do with it."""
+    return Finding(
+        "timed-out", TROUBLE, subject,
+        f"the kernel gave it up in {life.closed_from} (ETIMEDOUT): what was to be sent "
+        "last never left this host (net.ipv4.tcp_retries2, or our program's "
+        "TCP_USER_TIMEOUT)", "what was to be sent never left this host",
+        _where(life, clock), f"{LET_OUT}\n{look('show', subject)}", life.now.began_ns)
 
 
 def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,

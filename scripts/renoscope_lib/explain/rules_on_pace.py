@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..views.pace import (CWND, GROWN_FACTOR, OWN_CLOSED, RECEIVER, RECOVERING, SILENT, STOPPED,
-                          UNKNOWN, Sender)
-from .finding import FINE, NOTEWORTHY, TROUBLE, US, Clock, Finding, Subject, brief, look, share
+                          UNKNOWN, UNSENT, Sender)
+from .finding import (FINE, LET_OUT, NOTEWORTHY, TROUBLE, US, Clock, Finding, Subject, brief,
+                      look, often, share)
 
 # A queue on the path: round trips stood so long above what is normal, and so far.
 GROWN_FOR_NS = 500_000_000
@@ -26,12 +27,16 @@ WORTH_NS = 500_000_000
 MOSTLY = 0.5
 NEARLY_ALL = 0.8
 
+# What stays here so long is felt.
+LONG_UNSENT_NS = 1_000_000_000
+
 
 def findings(flow: Sender, knows_acks: bool, subject: Subject,
              clock: Clock) -> Iterator[Finding]:
     """What set its pace; without ACKs it is known at too few moments."""
     yield from _bufferbloat(flow, subject, clock)
     yield from _long_path(flow, subject)
+    yield from _unsent(flow, subject, clock)
     if knows_acks:
         yield from _held_back(flow, subject)
 
@@ -74,11 +79,28 @@ def _long_path(flow: Sender, subject: Subject) -> Iterator[Finding]:
             "ping the peer: does the path itself take so long?")
 
 
+def _unsent(flow: Sender, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    if not flow.tries_failed:
+        return
+    unsent_ns = flow.held_ns[UNSENT]
+    yield Finding(
+        "unsent", TROUBLE if unsent_ns >= LONG_UNSENT_NS else NOTEWORTHY, subject,
+        f"what was to be sent did not leave this host for {brief(unsent_ns // 1000)} at "
+        f"least: the persist timer tried {often(flow.tries_failed)} in vain, with room in "
+        "the peer's window. Most likely the output firewall dropped it, a queue was "
+        "full, or there was no route",
+        "most likely the output firewall, a full queue, or no route",
+        (f"{clock.at(flow.unsent_at_ns)} the persist timer tries to send, and nothing "
+         "goes",), f"{LET_OUT}\n{look('show', subject)}", flow.unsent_at_ns,
+        unsent_ns // 1000)
+
+
 def _shares(flow: Sender) -> tuple[str, ...]:
     """How the time divides, as far as it is known."""
     names = {CWND: "cwnd was full", RECEIVER: "the peer's window was full",
              STOPPED: "the peer's window was zero",
              OWN_CLOSED: "our window was zero",
+             UNSENT: "what was to be sent did not leave this host",
              SILENT: "silence: nothing on its way, nothing came",
              RECOVERING: "repairing losses",
              UNKNOWN: "both windows had room, or pauses were short"}

@@ -9,6 +9,8 @@ before is laid to what held the sender back meanwhile:
  - receiver: the peer's window had no room for a whole segment;
  - stopped: it was zero;
  - own: ours was zero, and the peer may have waited for it;
+ - unsent: the persist timer tried to send with room in the peer's window, and
+   nothing left this host;
  - silent: nothing was on its way, no window was closed, and nothing
    came from the peer either, for longer than an RTO;
  - unknown: something was on its way and no window was full.  Nagle, pacing, the
@@ -38,7 +40,7 @@ from .gaps import Gaps
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
-OWN_CLOSED = "own"
+OWN_CLOSED, UNSENT = "own", "unsent"
 
 # Kinds that show a living connection's own numbers.
 SHOWING_KINDS = frozenset((
@@ -105,6 +107,10 @@ class Sender(Packable):
     unanswered: int = 0
     heard_ns: int = 0
     rto_us: int = 0
+    tries: bool = False
+    tries_failed: int = 0
+    unsent: bool = False
+    unsent_at_ns: int = 0
 
     @property
     def answers_probes(self) -> bool:
@@ -141,6 +147,8 @@ class Pace:
         if event.kind in SHOWING_KINDS:
             if event["state"] in self._sending:
                 self._see(self._flow(event), event)
+            else:
+                self._ends(event)
         elif event.kind == "destroy":
             flow = self.kept.get(cookie)
             if flow is not None:
@@ -153,12 +161,21 @@ class Pace:
             event["cookie"], Sender(event["cookie"], self._gaps.number,
                                     event["time_ns"]))
 
+    def _ends(self, event: Event) -> None:
+        """What it could not send by its end, it never sent."""
+        flow = self.kept.get(event["cookie"])
+        if flow is not None and flow.tries and flow.gaps_before == self._gaps.number:
+            self._see_tries(flow, event)
+            flow.tries = False
+
     def _see(self, flow: Sender, event: Event) -> None:
         if flow.gaps_before == self._gaps.number:
-            self._account(flow, event)
+            if not self._see_tries(flow, event):
+                self._account(flow, event)
         else:
             flow.gaps_before = self._gaps.number
             flow.own_closed = not event["rcv_wnd"]
+            flow.tries = flow.unsent = False
         if flow.rests is not None:
             self._restarted(flow, event)
         self._see_kind(flow, event)
@@ -211,6 +228,26 @@ class Pace:
         if event.kind != "ack" or event["seg_seq"] != rcv_nxt:
             return rcv_nxt
         return following(rcv_nxt, event["seg_len"], event["seg_flags"])
+
+    # ---- what does not leave this host
+
+    @staticmethod
+    def _see_tries(flow: Sender, event: Event) -> bool:
+        """Whether what the persist timer tried to send is still here.
+
+        It is shown before it tries (tcp_write_wakeup()): whether that went well, the
+        next event tells, but for those of our algorithms, which come in between.
+        """
+        if event["snd_nxt"] != flow.last_nxt:
+            flow.tries = flow.unsent = False
+        if flow.tries and event.kind not in OWN_KINDS:
+            flow.tries = False
+            flow.unsent = True
+            flow.tries_failed += 1
+            flow.unsent_at_ns = flow.unsent_at_ns or flow.last_ns
+        if flow.unsent:
+            flow.held_ns[UNSENT] += max(0, event["time_ns"] - flow.last_ns)
+        return flow.unsent
 
     # ---- the time since the event before
 
@@ -287,6 +324,9 @@ class Pace:
         elif kind == "ca_state":
             if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
                 flow.reduced_by_ece += flow.ece_at_ns == flow.last_ns != 0
+        elif kind == "probe":
+            flow.tries = (bool(event["probe_carries_data"])
+                          and self._word(event, "probe_cause") == "zero_window")
         elif kind == "retransmit":
             flow.fins_again += bool(event["seg_flags"] & FIN)
         elif kind == "reno_reduction":

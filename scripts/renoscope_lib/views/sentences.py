@@ -357,18 +357,30 @@ class Sentences:
 
     def _probe(self, event: Event) -> str:
         cause = self._name(event, "probe_cause")
+        if cause == "zero_window" and event["probe_carries_data"]:
+            return self._with_segment(self._persist(event), event)
         unanswered, number = event["probes_out"], event["probes_out"] + 1
         if cause == "zero_window":
             number = event["backoff"] + 1  # an answer does not begin it anew
         text = f"{PROBES.get(cause, 'window probe')} {number}"
         if unanswered:
             text += f", {unanswered} before it unanswered"
-        if event["probe_carries_data"]:
-            text += ", the window has room: data goes instead"
-        elif cause == "zero_window":
+        if cause == "zero_window":
             wait_us = persist_wait_us(event["rto_us"], event["backoff"])
             text += f", next in {duration(wait_us)}"
         return self._with_segment(text, event)
+
+    @staticmethod
+    def _persist(event: Event) -> str:
+        """It sends data, as far as the window has room.
+
+        Room comes with an ACK, and with that the tries count anew: so those before had
+        room as well, and did not go (tcp_send_probe0()).
+        """
+        failed = min(event["probes_out"], event["backoff"])  # an earlier zero window's
+        before = f"; {failed} before it did not leave this host" if failed else ""
+        return (f"persist timer {event['backoff'] + 1}, the window has room: data, not a "
+                f"probe{before}")
 
     def _zero_window(self, event: Event) -> str:
         side, change = (self._name(event, name)
