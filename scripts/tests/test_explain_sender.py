@@ -8,7 +8,8 @@ from typing import Any
 from renoscope_lib.explain.finding import FINE, NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import ISN, MSS, PEER_ISN, Case
+from . import support
+from .explain_scene import ISN, MSS, PEER_ISN, Case, Life
 from .support import ACK, FIN, SYN, number_of
 
 UNTIL_S = 0.04                  # a life's handshake is over then
@@ -434,8 +435,60 @@ class Pace(Case):
 
     def test_a_silent_program_is_told(self) -> None:
         finding = self.found(*self.quiet())["application-limited"]
-        self.assertIn("It waited for a program", finding.sentence)
+        self.assertIn("nothing of ours was on its way, no window was closed, nothing new "
+                      "came. The peer sent nothing, or it did not arrive",
+                      finding.sentence)
+        self.assertNotIn("program", finding.sentence, "a receiver cannot tell")
         self.assertEqual(finding.severity, FINE)
+
+    def outage(self, *again_at_s: float, port: int = 5000) -> dict[str, Finding]:
+        """Data comes at 1 s and at 9 s; the peer, seen as well, sends again."""
+        life, peer = self.life, Life(self.scene, cookie=6)
+        ends = {"local_addr": support.SERVER, "remote_addr": support.CLIENT,
+                "local_port": port, "remote_port": life.port}
+        return self.found(
+            *life.opens(), life.gets(1),
+            *(peer.again(at_s, "rto", "Loss", **ends) for at_s in again_at_s),
+            life.gets(9), life.gets(9.1))
+
+    def test_what_the_peers_end_sent_again_did_not_arrive(self) -> None:
+        finding = self.outage(1.3, 1.7, 2.5, 4.1)["not-arrived"]
+        self.assertEqual((finding.severity, finding.cost_us), (NOTEWORTHY, 7_700_000))
+        self.assertIn("nothing new came for 7.7 s while the peer sent again, or tried to "
+                      "(sk:6, its end, is recorded, too): that did not arrive",
+                      finding.sentence)
+        self.assertIn("at 1.300 s sk:6 sends again", finding.evidence[0])
+        self.assertIn("--connection 6", finding.next_step)
+
+    def test_it_begins_with_what_did_not_arrive(self) -> None:
+        """Not with what came again at once, in answer to an ACK."""
+        life, peer = self.life, Life(self.scene, cookie=6)
+        ends = {"local_addr": support.SERVER, "remote_addr": support.CLIENT,
+                "local_port": 5000, "remote_port": life.port}
+        found = self.found(
+            *life.opens(), life.gets(1), peer.again(1.01, "fast_retransmit", **ends),
+            life.gets(1.05), peer.again(2, "rto", "Loss", **ends), life.gets(9))
+        self.assertIn("at 2.000 s sk:6 sends again", found["not-arrived"].evidence[0])
+
+    def test_silence_before_and_after_the_peer_sent_again_is_silence(self) -> None:
+        self.assertNotIn("not-arrived", self.outage())
+        self.assertNotIn("not-arrived", self.outage(0.5, 0.9), "before anything came")
+        self.assertNotIn("not-arrived", self.outage(8.7), "it may be on its way")
+        self.assertNotIn("not-arrived", self.outage(2, port=5001), "another connection")
+
+    def test_the_persist_timer_of_the_peers_end_tells_it_too(self) -> None:
+        """Data that did not leave its host; a probe says nothing of data."""
+        for data in (True, False):
+            with self.subTest(data=data):
+                self.setUp()
+                life, peer = self.life, Life(self.scene, cookie=6)
+                tried = peer.event(
+                    "probe", 2, local_port=5000, remote_port=life.port,
+                    local_addr=support.SERVER, remote_addr=support.CLIENT,
+                    probe_cause=number_of("probe_cause", "zero_window"),
+                    probe_carries_data=int(data))
+                found = self.found(*life.opens(), life.gets(1), tried, life.gets(9))
+                self.assertEqual("not-arrived" in found, data)
 
     def test_receiving_is_not_silence(self) -> None:
         life = self.life

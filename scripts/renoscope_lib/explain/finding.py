@@ -87,7 +87,8 @@ RULES = {
     # rules_on_pace.py
     "receiver-limited": Rule("held back by the peer's window", ("ack",)),
     "cwnd-limited": Rule("held back by cwnd", ("ack",)),
-    "application-limited": Rule("nothing to send", ("ack",)),
+    "application-limited": Rule("silence", ("ack",)),
+    "not-arrived": Rule("what the peer sent did not arrive", ("ack", "retransmit")),
     "bufferbloat": Rule("round trips grew"),
     "long-path": Rule("a long round trip", ()),
     "unsent": Rule("did not leave this host", ("probe",)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..views.pace import (CWND, GROWN_FACTOR, OWN_CLOSED, RECEIVER, RECOVERING, SILENT, STOPPED,
-                          UNKNOWN, UNSENT, Sender)
+from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, SILENT,
+                          STOPPED, UNKNOWN, UNSENT, Sender)
+from ..words import connection
 from .finding import (FINE, LET_OUT, NOTEWORTHY, TROUBLE, US, Clock, Finding, Subject, brief,
                       look, often, share)
 
@@ -38,6 +39,7 @@ def findings(flow: Sender, knows_acks: bool, subject: Subject,
     yield from _long_path(flow, subject)
     yield from _unsent(flow, subject, clock)
     if knows_acks:
+        yield from _missed(flow, subject, clock)
         yield from _held_back(flow, subject)
 
 
@@ -95,13 +97,30 @@ def _unsent(flow: Sender, subject: Subject, clock: Clock) -> Iterator[Finding]:
         unsent_ns // 1000)
 
 
+def _missed(flow: Sender, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    missed_ns = flow.held_ns[MISSED]
+    if missed_ns < WORTH_NS:
+        return
+    peer = connection(flow.peer_cookie)
+    yield Finding(
+        "not-arrived", NOTEWORTHY, subject,
+        f"nothing new came for {brief(missed_ns // 1000)} while the peer sent again, or "
+        f"tried to ({peer}, its end, is recorded, too): that did not arrive",
+        "",
+        (f"{clock.at(flow.missed_at_ns)} {peer} sends again, and nothing comes",
+         *_shares(flow)),
+        f"renoscope explain FILE --connection {flow.peer_cookie:x}",
+        flow.missed_at_ns, missed_ns // 1000)
+
+
 def _shares(flow: Sender) -> tuple[str, ...]:
     """How the time divides, as far as it is known."""
     names = {CWND: "cwnd was full", RECEIVER: "the peer's window was full",
              STOPPED: "the peer's window was zero",
              OWN_CLOSED: "our window was zero",
              UNSENT: "what was to be sent did not leave this host",
-             SILENT: "silence: nothing on its way, nothing came",
+             SILENT: "silence: nothing of ours on its way, nothing new came",
+             MISSED: "nothing new came while the peer's end sent again",
              RECOVERING: "repairing losses",
              UNKNOWN: "both windows had room, or pauses were short"}
     return tuple(
@@ -114,7 +133,7 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
     known, held = flow.known_ns, flow.held_ns
     if known < WORTH_NS:
         return
-    busy = known - held[SILENT]
+    busy = known - held[SILENT] - held[MISSED]
     if held[RECEIVER] >= max(MOSTLY * busy, WORTH_NS / 2):
         yield _receiver_limited(flow, subject)
     elif held[CWND] >= max(MOSTLY * busy, WORTH_NS / 2):
@@ -129,9 +148,9 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "application-limited", FINE, subject,
             f"silent for {brief(held[SILENT] // 1000)} at least "
-            f"({share(held[SILENT], known)} of the time): all was acknowledged, "
-            "no window was closed, nothing came. It waited for a program, ours "
-            "or the peer's, not for the network", "",
+            f"({share(held[SILENT], known)} of the time): nothing of ours was on its "
+            "way, no window was closed, nothing new came. The peer sent nothing, or it "
+            "did not arrive", "",
             (*_shares(flow), "longest silence: "
              f"{brief(flow.silence_ns // 1000)}"),
             look("show", subject))

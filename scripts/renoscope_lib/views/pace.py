@@ -11,8 +11,10 @@ before is laid to what held the sender back meanwhile:
  - own: ours was zero, and the peer may have waited for it;
  - unsent: the persist timer tried to send with room in the peer's window, and
    nothing left this host;
- - silent: nothing was on its way, no window was closed, and nothing
-   came from the peer either, for longer than an RTO;
+ - silent: nothing of ours was on its way, no window was closed, and nothing new
+   came from the peer either, for longer than an RTO: it sent nothing, or that did
+   not arrive, which no receiver can tell apart;
+ - missed: the same, while the peer's end, where it is recorded too, sent again;
  - unknown: something was on its way and no window was full.  Nagle, pacing, the
    send buffer, offloading or the program: nobody can tell these apart here.
 
@@ -29,9 +31,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..ring.schema import Event, Schema
-from ..tcp.kept import Kept, Packable
+from ..tcp.kept import Kept, Packable, remember
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import OUTGOING
 from ..tcp.sequence import ECE, FIN, following, relative
@@ -40,7 +43,7 @@ from .gaps import Gaps
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
-OWN_CLOSED, UNSENT = "own", "unsent"
+OWN_CLOSED, UNSENT, MISSED = "own", "unsent", "missed"
 
 # Kinds that show a living connection's own numbers.
 SHOWING_KINDS = frozenset((
@@ -54,6 +57,14 @@ GROWN_FACTOR = 3
 GROWN_US = 60_000
 GROWN_SEGMENTS = 8
 
+# What an end does that hears nothing of what it has sent.
+AGAIN_KINDS = frozenset(("retransmit", "rto", "probe"))
+
+# Ends remembered that sent again, the latest ones, and how often each of them did
+# since anything was acknowledged.
+MOST_AGAIN = 10_000
+MOST_TIMES = 64
+
 # Restarts kept of one connection, the first ones.
 MOST_RESTARTS = 100
 
@@ -65,6 +76,19 @@ class Restart(Packable):
     time_ns: int
     before: int
     after: int = 0
+
+
+@dataclass(slots=True)
+class Again:
+    """When an end sent again, since anything of its was acknowledged."""
+
+    cookie: int
+    snd_una: int
+    times_ns: list[int] = field(default_factory=list)
+
+    def first_after(self, time_ns: int) -> int | None:
+        """The first one after some moment."""
+        return next((ns for ns in self.times_ns if ns > time_ns), None)
 
 
 @dataclass(slots=True)
@@ -111,6 +135,8 @@ class Sender(Packable):
     tries_failed: int = 0
     unsent: bool = False
     unsent_at_ns: int = 0
+    peer_cookie: int = 0
+    missed_at_ns: int = 0
 
     @property
     def answers_probes(self) -> bool:
@@ -128,6 +154,13 @@ class Sender(Packable):
         return sum(self.held_ns.values())
 
 
+def _ends_of(event: Event, turned: bool = False) -> tuple[Any, ...]:
+    """Both ends; turned as the peer has them."""
+    local, remote = ((event[f"{side}_addr"], event[f"{side}_port"])
+                     for side in ("local", "remote"))
+    return (remote, local) if turned else (local, remote)
+
+
 class Pace:
     """Feed it joined events that are of a connection."""
 
@@ -135,6 +168,7 @@ class Pace:
         self._schema = schema
         self._gaps = gaps
         self.kept: Kept[Sender] = Kept(lambda flow: False)
+        self._again: dict[tuple[Any, ...], Again] = {}
         self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
         self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
         self._cwr = schema.numbers_of("ca_state", "CWR")
@@ -147,6 +181,8 @@ class Pace:
         if event.kind in SHOWING_KINDS:
             if event["state"] in self._sending:
                 self._see(self._flow(event), event)
+                if event.kind in AGAIN_KINDS:
+                    self._see_again(event)
             else:
                 self._ends(event)
         elif event.kind == "destroy":
@@ -229,6 +265,36 @@ class Pace:
             return rcv_nxt
         return following(rcv_nxt, event["seg_len"], event["seg_flags"])
 
+    # ---- what the peer's end tells
+
+    def _see_again(self, event: Event) -> None:
+        """It sent again, or tried to; at its peer's end that may be missed."""
+        if event.kind == "probe" and not self._is_try(event):
+            return
+        ends = _ends_of(event)
+        again = self._again.get(ends)
+        if again is None or (again.cookie, again.snd_una) != (
+                event["cookie"], event["snd_una"]):
+            again = Again(event["cookie"], event["snd_una"])
+            remember(self._again, ends, again, MOST_AGAIN)
+        if len(again.times_ns) < MOST_TIMES:
+            again.times_ns.append(event["time_ns"])
+
+    def _missed_ns(self, flow: Sender, event: Event) -> int:
+        """For how long nothing came although the peer's end sent again."""
+        again = self._again.get(_ends_of(event, turned=True))
+        began_ns = again and again.first_after(flow.last_ns)
+        if not again or not began_ns or again.cookie == flow.cookie:
+            return 0
+        flow.peer_cookie = again.cookie
+        flow.missed_at_ns = flow.missed_at_ns or began_ns
+        return max(0, event["time_ns"] - began_ns)
+
+    def _is_try(self, event: Event) -> bool:
+        """Whether the persist timer sends data, and does not probe."""
+        return (bool(event["probe_carries_data"])
+                and self._word(event, "probe_cause") == "zero_window")
+
     # ---- what does not leave this host
 
     @staticmethod
@@ -261,13 +327,13 @@ class Pace:
         if (flow.all_acked and event["snd_una"] == flow.last_nxt
                 and event["rcv_nxt"] == flow.last_rcv):
             silent_ns = max(0, passed_ns - event["rto_us"] * 1000)
-            self._silent(flow, event, silent_ns)
+            if silent_ns:
+                self._silent(flow, event, silent_ns)
             passed_ns -= silent_ns
         self._held(flow, event, passed_ns)
         self._grown(flow, event, passed_ns)
 
-    @staticmethod
-    def _silent(flow: Sender, event: Event, silent_ns: int) -> None:
+    def _silent(self, flow: Sender, event: Event, silent_ns: int) -> None:
         """A zero window is no silence: there may be something to send."""
         if flow.peer_closed or not event["snd_wnd"]:
             flow.held_ns[STOPPED] += silent_ns
@@ -275,6 +341,9 @@ class Pace:
         if flow.own_closed:
             flow.held_ns[OWN_CLOSED] += silent_ns
             return
+        missed_ns = min(silent_ns, self._missed_ns(flow, event))
+        flow.held_ns[MISSED] += missed_ns
+        silent_ns -= missed_ns
         flow.held_ns[SILENT] += silent_ns
         flow.silence_ns = max(flow.silence_ns, silent_ns)
 
@@ -325,8 +394,7 @@ class Pace:
             if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
                 flow.reduced_by_ece += flow.ece_at_ns == flow.last_ns != 0
         elif kind == "probe":
-            flow.tries = (bool(event["probe_carries_data"])
-                          and self._word(event, "probe_cause") == "zero_window")
+            flow.tries = self._is_try(event)
         elif kind == "retransmit":
             flow.fins_again += bool(event["seg_flags"] & FIN)
         elif kind == "reno_reduction":
