@@ -39,6 +39,32 @@ class Ends(Case):
             "acknowledged"))
         self.assertIn("read the end of file before writing", finding.next_step)
 
+    def test_a_peer_that_acknowledged_after_its_fin_had_not_closed(self) -> None:
+        """shutdown(SHUT_WR): to write on is no fault of ours."""
+        for acked, is_half in ((0, False), (300, True)):
+            with self.subTest(acked=acked):
+                self.setUp()
+                life = self.life
+                events = [life.change(1, "ESTABLISHED", "CLOSE-WAIT")]
+                if acked:
+                    events.append(life.acked(1.04, acked, state="CLOSE-WAIT"))
+                finding = self.of(*events, life.reset_received(2, "CLOSE-WAIT"),
+                                  life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
+                half = ("it had shut down its sending only, as 300 bytes that we sent "
+                        "after its FIN were acknowledged")
+                self.assertEqual(half in finding.sentence, is_half)
+                self.assertEqual("it had closed" in finding.sentence, not is_half)
+                self.assertEqual("before writing" in finding.next_step, not is_half)
+                self.assertNotIn("300", finding.gist)
+
+    def test_what_was_sent_before_the_peers_fin_tells_no_half_close(self) -> None:
+        life = self.life
+        before = life.change(1, "ESTABLISHED", "CLOSE-WAIT", snd_nxt=life.snd_nxt + 300)
+        finding = self.of(before, life.acked(1.04, 300, state="CLOSE-WAIT"),
+                          life.reset_received(2, "CLOSE-WAIT"),
+                          life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
+        self.assertIn("it had closed", finding.sentence)
+
     def test_a_close_in_close_wait_is_healthy(self) -> None:
         life = self.life
         self.assert_healthy(

@@ -15,6 +15,7 @@ from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_
 from ..views.endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
 from ..views.pace import Sender
 from ..views.states import States
+from ..words import plural
 from .finding import (LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, brief, look,
                       often, spelled)
 
@@ -75,7 +76,7 @@ def _ending(states: States, life: Life, ending: Ending,
     reason = ending.reason + (" (implied)" if ending.implied else "")
     at_ns = life.now.began_ns if life.is_over else None
     if ending.how == "reset":
-        yield from _reset(life, ending, reason, subject, clock)
+        yield from _reset(life, ending, pace, reason, subject, clock)
     elif ending.how == "given up":
         yield _given_up(states, life, pace, reason, subject, clock)
     elif ending.how == "failed":
@@ -170,12 +171,18 @@ def _where(life: Life, clock: Clock) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _reset(life: Life, ending: Ending, reason: str, subject: Subject,
-           clock: Clock) -> Iterator[Finding]:
+def _reset(life: Life, ending: Ending, pace: Sender | None, reason: str,
+           subject: Subject, clock: Clock) -> Iterator[Finding]:
     state = life.closed_from or life.now.state
     if state == TIME_WAIT and ending.by == PEER:
         return  # nobody is harmed any more
     by_peer = ending.by == PEER
+    read_on = pace.acked_after_fin if by_peer and pace is not None else 0
+    gist = reason
+    if read_on:
+        gist = "it had shut down its sending only"
+        reason = (f"{gist}, as {plural(read_on, 'byte')} that we sent after its FIN "
+                  "were acknowledged")
     reset = life.reset_received if by_peer else life.reset_sent
     at_ns = reset.time_ns if reset is not None else life.now.began_ns
     if ending.reason == KEEPALIVE:
@@ -193,11 +200,11 @@ def _reset(life: Life, ending: Ending, reason: str, subject: Subject,
         "reset-by-peer" if by_peer else "reset-by-us",
         NOTEWORTHY if asked else TROUBLE, subject,
         f"reset by {who} in {state}{because}",
-        f"in {state}" + (reason and f", {reason}"),
+        f"in {state}" + (gist and f", {gist}"),
         (*_where(life, clock),
          f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
          f"{_outstanding(life)}"),
-        _next_of_reset(ending, state, subject), at_ns)
+        _next_of_reset(ending, state, bool(read_on), subject), at_ns)
 
 
 def _outstanding(life: Life) -> str:
@@ -206,10 +213,10 @@ def _outstanding(life: Life) -> str:
     return ""
 
 
-def _next_of_reset(ending: Ending, state: str, subject: Subject) -> str:
+def _next_of_reset(ending: Ending, state: str, read_on: bool, subject: Subject) -> str:
     if ending.by == US:
         return NEXT.get(ending.reason, look("show", subject))
-    if state == CLOSE_WAIT:
+    if state == CLOSE_WAIT and not read_on:
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")
     return ("why did the peer's program end it? its log; a firewall or a load "

@@ -37,8 +37,8 @@ from ..ring.schema import Event, Schema
 from ..tcp.kept import Kept, Packable, remember
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import OUTGOING
-from ..tcp.sequence import ECE, FIN, following, relative
-from ..tcp.tcp_states import SYNCHRONIZED
+from ..tcp.sequence import ECE, FIN, following, is_after, relative
+from ..tcp.tcp_states import CLOSE_WAIT, SYNCHRONIZED
 from .gaps import Gaps
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
@@ -137,6 +137,8 @@ class Sender(Packable):
     unsent_at_ns: int = 0
     peer_cookie: int = 0
     missed_at_ns: int = 0
+    fin_nxt: int | None = None
+    acked_after_fin: int = 0
 
     @property
     def answers_probes(self) -> bool:
@@ -170,6 +172,7 @@ class Pace:
         self.kept: Kept[Sender] = Kept(lambda flow: False)
         self._again: dict[tuple[Any, ...], Again] = {}
         self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
+        self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
         self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
         self._cwr = schema.numbers_of("ca_state", "CWR")
 
@@ -228,9 +231,20 @@ class Pace:
             flow.srtt_us = event["srtt_us"]
         if event["snd_isn"]:
             flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
+        if event["state"] in self._peer_closed:
+            self._see_half_closed(flow, event)
         flow.mss = event["mss"]
         flow.rto_us = event["rto_us"]
         self._see_windows(flow, event)
+
+    @staticmethod
+    def _see_half_closed(flow: Sender, event: Event) -> None:
+        """A peer that acknowledges what we send after its FIN reads on."""
+        if flow.fin_nxt is None:
+            flow.fin_nxt = event["snd_nxt"]
+        acked = event["seg_ack"] if event.kind == "ack" else event["snd_una"]
+        if is_after(acked, flow.fin_nxt) and not is_after(acked, event["snd_nxt"]):
+            flow.acked_after_fin = relative(acked, flow.fin_nxt)
 
     def _see_windows(self, flow: Sender, event: Event) -> None:
         """How they stand now; an ACK shows the peer's as it was before it."""
