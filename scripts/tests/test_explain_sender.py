@@ -357,6 +357,21 @@ class Windows(Case):
                 f"{whose} window was zero once, for 300 s; nothing shows that "
                 "anything waited to be sent"))
 
+    def test_a_restored_connection_has_no_window_yet(self) -> None:
+        """TCP_REPAIR: nothing acknowledged its SYN, and no window was ever zero."""
+        for una, is_restored in ((ISN, True), (ISN + 1, False)):
+            with self.subTest(restored=is_restored):
+                self.setUp()
+                life = self.life
+                begins = [life.connects(), life.change(
+                    0, "SYN-SENT", "ESTABLISHED", snd_una=una, snd_wnd=0)]
+                found = self.found(*begins, life.window(0.04, "opened"))
+                self.assertEqual("peer-window-zero" in found, not is_restored)
+                self.assertEqual("healthy" in found, is_restored)
+                found = self.found(*begins, life.window(0.04, "opened"),
+                                   life.window(2, "closed"))
+                self.assertIn("peer-window-zero", found, "a later one is told")
+
     def test_what_is_sent_again_at_a_zero_window_stood_still(self) -> None:
         """Then it is not the persist timer that asks."""
         life = self.life

@@ -730,6 +730,30 @@ class StatesAndFacts(Stage):
                                  "cwnd 10 -> 20, ssthresh none yet",
                                  "cwnd 20 -> 21, ssthresh none yet -> 10"])
 
+    def begins(self, end: str, ms: float, una: int) -> None:
+        """CLOSED, SYN-SENT and ESTABLISHED; una is relative."""
+        self.put("state", end, ms, state=SYN_SENT, old_state=CLOSED, rcv_isn=0)
+        self.put("state", end, ms + 0.1, state=ESTABLISHED, old_state=SYN_SENT,
+                 snd_una=self.isns[end] + una, cwnd=10)
+
+    def test_a_restored_connection_sent_no_syn(self) -> None:
+        """TCP_REPAIR at both ends: nothing acknowledges what was never sent."""
+        for una, detail, lost in ((0, "restored (TCP_REPAIR)", 0), (1, "", 2)):
+            with self.subTest(una=una):
+                self.setUp()
+                self.begins(A, 0, una)
+                self.begins(B, 7, una)
+                self.over(A, 10, 1, 1)
+                self.over(B, 40, 1, 1)
+                ladder = self.ladder()
+                self.assertEqual((ladder.rungs, ladder.lost), (2 + lost, lost))
+                self.assertEqual([line.detail for line in ladder.lines
+                                  if isinstance(line, Step)], ["", detail] * 2)
+
+    def test_a_syn_of_which_nothing_more_is_seen_is_kept(self) -> None:
+        self.put("state", A, 0, state=SYN_SENT, old_state=CLOSED, rcv_isn=0)
+        self.assertEqual(self.ladder().rungs, 1)
+
 
 class Joining(Stage):
     def numbers(self) -> list[int | None]:

@@ -228,7 +228,7 @@ class Explained:
             self._arrivals.dropped(life.cookie, clock.end_ns), subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
-                self._windows, window, subject, clock)
+                self._windows, window, pace, subject, clock)
         if pace is not None:
             yield from rules_on_pace.findings(
                 pace, not self.gaps.not_recorded("ack"), subject, clock)

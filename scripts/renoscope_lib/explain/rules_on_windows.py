@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..views.pace import Sender
 from ..views.windows import ENDED, OWN, PEER, Episode, Flow, Windows
 from ..words import duration
 from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look, often,
@@ -19,12 +20,18 @@ from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, cappe
 LONG_US = 1_000_000
 
 
-def findings(windows: Windows, flow: Flow, subject: Subject,
+def findings(windows: Windows, flow: Flow, pace: Sender | None, subject: Subject,
              clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's windows."""
     for side in (PEER, OWN):
-        if flow.episodes_seen[side]:
+        if flow.episodes_seen[side] and not (side == PEER and _is_first(flow, pace)):
             yield _standstill(windows, flow, side, subject, clock)
+
+
+def _is_first(flow: Flow, pace: Sender | None) -> bool:
+    """Whether none was told yet: TCP_REPAIR restores a connection without a window."""
+    return (pace is not None and pace.restored and flow.episodes_seen[PEER] == 1
+            and all(e.began_ns is None for e in flow.episodes if e.side == PEER))
 
 
 def _standstill(windows: Windows, flow: Flow, side: str, subject: Subject,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ring.schema import Event, Schema
+from ..tcp.flows import is_restored
 from ..tcp.segments import Numbers, has_socket
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
 from ..tcp.tcp_states import CLOSED, FIN_WAIT_2, LISTEN, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
@@ -172,6 +173,7 @@ class Ladder:
         self._syn: Rung | None = None
         self._third: Rung | None = None
         self._handshake_repeated = False
+        self._held_syn: tuple[Seen, Event] | None = None
 
     # ---- events in
 
@@ -180,9 +182,12 @@ class Ladder:
         if self.gaps.takes(event):
             self._see_gap(event)
             return
-        self._cpus_in_doubt.discard(event["cpu"])
         conversation = self._conversations.of(event)
-        if conversation is None or conversation.number != self._number:
+        is_ours = conversation is not None and conversation.number == self._number
+        if is_ours:
+            self._see_syn(event)
+        self._cpus_in_doubt.discard(event["cpu"])
+        if conversation is None or not is_ours:
             return
         self.conversation = conversation
         end = conversation.end_of(event)
@@ -191,9 +196,19 @@ class Ladder:
         self._see_state(event, end)
         self._see_fact(event, end)
         for seen in told_of(event, end, self._schema):
-            self._see_segment(seen, event)
+            if seen.kind == "state":
+                self._held_syn = seen, event
+            else:
+                self._see_segment(seen, event)
+
+    def _see_syn(self, after: Event | None = None) -> None:
+        """The SYN that a SYN-SENT tells of, unless what comes after it shows none."""
+        held, self._held_syn = self._held_syn, None
+        if held and not (after and is_restored(self._schema, after)):
+            self._see_segment(*held)
 
     def _see_gap(self, event: Event) -> None:
+        self._see_syn()
         if event.kind == "lost":
             words = f"{plural(event['lost_events'], 'event')} LOST here"
             self._cpus_in_doubt.add(event["cpu"])
@@ -238,6 +253,8 @@ class Ladder:
         state = self._states[end].after(event, self._states_named)
         lasts = event.values.get("time_wait_us", 0)
         detail = f"for {duration(lasts)}" if lasts else ""
+        if is_restored(self._schema, event):
+            detail = "restored (TCP_REPAIR)"
         if state:
             if state in (SYN_SENT, SYN_RECEIVED):
                 self._speeds[end] = None
@@ -378,6 +395,7 @@ class Ladder:
 
     def finish(self, end_ns: int | None) -> None:
         """Nothing more comes."""
+        self._see_syn()
         last_ns = self.gaps.ended_ns(end_ns)
         self._segments.finish(last_ns)
         for arrival in self._arrivals.all_dropped(last_ns):

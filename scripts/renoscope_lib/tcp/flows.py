@@ -29,7 +29,7 @@ from typing import Any
 from ..ring.schema import LOST, Event, Schema
 from ..words import is_unset
 from .kept import remember
-from .tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
+from .tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
 
 # What a recorder says of itself.
 MARK = "mark"
@@ -97,6 +97,18 @@ def is_fast_open(schema: Schema, event: Event) -> bool:
 def is_passive(schema: Schema, event: Event) -> bool:
     """Whether its connection was opened by the peer."""
     return "passive" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
+def is_restored(schema: Schema, event: Event) -> bool:
+    """Whether the connection begins without a handshake, by TCP_REPAIR.
+
+    connect() then leaves SYN-SENT itself (tcp_connect()), and nothing was
+    acknowledged; a SYN-ACK acknowledges the SYN.
+    """
+    return (event.kind == "state"
+            and schema.name_of("state", event["old_state"]) == SYN_SENT
+            and schema.name_of("state", event["state"]) == ESTABLISHED
+            and event["snd_una"] == event["snd_isn"])
 
 
 def is_mptcp(schema: Schema, event: Event) -> bool:

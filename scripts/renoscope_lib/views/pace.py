@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ring.schema import Event, Schema
+from ..tcp.flows import is_restored
 from ..tcp.kept import Kept, Packable, remember
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import OUTGOING
@@ -139,6 +140,7 @@ class Sender(Packable):
     missed_at_ns: int = 0
     fin_nxt: int | None = None
     acked_after_fin: int = 0
+    restored: bool = False
 
     @property
     def answers_probes(self) -> bool:
@@ -217,6 +219,7 @@ class Pace:
             flow.tries = flow.unsent = False
         if flow.rests is not None:
             self._restarted(flow, event)
+        flow.restored = flow.restored or is_restored(self._schema, event)
         self._see_kind(flow, event)
         flow.last_ns = event["time_ns"]
         flow.last_nxt = event["snd_nxt"]
