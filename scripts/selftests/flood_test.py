@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import counters
 import recorder
-from flooding import (BACKLOG, connect, flood, let_accept, ready_client, server,
+from flooding import (BACKLOG, FORGED, connect, flood, let_accept, ready_client, server,
                       start_client)
 from hosts import CLIENT, SERVER, TwoHosts
+from inside import inside
+from raw_tcp import SYN, Segment
 from recorder import Recorder, told, wait_until
+from renoscope_lib.ring.schema import Event
+
+# For clients and servers, without a cookie, and for every listener.
+FAST_OPEN_FOR_ALL = 0x607
+FORGED_FAST_OPENS = 20
 
 # Bound to a port; the server closes first, so that TIME-WAIT is the server's.
 BOUND_CLIENT_CODE = """
@@ -107,6 +116,61 @@ def test_flood_without_cookies() -> None:
             summary = view("handshakes")["summary"]
             assert summary["peer"] == {"expired": BACKLOG + 1,
                                        "refused": 60 - BACKLOG - 1}, summary
+
+
+def _forge_with_data(hosts: TwoHosts, count: int) -> None:
+    """Fast Open's SYNs from as many addresses, with a request in each."""
+    hosts.route_to_nobody(FORGED)
+    with inside(CLIENT):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with sender:
+        for number in range(count):
+            syn = Segment(f"10.128.{number}.1", 2000 + number, "10.77.0.2", 5000,
+                          seq=number << 20, ack=0, flags=SYN, data=b"GET / HTTP/1.0\r\n\r\n")
+            sender.sendto(syn.packet(), ("10.77.0.2", 0))
+
+
+def _by_fast_open() -> socket.socket:
+    """A client that sends its request with the SYN."""
+    with inside(CLIENT):
+        client = socket.socket()
+    client.sendto(b"GET / HTTP/1.0\r\n\r\n", socket.MSG_FASTOPEN, ("10.77.0.2", 5000))
+    return client
+
+
+def test_flood_of_fast_open() -> None:
+    """Forged SYNs with data where Fast Open asks for no cookie: ss and nstat count the children, and those that nobody answers are no connections"""
+    with Recorder() as it, TwoHosts() as hosts, ExitStack() as clients:
+        hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=2")
+        for host in (CLIENT, SERVER):
+            hosts.sysctl(host, f"net.ipv4.tcp_fastopen={FAST_OPEN_FOR_ALL}")
+        with server(hosts, accepts="late"):
+            _forge_with_data(hosts, FORGED_FAST_OPENS)
+            for _ in range(3):
+                clients.enter_context(_by_fast_open())
+            wait_until("SYN-ACKs sent again", lambda: _kinds(
+                it, "synack_retransmit")() >= FORGED_FAST_OPENS)
+            counted = counters.nstat(hosts, SERVER)
+            assert counted["TcpExtTCPFastOpenPassive"] == FORGED_FAST_OPENS + 3, counted
+            half_open = hosts.run(SERVER, "ss", "-tnH", "state", "syn-recv").splitlines()
+            assert len(half_open) == FORGED_FAST_OPENS, half_open
+            outcomes = view("handshakes")["summary"]["peer"]
+            assert outcomes == {"half-open": FORGED_FAST_OPENS, "established": 3}, outcomes
+            evidence = _flooded()["evidence"]
+            assert (evidence["answered"], evidence["unanswered"]) == (
+                3, FORGED_FAST_OPENS), evidence
+            wait_until("their end", lambda: len(_closed(it)) == FORGED_FAST_OPENS)
+            evidence = _flooded()["evidence"]
+            assert [evidence[name] for name in ("answered", "unanswered", "expired")] == [
+                3, FORGED_FAST_OPENS, FORGED_FAST_OPENS], evidence
+            outcomes = view("handshakes")["summary"]["peer"]
+            assert outcomes == {"expired": FORGED_FAST_OPENS, "established": 3}, outcomes
+
+
+def _closed(it: Recorder) -> list[Event]:
+    return [event for event in it.events("state")
+            if it.schema.name_of("state", event["old_state"]) == "SYN-RECEIVED"
+            and it.schema.name_of("state", event["state"]) == "CLOSED"]
 
 
 def test_busy_listener_is_no_flood() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from renoscope_lib.ring.schema import Event
 
-from .support import ACK, CLIENT, SECOND, SERVER, SYN, Scene
+from .support import ACK, CLIENT, SECOND, SERVER, SYN, Scene, number_of
 
 US = 1_000_000
 
@@ -21,6 +21,10 @@ NORMAL, FAST_OPEN, COOKIE = 0, 1, 2
 ACCEPT_FULL, HALF_OPEN_FULL, UNPROVEN, OTHER = 1, 2, 3, 4
 EXPIRED, RESET_BY_PEER, RESET_BY_US, LISTENER_GONE = 1, 2, 3, 4
 VALID, INVALID, VALID_REFUSED = 1, 2, 3
+
+
+# They tell of no listener.
+OF_CHILD = ("state", "segment", "error", "reset_received", "destroy")
 
 
 class ListenerScene:
@@ -44,7 +48,7 @@ class ListenerScene:
         whole = {"local_addr": self.local, "local_port": 5000, "cookie": 0,
                  "remote_addr": peer, "remote_port": port, "state": 12,
                  "netns": self.netns, "family": 6 if ":" in peer else 4}
-        if kind not in ("state", "segment"):
+        if kind not in OF_CHILD:
             whole |= {"listener": self.listener, "accept_limit": self.limit,
                       "half_open": self.half_open, "syn_backlog": 256,
                       "accept_queue": self.accept_queue}
@@ -69,6 +73,30 @@ class ListenerScene:
         yield self.event("request", at_s, port, **ids)
         self.half_open += 1
         yield self.event("synack", at_s, port, **ids)
+
+    def fast_open(self, at_s: float, port: int, cookie: int,
+                  **more: Any) -> Iterator[Event]:
+        """A SYN with data, and the child that waits in the accept queue at once."""
+        yield self.syn(at_s, port, **more)
+        yield self.change(at_s, port, cookie, "LISTEN", "SYN-RECEIVED", **more)
+        yield self.event("synack", at_s, port, cookie=cookie, rcv_isn=7, snd_isn=99,
+                         synack_type=FAST_OPEN, synack_timeout_us=US, **more)
+        yield self.completed(at_s, port, cookie, by_cookie=True, **more)
+
+    def fast_open_again(self, at_s: float, port: int, cookie: int, retrans: int,
+                        **more: Any) -> Event:
+        """Its own timer sends the SYN-ACK again; it tells of no listener."""
+        return self.again(at_s, port, cookie, retrans, retrans, **{
+            "listener": 0, "accept_limit": 0, "half_open": 0, "accept_queue": 0,
+            "syn_backlog": 0, "max_retries": 6} | more)
+
+    def change(self, at_s: float, port: int, cookie: int, old: str, new: str,
+               **more: Any) -> Event:
+        """The child's state."""
+        return self.event("state", at_s, port, **{
+            "cookie": cookie, "old_state": number_of("state", old),
+            "state": number_of("state", new), "rcv_isn": 7, "snd_isn": 99,
+            "snd_una": 100} | more)
 
     def cookie_sent(self, at_s: float, port: int, isn: int = 7,
                     snd_isn: int = 555, **more: Any) -> Iterator[Event]:

@@ -550,6 +550,22 @@ class Listening(Case):
             rules = [f.rule for f in view.findings(self.end_ns(5.04))]
             self.assertEqual("accept-slow" in rules, is_known, (events, chosen))
 
+    def test_fast_open_that_nobody_answered_is_no_connection_in_17_us(self) -> None:
+        """It waits for accept() all the same, and no TCP_DEFER_ACCEPT is asked of it."""
+        at = self.at
+        child = [*at.fast_open(0, 2000, 0x200), at.fast_open_again(1, 2000, 0x200, 0)]
+        found = self.found(*child, end_s=2)
+        self.assertEqual(set(found), {"request-unfinished", "accept-slow"})
+        self.assertIn("not finished (half-open): the SYN-ACK was sent again once",
+                      found["request-unfinished"].sentence)
+        self.assertIn("in the accept queue by Fast Open", found["accept-slow"].evidence[0])
+        found = self.found(*child, at.change(1.02, 2000, 0x200, "SYN-RECEIVED", "ESTABLISHED"),
+                           at.accepted(1.1, 2000, 0x200), end_s=2)
+        self.assertIn("the handshake took 1 s: the SYN-ACK was sent again once (1 s): one "
+                      "SYN-ACK or the client's last ACKs were lost",
+                      found["connect-slow"].sentence)
+        self.assertNotIn("DEFER", found["connect-slow"].sentence)
+
     def test_only_what_no_process_took_was_never_accepted(self) -> None:
         at = self.at
         born = Life(self.scene, 0x200, 5000)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """SYN-ACK retransmits and handshake times."""
 
+import errno
 import itertools
 import unittest
 import unittest.mock
@@ -467,10 +468,62 @@ class Lives(unittest.TestCase):
                        self.at.event("synack", 0, 40, cookie=9, rcv_isn=7,
                                      synack_type=FAST_OPEN),
                        self.at.completed(0, 40, 9))
-        self.assertEqual((row.connection, row.outcome), ("sk:9", "established"))
+        self.assertEqual((row.connection, row.outcome), ("sk:9", "half-open"))
         self.assertIn("Fast Open", row.steps[1]["what"])
         self.assertEqual(row.steps[2]["what"], "completed by Fast Open: with "
                          "the SYN, before any last ACK, accept queue now 1")
+
+    def test_fast_open_is_established_when_its_synack_is_acknowledged(self) -> None:
+        at = self.at
+        for new in ("ESTABLISHED", "CLOSE-WAIT"):
+            with self.subTest(new=new):
+                row = self.row(*at.fast_open(0, 40, 9), at.accepted(0.1, 40, 9),
+                               at.fast_open_again(1, 40, 9, 0),
+                               at.change(1.02, 40, 9, "SYN-RECEIVED", new))
+                self.assertEqual(
+                    (row.outcome, row.took_us, row.accept_wait_us, row.synacks_sent_again),
+                    ("established", 1_020_000, 100_000, 1))
+                self.assertEqual(row.steps[-1]["what"], f"the last ACK came: {new}")
+
+    def test_fast_open_that_nobody_answers_is_half_open(self) -> None:
+        row = self.row(*self.at.fast_open(0, 40, 9),
+                       self.at.fast_open_again(1, 40, 9, 0), end_s=2)
+        self.assertEqual((row.outcome, row.result, row.took_us),
+                         ("half-open", "not seen", None))
+        self.assertEqual(row.why, "the SYN-ACK was sent again once")
+
+    def test_fast_open_closed_here_waits_for_its_last_ack_all_the_same(self) -> None:
+        at = self.at
+        closed = [*at.fast_open(0, 40, 9), at.accepted(0, 40, 9),
+                  at.change(0.01, 40, 9, "SYN-RECEIVED", "FIN-WAIT-1")]
+        self.assertEqual(self.row(*closed, end_s=0.5).outcome, "half-open")
+        self.assertEqual(self.row(*closed, end_s=50).outcome, "not seen")
+        for new in ("FIN-WAIT-2", "CLOSING"):
+            row = self.row(*closed, at.change(0.03, 40, 9, "FIN-WAIT-1", new))
+            self.assertEqual((row.outcome, row.took_us), ("established", 30_000))
+        row = self.row(*closed, at.event("reset_received", 0.02, 40, cookie=9),
+                       at.change(0.03, 40, 9, "FIN-WAIT-1", "CLOSED"))
+        self.assertEqual((row.outcome, row.result), ("reset by peer", "failed"))
+        row = self.row(*closed, at.event("reset_received", 0.02, 40, cookie=9),
+                       at.change(0.03, 40, 9, "FIN-WAIT-1", "CLOSED", srtt_us=20_000))
+        self.assertEqual(row.outcome, "established")
+
+    def test_fast_open_ends_without_an_answer(self) -> None:
+        at = self.at
+        closed = at.change(0.1, 40, 9, "SYN-RECEIVED", "CLOSED")
+        expired = at.event("error", 0.1, 40, cookie=9, sk_error=errno.ETIMEDOUT)
+        for events, outcome, why in (
+                ([closed], "failed", "closed here, before its last ACK came"),
+                ([closed, expired], "expired", "no answer to 1 SYN-ACK: the peer is gone, "
+                 "its address is forged, or the way back is cut"),
+                ([expired, closed], "expired", "no answer to 1 SYN-ACK: the peer is gone, "
+                 "its address is forged, or the way back is cut"),
+                ([at.event("error", 0.1, 40, cookie=9, sk_error=errno.EHOSTUNREACH),
+                  closed], "failed", "EHOSTUNREACH, before its last ACK came")):
+            with self.subTest(outcome=outcome, why=why):
+                row = self.row(*at.fast_open(0, 40, 9), *events)
+                self.assertEqual((row.outcome, row.result, row.why),
+                                 (outcome, "failed", why))
 
     def test_fast_open_is_known_without_its_synack(self) -> None:
         """The child's flags tell, if there was data in the SYN."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Floods are told, and busy listeners are not taken for one."""
 
+import errno
 import random
 import unittest
 from collections import Counter
@@ -65,6 +66,19 @@ class FloodCase(unittest.TestCase):
                                                  peer=peer))
             self.events.append(self.at.accepted(at_s + 0.006, port, cookie,
                                                 peer=peer))
+
+    def fast_opens(self, count: int) -> list[tuple[int, int, str]]:
+        """Forged SYNs with data, each with a child: port, id and peer."""
+        children = [(1024 + n, self.at.new_id(), forged(self.rng)) for n in range(count)]
+        for n, (port, cookie, peer) in enumerate(children):
+            self.events += self.at.fast_open(n / 100, port, cookie, peer=peer)
+        return children
+
+    def changed(self, at_s: float, *states: str) -> None:
+        """One Fast Open child, and what its states are."""
+        self.events += self.at.fast_open(0, 40, 9)
+        for old, new in zip(("SYN-RECEIVED", *states), states):
+            self.events.append(self.at.change(at_s, 40, 9, old, new))
 
     def seen(self, end_s: float) -> Evidence:
         watch = feed(FloodWatch(support.schema()), *self.events)
@@ -148,6 +162,86 @@ class Floods(FloodCase):
         self.events = self.events[len(self.events) // 2:]
         self.events.insert(0, self.at.scene.event("lost", lost_events=400))
         self.assertEqual(self.verdict(end_s + 2).words, flood_verdict.HOLDING)
+
+
+class FastOpens(FloodCase):
+    """A child is `completed` with its SYN: nobody has answered by then."""
+
+    def counts(self, end_s: float) -> tuple[int, int, int, int]:
+        seen = self.seen(end_s)
+        return seen.answered, seen.unanswered, seen.expired, seen.resets
+
+    def test_forged_ones_are_a_flood(self) -> None:
+        for n, (port, cookie, peer) in enumerate(self.fast_opens(30)):
+            self.events.append(self.at.fast_open_again(1 + n / 100, port, cookie, 0,
+                                                       peer=peer))
+        seen = self.seen(3)
+        self.assertEqual((seen.answered, seen.unanswered, seen.old_half_open), (0, 30, 0))
+        self.assertEqual(verdict_of(seen), Verdict(
+            flood_verdict.LIKELY, "30 of 30 SYN-ACKs were never answered; the half-open "
+            "queue is not full yet"))
+
+    def test_the_childs_state_tells_the_answer(self) -> None:
+        for states in (("ESTABLISHED",), ("CLOSE-WAIT",), ("FIN-WAIT-1", "FIN-WAIT-2"),
+                       ("FIN-WAIT-1", "CLOSING")):
+            with self.subTest(states=states):
+                self.events.clear()
+                self.changed(0.1, *states)
+                self.assertEqual(self.counts(9), (1, 0, 0, 0))
+
+    def test_one_answered_after_it_was_sent_again_counts_once(self) -> None:
+        self.events += self.at.fast_open(0, 40, 9)
+        self.events.append(self.at.fast_open_again(1, 40, 9, 0))
+        self.events.append(self.at.change(1.1, 40, 9, "SYN-RECEIVED", "ESTABLISHED"))
+        self.assertEqual(self.counts(9), (1, 0, 0, 0))
+
+    def test_closed_here_it_may_have_been_answered(self) -> None:
+        """Until its timer sends the SYN-ACK again."""
+        self.changed(0.1, "FIN-WAIT-1")
+        self.assertEqual(self.counts(9), (0, 0, 0, 0))
+        self.events.append(self.at.fast_open_again(1, 40, 9, 0))
+        self.assertEqual(self.counts(9), (0, 1, 0, 0))
+
+    def test_a_child_that_ended_unanswered(self) -> None:
+        for at_s, unanswered in ((0.5, 0), (3, 1)):
+            with self.subTest(at_s=at_s):
+                self.events.clear()
+                self.changed(at_s, "CLOSED")
+                self.assertEqual(self.counts(9), (0, unanswered, 0, 0))
+
+    def test_a_child_that_expired(self) -> None:
+        self.changed(127, "CLOSED")
+        self.events.append(self.at.event("error", 127, 40, cookie=9,
+                                         sk_error=errno.ETIMEDOUT))
+        self.assertEqual(self.counts(128), (0, 1, 1, 0))
+
+    def test_a_rst_is_an_answer_of_its_own(self) -> None:
+        for states in (["CLOSED"], ["FIN-WAIT-1", "CLOSED"]):
+            with self.subTest(states=states):
+                self.events.clear()
+                self.changed(0.2, *states)
+                self.events.insert(-1, self.at.event("reset_received", 0.2, 40, cookie=9))
+                self.assertEqual(self.counts(9), (0, 0, 0, 1))
+
+    def test_a_child_whose_change_of_state_was_lost_ends_with_it(self) -> None:
+        self.events += self.at.fast_open(0, 40, 9)
+        self.events.append(self.at.event("destroy", 0.5, 40, cookie=9))
+        self.assertEqual(self.counts(9), (0, 0, 0, 0))
+
+    def test_nobody_knows_the_answer_without_its_state(self) -> None:
+        self.fast_opens(30)
+        on = ",".join(kind for kind in support.schema().kind_meanings if kind != "state")
+        watch = FloodWatch(support.schema())
+        watch.gaps.begin({"events": on})
+        feed(watch, *self.events)
+        seen = evidence_of(watch.pressures()[0], self.at.scene.start_ns + 9 * SECOND)
+        self.assertEqual((watch.why_not(), seen.decided, seen.syns), ("", 0, 30))
+
+    def test_a_child_made_before_watching_began(self) -> None:
+        self.events.append(self.at.fast_open_again(1, 40, 9, 0))
+        self.assertEqual(self.counts(3), (0, 1, 0, 0))
+        self.events.append(self.at.change(1.1, 40, 9, "SYN-RECEIVED", "ESTABLISHED"))
+        self.assertEqual(self.counts(3), (1, 0, 0, 0))
 
 
 class NoFloods(FloodCase):

@@ -277,9 +277,13 @@ class Explained:
 
 
 def _is_request(life: Life, opened: list[Opening]) -> bool:
-    """Whether it never became a connection on the side that listens."""
+    """Whether it never became a connection on the side that listens.
+
+    A Fast Open child is one that accept() may return before it is established.
+    """
     return (life.opened_by != US
-            and not any(opening.established for opening in opened)
+            and not any(opening.established or opening.completed_ns is not None
+                        for opening in opened)
             and all(stay.state in (SYN_RECEIVED, CLOSED)
                     for stay in life.stays)
             and life.stays[0].state == SYN_RECEIVED)

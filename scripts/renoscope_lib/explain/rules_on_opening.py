@@ -69,6 +69,8 @@ def findings(told: Told, is_known_to_last: bool,
         yield _failed(told, clock)
     elif active:
         yield from _waiting(told, is_known_to_last, clock)
+    elif told.opening.fast_open and told.row.why:
+        yield from unfinished(told, clock)
 
 
 def unfinished(told: Told, clock: Clock) -> Iterator[Finding]:
@@ -223,7 +225,8 @@ def _why_by_timer(told: Told) -> tuple[str, str]:
         return f": {lost} {_were(told.synacks_lost)} lost on the way", "SYN-ACKs lost"
     either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost"
     is_silent = answer_us is not None and answer_us > opening.attempts[-1].since_first_us
-    return (either if is_silent else f"{either}, or TCP_DEFER_ACCEPT waited for data",
+    is_no_wait = is_silent or opening.fast_open
+    return (either if is_no_wait else f"{either}, or TCP_DEFER_ACCEPT waited for data",
             f"SYN-ACK sent again {often(again)}")
 
 
@@ -415,10 +418,15 @@ def _accept_wait(told: Told, clock: Clock) -> Iterator[Finding]:
             subject, f"the connection stood ready for {brief(waited_us)} in the "
             "accept queue: our program came late to accept()",
             "the program was late to accept()",
-            (f"{clock.at(opening.completed_ns)} handshake complete",
+            (f"{clock.at(opening.completed_ns)} {_complete(opening)}",
              f"{clock.at(opening.accepted_ns)} accepted"),
             "what keeps the program from accept()? on the server: ss -ltn",
             opening.completed_ns, waited_us)
+
+
+def _complete(opening: Opening) -> str:
+    return ("in the accept queue by Fast Open" if opening.fast_open
+            else "handshake complete")
 
 
 def still_waiting(told: Told, clock: Clock) -> Iterator[Finding]:
@@ -433,7 +441,7 @@ def still_waiting(told: Told, clock: Clock) -> Iterator[Finding]:
         subject_of(told), f"has waited {brief(waited_us)} in the accept queue when "
         "watching ended: our program does not accept() it",
         "the program does not accept()",
-        (f"{clock.at(opening.completed_ns)} handshake complete",),
+        (f"{clock.at(opening.completed_ns)} {_complete(opening)}",),
         "what keeps the program from accept()? on the server: ss -ltn",
         opening.completed_ns, waited_us)
 

@@ -17,18 +17,24 @@ What is known of an end.  Where the kernel's own word (`completed`,
 than these kinds, the child's state events tell of success, and of failure only
 reckoning: the last wait that the kernel began has passed and nothing more was
 seen.
+
+A Fast Open child is `completed` with its SYN, before anybody answered: it is
+established when the SYN-ACK is acknowledged, which its state events tell.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from errno import ETIMEDOUT
 
 from ..ring.schema import Event, Schema
+from ..tcp.fast_open import is_answered
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
 from ..tcp.segments import is_received
 from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN
 from ..tcp.synack_waits import SynWait, SynackWaits, Wait
-from ..tcp.tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
+from ..tcp.tcp_states import (CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RECEIVED,
+                              SYN_SENT)
 from ..words import duration, errno_words, local_endpoint, plural, remote_endpoint, spaced
 from .listeners import AcceptQueues, is_last_ack
 
@@ -112,6 +118,7 @@ class Opening:
     never_accepted: bool = False
     request_ending: str | None = None
     reset_received: bool = False
+    closed_early: bool = False
     error: int = 0
 
     def step(self, event: Event, words: str) -> None:
@@ -121,13 +128,23 @@ class Opening:
     @property
     def established(self) -> bool:
         """Whether the handshake came to its good end."""
-        return (self.completed_ns is not None
+        return (self._answered_ns is not None
                 or self.ended not in (None, CLOSED))
+
+    @property
+    def _answered_ns(self) -> int | None:
+        """When the kernel's word told so; of Fast Open it comes before any answer."""
+        return None if self.fast_open else self.completed_ns
+
+    @property
+    def is_undecided_child(self) -> bool:
+        """Whether it is in the accept queue, or was, with a SYN-ACK still to be answered."""
+        return self.fast_open and self.ended is None
 
     @property
     def over_ns(self) -> int | None:
         """When it was decided, one way or the other."""
-        return self.completed_ns or self.ended_ns
+        return self._answered_ns or self.ended_ns
 
     @property
     def heard_throughout(self) -> bool:
@@ -413,14 +430,19 @@ class Openings:
         opening = self._by_cookie.get(event["cookie"])
         if opening is not None and not opening.established:
             opening.error = event["sk_error"]
-            opening.step(event, "connect() fails: "
-                         f"{errno_words(event['sk_error'])}")
+            if opening.fast_open and opening.error == ETIMEDOUT:
+                opening.request_ending = "expired"
+            what = "connect() fails" if opening.opened_by == ACTIVE else "error"
+            opening.step(event, f"{what}: {errno_words(event['sk_error'])}")
 
     def _take_state(self, event: Event) -> None:
         change = self._states.change(event)
         assert change is not None
         old, new = change
-        if (old, new) == (CLOSED, SYN_SENT):
+        known = self._by_cookie.get(event["cookie"])
+        if known is not None and known.is_undecided_child:
+            self._child_changes(known, event, old, new)
+        elif (old, new) == (CLOSED, SYN_SENT):
             self._connects(event)
         elif (old, new) == (LISTEN, SYN_RECEIVED):
             # without a listener the child was not found: not a connection
@@ -430,11 +452,25 @@ class Openings:
         elif old == SYN_RECEIVED or (old == SYN_SENT
                                      and new in (ESTABLISHED, CLOSED)):
             self._ends(event, old, new)
-        elif old == SYN_SENT and new == SYN_RECEIVED:
-            opening = self._by_cookie.get(event["cookie"])
-            if opening is not None:
-                opening.step(event, "SYN received while ours was on its way: "
-                             "simultaneous open")
+        elif old == SYN_SENT and new == SYN_RECEIVED and known is not None:
+            known.step(event, "SYN received while ours was on its way: "
+                       "simultaneous open")
+
+    @staticmethod
+    def _child_changes(opening: Opening, event: Event, old: str, new: str) -> None:
+        """A Fast Open child's state, as long as its SYN-ACK is not answered."""
+        answered = is_answered(event, old, new)
+        if answered is None:
+            if new == FIN_WAIT_1:
+                opening.closed_early = True
+                opening.step(event, f"{new}: closed here, before any last ACK")
+            return
+        opening.ended = ESTABLISHED if answered else CLOSED
+        if not answered and opening.reset_received:
+            opening.request_ending = "reset_by_peer"
+        opening.ended_ns = event["time_ns"]
+        opening.first_rtt_us = event["srtt_us"]
+        opening.step(event, f"the last ACK came: {new}" if answered else new)
 
     def _connects(self, event: Event) -> None:
         """A socket may connect again after an attempt that failed."""

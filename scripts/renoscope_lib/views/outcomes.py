@@ -79,6 +79,8 @@ def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
         return ENDINGS.get(opening.request_ending, "ended")
     if opening.ended == CLOSED:
         return "failed"
+    if opening.is_undecided_child:
+        return _child_outcome(opening, end_ns, lacking)
     if opening.queued_ns is None and not opening.attempts:
         return _unqueued_outcome(opening)
     if opening.attempts:
@@ -102,6 +104,20 @@ def _active_outcome(opening: Opening, lacking: Lacking) -> str:
     if not opening.error:
         return "failed" if "error" in lacking else "given up"
     return "timed out" if opening.error == ETIMEDOUT else "failed"
+
+
+def _child_outcome(opening: Opening, end_ns: int, lacking: Lacking) -> str:
+    """Of a Fast Open child without an end: in no half-open queue, its state tells.
+
+    One that was closed here is in FIN-WAIT-1 for longer, but its timer sends the SYN-ACK
+    again until that is answered.
+    """
+    if "state" in lacking:
+        return "not seen"
+    if opening.closed_early and not opening.attempts:
+        since_ns = end_ns - (opening.synack_ns or opening.began_ns)
+        return "half-open" if since_ns <= 2 * FIRST_WAIT_US * 1000 else "not seen"
+    return "half-open"
 
 
 def _unqueued_outcome(opening: Opening) -> str:
@@ -283,9 +299,14 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     sent = 1 + len(opening.attempts)
     proven = any(r.last_ack for r in opening.refusals)
     if outcome in ("expired", "given up") and not proven:
+        deferred = ("" if opening.fast_open else
+                    "; or its ACK came and TCP_DEFER_ACCEPT waited for data")
         reasons.append(f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
-                       "gone, its address is forged, or the way back is cut; "
-                       "or its ACK came and TCP_DEFER_ACCEPT waited for data")
+                       "gone, its address is forged, or the way back is cut"
+                       + deferred)
+    elif outcome == "failed" and opening.fast_open:
+        why = errno_words(opening.error) if opening.error else "closed here"
+        reasons.append(f"{why}, before its last ACK came")
     elif outcome == "reset by peer":
         reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
                        "its address was forged and it never asked, or a "
@@ -306,7 +327,7 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
         reasons.append(f"made from a SYN cookie ({_cookie_cause(opening)})")
     if opening.refusals:
         reasons.append(refusal_words(opening.refusals))
-    if opening.attempts and outcome == "established":
+    if opening.attempts and (outcome == "established" or opening.is_undecided_child):
         reasons.append("the SYN-ACK was sent again "
                        f"{times(len(opening.attempts))}")
     return reasons

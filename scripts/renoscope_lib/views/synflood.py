@@ -11,10 +11,14 @@ import heapq
 import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from errno import ETIMEDOUT
 from typing import Any
 
 from ..ring.schema import Event, Schema
-from ..tcp.flows import Ends, ends_of
+from ..tcp.fast_open import is_answered
+from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open
+from ..tcp.kept import remember
+from ..tcp.tcp_states import FIN_WAIT_1
 from ..tcp.wanted import Filter
 from ..words import is_unset
 from .gaps import Gaps
@@ -41,6 +45,9 @@ NOT_SILENT = ("reset_by_peer", "reset_by_us")
 # Without all of these nobody can say what became of a SYN.
 DECIDING_KINDS = ("syn", "request", "synack", "completed", "request_end")
 
+# What Fast Open's children tell by.
+NEEDED_KINDS = (*HANDSHAKE_KINDS, "state")
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -49,6 +56,15 @@ class _Pending:
     since_ns: int
     proven: bool = False
     repeated: bool = False
+    fast_open: bool = False
+    closed_early: bool = False  # Fast Open's child is in FIN-WAIT-1
+    again: bool = False
+    reset: bool = False
+
+    @property
+    def cannot_tell(self) -> bool:
+        """FIN-WAIT-1 may last; its timer sends again only what was not answered."""
+        return self.closed_early and not self.again
 
 
 @dataclass(slots=True)
@@ -84,6 +100,8 @@ class Pressure:
     unanswered: int = 0
     proven: int = 0
     repeated: int = 0
+    expired: int = 0  # Fast Open's children; requests are in the listener's counts
+    resets: int = 0
     syns: int = 0
     sources: Counter[bytes] = field(default_factory=Counter)
     growth: Growth = field(default_factory=Growth)
@@ -148,10 +166,12 @@ class FloodWatch:
         self._schema = schema
         self._port = port
         self._listeners = Listeners(schema, forgets=self._forget)
+        self._states = StateNames(schema)
         self._pressures: dict[int, Pressure] = {}
+        self._of_child: dict[int, int] = {}  # Fast Open's: the listener's number
         self._followed = 0  # at most so many are followed; those that ended are in it
         self._sources = 0
-        self.gaps = Gaps(schema, HANDSHAKE_KINDS, loss="the counts are too low")
+        self.gaps = Gaps(schema, NEEDED_KINDS, loss="the counts are too low")
 
     def feed(self, event: Event) -> None:
         """The next event."""
@@ -159,6 +179,7 @@ class FloodWatch:
             return
         listener = self._listeners.feed(event)
         if listener is None:
+            self._feed_child(event)
             return
         pressure = self._pressures.get(listener.number)
         if pressure is None:
@@ -224,6 +245,8 @@ class FloodWatch:
 
     def _take_synack(self, pressure: Pressure, event: Event) -> None:
         kind = self._schema.name_of("synack_type", event["synack_type"])
+        if kind == "fastopen":
+            self._follow_child(pressure, event, event["time_ns"])
         if kind != "cookie":
             return
         if not pressure.listener.syns:
@@ -256,9 +279,14 @@ class FloodWatch:
         key = event["cookie"] or ends_of(event)
         if key not in pressure.pending:  # queued before watching began
             since_ns = event["time_ns"] - event["since_synack_us"] * 1000
-            self._follow(pressure, key, since_ns)
-        if not event["by_timer"] and key in pressure.pending:
-            pressure.pending[key].repeated = True
+            if event.values.get("listener", 1):
+                self._follow(pressure, key, since_ns)
+            else:  # Fast Open's child sends it itself
+                self._follow_child(pressure, event, since_ns)
+        pending = pressure.pending.get(key)
+        if pending is not None:
+            pending.again = True
+            pending.repeated |= not event["by_timer"]
 
     def _take_refused(self, pressure: Pressure, event: Event) -> None:
         if not is_last_ack(event):
@@ -275,6 +303,12 @@ class FloodWatch:
         return None
 
     def _take_completed(self, pressure: Pressure, event: Event) -> None:
+        """By a Fast Open child it comes before any answer."""
+        if event["cookie"] in self._of_child:
+            return
+        if is_fast_open(self._schema, event):
+            self._follow_child(pressure, event, event["time_ns"])
+            return
         self._answered(pressure, event["cookie"], ends_of(event))
 
     def _take_cookie_checked(self, pressure: Pressure, event: Event) -> None:
@@ -311,10 +345,52 @@ class FloodWatch:
     def _left_behind(self, pressure: Pressure, key: Any, now_ns: int) -> None:
         """Its listener was closed: it had its time to answer, or nobody can say."""
         pending = pressure.pending.get(key)
-        if pending is not None and now_ns - pending.since_ns >= ANSWER_NS:
+        if (pending is not None and now_ns - pending.since_ns >= ANSWER_NS
+                and not pending.cannot_tell):
             self._gone(pressure, key)
         else:
             pressure.pending.pop(key, None)
+
+    # ---- Fast Open's children
+
+    def _follow_child(self, pressure: Pressure, event: Event, since_ns: int) -> None:
+        """It is in no half-open queue; its state tells who answered, or nothing does."""
+        remember(self._of_child, event["cookie"], pressure.listener.number, FOLLOWED)
+        if self.gaps.not_recorded("state"):
+            return
+        self._follow(pressure, event["cookie"], since_ns)
+        pressure.pending[event["cookie"]].fast_open = True
+
+    def _feed_child(self, event: Event) -> None:
+        pressure = self._pressures.get(self._of_child.get(event["cookie"], 0))
+        if pressure is None:
+            return
+        if event.kind == "state":
+            self._child_changes(pressure, event)
+        elif event.kind == "error":
+            pressure.expired += event["sk_error"] == ETIMEDOUT
+        elif event.kind == "reset_received":
+            if event["cookie"] in pressure.pending:
+                pressure.pending[event["cookie"]].reset = True
+        elif event.kind == "destroy":
+            self._left_behind(pressure, event["cookie"], event["time_ns"])
+            self._of_child.pop(event["cookie"])
+
+    def _child_changes(self, pressure: Pressure, event: Event) -> None:
+        pending = pressure.pending.get(event["cookie"])
+        change = self._states.change(event)
+        if pending is None or change is None:
+            return
+        answered = is_answered(event, *change)
+        if answered:
+            self._answered(pressure, event["cookie"])
+        elif answered is None:
+            pending.closed_early |= change[1] == FIN_WAIT_1
+        elif pending.reset:
+            pressure.resets += 1
+            del pressure.pending[event["cookie"]]
+        else:
+            self._left_behind(pressure, event["cookie"], event["time_ns"])
 
     @staticmethod
     def _gone(pressure: Pressure, key: Any) -> None:
@@ -351,10 +427,11 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
     """The numbers, as they stand at end_ns."""
     listener = pressure.listener
     old = {key: p for key, p in pressure.pending.items()
-           if end_ns - p.since_ns >= ANSWER_NS}
+           if end_ns - p.since_ns >= ANSWER_NS and not p.cannot_tell}
     unproven = [p for p in old.values() if not p.proven]
-    # of a cookie, which goes by its ends, nothing waits
-    waiting = sum(isinstance(key, int) and not p.proven for key, p in old.items())
+    # of a cookie, which goes by its ends, nothing waits; Fast Open's has no request
+    waiting = sum(isinstance(key, int) and not p.proven and not p.fast_open
+                  for key, p in old.items())
     seconds = max((pressure.last_syn_ns - pressure.first_syn_ns) / 1e9, 1.0)
     sources = pressure.sources
     syns = pressure.syns
@@ -373,7 +450,8 @@ def evidence_of(pressure: Pressure, end_ns: int) -> Evidence:
         syns_of_others=syns - sum(sources.values()),
         busiest_share=max(sources.values(), default=0) / syns if syns else 0.0,
         source_entropy=normalized_entropy(sources),
-        expired=listener.endings["expired"], resets=listener.resets,
+        expired=listener.endings["expired"] + pressure.expired,
+        resets=listener.resets + pressure.resets,
         cookies_sent=listener.cookies_sent,
         cookies_valid=listener.cookies["valid"],
         cookies_invalid=listener.cookies["invalid"],
