@@ -630,6 +630,16 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
+    def test_a_report_without_an_error_is_no_failure(self) -> None:
+        """tcp_v4_err() first puts the ICMP message on the error queue: a report of its own."""
+        for first, later in ((0, 113), (113, 0)):
+            row, = watch(self.connecting(), self.error(2, first), self.closed(3),
+                         self.error(3, later)).openings()
+            self.assertEqual(row.outcome, "failed")
+            self.assertEqual([step["what"] for step in row.steps
+                              if "fails" in step["what"]],
+                             ["connect() fails: EHOSTUNREACH"])
+
     def test_an_abort_is_no_refusal(self) -> None:
         """A RST would be ECONNREFUSED here; ECONNRESET is our own."""
         row, = watch(self.connecting(), self.closed(2),

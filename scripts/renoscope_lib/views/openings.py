@@ -426,9 +426,12 @@ class Openings:
             opening.step(event, "RST received")
 
     def _take_error(self, event: Event) -> None:
-        """It comes before or after the state event that it explains."""
+        """It comes before or after the state event that it explains.
+
+        Without an error, an ICMP message was put on the socket's queue: no failure yet.
+        """
         opening = self._by_cookie.get(event["cookie"])
-        if opening is not None and not opening.established:
+        if opening is not None and event["sk_error"] and not opening.established:
             opening.error = event["sk_error"]
             if opening.fast_open and opening.error == ETIMEDOUT:
                 opening.request_ending = "expired"
