@@ -19,6 +19,7 @@ from .errors import EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK, Problem
 from .options import Parser, complain
 from .output import progress
 from .place import COMMAND
+from .words import harmless
 
 
 def build_parser(word: str = "") -> argparse.ArgumentParser:
@@ -52,6 +53,14 @@ def _failed(problem: Problem) -> int:
         _forget_stdout()
     complain(problem)
     return problem.exit_code
+
+
+def _told(error: OSError) -> str:
+    """The kernel's word, and of which file, where it is of one."""
+    word = error.strerror or str(error)
+    if not isinstance(error.filename, str | bytes):     # of an open one it is a number
+        return word
+    return f"{harmless(os.fsdecode(error.filename))}: {word}"
 
 
 def _stand_in_for_closed_streams() -> None:
@@ -88,5 +97,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         _forget_stdout()
-        complain(error.strerror or error)
+        complain(_told(error))
         return NOT_SO

@@ -188,6 +188,27 @@ class Complaints(unittest.TestCase):
             with open(os.devnull, "w", encoding="utf-8") as null:
                 os.dup2(null.fileno(), slave)   # for what it still holds
 
+    def said_of(self, error: OSError) -> str:
+        """What a command ends with that nobody saw coming."""
+        def add(commands: Any) -> None:
+            commands.add_parser("reckon").set_defaults(run=mock.Mock(side_effect=error))
+
+        with mock.patch.object(cli, "modules", lambda _: [mock.Mock(add=add)]), \
+                mock.patch.object(cli, "_forget_stdout"), \
+                contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(cli.main(["reckon"]), 1)
+        return said.getvalue()
+
+    def test_the_file_is_named(self) -> None:
+        for error, told in (
+                (PermissionError(13, "Permission denied", "/a/\033x"),
+                 "/a/?x: Permission denied"),
+                (PermissionError(13, "Permission denied", b"/a"), "/a: Permission denied"),
+                (OSError(28, "No space left on device"), "No space left on device"),
+                (OSError(5, "Input/output error", 0), "Input/output error"),
+                (OSError("of no number"), "of no number")):
+            self.assertEqual(self.said_of(error), f"renoscope: {told}\n")
+
 
 class Numbers(unittest.TestCase):
     """What no recorder writes is judged where it is read."""
