@@ -22,7 +22,7 @@ INSTALLED = "renoscope"
 _TREE = Path(__file__).resolve().parents[2]
 _DKMS_SOURCE = Path(f"/usr/src/tcp_renoscope-{VERSION}")
 
-IS_IN_SOURCES = (_TREE / "module" / "Kbuild").exists()
+IS_IN_SOURCES = os.path.exists(_TREE / "module" / "Kbuild")
 
 COMMAND = IN_SOURCES if IS_IN_SOURCES else INSTALLED
 MODULE_SOURCE = (_TREE if IS_IN_SOURCES else _DKMS_SOURCE) / "module"

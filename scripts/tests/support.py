@@ -7,13 +7,16 @@ the offsets that schema_source.py summed up.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.machinery
 import importlib.util
 import ipaddress
 import itertools
+import os
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +33,8 @@ NO_SOCKET = 3
 REASONS = {0: "NOT_SPECIFIED", NO_SOCKET: "NO_SOCKET"}
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+
+NOBODY = 65534
 
 # MISSION's numbers.
 ISN_A = 2712239078
@@ -63,6 +68,18 @@ def load_script(path: Path) -> ModuleType:
     finally:
         sys.dont_write_bytecode = write_bytecode
     return module
+
+
+@contextlib.contextmanager
+def powerless() -> Iterator[None]:
+    """As root is refused nothing: as somebody who is, for the time of a with block."""
+    uid = os.geteuid()
+    if uid == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
 
 
 @functools.cache

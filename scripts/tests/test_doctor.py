@@ -12,6 +12,7 @@ from renoscope_lib.doctor.doctor import Doctor
 from renoscope_lib.doctor.doctor_check import FAIL, GOOD, WARN
 from renoscope_lib.doctor.doctor_trust import LOCKDOWN, SECURE_BOOT, SIG_ENFORCE
 
+from . import support
 from .fake_host import RELEASE, STATS, FakeHost, fake_host, loaded, module_file
 
 CONFIG = "".join(f"CONFIG_{name}=y\n" for name in
@@ -96,6 +97,44 @@ class Machine(unittest.TestCase):
         self.finds(WARN, "no kernel headers", mend)
         self.unload()
         self.finds(FAIL, "no kernel headers", mend)
+
+    def closed(self, name: str) -> None:
+        """A folder that none but its owner may look into."""
+        self.folder.chmod(0o755)
+        folder = self.host.path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0)
+        self.addCleanup(folder.chmod, 0o700)
+
+    def test_headers_where_one_may_not_look(self) -> None:
+        self.unload()
+        self.closed(f"/lib/modules/{RELEASE}/build")
+        for euid, mend in ((1000, "sudo scripts/renoscope doctor"),
+                           (0, f"ls -ld $(readlink -f /lib/modules/{RELEASE}/build)")):
+            self.host.euid = euid
+            with support.powerless():
+                self.finds(WARN, "/build may not be looked into", f"mend: {mend}")
+
+    def test_a_certificate_where_one_may_not_look(self) -> None:
+        """DKMS' settings say that it is there."""
+        self.unload()
+        self.host.put(SECURE_BOOT, b"\6\0\0\0\1")
+        self.host.put("/etc/dkms/framework.conf", "mok_certificate=/root/own.der\n")
+        self.host.put("/etc/dkms/framework.conf.d/own.conf", "")
+        self.closed("/root")
+        with support.powerless():
+            self.finds(WARN, "must be signed once it is built", "--import /root/own.der")
+        self.host.path("/etc/dkms").chmod(0)
+        self.addCleanup(self.host.path("/etc/dkms").chmod, 0o700)
+        with support.powerless():
+            self.finds(WARN, "must be signed once it is built")
+
+    def test_an_efi_where_one_may_not_look_may_be_a_secure_one(self) -> None:
+        self.unload()
+        self.host.put(SIG_ENFORCE, "Y\n")
+        self.closed("/sys/firmware")
+        with support.powerless():
+            self.finds(WARN, "must be signed once it is built")
 
     def test_a_kernel_that_no_package_has(self) -> None:
         self.host.release = "6.12.95"

@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib.cli import main
+from renoscope_lib.commands import flow
 from renoscope_lib.ladder import ladder_json, ladder_svg, ladder_text, ladder_words
 from renoscope_lib.ladder.conversations import Conversations
 from renoscope_lib.ladder.ladder import Fact, Ladder, Part, Step
@@ -24,7 +25,8 @@ from renoscope_lib.ladder.rungs import (IN_FLIGHT, LOST, NOT_SEEN, PARTLY_LOST, 
 from renoscope_lib.ring.schema import Event
 from tests.support import (ACK, CLIENT, CLOSED, ESTABLISHED, FIN, ISN_A, ISN_B,
                            LISTEN, MS, PSH, READABLE, RST, SERVER, SYN, SYN_SENT,
-                           Scene, contrast, feed, number_of, recording, schema)
+                           Scene, contrast, feed, number_of, powerless,
+                           recording, schema)
 
 A, B = "client", "server"  # whose ISNs are ISN_A and ISN_B
 PORT_A, PORT_B = 63164, 22
@@ -1020,6 +1022,22 @@ class Command(Stage):
         code, _, err = self.run_flow("nonsense")
         self.assertEqual(code, 2)
         self.assertIn("'nonsense' names no connection", err)
+
+    def test_a_port_where_one_may_not_look_for_a_file(self) -> None:
+        here = os.open(".", os.O_RDONLY)
+        self.addCleanup(os.close, here)
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0)
+            os.chdir(folder)
+            try:
+                with powerless(), mock.patch.object(flow, "Replay",
+                                      side_effect=StopIteration) as replay, \
+                        self.assertRaises(StopIteration):
+                    main(["flow", "5000"])
+            finally:
+                os.chdir(here)
+                os.chmod(folder, 0o700)
+        replay.assert_called_once_with(None)
 
     def test_json_and_svg(self) -> None:
         self.two()

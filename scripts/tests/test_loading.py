@@ -10,6 +10,7 @@ from renoscope_lib.machine import load_parameters, loading
 from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.ring.schema_source import kind_names, read_source
 
+from . import support
 from .fake_host import RELEASE, STATS, OnFakeHost, loaded, module_file
 
 # What the kernel takes for a bool.
@@ -53,6 +54,17 @@ class Load(OnFakeHost):
         self.load("ring_records=64")
         self.assertEqual(self.host.ran[-1],
                          "modprobe tcp_renoscope ring_records=64")
+
+    def test_one_beside_the_scripts_that_may_not_be_seen(self) -> None:
+        """Nobody says that there is none."""
+        self.folder.chmod(0o755)
+        closed = self.folder / "module"
+        closed.mkdir(mode=0)
+        self.addCleanup(closed.chmod, 0o700)
+        built = closed / "tcp_renoscope.ko"
+        with support.powerless():
+            self.refused(BAD_INPUT, f"cannot read {built}: Permission denied",
+                         lambda: loading.load((), self.host, built))
 
     def test_an_unknown_parameter_is_refused_before_the_kernel_ignores_it(self) -> None:
         self.built.write_bytes(module_file())

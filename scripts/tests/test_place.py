@@ -74,6 +74,21 @@ class Installed(unittest.TestCase):
             self.assertIn("&& sudo renoscope load", doctor)
 
 
+class WhereOneMayNotLook(unittest.TestCase):
+    def test_the_module_is_looked_for_in_vain(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder)
+            tree.chmod(0o755)
+            shutil.copytree(LIBRARY, tree / "scripts/renoscope_lib",
+                            ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(support.SCRIPTS / "renoscope", tree / "scripts")
+            (tree / "module").mkdir(mode=0)
+            done = subprocess.run(
+                [tree / "scripts/renoscope", "--version"], text=True, capture_output=True,
+                check=False, user=support.NOBODY if os.geteuid() == 0 else None)
+        self.assertEqual((done.stdout, done.stderr), (f"renoscope {VERSION}\n", ""))
+
+
 class AsRun(unittest.TestCase):
     """What is proposed is called as the command was; test_explain pastes it."""
 

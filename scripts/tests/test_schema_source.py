@@ -68,6 +68,8 @@ class Compiler(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, \
                 mock.patch.dict(os.environ, {"PATH": folder}):
             self.assertIsNone(schema_source.find_compiler())
+            with support.powerless(), mock.patch.dict(os.environ, {"PATH": f"{folder}/bin"}):
+                self.assertIsNone(schema_source.find_compiler())
             with self.assertRaisesRegex(Problem, "no C compiler: sudo apt-get install gcc"):
                 schema_source.read_source()
             for name in ("gcc-ar-12", "gcc-9", "gcc-12"):

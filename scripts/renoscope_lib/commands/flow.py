@@ -7,11 +7,11 @@ Two passes: the first sees who is there, the second tells of the one that is mea
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, Problem
@@ -43,7 +43,7 @@ def _sort_positionals(options: argparse.Namespace) -> None:
     """`flow 5000` is the live ring's port 5000, unless there is such a file."""
     word = options.file
     if options.which is None and word is not None \
-            and A_CONNECTION.fullmatch(word) and not Path(word).exists():
+            and A_CONNECTION.fullmatch(word) and not os.path.exists(word):
         options.file, options.which = None, word
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import VERSION
 from ..errors import NOT_SO, OK
 from ..machine import kmod
-from ..machine.host import MODULE, MOUNT_DEBUGFS, Host
+from ..machine.host import MODULE, MOUNT_DEBUGFS, Host, is_there
 from ..machine.kernel_config import another_kernel, architecture, config_text, takes_modules
 from ..place import BUILT, COMMAND, build_command
 from . import doctor_ring
@@ -72,10 +72,16 @@ class Doctor:
     def _headers(self) -> Iterator[Check]:
         release = self._host.release
         build = f"/lib/modules/{release}/build"
-        if self._host.path(f"{build}/Makefile").exists():
+        found = is_there(self._host.path(f"{build}/Makefile"))
+        if found:
             yield Check(GOOD, f"kernel headers: {build}")
             return
         if not takes_modules(self._host):
+            return
+        if found is None:
+            yield Check(WARN, f"kernel headers: {build} may not be looked into",
+                        f"ls -ld $(readlink -f {build})" if self._host.euid == 0
+                        else f"sudo {COMMAND} doctor")
             return
         spare = self._loaded or self._found_module is not None
         yield Check(WARN if spare else FAIL,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ..machine import signing
-from ..machine.host import Host
+from ..machine.host import Host, is_there
 from .doctor_check import GOOD, WARN, Check
 
 SECURE_BOOT = ("/sys/firmware/efi/efivars/"
@@ -60,7 +60,7 @@ class Trust:
         """None if it cannot be told."""
         data = self._host.read_bytes(SECURE_BOOT)
         if data is None:
-            return None if self._host.path(EFI).exists() else False
+            return False if is_there(self._host.path(EFI)) is False else None
         return data[-1:] == b"\1"
 
     def _secure_boot(self) -> Iterator[Check]:

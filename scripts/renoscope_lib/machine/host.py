@@ -40,6 +40,20 @@ def set_command(value: str, parameter: str) -> str:
     return write_command(value, f"{PARAMETERS}/{parameter}")
 
 
+def is_there(path: Path) -> bool | None:
+    """Whether there is such a file; None where we may not look.
+
+    Path.exists() raises PermissionError there.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
 @dataclass
 class Host:
     """This machine, or one that a test describes."""

@@ -12,7 +12,7 @@ from ..errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from ..place import BUILD_AGAIN, BUILT, COMMAND, IS_IN_SOURCES, build_command
 from . import kmod
 from .holders import find_holders
-from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host
+from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, is_there
 from .kernel_config import another_kernel, takes_modules
 from .load_parameters import (Parameter, check_already, check_names, check_taken, kinds_of_sources,
                               parsed)
@@ -113,7 +113,7 @@ def _with_kinds(said: str) -> str:
 def _choose(path: str | None, host: Host, built: Path,
             parameters: Sequence[Parameter]) -> list[str]:
     """The command that loads the module."""
-    if path is None and built.exists():
+    if path is None and is_there(built) is not False:
         path = str(built)
     if path is not None:
         try:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from glob import glob
 
 from ..place import rebuild_command
 from . import kmod
-from .host import Host
+from .host import Host, is_there
 
 DKMS_KEY = "/var/lib/dkms/mok.key"
 DKMS_CERTIFICATE = "/var/lib/dkms/mok.pub"
@@ -51,8 +52,7 @@ def dkms_keys(host: Host) -> Keys:
     """What DKMS signs with, by its settings."""
     text = host.read(DKMS_SETTINGS) or ""
     folder = host.path(f"{DKMS_SETTINGS}.d")
-    names = sorted(path.name for path in folder.glob("*.conf"))
-    for name in names:
+    for name in sorted(glob("*.conf", root_dir=folder)):
         text += host.read(f"{DKMS_SETTINGS}.d/{name}") or ""
 
     def setting(name: str, default: str) -> str:
@@ -60,6 +60,11 @@ def dkms_keys(host: Host) -> Keys:
         return found[-1].strip("\"'") if found else default
     return Keys(setting("mok_signing_key", DKMS_KEY),
                 setting("mok_certificate", DKMS_CERTIFICATE))
+
+
+def _may_be_there(host: Host, certificate: str) -> bool:
+    """DKMS' settings name it: who may not look takes their word for it."""
+    return is_there(host.path(certificate)) is not False
 
 
 def _is_built_by_dkms(path: str) -> bool:
@@ -82,7 +87,7 @@ def judge(host: Host, path: str | None) -> Verdict:
     if path is None:
         return Verdict(False, "the module must be signed once it is built; DKMS "
                        "does that", _import(keys.certificate)
-                       if host.path(keys.certificate).exists() else "")
+                       if _may_be_there(host, keys.certificate) else "")
     signer = kmod.signer(host, path)
     if signer is None:
         return _unsigned(host, path, keys)
@@ -99,7 +104,7 @@ def _unsigned(host: Host, path: str, keys: Keys) -> Verdict:
                        "built it", "sudo apt-get install openssl "
                        f"linux-headers-{host.release} && "
                        + rebuild_command(host.release))
-    if host.path(keys.certificate).exists():
+    if _may_be_there(host, keys.certificate):
         return Verdict(False, what, f"{_sign_command(host, path, keys)}; once, if "
                        f"it is not yet enrolled: {_import(keys.certificate)}")
     own = Keys("MOK.priv", "MOK.der")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 from ..errors import NOT_THERE, Problem
@@ -117,8 +118,8 @@ def switch_names(module: Path = MODULE_SOURCE) -> list[str]:
 
 def find_compiler() -> str | None:
     """A C compiler; also one that has its version in its name, as Debian's gcc-12 has."""
-    versions = {int(path.name.removeprefix("gcc-")) for folder in os.get_exec_path()
-                for path in Path(folder).glob("gcc-*") if path.name[4:].isdecimal()}
+    versions = {int(name[4:]) for folder in os.get_exec_path()
+                for name in glob("gcc-*", root_dir=folder) if name[4:].isdecimal()}
     names = ["cc", "gcc", *(f"gcc-{version}" for version in sorted(versions, reverse=True))]
     return next(filter(shutil.which, names), None)
 
