@@ -239,6 +239,17 @@ def test_a_second() -> None:
         _end(watch)
 
 
+def test_a_trigger_that_there_is_not() -> None:
+    """watch told to freeze on no kind of event: the module's own words, nothing is changed"""
+    with tempfile.TemporaryDirectory() as name, \
+            Recorder(*(f"{key}={text}" for key, text in BEFORE.items())):
+        done = renoscope("watch", name, "--on", "refuse", "--after", "1")
+        assert done.returncode == 2, done
+        assert "freeze_on: 'refuse': a trigger is a kind of event (there are: " in done.stderr, done
+        assert "by hand" not in done.stderr, done
+        assert {key: parameter(key) for key in BEFORE} == BEFORE, "not as it was"
+
+
 def test_somebody_sets_other_triggers() -> None:
     """watch: freeze_on written meanwhile is what it watches for, and stays in the end"""
     with _stage("--on", KINDS) as (_, _folder, watch):

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Saving each freeze: the order of steps, the rest after one, and whose triggers hold."""
 
+import errno
+import os
 import tempfile
 import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from renoscope_lib.commands import watch as watch_command
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
+from renoscope_lib.machine.held_parameter import set_parameter
+from renoscope_lib.machine.module_log import KINDS_ARE_IN
 from renoscope_lib.recording.freezes import FreezeWatch, Triggers
 from renoscope_lib.recording.parser import RecordingParser
 from renoscope_lib.recording.shelf import Bounds, Shelf
 from renoscope_lib.stopping import Stop
 
 from . import support
-from .fake_host import fake_host
+from .fake_host import OnFakeHost, fake_host
 from .support import Scene
 from .test_recorder import FakeRing
 from .test_shelf import NOON
@@ -198,6 +203,35 @@ class Folder(unittest.TestCase):
                     watch_command._folder(f"{name}/{path}")
                 self.assertIn(words, str(caught.exception))
                 self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+
+
+class Refused(OnFakeHost):
+    """A trigger that the module does not know."""
+
+    def told(self, log: str, number: int = errno.EINVAL) -> str:
+        self.host.answers["dmesg"] = (0, log, "")
+        error = OSError(number, os.strerror(number))
+        with mock.patch.object(Path, "write_text", side_effect=error), \
+                self.assertRaises(Problem) as caught:
+            set_parameter(self.host, "freeze_on", "refuse")
+        self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+        return str(caught.exception)
+
+    def test_the_modules_words_are_told(self) -> None:
+        """Those on this parameter, the last; and nothing to repeat."""
+        log = ("[1.0] tcp_renoscope: freeze_on: 'older': no\n"
+               "[2.0] tcp_renoscope: freeze_on: 'refuse': a trigger is a kind of event "
+               f"({KINDS_ARE_IN}), or none alone\n"
+               "[2.1] tcp_renoscope: filter: 'x': no\n[2.2] other\n")
+        self.assertRegex(self.told(log), r"^freeze_on: 'refuse': a trigger is a kind of event "
+                         r"\(there are: state .* refused .*\), or none alone$")
+
+    def test_where_the_log_is_not_to_be_had(self) -> None:
+        self.assertEqual(self.told(""), "cannot set freeze_on to 'refuse': Invalid argument; "
+                         "see: sudo dmesg")
+
+    def test_what_may_go_better_by_hand(self) -> None:
+        self.assertIn("; by hand: echo refuse | sudo tee ", self.told("", errno.EIO))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from unittest import mock
 from typing import Any
 
 from renoscope_lib.errors import BAD_INPUT, NOT_PERMITTED, NOT_SO, NOT_THERE, OK, Problem
-from renoscope_lib.machine import load_parameters, loading
+from renoscope_lib.machine import load_parameters, loading, module_log
 from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.ring.schema_source import kind_names, read_source
 
@@ -104,7 +104,7 @@ class Load(OnFakeHost):
         self.built.write_bytes(module_file())
         self.host.answers["insmod"] = (1, "", "Invalid parameters\n")
         logs = iter([[], [f"[2.0] tcp_renoscope: {said}"]])
-        with mock.patch.object(loading, "_log", lambda _: next(logs)), \
+        with mock.patch.object(module_log, "lines", lambda _: next(logs)), \
                 self.assertRaises(Problem) as caught:
             self.load(parameter)
         return str(caught.exception)
@@ -112,7 +112,7 @@ class Load(OnFakeHost):
     def test_refused_kinds_are_listed(self) -> None:
         """The module's own list went with it."""
         for name in ("event_sources.c", "event_freeze.c"):
-            self.assertIn(loading.KINDS_ARE_IN, (MODULE_SOURCE / name).read_text())
+            self.assertIn(module_log.KINDS_ARE_IN, (MODULE_SOURCE / name).read_text())
         said = "no kind of event; cat schema in debugfs lists them"
         told = self.refused_saying(f"events: 'foo' is {said}", "events=foo")
         self.assertIn("'foo' is no kind of event; there are: state ack ", told)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
+
 from ..errors import BAD_INPUT, NOT_PERMITTED, NOT_THERE, Problem
+from . import module_log
 from .host import PARAMETERS, Host, set_command
 
 
@@ -18,6 +21,10 @@ def set_parameter(host: Host, name: str, value: str) -> None:
         raise Problem(f"setting {name} needs root; run it with sudo",
                       NOT_PERMITTED) from None
     except OSError as error:
+        if error.errno == errno.EINVAL:     # by hand too
+            why = module_log.refusal(module_log.lines(host), name)
+            raise Problem(why or f"cannot set {name} to {value!r}: {error.strerror}; "
+                          "see: sudo dmesg", BAD_INPUT) from None
         raise Problem(f"cannot set {name} to {value!r}: {error.strerror}; "
                       "see: sudo dmesg; by hand: "
                       f"{set_command(value, name)}", BAD_INPUT) from None

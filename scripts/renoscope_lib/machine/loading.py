@@ -10,21 +10,11 @@ from pathlib import Path
 
 from ..errors import BAD_INPUT, NOT_SO, NOT_THERE, OK, Problem
 from ..place import BUILD_AGAIN, BUILT, COMMAND, IS_IN_SOURCES, build_command
-from . import kmod
+from . import kmod, module_log
 from .holders import find_holders
 from .host import DEBUGFS_DIR, MODULE, MOUNT_DEBUGFS, Host, is_there
 from .kernel_config import another_kernel, takes_modules
-from .load_parameters import (Parameter, check_already, check_names, check_taken, kinds_of_sources,
-                              parsed)
-
-# Where the module's messages send for the kinds, which is true once it is loaded.
-KINDS_ARE_IN = "cat schema in debugfs lists them"
-
-# What the kernel itself says of a module: of its origin, and parse_args() of
-# a parameter that the module refused.
-KERNELS_REMARK = re.compile(
-    r"`.*' invalid for parameter `.*'|loading out-of-tree module .*"
-    r"|module verification failed: .*", re.DOTALL)
+from .load_parameters import Parameter, check_already, check_names, check_taken, parsed
 
 # What insmod prints, and what it means here.
 LOAD_HINTS = (
@@ -78,38 +68,6 @@ def _check_built_for(path: str, data: bytes, host: Host) -> None:
             NOT_SO)
 
 
-def _log(host: Host) -> list[str]:
-    """The kernel's log; nothing where it cannot be read."""
-    result = host.run(["dmesg"])
-    return result.stdout.splitlines() if result is not None else []
-
-
-def _added(before: list[str], after: list[str]) -> list[str]:
-    """The lines that came since, although the oldest may have gone."""
-    for gone in range(len(before)):
-        kept = before[gone:]
-        if after[:len(kept)] == kept:
-            return after[len(kept):]
-    return after
-
-
-def _said(lines: Sequence[str]) -> str:
-    """The module's own words among the log's; these tell a cause best.
-
-    The kernel's remark on a parameter that the module refused says less.
-    """
-    said = [line.partition(f"{MODULE}: ")[2] for line in lines
-            if f"{MODULE}: " in line]
-    return _with_kinds("; ".join([text for text in said
-                                  if not KERNELS_REMARK.fullmatch(text)][-3:]))
-
-
-def _with_kinds(said: str) -> str:
-    """A module that was refused has no files in debugfs; its sources have a list."""
-    kinds = kinds_of_sources()
-    return said.replace(KINDS_ARE_IN, f"there are: {' '.join(kinds)}") if kinds else said
-
-
 def _choose(path: str | None, host: Host, built: Path,
             parameters: Sequence[Parameter]) -> list[str]:
     """The command that loads the module."""
@@ -142,14 +100,14 @@ def _check_takes_modules(host: Host) -> None:
 
 def _run(command: Sequence[str], host: Host) -> None:
     """Problem with the module's reason if it was refused."""
-    log = _log(host)
+    before = module_log.lines(host)
     result = host.run(command)
     if result is None:
         raise Problem(f"there is no {command[0]} on this machine "
                       "(package kmod)", NOT_THERE)
     if result.returncode != 0:
         message = _reason(result.stderr)
-        said = _said(_added(log, _log(host)))
+        said = module_log.said(module_log.added(before, module_log.lines(host)))
         raise Problem(f"{message}: {said}" if said else _hint(message), NOT_SO)
 
 
