@@ -565,8 +565,7 @@ class Words(unittest.TestCase):
 
     def test_nothing_of_that_connection(self) -> None:
         self.assertEqual(list(as_text(self.view, Filter(cookie=6))), [
-            "No connection that sent data with the id sk:6; 1 other is in this "
-            "recording."])
+            "No connection that sent data with the id sk:6 was seen; 1 other was."])
 
     def test_json(self) -> None:
         shown = json.loads("".join(json_pieces(as_json(self.view, None, Filter()))))

@@ -165,7 +165,7 @@ class Summary(Case):
         self.assertNotIn("sk:100 ", text)
         self.assertIn("sk:101 ", text)
         self.assertIn("sk:100 ", self.text(*events, wanted=Filter(port=41000)))
-        self.assertIn("No connection with port 7; 2 others are in this recording",
+        self.assertIn("No connection with port 7 was seen; 2 others were",
                       self.text(*events, wanted=Filter(port=7)))
         self.assertEqual(self.text().splitlines(), ["No connection was seen."])
 

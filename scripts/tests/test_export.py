@@ -322,7 +322,7 @@ class Command(unittest.TestCase):
             Scene().pack("ack") + Scene().pack("lost", lost_events=3)))
         self.assertEqual(json.loads(done.stdout)["lost_events"], 3)
         self.assertIn(b"renoscope: *** 3 events LOST", done.stderr)
-        self.assertIn(b"port 1 is not in this recording", done.stderr)
+        self.assertIn(b"port 1 was not seen", done.stderr)
 
     def test_none_that_was_asked_for(self) -> None:
         """One line and the exit code say so, as of every view."""
@@ -331,9 +331,9 @@ class Command(unittest.TestCase):
             with self.subTest(format_):
                 done = self.run_it("-", "--format", format_, "--connection", "99", stdin=data)
                 self.assertEqual(done.returncode, 1)
-                self.assertRegex(done.stderr, rb"\Arenoscope: export: sk:99 is not in this "
-                                 rb"recording; these are: [^\n]*\n\Z"
-                                 if format_ != "perfetto" else rb"export: sk:99 is not in")
+                self.assertRegex(done.stderr, rb"\Arenoscope: export: sk:99 was not seen; these "
+                                 rb"were: [^\n]*\n\Z"
+                                 if format_ != "perfetto" else rb"export: sk:99 was not seen")
 
     def test_a_namespace_that_is_not_there(self) -> None:
         """Nobody is told to switch on what was on."""

@@ -1017,7 +1017,7 @@ class Command(Stage):
                             (("--connection", "99", "--port", "9"), "sk:99 port 9")):
             code, out, err = self.run_flow(*asked)
             self.assertEqual((code, out), (1, ""))
-            self.assertIn(f"flow: {told} is not in this recording; these are: sk:a, "
+            self.assertIn(f"flow: {told} was not seen; these were: sk:a, "
                           "sk:b, sk:c\n", err)
         code, _, err = self.run_flow("nonsense")
         self.assertEqual(code, 2)

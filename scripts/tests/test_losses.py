@@ -296,7 +296,7 @@ class Tables(Stage):
             self.event("destroy", 2, state=CLOSED, **listens))
         self.assertIn("1 connection without a loss not shown.",
                       list(as_text(losses, None)))
-        self.assertIn("No connection with port 1; 2 others are in this recording.",
+        self.assertIn("No connection with port 1 was seen; 2 others were.",
                       as_text(losses, None, Filter(port=1)))
 
     def test_the_timer_of_a_synack_is_none_of_the_timeouts(self) -> None:

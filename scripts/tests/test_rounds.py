@@ -223,7 +223,7 @@ class Words(Stage):
     def test_nothing_of_that_connection(self) -> None:
         text = as_text(watch(self.round(0, 8)), Filter(cookie=6))
         self.assertEqual(list(text)[0], "No connection that tells rounds with the id "
-                         "sk:6; 1 other is in this recording.")
+                         "sk:6 was seen; 1 other was.")
 
     def test_nothing_at_all_says_who_tells_rounds(self) -> None:
         first, *rest = as_text(watch(self.event("rto", 1, 24)), Filter())

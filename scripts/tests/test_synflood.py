@@ -456,7 +456,7 @@ class Shown(FloodCase):
             self.assertEqual(len(synflood_text.as_json(watch, None)["listeners"]),
                              count)
         self.assertEqual(synflood_text.as_text(watch, None), [
-            "No listener with port 80; 1 other is in this recording."])
+            "No listener with port 80 was seen; 1 other was."])
 
     def test_a_backlog_that_no_event_told(self) -> None:
         watch = feed(FloodWatch(support.schema()), self.at.accepted(0, 40, 9))

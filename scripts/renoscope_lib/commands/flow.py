@@ -24,7 +24,7 @@ from ..output.json_pieces import json_pieces
 from ..output.tables import aligned, seconds
 from ..output.whole_file import WholeFile, check_is_another
 from ..place import COMMAND
-from ..tcp.wanted import Filter, who_is_here
+from ..tcp.wanted import Filter, who_was
 from ..views.gaps import begins_time
 from ..views.telling import coloured, finish, print_view
 from ..words import connection, duration, file_word
@@ -222,8 +222,7 @@ def _none(options: argparse.Namespace, replay: Replay,
     code = finish(replay.source)
     if asked:
         ids = {cookie for one in conversations for ids in one.ids for cookie in ids}
-        raise Problem(f"flow: {' '.join(asked)} is not in this recording"
-                      f"{who_is_here(ids)}", NOT_SO)
+        raise Problem(f"flow: {' '.join(asked)} was not seen{who_was(ids)}", NOT_SO)
     return code
 
 

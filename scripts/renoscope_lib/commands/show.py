@@ -42,8 +42,6 @@ def _show(options: argparse.Namespace) -> int:
             print(writer.line(event))
         else:
             writer.note(event)
-    if not options.json and chosen.none_chosen():
-        print(chosen.none_chosen())
     return finish_choice(options, source, chosen)
 
 

@@ -80,8 +80,8 @@ class Filter:
         asked = [] if self.cookie is None else [f"with the id {connection(self.cookie)}"]
         if self.port is not None:
             asked.append(f"with port {self.port}")
-        are = "other is" if others == 1 else "others are"
-        return f"No {what} {' and '.join(asked)}; {others} {are} in this recording."
+        were = "other was" if others == 1 else "others were"
+        return f"No {what} {' and '.join(asked)} was seen; {others} {were}."
 
 
 class ChoiceSeen:
@@ -103,25 +103,21 @@ class ChoiceSeen:
         elif event["cookie"] and event["state"] not in self._listening:
             self._others.add(event["cookie"])
 
-    def none_chosen(self) -> str:
-        """What to say if there was none; empty if there was one."""
-        return "" if self._found else self._wanted.none_seen(len(self._others))
-
     def not_there(self) -> str:
-        """The same for the end of a command that failed: whom one could name."""
+        """What to say if there was none, and whom one could name; empty if there was one."""
         if self._found:
             return ""
         cookie, port = self._wanted.cookie, self._wanted.port
         asked = " ".join(filter(None, (
             "" if cookie is None else connection(cookie),
             "" if port is None else f"port {port}")))
-        return f"{asked} is not in this recording{who_is_here(self._others)}"
+        return f"{asked} was not seen{who_was(self._others)}"
 
 
-def who_is_here(cookies: Collection[int]) -> str:
-    """Goes on from `is not in this recording`."""
+def who_was(cookies: Collection[int]) -> str:
+    """Goes on from `was not seen`."""
     if not cookies:
-        return ", nor is any connection"
+        return ", nor was any connection"
     if len(cookies) > FEW_IDS:
-        return f"; {len(cookies)} other ids are"
-    return f"; these are: {', '.join(map(connection, sorted(cookies)))}"
+        return f"; {len(cookies)} other ids were"
+    return f"; these were: {', '.join(map(connection, sorted(cookies)))}"

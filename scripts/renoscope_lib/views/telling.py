@@ -53,10 +53,12 @@ def choice_of(options: argparse.Namespace, source: Input) -> ChoiceSeen:
 def finish_choice(options: argparse.Namespace, source: Input,
                   chosen: ChoiceSeen) -> int:
     """The exit code, which tells as well if there was none of those asked for."""
-    code = finish(source)
-    if chosen.not_there():
-        raise Problem(f"{options.parser.prog.split()[-1]}: {chosen.not_there()}", NOT_SO)
-    return code
+    complaint = source.complaint()
+    if not chosen.not_there():
+        return finish(source)
+    raise Problem(f"{options.parser.prog.split()[-1]}: {chosen.not_there()}"
+                  + (f"; {complaint}" if complaint else ""),
+                  BAD_INPUT if complaint else NOT_SO)
 
 
 def coloured() -> bool:
@@ -105,15 +107,18 @@ def tell(options: argparse.Namespace, source: Input, view: View,
             sys.stdout.write(piece)
         print()
     else:
-        print_view(as_text(source.end_ns()), view.gaps.remarks())
+        print_view([] if chosen.not_there() else as_text(source.end_ns()),
+                   view.gaps.remarks())
     return finish_choice(options, source, chosen)
 
 
 def print_view(lines: Iterable[str], remarks: list[str]) -> None:
     """What a view says, then what may be missing."""
+    told = False
     for line in lines:
+        told = True
         print(line)
-    if remarks:
+    if remarks and told:
         print()
     for remark in remarks:
         print("\n".join(note(remark)))
