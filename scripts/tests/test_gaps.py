@@ -4,6 +4,7 @@
 import subprocess
 import unittest
 
+from renoscope_lib.ring.chosen import Chosen
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.views.gaps import Gaps
@@ -123,7 +124,7 @@ class Marks(GapsCase):
             "note: at 1.000000", "note: at 2.000000",
             "note: then 5 changes more", "note: at 8.000000",
             "note: at 9.000000", "note: at 10.000000"])
-        self.assertTrue(notes[-1].endswith("and it is frozen now"), notes)
+        self.assertTrue(notes[-1].endswith("frozen at the end of this recording"), notes)
 
     def test_the_beginning_is_no_change(self) -> None:
         filtered, = self.notes(self.mark(1, "filter"), self.mark(1, "begun"))
@@ -135,10 +136,11 @@ class Marks(GapsCase):
         frozen = self.mark(1, "frozen")
         notes = self.notes(self.scene.event("ack"), frozen,
                            self.mark(2, "filter"))
-        self.assertTrue(notes[-1].endswith("holds, and it is frozen now"))
+        self.assertTrue(notes[-1].endswith(
+            "holds, and was still frozen at the end of this recording"))
         notes = self.notes(self.scene.event("ack"), frozen,
                            self.mark(2, "thawed"))
-        self.assertNotIn("now", notes[-1])
+        self.assertNotIn("frozen", notes[-1])
 
     def test_frozen_from_the_beginning(self) -> None:
         self.assertIn("was frozen when this began",
@@ -321,7 +323,7 @@ class BeforeTheFirstEvent(GapsCase):
     def test_frozen(self) -> None:
         frozen, thawed = self.mark(1, "frozen"), self.mark(2, "thawed")
         note, = self.notes(frozen)
-        self.assertTrue(note.endswith("and it is frozen now"), note)
+        self.assertTrue(note.endswith("frozen at the end of this recording"), note)
         self.assertEqual(self.notes(frozen, thawed), [])
 
 
@@ -330,11 +332,15 @@ class OlderThanTheParameters(GapsCase):
 
     def notes_now(self, *events: Event, **parameters: str) -> list[str]:
         gaps = Gaps(support.schema(), ("state", "retransmit"))
-        gaps.begin(parameters, self.scene.start_ns + 60 * SECOND, "now set")
+        gaps.begin(parameters, self.scene.start_ns + 60 * SECOND, Chosen.NOW)
         for event in events:
             gaps.takes(event)
         self.off = gaps.not_recorded("state", "retransmit")
         return gaps.remarks()
+
+    def test_frozen(self) -> None:
+        note, = self.notes_now(self.mark(1, "frozen"))
+        self.assertTrue(note.endswith("before the first event, and it is frozen now"), note)
 
     def test_a_kind_switched_off_at_the_end(self) -> None:
         notes = self.notes_now(

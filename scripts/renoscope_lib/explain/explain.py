@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..ring.chosen import Chosen
 from ..ring.schema import Event, Schema
 from ..ring.stats import Stats
 from ..tcp.life import Life
@@ -52,7 +53,7 @@ class SharedGaps(Gaps):
         self._views = views
 
     def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
-              when: str = "set when recording began") -> None:
+              when: str = Chosen.WHEN_RECORDING_BEGAN) -> None:
         """What the module was told to record, at some moment."""
         super().begin(parameters, read_ns, when)
         for view in self._views:

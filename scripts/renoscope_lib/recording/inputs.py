@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ..errors import BAD_INPUT, Problem
 from ..machine.host import Host
 from ..output.progress import Progress
+from ..ring.chosen import Chosen
 from ..ring.heads import Heads
 from ..ring.ledger import Ledger
 from ..ring.live_ring import LiveRing
@@ -197,7 +198,7 @@ class RecordingInput:
 
     def parameters_read(self) -> tuple[int, str]:
         """`record --all` holds events from before it."""
-        return self._clock("monotonic_ns") or 0, "set when recording began"
+        return self._clock("monotonic_ns") or 0, Chosen.WHEN_RECORDING_BEGAN
 
     def about(self) -> dict[str, Any]:
         """That it was recorded on."""
@@ -281,7 +282,7 @@ class LiveInput:
 
     def parameters_read(self) -> tuple[int, str]:
         """What is in the ring is older."""
-        return time.monotonic_ns(), "now set"
+        return time.monotonic_ns(), Chosen.NOW
 
     def about(self) -> dict[str, Any]:
         """This one."""

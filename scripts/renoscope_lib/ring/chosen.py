@@ -19,6 +19,9 @@ class Chosen:
     read_ns is CLOCK_MONOTONIC; `when` says it in words.
     """
 
+    NOW = "now set"
+    WHEN_RECORDING_BEGAN = "set when recording began"
+
     parameters: Mapping[str, str] = field(default_factory=dict)
     read_ns: int = 0
     when: str = ""
@@ -31,6 +34,11 @@ class Chosen:
         if "events" not in self.parameters:
             return None
         return self._text("events").replace(",", " ").split()
+
+    @property
+    def is_now(self) -> bool:
+        """Whether they are those of this moment, as of the live ring."""
+        return self.when == self.NOW
 
     @property
     def frozen(self) -> bool:

@@ -81,7 +81,7 @@ class Gaps:
         self.freezes: set[int] = set()
 
     def begin(self, parameters: Mapping[str, str], read_ns: int = 0,
-              when: str = "set when recording began") -> None:
+              when: str = Chosen.WHEN_RECORDING_BEGAN) -> None:
         """What the module was told to record, at some moment.
 
         Of what came before that moment only the marks tell.
@@ -270,11 +270,13 @@ class Gaps:
         if self._marks_left_out:
             lines.insert(TOLD_FIRST, "note: then "
                          f"{plural(self._marks_left_out, 'change')} more")
+        still = (", and it is frozen now" if self._chosen.is_now
+                 else ", and was still frozen at the end of this recording")
         if self._frozen and lines:
-            lines[-1] += ", and it is frozen now"
+            lines[-1] += still
         elif self._frozen:
             lines.append("note: recording stopped (frozen) before the first "
-                         "event, and it is frozen now")
+                         f"event{still}")
         elif self._began_frozen and self._frozen is None:
             lines.append("note: recording was frozen when this began, so "
                          "nothing is known from then on")
