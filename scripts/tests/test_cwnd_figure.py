@@ -9,7 +9,10 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from unittest import mock
 
+from renoscope_lib.errors import Problem
+from renoscope_lib.output import pictures
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.views.palettes import PALETTES
 
@@ -191,9 +194,18 @@ class Files(Needing):
         done = self.draw("a.png", events=two_connections())
         self.assertEqual((done.returncode, done.stderr.decode()), (
             2, "renoscope: cwnd: a picture is of one connection, here more than one "
-            "sent data: choose with --connection\n"))
-        done = self.draw("a.png", events=two_connections(), more=("--connection", "9"))
+            "sent data: choose with --connection: sk:5, sk:9\n"))
+        done = self.draw("a.png", events=two_connections(), more=("--connection", "sk:9"))
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_who_can_be_chosen_is_named(self) -> None:
+        """As far as anybody reads."""
+        flows = [mock.Mock(cookie=n) for n in range(1, 10)]
+        for few, told in ((flows[:2], "sk:1, sk:2"), (
+                flows, "sk:1, sk:2, sk:3, sk:4, sk:5, sk:6, sk:7, sk:8, ...")):
+            with self.assertRaises(Problem) as caught:
+                pictures.of_one("rounds", few, "has rounds")
+            self.assertTrue(str(caught.exception).endswith(f"--connection: {told}"))
 
     def test_what_cannot_be_drawn_is_told_in_one_line(self) -> None:
         for file, events, code, words in (

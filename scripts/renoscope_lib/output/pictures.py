@@ -13,16 +13,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import BAD_INPUT, NOT_THERE, Problem
 from ..place import COMMAND
+from ..words import connection
 from .whole_file import WholeFile
 
 FORMATS = (".png", ".svg")
 DOTS_PER_INCH = 150
 
-T = TypeVar("T")
+# Ids told to somebody who must choose one.
+FEW_IDS = 8
+
+
+class Numbered(Protocol):
+    """A connection as a view keeps it."""
+
+    @property
+    def cookie(self) -> int:
+        """Its id."""
+
+
+T = TypeVar("T", bound=Numbered)
 
 
 def format_of(path: str, command: str) -> str:
@@ -36,12 +49,16 @@ def format_of(path: str, command: str) -> str:
 
 def of_one(command: str, found: Iterable[T], what_they_did: str) -> T:
     """The only connection that there is to draw."""
-    first = list(islice(found, 2))
+    first = list(islice(found, FEW_IDS + 1))
     if len(first) == 1:
         return first[0]
-    raise Problem(f"{command}: a picture is of one connection, here "
-                  f"{'more than one' if first else 'no connection'} {what_they_did}: "
-                  "choose with --connection", BAD_INPUT)
+    here = f"{command}: a picture is of one connection, here"
+    if not first:
+        raise Problem(f"{here} no connection {what_they_did}", BAD_INPUT)
+    ids = [connection(one.cookie) for one in first[:FEW_IDS]]
+    others = ", ..." if len(first) > FEW_IDS else ""
+    raise Problem(f"{here} more than one {what_they_did}: choose with --connection: "
+                  f"{', '.join(ids)}{others}", BAD_INPUT)
 
 
 @contextmanager
