@@ -2,8 +2,8 @@
 """Where this copy of the command lives, and so what a person types.
 
 In the source tree it is scripts/renoscope, with the module that `make` built
-beside it.  Installed by the package it is renoscope, found by its name, and
-DKMS has the module.
+beside it; in the guest of `make guest` a link to that is found by its name.
+Installed by the package it is renoscope, found by its name, and DKMS has the module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ _DKMS_SOURCE = Path(f"/usr/src/tcp_renoscope-{VERSION}")
 
 IS_IN_SOURCES = os.path.exists(_TREE / "module" / "Kbuild")
 
-COMMAND = IN_SOURCES if IS_IN_SOURCES else INSTALLED
+# Where sudo, too, finds a command by its name (Debian's secure_path).
+SUDOS_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def typed_name() -> str:
+    """What a person types: in the guest the sources' copy has a link where commands are."""
+    found = shutil.which(INSTALLED, path=SUDOS_PATH)
+    is_by_name = found is not None and Path(found) == Path(sys.argv[0])
+    return INSTALLED if is_by_name or not IS_IN_SOURCES else IN_SOURCES
+
+
+COMMAND = typed_name()
 MODULE_SOURCE = (_TREE if IS_IN_SOURCES else _DKMS_SOURCE) / "module"
 
 # Where `make` leaves the module; nothing is there if this is installed.

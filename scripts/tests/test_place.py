@@ -109,6 +109,21 @@ class AsRun(unittest.TestCase):
         self.assertEqual(self.as_run("/usr/bin/python3"), place.COMMAND)
 
 
+class TypedName(unittest.TestCase):
+    """The sources' copy, with a link to it where commands are, as in the guest."""
+
+    def test_found_by_name(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(place, "SUDOS_PATH", folder):
+            link = Path(folder, "renoscope")
+            link.symlink_to(support.SCRIPTS / "renoscope")
+            for typed, name in ((str(link), "renoscope"),
+                                (str(support.SCRIPTS / "renoscope"), "scripts/renoscope"),
+                                ("-c", "scripts/renoscope")):
+                with mock.patch.object(sys, "argv", [typed]):
+                    self.assertEqual(place.typed_name(), name)
+
+
 class InTheSources(unittest.TestCase):
     def test_the_name_is_not_written_out(self) -> None:
         """Only examples may say scripts/renoscope; add_command() mends them."""
