@@ -34,6 +34,10 @@ Two hosts, {delay} ms apart: {client} and {server} (ip netns exec client ss -tan
   renoscope top       who suffers, live; q ends
   renoscope doctor    whether all is in order
 """
+# What the demo needs has none: it is there if it was before.
+WITH_BPFTRACE = """\
+  scripts/bpftrace/   ready-made tools for bpftrace, as half_open.bt; Ctrl-C ends
+"""
 
 
 def put_headers(kernel: Path, release: str) -> None:
@@ -98,8 +102,9 @@ def main() -> int:
         prepare(kernel, module, release)
     except (RuntimeError, OSError) as error:
         sys.exit(f"guest: {error}")
-    print(GREETING.format(release=release, delay=DELAY_MS, client=ADDRESSES[CLIENT][0],
-                          server=ADDRESSES[SERVER][0]), flush=True)
+    greeting = GREETING.format(release=release, delay=DELAY_MS, client=ADDRESSES[CLIENT][0],
+                               server=ADDRESSES[SERVER][0])
+    print(greeting + (WITH_BPFTRACE if shutil.which("bpftrace") else ""), flush=True)
     if os.environ["TERM"] == "dumb":
         os.environ["NO_COLOR"] = "1"
     return on_terminal() if sys.stdin.isatty() else from_pipe()
