@@ -167,7 +167,9 @@ class Machine(unittest.TestCase):
         self.finds(GOOD, "CONFIG_DEBUG_FS")
         self.host.path("/proc/config.gz").unlink()
         self.host.path(path).unlink()
-        self.finds(WARN, "configuration cannot be read")
+        self.finds(WARN, "configuration cannot be read", "mend: sudo apt-get install")
+        self.host.euid = 1000
+        self.finds(WARN, "configuration cannot be read", "mend: sudo scripts/renoscope doctor")
 
     def test_debugfs_may_be_mounted_elsewhere(self) -> None:
         self.host.put("/proc/mounts", "x /mnt/d debugfs rw 0 0\n")

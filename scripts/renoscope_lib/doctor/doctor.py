@@ -99,11 +99,7 @@ class Doctor:
         text = config_text(self._host)
         if text is None:
             yield Check(WARN, "the kernel's configuration cannot be read, so "
-                        "what it lacks is not known",
-                        "sudo apt-get install --reinstall linux-image-"
-                        + self._host.release if self._is_packaged() else
-                        "sudo cp THE-FOLDER-IT-WAS-BUILT-IN/.config /boot/config-"
-                        + self._host.release)
+                        "what it lacks is not known", self._config_mend())
             return
         on = set(re.findall(r"^CONFIG_(\w+)=[ym]$", text, re.MULTILINE))
         lacking = [name for name in NEEDED_CONFIG if name not in on]
@@ -113,6 +109,15 @@ class Doctor:
         for name in lacking:
             yield Check(FAIL, f"the kernel was built without CONFIG_{name}",
                         another_kernel(self._host))
+
+    def _config_mend(self) -> str:
+        """Root may be able to read what is there."""
+        if self._host.euid != 0:
+            return f"sudo {COMMAND} doctor"
+        if self._is_packaged():
+            return f"sudo apt-get install --reinstall linux-image-{self._host.release}"
+        return ("sudo cp THE-FOLDER-IT-WAS-BUILT-IN/.config /boot/config-"
+                + self._host.release)
 
     def _debugfs(self) -> Iterator[Check]:
         mount = self._host.debugfs_mount()
