@@ -5,6 +5,7 @@ tshark is the judge of what a reader makes of it; without it those tests are ski
 """
 
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -395,6 +396,23 @@ class Tshark(Scenes):
         self.assertEqual(rows[0]["frame.interface_name"], [f"netns {CLIENTS}"])
         self.assertIn("sk:5 in SYN-SENT", rows[0]["frame.comment"][0])
         self.assertIn("sent again", rows[2]["frame.comment"][1])
+
+    def test_the_filter_in_the_manual_finds_what_was_sent_again(self) -> None:
+        """And nothing whose end counts what was."""
+        wanted = re.search(r"-Y '(frame.comment \S+ .*sent again.*)'",
+                           (support.SCRIPTS.parent / "Documentation/commands.rst").read_text())
+        assert wanted
+        blobs = [self.packed(event) for event in (
+            self.segment(False),
+            self.event("retransmit", seg_seq=ISN_A + 1, seg_len=1), self.segment(seg_len=1),
+            self.event("synack_retransmit"), self.segment(seg_flags=SYN | ACK),
+            self.event("destroy", segs_out=3, segs_in=1), self.segment(seg_flags=FIN | ACK))]
+        rows = self.read(support.recording(*blobs), "frame.number", "frame.comment",
+                         show=wanted[1])
+        self.assertEqual([row["frame.number"] for row in rows], [["2"], ["3"]])
+        rows = self.read(support.recording(*blobs), "frame.number",
+                         show='frame.comment contains "sent again"')
+        self.assertEqual(len(rows), 3)
 
     @staticmethod
     def packed(event: Event) -> bytes:
