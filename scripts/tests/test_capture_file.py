@@ -217,8 +217,9 @@ class Who(Scenes):
                          "10.77.0.2 ..., its listeners 1, 2 ..., and clients)")
 
     def test_of_what_no_segment_tells_nothing_is_said(self) -> None:
-        self.capture(self.segment(state=support.number_of("state", "TIME-WAIT")))
-        self.assertEqual(self.file.namespaces.words(CLIENTS), f"{CLIENTS} (10.77.0.1)")
+        for state, more in (("TIME-WAIT", {}), ("FIN-WAIT-2", {"cwnd": 0})):   # a small sock
+            self.capture(self.segment(state=support.number_of("state", state), **more))
+            self.assertEqual(self.file.namespaces.words(CLIENTS), f"{CLIENTS} (10.77.0.1)")
         self.assertEqual(self.file.namespaces.words(SERVERS), f"{SERVERS}")
 
     def test_one_namespace_can_be_chosen(self) -> None:

@@ -66,7 +66,8 @@ class Namespaces:
         flags = event["seg_flags"]
         if flags & SYN:
             return is_received(event) != bool(flags & ACK)
-        if event["state"] in self._synchronized and has_socket(event):
+        # A small sock, of FIN-WAIT-2 without a process, has no cwnd, and no such flag.
+        if event["state"] in self._synchronized and has_socket(event) and event["cwnd"]:
             return is_passive(self._schema, event)
         return None
 
