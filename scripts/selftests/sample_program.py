@@ -73,7 +73,8 @@ def serve(address: str, port: int) -> None:
             say("server", "closes")
 
 
-def connect(address: str, port: int, name: str, wait_for_word: bool) -> None:
+def connect(address: str, port: int, name: str, wait_for_word: bool,
+            wait_to_close: bool) -> None:
     """Be the client."""
     say("client", f"connects to {address} port {port}")
     with socket.create_connection((address, port), timeout=TIMEOUT_S) as connection:
@@ -88,6 +89,8 @@ def connect(address: str, port: int, name: str, wait_for_word: bool) -> None:
             receive_greetings(connection, 1)
         send(connection, "client", "exit")
         receive(connection, "client")
+        if wait_to_close:
+            sys.stdin.readline()
         say("client", "closes")
 
 
@@ -100,11 +103,14 @@ def main() -> None:
     parser.add_argument("--name", default="Ann")
     parser.add_argument("--wait", action="store_true",
                         help="client: give the name only after a line on standard input")
+    parser.add_argument("--wait-to-close", action="store_true",
+                        help="client: close only after a line on standard input")
     options = parser.parse_args()
     if options.side == "server":
         serve(options.address, options.port)
     else:
-        connect(options.address, options.port, options.name, options.wait)
+        connect(options.address, options.port, options.name, options.wait,
+                options.wait_to_close)
 
 
 if __name__ == "__main__":

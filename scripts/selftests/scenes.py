@@ -56,9 +56,15 @@ for thread in threads:
 """
 
 
-def handshake(_it: Recorder, hosts: TwoHosts) -> None:
+def handshake(it: Recorder, hosts: TwoHosts) -> None:
     """A session of the sample program, every segment of it."""
-    sessions.greet(hosts, "Ann")
+    server = sessions.start_server(hosts)
+    client = sessions.start_client(hosts, "--name", "Ann", "--wait-to-close")
+    # One that closes at once acknowledges the server's FIN with its own: no FIN-WAIT-2.
+    wait_until("the server's FIN-WAIT-2", lambda: "FIN-WAIT-2" in (
+        it.state_name(event["state"]) for event in it.events("state")))
+    sessions.finish(client, "\n")
+    sessions.finish(server)
 
 
 def slow_connect(it: Recorder, hosts: TwoHosts) -> None:
