@@ -71,14 +71,20 @@ class Recording:
     def __enter__(self) -> Recording:
         self.file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, str(recorder.COMMAND), "record", "--all", str(self.file)])
+            [sys.executable, str(recorder.COMMAND), "record", "--all", str(self.file)],
+            text=True, stderr=subprocess.PIPE)
+        assert self.process.stderr is not None
+        # It ends with the scene.
+        print(self.process.stderr.readline().replace("; Ctrl-C ends", ""), end="",
+              file=sys.stderr, flush=True)
         wait_until("the recording to begin",
                    lambda: self.file.exists() and self.file.stat().st_size > 0)
         return self
 
     def __exit__(self, *_unused: object) -> None:
         self.process.terminate()
-        if self.process.wait(timeout=60):
+        print(self.process.communicate(timeout=60)[1], end="", file=sys.stderr, flush=True)
+        if self.process.returncode:
             raise RuntimeError("the recording is not complete")
         self.file.chmod(0o644)  # for whoever ran the demo
 
