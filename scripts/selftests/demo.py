@@ -46,9 +46,11 @@ acknowledged (una), next to send (nxt), next expected (rcv), the congestion wind
 in segments (cwnd), the slow start threshold, the smoothed round trip time, and the
 retransmission timeout. The server's connection begins as a request in its
 listener's half-open queue; LISTEN -> SYN-RECEIVED is the moment when the kernel
-makes a socket of it. At the end the full socket is CLOSED and destroyed while a
-small one with the same id waits in TIME-WAIT. Each segment as it left and entered a
-host is in the recording too, and left out here.
+makes a socket of it, after the client's ACK. A FIN that brings the ACK of ours
+leads from FIN-WAIT-1 to TIME-WAIT: the kernel passes FIN-WAIT-2 in between, and
+`renoscope states` does not count that. At the end the full socket is CLOSED and
+destroyed while a small one with the same id waits in TIME-WAIT. Each segment as it
+left and entered a host is in the recording too, and left out here.
 """
 
 # It is told once more where the connection gets it.
@@ -169,6 +171,12 @@ def next_commands(name: str, file: str) -> list[str]:
             for view in scenes.SCENES[name].views]
 
 
+def live_commands(name: str) -> list[str]:
+    """The same on a machine of one's own: of the ring, not of a file."""
+    return [f"sudo {IN_SOURCES} {' '.join(view.replace('FILE', '').split())}"
+            for view in ("explain", *scenes.SCENES[name].views)]
+
+
 def explained(file: str) -> str:
     """What explain says of a recording, asked as a person would in the tree."""
     return subprocess.run([sys.executable, IN_SOURCES, "explain", file], cwd=ROOT, text=True,
@@ -181,7 +189,9 @@ def ending(name: str, out: Path) -> str:
     return "\n".join([
         f"$ {IN_SOURCES} explain {file}", explained(file),
         f"Documentation/{name}.rst tells more of it. Next:",
-        *(f"  {command}" for command in next_commands(name, file))])
+        *(f"  {command}" for command in next_commands(name, file)),
+        f"On a machine of yours, after `make && sudo {IN_SOURCES} load` there:",
+        *(f"  {command}" for command in live_commands(name))])
 
 
 def session_and_handshake(out: Path) -> None:

@@ -39,7 +39,11 @@ class Ending(unittest.TestCase):
         lines = said.splitlines()
         for command in demo.next_commands("slow-connect", os.path.relpath(
                 out / "slow-connect.renoscope", ROOT)):
-            self.assertIn(f"  {command}", lines[-2:])
+            self.assertIn(f"  {command}", lines)
+        self.assertEqual(lines[-4:], [
+            "On a machine of yours, after `make && sudo scripts/renoscope load` there:",
+            "  sudo scripts/renoscope explain", "  sudo scripts/renoscope handshakes",
+            "  sudo scripts/renoscope flow"])
 
     def test_two_commands_that_there_are(self) -> None:
         """Nobody who pastes them is told of an option that is none."""
@@ -50,6 +54,10 @@ class Ending(unittest.TestCase):
                 program, *words = shlex.split(command)
                 self.assertTrue((ROOT / program).exists())
                 self.assertEqual(build_parser().parse_args(words).file, "x")
+            for command in demo.live_commands(name):
+                _sudo, program, *words = shlex.split(command)
+                self.assertTrue((ROOT / program).exists())
+                self.assertIsNone(build_parser().parse_args(words).file)
 
     def test_its_page_shows_the_same_commands(self) -> None:
         """So that what they print is tested, too."""
