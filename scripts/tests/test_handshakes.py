@@ -3,6 +3,7 @@
 
 import errno
 import itertools
+import re
 import unittest
 import unittest.mock
 from typing import Any
@@ -803,6 +804,21 @@ class Tables(unittest.TestCase):
         self.assertIn("... and 10 more", text)
         self.assertNotIn("more: --limit", "\n".join(
             as_text(self.whole(), None, limit=0)))
+
+    def test_the_worst_are_shown_in_order_of_time(self) -> None:
+        """Failed ones, then slow ones, whenever they came."""
+        at = ListenerScene()
+        events: list[Event] = []
+        for n in range(8):
+            events += at.queued(10 * n, 1000 + n, 0x200 + n)
+            events.append(at.request_end(10 * n + 0.5, 1000 + n, 0x200 + n, EXPIRED)
+                          if n == 6 else
+                          at.completed(10 * n + (3 if n in (2, 7) else 0.1), 1000 + n,
+                                       0x200 + n))
+        for limit, shown in ((1, "6"), (2, "26"), (3, "267"), (4, "0267"), (8, "01234567")):
+            text = "\n".join(as_text(watch(*events), None, limit=limit))
+            self.assertEqual("".join(re.findall(r"(?m)^sk:20(.) ", text)), shown)
+            self.assertEqual(f"... and {8 - limit} more, no worse: --limit 0" in text, limit < 8)
 
     def test_only_who_was_asked_for_is_told(self) -> None:
         at = ListenerScene()

@@ -50,8 +50,9 @@ def seconds(time_ns: int | None, first_ns: int | None) -> str:
     return f"{(time_ns - first_ns) / 1e9:.6f}"
 
 
-def and_more(left_out: int) -> list[str]:
+def and_more(left_out: int, of_them: str = "") -> list[str]:
     """A line on what --limit leaves out; none if that is nothing."""
     if left_out <= 0:
         return []
-    return [f"... and {left_out} more: --limit 0 shows all, --json too"]
+    more = f"more, {of_them}" if of_them else "more"
+    return [f"... and {left_out} {more}: --limit 0 shows all, --json too"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import asdict
 from typing import Any
 
@@ -168,6 +169,19 @@ def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
 
 def _opening_lines(rows: list[OpeningRow], limit: int,
                    steps: bool) -> list[str]:
-    shown = rows[:limit or None]
+    shown = _worst(rows, limit)
     return ["Handshakes:", *_opening_table(shown, steps),
-            *and_more(len(rows) - len(shown)), *note(OPENING_HELP, "  ")]
+            *and_more(len(rows) - len(shown), "no worse"), *note(OPENING_HELP, "  ")]
+
+
+def _worst(rows: list[OpeningRow], limit: int) -> list[OpeningRow]:
+    """Those that failed, then the slow ones, as many as are shown; in order of time."""
+    if not limit or limit >= len(rows):
+        return rows
+
+    def trouble(number: int) -> tuple[bool, bool, int, int]:
+        row = rows[number]
+        slow_us = row.took_us or 0 if row.result == "established" else 0
+        return row.result != "failed", not row.why, -slow_us, number
+    return [rows[number] for number in sorted(
+        heapq.nsmallest(limit, range(len(rows)), key=trouble))]
