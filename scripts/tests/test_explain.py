@@ -113,6 +113,24 @@ class Summary(Case):
                       self.text(*events, limit=3))
         self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
 
+    def test_beside_trouble_many_fine_ones_are_only_counted(self) -> None:
+        fine = [e for n in range(3) for e in Life(self.scene, 0x300 + n, 42000 + n).opens(n)]
+        hint = " (-v tells of each)"
+        for events, words, shown in (
+                (self.slow(0) + fine, f"wrong with 3 connections{hint}\n", ["sk:100"]),
+                (self.slow(0) + fine[:4], "wrong with 2 connections\n",
+                 ["sk:100", "sk:300", "sk:301"]),
+                (fine, "wrong with 3 connections\n", ["sk:300", "sk:301", "sk:302"])):
+            text = self.text(*events)
+            self.assertIn(words, text)
+            self.assertEqual(re.findall(r"(?m)^sk:\w+", text), shown)
+        for told in ({"verbose": True}, {"limit": 0}):
+            text = self.text(*self.slow(0), *fine, **told)
+            self.assertEqual(len(re.findall(r"(?m)^sk:\w+", text)), 4)
+            self.assertNotIn(hint, text)
+        text = self.text(*self.slow(0), *self.slow(1), *fine, limit=1)
+        self.assertIn("... and 1 more: --limit 0", text)
+
     def test_text_fits_eighty_columns(self) -> None:
         for line in self.text(*self.slow(0), verbose=True,
                               typed=Typed(file="a.renoscope")).splitlines():

@@ -23,6 +23,9 @@ from .groups import Groups
 # Connections told one by one; --limit sets another number.
 LIMIT = 20
 
+# Told beside trouble: both ends of one connection, say.
+FEW_FINE = 2
+
 # What a person's terminal has at the least.
 COLUMNS = 79
 FEW_LINES = 4
@@ -78,7 +81,12 @@ def _wrapped(text: str, first: str, indent: int) -> list[str]:
     return [line.replace("\xa0", " ") for line in lines]
 
 
-def _summary(groups: Groups, limit: int) -> Iterator[str]:
+def _leaves_out_fine(groups: Groups, limit: int, verbose: bool) -> bool:
+    """Who has trouble to read of is not shown many that have none."""
+    return not verbose and bool(limit) and FEW_FINE < groups.fine < groups.reports
+
+
+def _summary(groups: Groups, limit: int, leaves_out_fine: bool) -> Iterator[str]:
     """The worst of all, in a line or two each."""
     serious = [g for g in groups.worst_first() if g.severity != FINE]
     shown = serious[:limit] if limit else serious
@@ -91,7 +99,8 @@ def _summary(groups: Groups, limit: int) -> Iterator[str]:
     if groups.fine:
         words = ("nothing wrong with the only connection"
                  if groups.fine == groups.reports == 1 else
-                 f"nothing wrong with {plural(groups.fine, 'connection')}")
+                 f"nothing wrong with {plural(groups.fine, 'connection')}"
+                 + (" (-v tells of each)" if leaves_out_fine else ""))
         yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
 
 
@@ -138,12 +147,16 @@ def as_text(explained: Explained, end_ns: int | None,
     if not worst:
         yield _none(explained, end_ns, wanted)
     else:
-        yield from _summary(groups, limit)
+        leaves_out_fine = _leaves_out_fine(groups, limit, verbose)
+        if leaves_out_fine:
+            worst = [report for report in worst if not report.is_fine]
+        yield from _summary(groups, limit, leaves_out_fine)
         yield ""
         for report in worst:
             yield from _report_lines(report, verbose, typed)
             yield ""
-        yield from and_more(groups.reports - len(worst))
+        yield from and_more(groups.reports - len(worst)
+                            - (groups.fine if leaves_out_fine else 0))
         yield from _wrapped(HOW_TO_READ, "", 0)
     for line in explained.unknown():
         yield from _wrapped(line, "", 2)
