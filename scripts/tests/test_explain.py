@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,22 @@ class Summary(Case):
         self.assertIn("... and 9 more: --limit 0 shows all",
                       self.text(*events, limit=3))
         self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
+
+    def test_who_is_told_of_at_both_ends_is_counted(self) -> None:
+        """No trouble is taken for two; one whose other end is fine stands there once."""
+        def far(events: list[Event]) -> list[Event]:
+            return [replace(event, values=event.values | {
+                "cookie": 1 + event["cookie"], "netns": 9} | {
+                f"{end}_{what}": event[f"{other}_{what}"] for what in ("addr", "port")
+                for end, other in (("local", "remote"), ("remote", "local"))})
+                for event in events]
+        fine = Life(self.scene, 0x300, 42000).opens(5)
+        for others, words in (
+                ([], ""), (far(fine), ""), (far(self.slow(0)), "1 connection were"),
+                (far(self.slow(0) + self.slow(2)), "2 connections were")):
+            text = self.text(*self.slow(0), *self.slow(2), *fine, *others)
+            self.assertEqual(re.findall("Both ends of (.*) recorded", text),
+                             [words] if words else [])
 
     def test_beside_trouble_many_fine_ones_are_only_counted(self) -> None:
         fine = [e for n in range(3) for e in Life(self.scene, 0x300 + n, 42000 + n).opens(n)]

@@ -102,6 +102,9 @@ def _summary(groups: Groups, limit: int, leaves_out_fine: bool) -> Iterator[str]
                  f"nothing wrong with {plural(groups.fine, 'connection')}"
                  + (" (-v tells of each)" if leaves_out_fine else ""))
         yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
+    if groups.told_twice:
+        yield from _wrapped(f"Both ends of {plural(groups.told_twice, 'connection')} were "
+                            "recorded: `to` a service and `at` it tell of the same.", "", 0)
 
 
 def _finding_lines(finding: Finding, verbose: bool, typed: Typed) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..words import connection, plural
-from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, brief
+from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, Subject, brief
 
 
 @dataclass
@@ -92,17 +92,31 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str, bool], Group] = {}
+        self._ends: set[tuple[str, str]] = set()
         self.reports = 0
         self.fine = 0
+        self.told_twice = 0     # connections that have trouble at both of their ends
 
     def passing(self, reports: Iterable[Report]) -> Iterator[Report]:
         """The same reports, counted."""
         for report in reports:
             self.reports += 1
             self.fine += report.is_fine
+            if not report.is_fine:
+                self._see_ends(report.subject)
             for finding in report.findings:
                 self._add(finding)
             yield report
+
+    def _see_ends(self, subject: Subject) -> None:
+        """Whether the other end was told of before."""
+        if subject.is_listener:
+            return
+        if (subject.remote, subject.local) in self._ends:
+            self._ends.discard((subject.remote, subject.local))
+            self.told_twice += 1
+        else:
+            self._ends.add((subject.local, subject.remote))
 
     def _add(self, finding: Finding) -> None:
         subject = finding.subject
