@@ -335,6 +335,12 @@ class Content(Stage):
         self.assertIn("2 segments went out again; 1 of 2 connections had losses.",
                       made.text)
 
+    def test_what_went_wrong_stands_where_a_phone_shows_it(self) -> None:
+        made = page(*self.connect(0), self.event("rto", 50))
+        row = made.row("Connections, in order of time", "sk:5")
+        self.assertEqual(list(row)[:3], ["connection", "local – peer", "what went wrong"])
+        self.assertTrue(row["what went wrong"])
+
     def test_an_empty_filter_is_none(self) -> None:
         for filter_, words in (("", "ring_records 8192, no filter"),
                                ("port=5000", "ring_records 8192, filter port=5000")):

@@ -188,8 +188,8 @@ class InABrowser(unittest.TestCase):
     def test_a_click_sorts(self) -> None:
         self.open(WIDE, "light")
         column = ("[...document.querySelectorAll('#connections tbody tr')].map("
-                  "row => parseFloat(row.cells[2].dataset.key))")
-        button = "document.querySelectorAll('#connections thead button')[2]"
+                  "row => parseFloat(row.cells[3].dataset.key))")
+        button = "document.querySelectorAll('#connections thead button')[3]"
         before = self.tab.run(column)
         self.tab.run(f"{button}.click()")
         self.assertEqual(self.tab.run(column), sorted(before, reverse=True))

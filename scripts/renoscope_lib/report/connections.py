@@ -170,12 +170,13 @@ def _lasted(told: Told, life: Life) -> Cell:
 
 # ---- the table
 
-COLUMNS = (Column("connection"), Column("local – peer"),
+# What a narrow screen shows without being moved comes first.
+COLUMNS = (Column("connection"), Column("local – peer"), prose("what went wrong"),
            number("from (s)", "seconds from the first event"),
            Column("states"), number("lasted", "up to TIME-WAIT or CLOSED"),
            number("sent", "bytes that were acknowledged, without SYN and FIN"),
            number("received", "bytes that came, without the FIN"),
-           number("again", "segments sent again"), prose("what went wrong"))
+           number("again", "segments sent again"))
 
 
 def _row(told: Told, line: Line) -> tuple[Child | Cell, ...]:
@@ -187,11 +188,10 @@ def _row(told: Told, line: Line) -> tuple[Child | Cell, ...]:
     return (code(connection(life.cookie)),
             join(ends(life.local, life.remote),
                  join(tag("br"), tag("small", opened)) if opened else None),
+            tag("span", "; ".join(line.troubles), class_="bad") if line.troubles else "",
             Cell(at(began_ns, told.first_ns), began_ns or 0), _path(told, line),
             _lasted(told, life), Cell(amount(sent), sent or 0),
-            Cell(amount(received), received or 0), some(line.sent_again),
-            tag("span", "; ".join(line.troubles), class_="bad")
-            if line.troubles else "")
+            Cell(amount(received), received or 0), some(line.sent_again))
 
 
 LEGEND = join(
