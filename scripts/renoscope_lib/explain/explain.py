@@ -26,7 +26,7 @@ from ..views.gaps import Gaps, View
 from ..views.handshakes import Handshakes, Told
 from ..views.listeners import HANDSHAKE_KINDS
 from ..views.losses import Losses
-from ..views.openings import ACTIVE, Opening
+from ..views.openings import Opening
 from ..views.pace import Pace
 from ..views.states import States
 from ..views.synflood import FloodWatch
@@ -172,7 +172,7 @@ class Explained:
         for life in self._states.lives(wanted):
             if life.stays[0].state == LISTEN:
                 continue
-            opened = _openings_of(life, openings)
+            opened = openings.get(life.key, [])
             is_request = _is_request(life, opened)
             if is_request and wanted.cookie is None:
                 continue
@@ -180,16 +180,16 @@ class Explained:
             if is_request:
                 yield from self._request(life, own, clock)
                 continue
-            whole = life.cookie not in told and _got_beyond_syn(life)
+            whole = life.key not in told and _got_beyond_syn(life)
             if whole:
-                told.add(life.cookie)
+                told.add(life.key)
             yield self._connection(life, own, whole, clock)
 
     def _openings(self) -> dict[int, list[Opening]]:
         openings: dict[int, list[Opening]] = {}
         for opening in self._handshakes.chosen():
             if opening.cookie:
-                openings.setdefault(opening.cookie, []).append(opening)
+                openings.setdefault(opening.key, []).append(opening)
         return openings
 
     @staticmethod
@@ -204,7 +204,7 @@ class Explained:
         found = [*self._of_its_opening(life, own, clock),
                  *(self._of_its_sending(life, clock) if whole else ()),
                  *rules_on_ends.findings(
-                     self._states, life, self._pace.kept.get(life.cookie), clock)]
+                     self._states, life, self._pace.kept.get(life.key), clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))
         return _report(rules_on_ends.subject_of(life), found)
@@ -219,14 +219,14 @@ class Explained:
 
     def _of_its_sending(self, life: Life, clock: Clock) -> Iterator[Finding]:
         subject = rules_on_ends.subject_of(life)
-        lost = self._losses.kept.get(life.cookie)
-        window = self._windows.kept.get(life.cookie)
-        pace = self._pace.kept.get(life.cookie)
+        lost = self._losses.kept.get(life.key)
+        window = self._windows.kept.get(life.key)
+        pace = self._pace.kept.get(life.key)
         if lost is not None:
             yield from rules_on_losses.findings(
                 lost, pace, self._knows_timeouts, subject, clock)
         yield from rules_on_losses.on_arrival(
-            self._arrivals.dropped(life.cookie, clock.end_ns), subject, clock)
+            self._arrivals.dropped(life.key, clock.end_ns), subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)
@@ -255,11 +255,11 @@ class Explained:
             "", tuple(life.partly))
 
     def _healthy_sending(self, life: Life) -> Iterator[str]:
-        lost = self._losses.kept.get(life.cookie)
+        lost = self._losses.kept.get(life.key)
         if lost is not None and not lost.sent_again \
                 and not self.gaps.not_recorded("retransmit"):
             yield "nothing sent again"
-        if self._windows.kept.get(life.cookie) is not None \
+        if self._windows.kept.get(life.key) is not None \
                 and not self.gaps.not_recorded("zero_window"):
             yield "no window closed"
 
@@ -291,17 +291,8 @@ def _is_request(life: Life, opened: list[Opening]) -> bool:
 
 
 def _got_beyond_syn(life: Life) -> bool:
-    """Of a socket that connects again, what follows is of the last attempt."""
+    """What was sent of an attempt that failed is its opening's matter."""
     return life.closed_from != SYN_SENT
-
-
-def _openings_of(life: Life,
-                 openings: dict[int, list[Opening]]) -> list[Opening]:
-    """A socket may connect again: each of its lives has an opening of its own."""
-    began_ns = life.stays[0].began_ns
-    return [opening for opening in openings.get(life.cookie, [])
-            if opening.opened_by != ACTIVE or opening.began_ns == began_ns
-            or (opening.syn_ns is None and began_ns is None)]
 
 
 def _report(subject: Subject, found: Iterable[Finding]) -> Report:

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ring.schema import Event, Schema
-from ..tcp.flows import ENDPOINTS, ends_of
+from ..tcp.flows import ends_of
 from ..tcp.namespace_words import Namespaces
 from ..tcp.packets import packet_of
 from ..tcp.segments import has_segment, is_received
+from ..tcp.turns import ENDPOINTS
 from ..tcp.wanted import ChoiceSeen, Filter
 from ..views.gaps import Gaps
 from ..views.show import Clock, LineWriter

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from ..errors import Problem
 from ..recording.inputs import Input
 from ..ring.schema import LOST, Event
-from ..tcp.flows import ENDPOINTS, PACKED_ENDS, Joiner
+from ..tcp.flows import Joiner
+from ..tcp.turns import ENDPOINTS, PACKED_ENDS
 from ..tcp.wanted import ChoiceSeen, Filter
 from ..views.telling import LIVE_HOLD_NS
 from .rows import SLOW_KINDS, Row, RowWriter

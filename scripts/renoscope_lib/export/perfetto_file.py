@@ -111,11 +111,11 @@ class PerfettoFile:
             self._name("process", number, 0, f"netns {netns}")
         return number
 
-    def _thread(self, cookie: int) -> int:
+    def _thread(self, key: int) -> int:
         """The connection's; the next number is its congestion state's."""
-        number = self._threads.get(cookie)
+        number = self._threads.get(key)
         if number is None:
-            number = self._threads[cookie] = self._next_thread
+            number = self._threads[key] = self._next_thread
             self._next_thread += 2
             if len(self._threads) > REMEMBERED:
                 self._threads.popitem(last=False)
@@ -132,7 +132,7 @@ class PerfettoFile:
                         event["time_ns"], ',"s":"g"')
         elif event.kind in INSTANTS and self._wanted.chooses(event):
             self._event("i", self._process(event["netns"]),
-                        self._thread(event["cookie"]) if event["cookie"] else 0,
+                        self._thread(event.key) if event["cookie"] else 0,
                         INSTANTS[event.kind], event["time_ns"], ',"s":"t"',
                         what=self._lines.what(event))
         else:
@@ -141,15 +141,15 @@ class PerfettoFile:
             self._see_congestion(event)
 
     def _see_congestion(self, event: Event) -> None:
-        cookie = event["cookie"]
+        key = event.key
         if event.kind == "destroy":
-            self._end_ca(cookie, event["time_ns"])
-            self._counters.pop(cookie, None)
+            self._end_ca(key, event["time_ns"])
+            self._counters.pop(key, None)
             return
         if event.kind == "ca_state":
-            self._end_ca(cookie, event["time_ns"])
+            self._end_ca(key, event["time_ns"])
             if self._schema.name_of("ca_state", event["ca_state"]) != "Open":
-                self._ca[cookie] = event, self._thread(cookie)
+                self._ca[key] = event, self._thread(key)
                 if len(self._ca) > REMEMBERED:
                     self._end_ca(next(iter(self._ca)), event["time_ns"])
         state = self._schema.name_of("state", event["state"])
@@ -158,8 +158,7 @@ class PerfettoFile:
 
     def _count(self, event: Event) -> None:
         """Those counters that changed."""
-        cookie = event["cookie"]
-        before = self._counters.setdefault(cookie, [None] * len(COUNTERS))
+        before = self._counters.setdefault(event.key, [None] * len(COUNTERS))
         if len(self._counters) > REMEMBERED:
             self._counters.popitem(last=False)
         for place, (field, unit, name) in enumerate(COUNTERS):
@@ -170,11 +169,11 @@ class PerfettoFile:
                 continue
             before[place] = value
             self._event("C", self._process(event["netns"]), 0,
-                        f"{connection(cookie)} {name} ({unit})", event["time_ns"],
+                        f"{connection(event['cookie'])} {name} ({unit})", event["time_ns"],
                         **{name: value})
 
-    def _end_ca(self, cookie: int, time_ns: int) -> None:
-        began, thread = self._ca.pop(cookie, (None, 0))
+    def _end_ca(self, key: int, time_ns: int) -> None:
+        began, thread = self._ca.pop(key, (None, 0))
         if began is None:
             return
         process = self._process(began["netns"])
@@ -183,7 +182,7 @@ class PerfettoFile:
                     began["time_ns"], time_ns, cwnd=began["cwnd"],
                     ssthresh=began["ssthresh"])
         self._name("thread", process, thread + 1,
-                   f"{connection(cookie)} congestion state")
+                   f"{connection(began['cookie'])} congestion state")
 
     def _slice(self, process: int, thread: int, name: str, began_ns: int,
                ended_ns: int, /, **arguments: Any) -> None:
@@ -195,8 +194,8 @@ class PerfettoFile:
     def finish(self, end_ns: int | None) -> None:
         """The states, and what still lasts."""
         until_ns = self.gaps.known_until_ns(end_ns)
-        for cookie in list(self._ca):
-            self._end_ca(cookie, until_ns)
+        for key in list(self._ca):
+            self._end_ca(key, until_ns)
         for life in self._states.kept:
             if self._wanted.includes(life):
                 self._life(life, until_ns)
@@ -204,7 +203,7 @@ class PerfettoFile:
 
     def _life(self, life: Life, until_ns: int) -> None:
         self.connections += 1
-        process, thread = self._process(life.netns), self._thread(life.cookie)
+        process, thread = self._process(life.netns), self._thread(life.key)
         self._name("thread", process, thread,
                    f"{connection(life.cookie)} {life.local} - {life.remote}")
         for stay in life.stays:

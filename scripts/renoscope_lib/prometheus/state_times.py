@@ -39,11 +39,11 @@ class StateTimes(States):
 
     def feed(self, event: Event) -> None:
         """The next event."""
-        cookie = event.values.get("cookie", 0)
-        before = self.kept.get(cookie) if cookie else None
+        key = event.key if event.values.get("cookie") else 0
+        before = self.kept.get(key) if key else None
         stays_before = len(before.stays) if before is not None else None
         super().feed(event)
-        life = self.kept.get(cookie) if cookie else None
+        life = self.kept.get(key) if key else None
         if life is None:
             return
         if life is before and len(life.stays) - 1 == stays_before:
@@ -54,7 +54,7 @@ class StateTimes(States):
             for stay in life.stays:
                 if stay.state not in SETTLED_ONCE_LEFT:
                     self._count(life, stay)
-            self.kept.drop(cookie)
+            self.kept.drop(key)
 
     def _count(self, life: Life, stay: Stay) -> None:
         took_us = self.took_us(life, stay)

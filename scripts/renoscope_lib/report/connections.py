@@ -56,13 +56,13 @@ class Line:
 def _line(told: Told, life: Life) -> Line:
     views = told.views
     line = Line(life, views.states.ending(life))
-    losses = views.losses.kept.get(life.cookie)
+    losses = views.losses.kept.get(life.key)
     if losses is not None:
         line.sent_again, line.timeouts = losses.sent_again, losses.timeouts
-    windows = views.windows.kept.get(life.cookie)
+    windows = views.windows.kept.get(life.key)
     if windows is not None and windows.somebody_waited(PEER):
         line.stood_still_us = views.windows.stalled_us(windows, PEER, told.end_ns)
-    talk = views.talkers.kept.get(life.cookie)
+    talk = views.talkers.kept.get(life.key)
     if talk is not None:
         line.bytes = talk.sent, talk.received
     line.troubles = list(_troubles(line))

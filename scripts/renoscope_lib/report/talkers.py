@@ -119,7 +119,7 @@ class Talkers:
         if event.kind == "destroy":
             self._ends(event)
         elif event.kind == "time_wait":
-            talk = self.kept.get(event["cookie"])
+            talk = self.kept.get(event.key)
             if talk is not None:
                 self._see_fins(talk, state)
         elif state in SYNCHRONIZED and event["snd_una"]:
@@ -134,9 +134,9 @@ class Talkers:
             talk.peers_fin |= state in PEERS_FIN
 
     def _talk(self, event: Event) -> Talk:
-        talk = self.kept.get(event["cookie"])
+        talk = self.kept.get(event.key)
         if talk is None:
-            talk = self.kept.add(event["cookie"], Talk(
+            talk = self.kept.add(event.key, Talk(
                 event["cookie"], local_endpoint(event), remote_endpoint(event)))
         return talk
 

@@ -21,6 +21,9 @@ SCOPE_ALL = "all"
 LOST = "lost"
 MARK = "mark"
 
+# Beside a cookie, a u64, stands which of its connections it is (tcp/turns.py).
+COOKIE_BITS = 64
+
 # What the module says of the ring itself: nobody asks for these, and nothing that TCP
 # does is told by them.
 OWN_KINDS = (LOST, MARK)
@@ -64,19 +67,31 @@ def fields_of(fields: Iterable[Field], kind: str) -> list[Field]:
                   key=lambda f: f.offset)
 
 
+def key_of(cookie: int, turn: int) -> int:
+    """What tells a connection from all others."""
+    return cookie | turn << COOKIE_BITS
+
+
 @dataclass
 class Event:
     """One decoded record.
 
     `filled` names the values that flows.py took from a later event, because
     the kernel had not set them yet; `listener` is the listener's cookie where
-    flows.py gave the event to the child instead.
+    flows.py gave the event to the child instead; `turn` says which of the
+    cookie's connections it is of (turns.py).
     """
 
     kind: str
     values: dict[str, Any]
     filled: frozenset[str] = frozenset()
     listener: int | None = None
+    turn: int = 0
+
+    @property
+    def key(self) -> int:
+        """Its connection's, which no other one has: a cookie may have several."""
+        return key_of(self["cookie"], self.turn)
 
     def __getitem__(self, name: str) -> Any:
         try:

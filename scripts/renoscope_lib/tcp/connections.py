@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..ring.schema import Event
+from ..ring.schema import Event, key_of
 from ..words import connection, local_endpoint, remote_endpoint
 from .kept import Packable
 from .wanted import Ends
@@ -14,13 +14,19 @@ from .wanted import Ends
 
 @dataclass(slots=True)
 class Connection(Packable):
-    """Its id, its network namespace, and both ends in words."""
+    """Its id, its network namespace, both ends in words, and which of its id's it is."""
 
     cookie: int
     netns: int
     family: int
     local: str
     remote: str
+    turn: int
+
+    @property
+    def key(self) -> int:
+        """The same as its events'."""
+        return key_of(self.cookie, self.turn)
 
     @property
     def has_wildcard(self) -> bool:
@@ -52,10 +58,10 @@ class Known(Ends, Protocol):
         """4 or 6."""
 
 
-def identity_of(event: Event) -> tuple[int, int, int, str, str]:
+def identity_of(event: Event) -> tuple[int, int, int, str, str, int]:
     """What a Connection begins with."""
     return (event["cookie"], event["netns"], event["family"],
-            local_endpoint(event), remote_endpoint(event))
+            local_endpoint(event), remote_endpoint(event), event.turn)
 
 
 def both_ends(one: Ends) -> str:

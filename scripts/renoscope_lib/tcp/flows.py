@@ -13,6 +13,9 @@ Some events come before the kernel has finished naming the connection:
 And the last ones, from CLOSED on, may come after it has taken an end away again,
 as when a connect() fails; earlier events of the same cookie knew it.
 
+A cookie is a socket's, which may have several connections one after another:
+turns.py tells of which of them an event is.
+
 Joiner remembers who is who, and holds an early event, and whatever comes after
 it, until the missing part has come.  Order never changes.  A view of something
 live must not wait for ever: then the joiner is given a longest time to hold.
@@ -21,7 +24,6 @@ live must not wait for ever: then the joiner is given a longest time to hold.
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +32,7 @@ from ..ring.schema import LOST, Event, Schema
 from ..words import is_unset
 from .kept import remember
 from .tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
+from .turns import ENDPOINTS, NO_ENDS, PACKED_ENDS, Turns, begins, packed_ends
 
 # What a recorder says of itself.
 MARK = "mark"
@@ -40,8 +43,6 @@ HOLD_EVENTS = 200_000
 # Connections remembered at once, the latest ones.
 REMEMBERED = 200_000
 
-ENDPOINTS = ("local_addr", "local_port", "remote_addr", "remote_port")
-PACKED_ENDS = struct.Struct("16sH16sH")
 IDENTITY = ("cookie", "family", "local_addr", "local_port", "remote_addr",
             "remote_port", "snd_isn", "rcv_isn")
 CHOSEN_AT_CONNECT = ("local_addr", "local_port", "snd_isn")
@@ -153,6 +154,7 @@ class Joiner:
         self._connecting: dict[int, _Held] = {}
         self._newborn: dict[int, _Held] = {}
         self._known: dict[int, bytes] = {}
+        self._turns = Turns(schema)
 
     def feed(self, event: Event) -> Iterator[Event]:
         """One event more; yields those that are complete by now."""
@@ -193,29 +195,32 @@ class Joiner:
             connecting.waits = False
 
     def _with_known_endpoints(self, event: Event) -> Event:
-        """The event with the ends that an earlier one of its cookie had."""
+        """The event with its turn, and the ends that an earlier one of that had."""
         cookie = event["cookie"]
         if not cookie or is_lost(event):
             return event
-        if self._states.change(event) == (CLOSED, SYN_SENT):
+        change = self._states.change(event)
+        if begins(change) and cookie in self._known:
+            self._turns.next(cookie, self._known.pop(cookie))
+        turn = self._turns.now(cookie)
+        event.turn = turn and self._turns.of(event, self._known.get(cookie, NO_ENDS))
+        if change == (CLOSED, SYN_SENT):
             # the port of an earlier attempt is not this one's
-            self._known.pop(cookie, None)
+            remember(self._known, cookie, NO_ENDS, REMEMBERED)
         elif event["local_port"]:
-            self._remember(cookie, event)
-        elif cookie in self._known:
+            if event.turn == turn:
+                remember(self._known, cookie, packed_ends(event), REMEMBERED)
+        elif self._known.get(cookie):
             event = filled_from(event, _unpacked_ends(self._known[cookie]),
                                 ENDPOINTS)
-        if event.kind == "destroy":
+        if event.kind == "destroy" and not turn:
             self._known.pop(cookie, None)
         return event
-
-    def _remember(self, cookie: int, event: Event) -> None:
-        ends = PACKED_ENDS.pack(*(event[name] for name in ENDPOINTS))
-        remember(self._known, cookie, ends, REMEMBERED)
 
     def _adopt(self, newborn: _Held, child: Event) -> None:
         listener = newborn.event["cookie"]
         newborn.event = filled_from(newborn.event, child, IDENTITY)
+        newborn.event.turn = self._turns.now(child["cookie"])
         newborn.event.listener = listener
         newborn.waits = False
 

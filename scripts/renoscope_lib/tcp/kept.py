@@ -28,7 +28,8 @@ UNPACKED = 4096
 # Too many go together with this share of the rest, as a search for them takes time.
 ROOM_MADE = 20
 
-COOKIE_BITS = 64
+# A key (Event.key) is a u64 and a turn.
+KEY_BITS = 128
 
 
 def remember(known: dict[K, V], key: K, value: V, most: int) -> None:
@@ -65,7 +66,7 @@ class Lasting(Packable):
 
 
 class Kept(Generic[T]):
-    """Connections by their ids, in the order they were added.
+    """Connections by their keys, in the order they were added.
 
     What get() and add() give may be changed until another one is got or added.
     """
@@ -77,7 +78,7 @@ class Kept(Generic[T]):
         self._unpacked_most = unpacked
         self._all: dict[int, T | bytes] = {}
         self._unpacked: OrderedDict[int, None] = OrderedDict()
-        self._turns: dict[int, int] = {}
+        self._again: dict[int, int] = {}
         self._pattern = b""
         self.forgotten = 0
         self.forgotten_open = 0
@@ -89,48 +90,58 @@ class Kept(Generic[T]):
     def __len__(self) -> int:
         return len(self._all)
 
-    def _key(self, cookie: int) -> int:
-        return cookie | self._turns.get(cookie, 0) << COOKIE_BITS
+    def places(self) -> Iterator[tuple[int, T]]:
+        """Each, and the place where at() finds it."""
+        return zip(list(self._all), self)
 
-    def get(self, cookie: int) -> T | None:
-        """The latest that was added with this id, if it is still kept."""
-        key = self._key(cookie)
-        value = self._all.get(key)
+    def at(self, place: int) -> T | None:
+        """The one at that place, if it is still kept."""
+        value = self._all.get(place)
         if isinstance(value, bytes):
-            return self._hold(key, self._unpack(value))
+            return self._hold(place, self._unpack(value))
         if value is not None:
-            self._unpacked.move_to_end(key)
+            self._unpacked.move_to_end(place)
         return value
 
-    def add(self, cookie: int, item: T) -> T:
-        """One more; another one with this id stays, but is not found any more."""
-        if self._key(cookie) in self._all:
-            self._turns[cookie] = self._turns.get(cookie, 0) + 1
-        self._hold(self._key(cookie), item)
+    def _place(self, key: int) -> int:
+        return key | self._again.get(key, 0) << KEY_BITS
+
+    def get(self, key: int) -> T | None:
+        """The latest that was added with this key, if it is still kept."""
+        return self.at(self._place(key))
+
+    def add(self, key: int, item: T) -> T:
+        """One more; another one with this key stays, but is not found any more.
+
+        That is one whose next beginning was not seen.
+        """
+        if self._place(key) in self._all:
+            self._again[key] = self._again.get(key, 0) + 1
+        self._hold(self._place(key), item)
         if len(self._all) > self._most:
             self._make_room()
         return item
 
-    def drop(self, cookie: int) -> None:
-        """All that were added with this id; whoever drops needs them no more."""
-        for turn in range(self._turns.pop(cookie, 0) + 1):
-            key = cookie | turn << COOKIE_BITS
-            if key in self._all:
-                del self._all[key]
-            self._unpacked.pop(key, None)
+    def drop(self, key: int) -> None:
+        """All that were added with this key; whoever drops needs them no more."""
+        for again in range(self._again.pop(key, 0) + 1):
+            place = key | again << KEY_BITS
+            if place in self._all:
+                del self._all[place]
+            self._unpacked.pop(place, None)
 
-    def _hold(self, key: int, item: T) -> T:
-        self._all[key] = item
-        self._unpacked[key] = None
+    def _hold(self, place: int, item: T) -> T:
+        self._all[place] = item
+        self._unpacked[place] = None
         if len(self._unpacked) > self._unpacked_most:
             idle, _ = self._unpacked.popitem(last=False)
             self._put_away(idle)
         return item
 
-    def _put_away(self, key: int) -> None:
-        value = self._all[key]
+    def _put_away(self, place: int) -> None:
+        value = self._all[place]
         if not isinstance(value, bytes):
-            self._all[key] = self._pack(value)
+            self._all[place] = self._pack(value)
 
     # ---- packed: whether it is over, then what it is, told as it differs from one
 
@@ -151,10 +162,10 @@ class Kept(Generic[T]):
     def _make_room(self) -> None:
         surplus = len(self._all) - self._most + self._most // ROOM_MADE
         for may_go in (self._was_over, self._is_packed):
-            keys = [key for key, value in self._all.items() if may_go(value)]
-            for key in keys[:surplus]:
-                self._forget(key)
-            surplus -= len(keys[:surplus])
+            places = [place for place, value in self._all.items() if may_go(value)]
+            for place in places[:surplus]:
+                self._forget(place)
+            surplus -= len(places[:surplus])
 
     def _was_over(self, value: T | bytes) -> bool:
         return (bool(value[0]) if isinstance(value, bytes)
@@ -164,10 +175,10 @@ class Kept(Generic[T]):
     def _is_packed(value: T | bytes) -> bool:
         return isinstance(value, bytes)
 
-    def _forget(self, key: int) -> None:
-        self._unpacked.pop(key, None)
+    def _forget(self, place: int) -> None:
+        self._unpacked.pop(place, None)
         self.forgotten += 1
-        self.forgotten_open += not self._was_over(self._all.pop(key))
+        self.forgotten_open += not self._was_over(self._all.pop(place))
 
     def left_out(self) -> list[str]:
         """A line on those that are not kept any more; none if all are."""

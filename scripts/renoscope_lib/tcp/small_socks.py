@@ -14,7 +14,7 @@ from ..ring.schema import Event, Schema
 from .kept import MOST, remember
 from .segments import has_socket, is_received
 from .sequence import RST, SYN
-from .tcp_states import FIN_WAIT_2, SYNCHRONIZED, SYN_SENT, TIME_WAIT
+from .tcp_states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT
 
 SMALL = (FIN_WAIT_2, TIME_WAIT)
 NAMES = ("snd_isn", "rcv_isn", "snd_wscale", "rcv_wscale")
@@ -31,28 +31,22 @@ class SmallSocks:
     def __init__(self, schema: Schema, most: int = MOST) -> None:
         self._small = schema.numbers_of("state", *SMALL)
         self._synchronized = schema.numbers_of("state", *SYNCHRONIZED)
-        self._connecting = schema.numbers_of("state", SYN_SENT)
         self._most = most
         self._known: dict[int, bytes] = {}
 
     def see(self, event: Event) -> None:
         """The next event."""
-        cookie = event["cookie"]
-        if not cookie:
-            return
-        if event["state"] in self._connecting:
-            self._known.pop(cookie, None)  # anew, with another ISN
-        elif event["state"] in self._synchronized and has_socket(event) \
+        if event["cookie"] and event["state"] in self._synchronized and has_socket(event) \
                 and event["snd_isn"] and event["rcv_isn"] \
                 and ISNS.isdisjoint(event.filled):
             told = PACKED.pack(*(event[name] for name in NAMES))
-            remember(self._known, cookie, told, self._most)
+            remember(self._known, event.key, told, self._most)
 
     def completed(self, event: Event) -> Event:
         """The same event, or one that has what its small sock has forgotten."""
         if event["state"] not in self._small or event["snd_isn"] or event["rcv_isn"]:
             return event
-        known = self._known.get(event["cookie"])
+        known = self._known.get(event.key)
         if known is None:
             return event
         values = dict(zip(NAMES, PACKED.unpack(known)))

@@ -69,7 +69,7 @@ class Arrival(Packable):
 class Reached(Packable):
     """What came for one connection."""
 
-    cookie: int
+    key: int
     ends: Ends
     gaps_before: int
     came: int = 0
@@ -111,9 +111,8 @@ class Arrivals:
             self._met(event)
 
     def _reached(self, event: Event) -> Reached:
-        reached = self.kept.get(event["cookie"]) or self.kept.add(
-            event["cookie"], Reached(event["cookie"], ends_of(event),
-                                     self._gaps.number))
+        reached = self.kept.get(event.key) or self.kept.add(
+            event.key, Reached(event.key, ends_of(event), self._gaps.number))
         if reached.gaps_before != self._gaps.number:
             reached.forget()
             reached.gaps_before = self._gaps.number
@@ -153,9 +152,9 @@ class Arrivals:
         return not (self._gaps.may_sample_acks
                     or self._gaps.lacks("ack", "bad_checksum"))
 
-    def dropped(self, cookie: int, end_ns: int) -> list[Arrival]:
-        """What came and never got there, in order."""
-        reached = self.kept.get(cookie)
+    def dropped(self, key: int, end_ns: int) -> list[Arrival]:
+        """What came for a connection and never got there, in order."""
+        reached = self.kept.get(key)
         if reached is None or not reached.waiting or not self._tells_all \
                 or not self._gaps.is_whole_until_known(reached.gaps_before) \
                 or len(self._bad) >= MOST_BAD or reached.ends in self._bad:
@@ -167,7 +166,7 @@ class Arrivals:
     def all_dropped(self, end_ns: int) -> list[Arrival]:
         """The same of all connections."""
         return [one for reached in list(self.kept)
-                for one in self.dropped(reached.cookie, end_ns)]
+                for one in self.dropped(reached.key, end_ns)]
 
 
 def _count_off(reached: Reached, seq: int, takes: int) -> int:

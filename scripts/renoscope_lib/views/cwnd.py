@@ -190,7 +190,7 @@ class Cwnd:
         self._own.feed(event)
         if self.gaps.takes(event) or not event["cookie"]:
             return
-        track = self.kept.get(event["cookie"])
+        track = self.kept.get(event.key)
         if self._state(event) in IDLE:
             if track is not None:
                 self._see_end(track, event)
@@ -209,7 +209,7 @@ class Cwnd:
 
     def _begin(self, event: Event) -> Track:
         identity = identity_of(event)
-        return self.kept.add(event["cookie"], Track(
+        return self.kept.add(event.key, Track(
             *identity, Trips(Flow(*identity)), event["time_ns"], event["time_ns"],
             event["snd_una"], event["rcv_nxt"], self._word(event, "ca_state"),
             self.gaps.number, self._opens(event)))
@@ -345,10 +345,12 @@ class Cwnd:
 
     def series(self, wanted: Filter = Filter()) -> Iterator[Series]:
         """The connections that sent data: with most losses first, then most data."""
-        for _, cookie in sorted(
-                ((track.importance, track.cookie) for track in self.kept
-                 if track.sent_data and wanted.includes(track)), reverse=True):
-            track = self.kept.get(cookie)
+        chosen = sorted(
+            ((track.importance, track.cookie, place) for place, track
+             in self.kept.places() if track.sent_data and wanted.includes(track)),
+            reverse=True)
+        for *_, place in chosen:
+            track = self.kept.at(place)
             if track is not None:
                 yield self._series(track)
 
@@ -363,7 +365,7 @@ class Cwnd:
         track.marks.settle()
         cwnd, ssthresh, srtt_us = (list(line.steps(track.last_ns)) for line in (
             track.cwnd, track.ssthresh, track.srtt_us))
-        own = self._own.kept.get(track.cookie) if track.tells_rounds else None
+        own = self._own.kept.get(track.key) if track.tells_rounds else None
         rounds = own if own is not None else track.trips.flow
         holes = [(step.began_ns, step.ended_ns) for step in cwnd if step.value is None]
         return Series(

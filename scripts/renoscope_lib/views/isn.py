@@ -79,7 +79,7 @@ class IsnAudit:
         side = PEER if whose == PEER else OWN
         keys: list[tuple[object, ...]] = [(side, isn, ends)]
         if event["cookie"]:
-            keys.append((side, event["cookie"]))
+            keys.append((side, event.key))
         known = any(key in self._seen for key in keys)
         self._seen.update(dict.fromkeys(keys))
         while len(self._seen) > 8 * KEPT:

@@ -172,11 +172,11 @@ class Losses:
 
     def _flow(self, event: Event) -> Flow | None:
         """None of a listener, which has no peer and sends nothing."""
-        flow = self.kept.get(event["cookie"])
+        flow = self.kept.get(event.key)
         if flow is None and not event["remote_port"]:
             return None
         if flow is None:
-            return self.kept.add(event["cookie"], Flow(
+            return self.kept.add(event.key, Flow(
                 *identity_of(event), gaps_before=self.gaps.number))
         if flow.has_wildcard:
             flow.local = local_endpoint(event)

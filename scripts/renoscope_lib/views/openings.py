@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from errno import ETIMEDOUT
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import Event, Schema, key_of
 from ..tcp.fast_open import is_answered
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
 from ..tcp.segments import is_received
@@ -90,6 +90,7 @@ class Opening:
     ends: Ends
     began_ns: int
     opened_by: str
+    turn: int
     listener: int = 0
     snd_isn: int = 0
     rcv_isn: int = 0
@@ -120,6 +121,11 @@ class Opening:
     reset_received: bool = False
     closed_early: bool = False
     error: int = 0
+
+    @property
+    def key(self) -> int:
+        """The connection's."""
+        return key_of(self.cookie, self.turn)
 
     def step(self, event: Event, words: str) -> None:
         """Remember what happened."""
@@ -223,7 +229,7 @@ class Openings:
     def _new(self, event: Event, opened_by: str) -> Opening:
         opening = Opening(event["cookie"], event["netns"],
                           local_endpoint(event), remote_endpoint(event),
-                          ends_of(event), event["time_ns"], opened_by)
+                          ends_of(event), event["time_ns"], opened_by, event.turn)
         self._all[id(opening)] = opening
         self._index(opening)
         if len(self._all) > REMEMBERED:

@@ -180,8 +180,7 @@ class Pace:
 
     def feed(self, event: Event) -> None:
         """The next event, not a mark and not a loss."""
-        cookie = event["cookie"]
-        if not cookie:
+        if not event["cookie"]:
             return
         if event.kind in SHOWING_KINDS:
             if event["state"] in self._sending:
@@ -191,20 +190,20 @@ class Pace:
             else:
                 self._ends(event)
         elif event.kind == "destroy":
-            flow = self.kept.get(cookie)
+            flow = self.kept.get(event.key)
             if flow is not None:
                 flow.segments_out = event["segs_out"]
         elif event.kind == "segment":
             self._see_segment(event)
 
     def _flow(self, event: Event) -> Sender:
-        return self.kept.get(event["cookie"]) or self.kept.add(
-            event["cookie"], Sender(event["cookie"], self._gaps.number,
+        return self.kept.get(event.key) or self.kept.add(
+            event.key, Sender(event["cookie"], self._gaps.number,
                                     event["time_ns"]))
 
     def _ends(self, event: Event) -> None:
         """What it could not send by its end, it never sent."""
-        flow = self.kept.get(event["cookie"])
+        flow = self.kept.get(event.key)
         if flow is not None and flow.tries and flow.gaps_before == self._gaps.number:
             self._see_tries(flow, event)
             flow.tries = False
@@ -442,6 +441,6 @@ class Pace:
         right = event["sack1_right"]
         is_syn = relative(right, event["snd_isn"]) <= 1
         if relative(event["seg_ack"], right) < 1 << 31 and not is_syn:
-            flow = self.kept.get(event["cookie"])
+            flow = self.kept.get(event.key)
             if flow is not None:
                 flow.duplicates += 1

@@ -153,9 +153,9 @@ class Rounds:
         """The next event."""
         if self.gaps.takes(event) or event.kind not in NEEDED_KINDS:
             return
-        flow = self.kept.get(event["cookie"])
+        flow = self.kept.get(event.key)
         if flow is None and event.kind in OWN_KINDS:
-            flow = self.kept.add(event["cookie"], Flow(
+            flow = self.kept.add(event.key, Flow(
                 *identity_of(event)))
         if flow is not None:
             getattr(self, f"_see_{event.kind}")(flow, event)

@@ -91,21 +91,19 @@ class TimeWaits:
     """When each connection's small sock began the state it is in."""
 
     def __init__(self) -> None:
-        self._began: dict[tuple[int, int], tuple[int, int]] = {}
+        self._began: dict[int, tuple[int, int]] = {}
 
     def enter(self, event: Event) -> bool:
         """The next time_wait event; whether it changed from another state."""
-        key = event["netns"], event["cookie"]
-        before = self._began.get(key)
+        before = self._began.get(event.key)
         if before is not None and before[0] == event["state"]:
             return False
-        remember(self._began, key, (event["state"], event["time_ns"]), REMEMBERED)
+        remember(self._began, event.key, (event["state"], event["time_ns"]), REMEMBERED)
         return before is not None
 
     def leave(self, event: Event) -> int | None:
         """How long it was, in microseconds; None if its begin was not seen."""
-        state, began_ns = self._began.pop((event["netns"], event["cookie"]),
-                                          (None, 0))
+        state, began_ns = self._began.pop(event.key, (None, 0))
         if state != event["state"]:
             return None
         return (event["time_ns"] - began_ns) // 1000

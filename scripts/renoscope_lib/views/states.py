@@ -31,6 +31,7 @@ from ..tcp.segments import has_segment
 from ..tcp.sequence import ACK, FIN, RST
 from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN,
                               NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+from ..tcp.turns import begins
 from ..tcp.wanted import Filter
 from ..words import local_endpoint, remote_endpoint
 from .endings import IMPLIED, TIME_WAIT_ENDINGS, Ending, ending_of
@@ -72,7 +73,7 @@ class States:
             return
         handler = getattr(self, f"_see_{event.kind}", self._see_any)
         handler(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None:
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
@@ -93,7 +94,7 @@ class States:
 
     def _remote(self, event: Event) -> str:
         """A listener has no peer, whoever's segment an event is about."""
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and life.stays[0].state == LISTEN:
             return "*:*"
         return remote_endpoint(event)
@@ -104,7 +105,7 @@ class States:
         if stay.state == LISTEN:
             life.remote = "*:*"
         life.gaps_before = self.gaps.number
-        return self.kept.add(event["cookie"], life)
+        return self.kept.add(event.key, life)
 
     def _from_the_middle(self, event: Event, state: str) -> Life:
         """A connection that was there before anything was seen of it."""
@@ -124,7 +125,7 @@ class States:
 
     def _life(self, event: Event, state: str) -> Life:
         """The connection, which the event says is in that state."""
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is None or (life.is_over and state != CLOSED):
             return self._from_the_middle(event, state)
         if life.now.state != state:
@@ -157,7 +158,7 @@ class States:
         old, new = self._states.change(event) or ("?", "?")
         if (old, new) == (LISTEN, SYN_RECEIVED):
             self._born(event)
-        elif old == CLOSED and new in (SYN_SENT, LISTEN):
+        elif begins((old, new)):
             self._new(event, Stay(new, event["time_ns"]),
                       US if new == SYN_SENT else None)
         elif new == CLOSED:
@@ -176,7 +177,7 @@ class States:
         """A listener's child, whose request came long before it."""
         if event.listener is None:
             return  # not adopted: it wears the listener's id
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is None or life.is_over:
             life = self._new(event, Stay(SYN_RECEIVED, None), PEER)
         life.newborn_ns = event["time_ns"]
@@ -201,7 +202,7 @@ class States:
         return (cpu, serial + 1) == (event["cpu"], event["serial"])
 
     def _closes(self, event: Event, old: str) -> None:
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and life.small is not None:
             return  # the small sock has taken over
         life = self._life(event, old)
@@ -213,7 +214,7 @@ class States:
         self._move(life, event, CLOSED)
 
     def _see_destroy(self, event: Event) -> None:
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is None:
             if event["snd_isn"]:
                 self._from_the_middle(event, CLOSED)
@@ -226,7 +227,7 @@ class States:
             reason = self._schema.name_of("reset_reason",
                                           event["reset_reason"])
         self._see_any(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None:
             life.reset_sent = Reset(
                 event["time_ns"], reason, has_segment(event), False,
@@ -235,7 +236,7 @@ class States:
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and not life.is_over:
             life.reset_received = Reset(
                 event["time_ns"], "", has_segment(event),
@@ -244,20 +245,20 @@ class States:
 
     def _see_error(self, event: Event) -> None:
         self._see_any(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and event["sk_error"]:
             life.error = event["sk_error"]
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and life.now.state == SYN_SENT:
             life.syns_again += 1
 
     def _see_ack(self, event: Event) -> None:
         """A segment is processed next: is it a FIN that acknowledges ours?"""
         self._see_any(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None:
             flags = event["seg_flags"]
             life.fin_and_ack = bool(flags & FIN and flags & ACK
@@ -267,7 +268,7 @@ class States:
     def _see_any(self, event: Event) -> None:
         """Any event says in passing where its connection stands."""
         state = self._states.name_of(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is None or (life.is_over and state == ESTABLISHED):
             if state != CLOSED and state in NETSTAT_NAMES:
                 self._from_the_middle(event, state)
@@ -295,7 +296,7 @@ class States:
         """The first one; of Fast Open it is the child's, which exists."""
         began_ns = event["time_ns"]
         sort = self._schema.name_of("synack_type", event["synack_type"])
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if sort == "fastopen" and life is not None:
             began_ns = life.newborn_ns or began_ns
         self._half_open(event, began_ns)
@@ -304,7 +305,7 @@ class States:
         if not (event["half_open"] or event["accept_queue"]
                 or event["accept_limit"]):
             # a Fast Open child's: in no queue, its state events tell
-            life = self.kept.get(event["cookie"])
+            life = self.kept.get(event.key)
         else:
             life = self._half_open(event, self._first_synack_ns(event))
         if life is not None:
@@ -314,7 +315,7 @@ class States:
         self._half_open(event, self._first_synack_ns(event))
 
     def _see_accepted(self, event: Event) -> None:
-        if self.kept.get(event["cookie"]) is None:
+        if self.kept.get(event.key) is None:
             self._see_any(event)
 
     @staticmethod
@@ -323,7 +324,7 @@ class States:
         return event["time_ns"] - since_us * 1000 if since_us else None
 
     def _half_open(self, event: Event, began_ns: int | None) -> Life:
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is None or life.is_over:
             life = self._new(event, Stay(SYN_RECEIVED, began_ns), PEER)
             life.opening_seen = began_ns is not None
@@ -349,7 +350,7 @@ class States:
 
     def _small(self, event: Event) -> tuple[Life, SmallSock]:
         state = self._small_state(event)
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None and life.may_live_on:
             # the full socket went, and nobody saw the small one begin
             life.stays.pop()
@@ -392,7 +393,7 @@ class States:
                                  and event["seg_flags"] & FIN)
 
     def _overflow(self, event: Event) -> None:
-        life = self.kept.get(event["cookie"])
+        life = self.kept.get(event.key)
         if life is not None:
             life.no_room = True
 

@@ -174,8 +174,8 @@ class Windows:
         self._see_sizes(flow, event)
 
     def _flow(self, event: Event) -> Flow:
-        flow = self.kept.get(event["cookie"])
-        return flow or self.kept.add(event["cookie"], Flow(
+        flow = self.kept.get(event.key)
+        return flow or self.kept.add(event.key, Flow(
             *identity_of(event), gaps_before=self.gaps.number))
 
     # ---- sizes
@@ -300,7 +300,7 @@ class Windows:
                 flow.note_once("a window opened unseen")
 
     def _ends(self, event: Event) -> None:
-        flow = self.kept.get(event["cookie"])
+        flow = self.kept.get(event.key)
         if flow is None:
             return
         flow.ended = True
