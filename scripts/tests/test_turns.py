@@ -11,6 +11,7 @@ from renoscope_lib.report.told import Told
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.tcp.flows import Joiner
 from renoscope_lib.tcp.wanted import Filter
+from renoscope_lib.top.top import Top
 from renoscope_lib.views.arrivals import Arrivals
 from renoscope_lib.views.cwnd import Cwnd
 from renoscope_lib.views.gaps import Gaps
@@ -163,6 +164,28 @@ class Views(Stage):
                                            seg_seq=other.rcv_nxt), other.gets(4.1, 7)]
         view = self.fed(Arrivals(support.schema(), Gaps(support.schema(), ())))
         self.assertEqual([len(reached.waiting) for reached in view.kept], [1, 0])
+
+
+class InTop(Stage):
+    def rows(self, *events: Event) -> list[tuple[str, str, str, int, int]]:
+        """What a whole interval shows."""
+        top = Top(support.schema())
+        for event in events:
+            top.take(support.pack(**event.values | {"kind": event.kind}))
+        frame = top.end_interval(self.scene.start_ns + 3 * SECOND)
+        return [(row.local[-5:], row.remote, row.state, row.acked, row.again_now)
+                for row in frame.connections]
+
+    def test_each_has_its_row_and_its_bytes(self) -> None:
+        self.assertEqual(self.rows(*self.events), [
+            ("40000", FIRST, "CLOSED", 1000, 0),
+            ("40001", SECOND_ONE, "CLOSED", 5000, 1),
+            ("40002", THIRD, "CLOSED", 3000, 0)])
+
+    def test_a_small_sock_of_an_earlier_one_keeps_its_row(self) -> None:
+        events, _ = in_time_wait(self.scene)
+        self.assertEqual([row[:3] for row in self.rows(*events)], [
+            ("40000", FIRST, "CLOSED"), ("40001", SECOND_ONE, "ESTABLISHED")])
 
 
 def in_time_wait(scene: Scene) -> tuple[list[Event], list[int]]:

@@ -21,11 +21,12 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import Event, Schema, key_of
 from ..tcp.flows import StateNames, is_lost
 from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import SYN, is_after, relative
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from ..tcp.turns import NO_ENDS, Turns, begins, packed_ends
 from ..tcp.wanted import Filter
 from ..views.gaps import Gaps
 from ..views.listeners import HANDSHAKE_KINDS, Listener, Listeners
@@ -70,6 +71,8 @@ class Flow:
     family: int
     local: str
     remote: str
+    ends: bytes
+    is_named: bool
     state: str
     heard_ns: int
     gaps_before: int
@@ -143,6 +146,7 @@ class Top:
         self._flows: OrderedDict[int, Flow] = OrderedDict()
         self._put_aside: dict[int, bytes] = {}
         self._aside = 0
+        self._turns = Turns(schema)
         self._listeners = Listeners(schema)
         self._closed: set[tuple[int, int]] = set()
         self._tallies: dict[int, tuple[Tally, Counter[str]]] = {}
@@ -163,11 +167,12 @@ class Top:
         size, kind_at = schema.record_bytes, schema.field_named("kind").offset
         place, order = schema.field_named("cookie"), schema.byte_order
         cookie_at, cookie_end, number_of = place.offset, place.end, int.from_bytes
+        turn_of = self._turns.now
         for at in range(0, len(records), size):
             record = records[at:at + size]
             if record[kind_at] == ack:
                 cookie = number_of(record[cookie_at:cookie_end], order)
-                if cookie in flows:
+                if cookie in flows or turn_of(cookie):
                     aside[cookie] = record
                     self._aside += 1
                     continue
@@ -187,6 +192,7 @@ class Top:
     def _hear(self, event: Event) -> None:
         """An event that only shows where its connection stands."""
         self.gaps.takes(event)
+        event.turn = self._turn(event)
         flow = self._flow(event)
         if flow is not None:
             self._enter(flow, event)
@@ -205,40 +211,70 @@ class Top:
         last_ack = self._put_aside.pop(cookie, None)
         if last_ack is not None:
             self._hear(self._schema.decode(last_ack))
-        if self._states.change(event) == (LISTEN, SYN_RECEIVED):
+        change = self._states.change(event)
+        if change == (LISTEN, SYN_RECEIVED):
             return  # a child that still wears its listener's id
+        if begins(change):
+            self._begin_turn(cookie)
+        event.turn = self._turn(event)
         flow = self._flow(event)
         if flow is not None:
             self._enter(flow, event)
             getattr(self, f"_see_{event.kind}", _nothing_more)(flow, event)
 
+    def _now(self, cookie: int) -> Flow | None:
+        """What its socket is at now."""
+        return self._flows.get(key_of(cookie, self._turns.now(cookie)))
+
+    def _begin_turn(self, cookie: int) -> None:
+        """A socket connects or listens, maybe again."""
+        before = self._now(cookie)
+        if before is not None:
+            self._turns.next(cookie, before.ends)
+
+    def _turn(self, event: Event) -> int:
+        """Which of its socket's connections it is of."""
+        cookie = event["cookie"]
+        if not self._turns.now(cookie):
+            return 0
+        now = self._now(cookie)
+        is_named = now is not None and now.is_named
+        return self._turns.of(event, now.ends if now and is_named else NO_ENDS)
+
     def _flow(self, event: Event) -> Flow | None:
         """Its connection; none of a listener, or of one that was over before."""
-        cookie = event["cookie"]
-        flow = self._flows.get(cookie)
+        cookie, key = event["cookie"], event.key
+        flow = self._flows.get(key)
         if flow is None:
             state = self._states.name_of(event)
             if (not cookie or not event["remote_port"] or state in (LISTEN, CLOSED)
                     or event.kind in ("request_end", "time_wait_end")):
                 return None
-            flow = self._flows[cookie] = Flow(
+            flow = self._flows[key] = Flow(
                 cookie, event["netns"], event["family"], local_endpoint(event),
-                remote_endpoint(event), state, event["time_ns"], self.gaps.number)
+                remote_endpoint(event), packed_ends(event), self._is_named(event), state,
+                event["time_ns"], self.gaps.number)
             if len(self._flows) > self._most:
                 self._make_room()
             return flow
-        self._flows.move_to_end(cookie)
-        if flow.local.endswith("*") and event["local_port"]:
+        self._flows.move_to_end(key)
+        if not flow.is_named and event["local_port"]:
             flow.local = local_endpoint(event)
             flow.remote = remote_endpoint(event)
+            flow.ends = packed_ends(event)
+            flow.is_named = True
         return flow
+
+    def _is_named(self, event: Event) -> bool:
+        """Not where connect() has still to choose a port, and an earlier one may stand."""
+        return bool(event["local_port"]) and not begins(self._states.change(event))
 
     def _make_room(self) -> None:
         """A share of them goes: first those that are over, then the silent ones."""
         surplus = max(1, self._most // ROOM_MADE)
-        over = [cookie for cookie, flow in self._flows.items() if flow.is_over]
-        for cookie in over[:surplus]:
-            del self._flows[cookie]
+        over = [key for key, flow in self._flows.items() if flow.is_over]
+        for key in over[:surplus]:
+            del self._flows[key]
         for _ in range(surplus - len(over)):
             self._flows.popitem(last=False)
             self._forgotten += 1
@@ -344,21 +380,21 @@ class Top:
 
         Who was heard of the longest time ago comes first.
         """
-        for cookie, flow in list(self._flows.items()):
+        for key, flow in list(self._flows.items()):
             silent_ns = until_ns - flow.heard_ns
             if silent_ns <= UNSURE_NS:
                 break
             if (silent_ns > TIME_WAIT_NS if flow.state == TIME_WAIT
                     else self._may_have_ended(flow)):
-                del self._flows[cookie]
+                del self._flows[key]
 
     def _begin_next(self, until_ns: int) -> None:
         self._from_ns = until_ns
         self._events = 0
         self._lost_before = self.gaps.lost_events
-        for cookie in [cookie for cookie, flow in self._flows.items()
-                       if flow.state == CLOSED]:
-            del self._flows[cookie]
+        for key in [key for key, flow in self._flows.items()
+                    if flow.state == CLOSED]:
+            del self._flows[key]
         for flow in self._flows.values():
             flow.begin_interval()
         for listener in self._listeners.all():
