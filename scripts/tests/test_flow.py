@@ -529,6 +529,65 @@ class BothEnds(Stage):
             "22 -> 63164 [FIN, ACK] Seq=4478 Ack=3344 Win=37632 Len=0")
 
 
+class SimultaneousOpen(Stage):
+    def crossing(self) -> None:
+        """Both SYNs, and both again with the other's ACK."""
+        for sender, at in ((A, 0), (B, 5)):
+            self.over(sender, at, 0, flags=SYN, window=64240)
+        for sender, at in ((A, 30), (B, 35)):
+            self.over(sender, at, 0, 1, flags=SYN, window=64240)
+
+    def test_a_syn_with_its_ack_is_not_sent_again(self) -> None:
+        self.crossing()
+        ladder = self.ladder()
+        self.assertEqual((ladder.rungs, ladder.sent_again), (4, 0))
+        self.assertIn("acknowledges 3 (SYN), sent more than once", self.notes(ladder, 4))
+
+    def test_but_once_more_it_is(self) -> None:
+        self.crossing()
+        self.over(A, 1030, 0, 1, flags=SYN, window=64240)
+        ladder = self.ladder()
+        self.assertEqual(ladder.sent_again, 1)
+        self.assertIn("first as 3", self.notes(ladder, 5))
+
+
+class WithItself(Stage):
+    """A socket that connected to its own port: it gets what it sends."""
+
+    isns = {A: ISN_A, B: ISN_A}
+
+    def ends_of(self, end: str) -> dict[str, Any]:
+        ends = super().ends_of(A)
+        return ends | {"remote_addr": ends["local_addr"],
+                       "remote_port": ends["local_port"]}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.put("state", A, 0, state=SYN_SENT, old_state=CLOSED, rcv_isn=0)
+        self.over(A, 1, 0, flags=SYN, window=64240)
+        self.over(A, 30, 0, 1, flags=SYN, window=64240)
+        self.over(A, 60, 1, 1, 100)
+        self.over(A, 90, 101, 101)
+
+    def test_each_segment_is_one_rung(self) -> None:
+        ladder = self.ladder()
+        self.assertEqual([(rung.way, rung.delay_us) for rung in self.rungs(ladder)],
+                         [(0, 20_000)] * 4)
+        self.assertEqual((ladder.sent_again, ladder.lost, ladder.is_partial),
+                         (0, 0, False))
+        self.assertIn("4 segments, with itself; 0 lost", ladder_words.heading(ladder))
+
+    def test_they_acknowledge_its_own(self) -> None:
+        self.assertEqual([rung.acks for rung in self.rungs(self.ladder())],
+                         [None, 1, None, 3])
+
+    def test_its_id_stands_at_both_ends(self) -> None:
+        conversation = self.ladder().conversation
+        assert conversation is not None
+        self.assertEqual([ladder_words.ids(conversation, end) for end in (0, 1)],
+                         ["sk:a"] * 2)
+
+
 class OneEnd(Stage):
     def test_the_senders(self) -> None:
         self.sent(A, 0, 1, 1, 1448)

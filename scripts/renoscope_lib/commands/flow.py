@@ -77,8 +77,7 @@ def _wanted_id(options: argparse.Namespace) -> int | None:
 
 def _words_to_type(found: list[Conversation]) -> list[str]:
     """For each its id, where that is of no other one here."""
-    count = Counter(cookie for one in found for ids in one.ids
-                    for cookie in ids)
+    count = Counter(cookie for one in found for cookie in set().union(*one.ids))
     words = []
     for one in found:
         cookie = next((cookie for ids in one.ids for cookie in ids

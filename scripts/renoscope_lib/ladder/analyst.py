@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..tcp.kept import remember
-from ..tcp.sequence import FIN, MODULUS, RST, SYN, is_after
+from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN, is_after
 from ..words import plural
 from .rungs import SHAPE, Rung, is_before
 
@@ -56,17 +56,20 @@ class Analyst:
     """Give it every new rung in order; it marks them.
 
     `scaled` says what a window field of a direction stands for, None where the
-    scale is not known.
+    scale is not known.  With `one_way` a socket talks to itself: its segments
+    acknowledge its own.
     """
 
     def __init__(self, scaled: Callable[[int, int], int | None]) -> None:
         self._ways = (_Way(), _Way())
         self._scaled = scaled
+        self.one_way = False
         self.again = 0
 
     def see(self, rung: Rung) -> None:
         """The next rung."""
-        way, other = self._ways[rung.way], self._ways[1 - rung.way]
+        way = self._ways[rung.way]
+        other = way if self.one_way else self._ways[1 - rung.way]
         is_ask = self._see_asking(rung, way)
         if not is_ask:
             self._see_repetition(rung, way)
@@ -89,12 +92,20 @@ class Analyst:
         return asks
 
     def _see_repetition(self, rung: Rung, way: _Way) -> None:
-        if way.next is None or not rung.takes:
+        rung.crosses = self._crosses(rung, way)
+        if way.next is None or not rung.takes or rung.crosses:
             return
         if rung.sent_ns is None:
             self._see_order(rung, way)
         elif is_before(rung.seq, way.next):
             self._mark_again(rung, way)
+
+    @staticmethod
+    def _crosses(rung: Rung, way: _Way) -> bool:
+        """In a simultaneous open the SYN goes once more, with its ACK of the other's."""
+        first = way.latest.get(rung.seq)
+        return (first is not None and bool(first.flags & rung.flags & SYN)
+                and not first.flags & ACK and bool(rung.flags & ACK))
 
     def _mark_again(self, rung: Rung, way: _Way) -> None:
         self.again += not rung.again
@@ -206,7 +217,7 @@ class Analyst:
         while other.outstanding and not is_after(other.outstanding[0].after,
                                                  rung.ack):
             first = other.outstanding.popleft()
-            count += not first.again
+            count += not (first.again or first.crosses)
             if newest is None or is_after(first.after, newest.after):
                 newest = first
         if newest is None:
@@ -222,7 +233,7 @@ class Analyst:
         rung.acks_several = count > 1
         rung.acked_sent_ns = newest.sent_ns
         rung.acked_received_ns = newest.received_ns
-        rung.acked_again = newest.again or newest.sent_twice
+        rung.acked_again = newest.again or newest.sent_twice or newest.crosses
 
 
 def _sent_last(rung: Rung, way: _Way) -> Rung:

@@ -71,6 +71,15 @@ class Conversation:
         """Which ends were recorded."""
         return [netns is not None for netns in self.netns]
 
+    @property
+    def is_with_itself(self) -> bool:
+        """Whether one socket is both ends: what it sends comes back to it."""
+        return self.ends[0] == self.ends[1]
+
+    def ends_of(self, event: Event) -> tuple[int, ...]:
+        """The end at which the event was seen, or both."""
+        return (0, 1) if self.is_with_itself else (self.end_of(event),)
+
     def has(self, cookie: int) -> bool:
         """Whether one of its ends has this id."""
         return any(cookie in ids for ids in self.ids)
@@ -203,19 +212,19 @@ class Conversations:
 
     def _bind(self, conversation: Conversation, event: Event) -> None:
         keys: list[Hashable] = [ends_of(event)]
-        end = conversation.end_of(event)
         cookie = event["cookie"]
         if cookie:
             keys.append((event["netns"], cookie))
+        for end in conversation.ends_of(event):
             ids = conversation.ids[end]
-            if cookie not in ids and len(ids) < MOST_IDS:
+            if cookie and cookie not in ids and len(ids) < MOST_IDS:
                 ids.append(cookie)
+            conversation.netns[end] = event["netns"]
         for key in keys:
             if self._found.get(key) is not conversation:
                 self._found[key] = conversation
                 if key not in conversation.keys:
                     conversation.keys.append(key)
-        conversation.netns[end] = event["netns"]
 
     # ---- what the event says of it
 
@@ -229,8 +238,9 @@ class Conversations:
         end = conversation.end_of(event)
         self._see_isns(conversation, event, end)
         if event.kind in ("state", "time_wait", "request"):
-            conversation.states[end] = self._schema.name_of("state",
-                                                            event["state"])
+            state = self._schema.name_of("state", event["state"])
+            for each in conversation.ends_of(event):
+                conversation.states[each] = state
         if conversation.opener is None:
             conversation.opener = self._opener(event, end)
 

@@ -190,12 +190,17 @@ class Ladder:
         if conversation is None or not is_ours:
             return
         self.conversation = conversation
+        self._analyst.one_way = conversation.is_with_itself
         end = conversation.end_of(event)
         self._see_scales(event, end)
         self._see_speed(event, end)
         self._see_state(event, end)
         self._see_fact(event, end)
         for seen in told_of(event, end, self._schema):
+            if not seen.outgoing:
+                self._states[end].see_arrival(seen.flags)
+                if conversation.is_with_itself:
+                    seen.end = 1 - end  # what comes is what this end sent
             if seen.kind == "state":
                 self._held_syn = seen, event
             else:
@@ -306,7 +311,6 @@ class Ladder:
             self.told_less[seen.end] = True
         if not seen.outgoing:
             self.gaps.hear(event, seen.end)
-            self._states[seen.end].see_arrival(seen.flags)
         rung, is_new = self._segments.see(seen)
         if seen.kind == event.kind:
             self._arrivals.feed(event, rung)
@@ -364,8 +368,10 @@ class Ladder:
     def _see_offer(self, rung: Rung) -> None:
         if rung.options is None:
             return
-        self.mss[rung.way] = rung.options.mss
-        self._offered[rung.way] = rung.options.wscale
+        is_with_itself = self.conversation is not None and self.conversation.is_with_itself
+        for way in (0, 1) if is_with_itself else (rung.way,):
+            self.mss[way] = rung.options.mss
+            self._offered[way] = rung.options.wscale
         if rung.flags & ACK and None in self._offered:
             self.scales = [self.scales[0] or 0, self.scales[1] or 0]
         elif rung.flags & ACK:

@@ -205,7 +205,8 @@ def heading(ladder: Ladder) -> str:
     conversation = ladder.conversation
     assert conversation is not None
     both = all(conversation.recorded)
-    recorded = "both ends recorded" if both else "one end recorded"
+    recorded = ("with itself" if conversation.is_with_itself else
+                "both ends recorded" if both else "one end recorded")
     parts = [f"{plural(ladder.rungs, 'segment')}, {recorded}"]
     if ladder.sent_again:
         parts.append(f"{ladder.sent_again} sent again")

@@ -108,6 +108,7 @@ class Rung:
     pieces: int = 0
     again: bool = False
     sent_twice: bool = False
+    crosses: bool = False
     cause: str = ""
     original: Rung | None = None
     marks: list[tuple[str, str]] = field(default_factory=list)
