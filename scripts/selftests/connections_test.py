@@ -257,6 +257,76 @@ def test_losses_with_timeouts() -> None:
         assert seen["stood_us"]["Loss"] >= 6 * first_us, seen["stood_us"]
 
 
+SERVE_TWO_PORTS = f"""
+import socket
+listeners = [socket.create_server(("{SERVER_IP}", port)) for port in (5000, 5001)]
+print("listening", flush=True)
+for listener in (*listeners, listeners[0]):
+    connection, _peer = listener.accept()
+    try:
+        while connection.recv(65536): pass
+    except ConnectionResetError:
+        pass
+    connection.close()
+"""
+CONNECT_AGAIN = f"""
+import array, ctypes, fcntl, socket, sys, termios, time
+libc = ctypes.CDLL(None)
+connection = socket.socket()
+for port, size in ((5000, 100), (5001, 2000), (5000, 300)):
+    connection.connect(("{SERVER_IP}", port))
+    print("connected", flush=True)
+    sys.stdin.readline()
+    connection.sendall(bytes(size))
+    unsent = array.array("i", [1])
+    while unsent[0]:
+        fcntl.ioctl(connection, termios.TIOCOUTQ, unsent)
+        time.sleep(0.01)
+    if size != 300:
+        assert not libc.connect(connection.fileno(), bytes(16), 16)  # AF_UNSPEC
+connection.close()
+"""
+OF_EACH = [(f"{SERVER_IP}:5000", 100), (f"{SERVER_IP}:5001", 2000),
+           (f"{SERVER_IP}:5000", 300)]
+
+
+def _of_client(view: str) -> list[Connection]:
+    """Those of one socket, told apart by their ports."""
+    found = [c for c in _view(view) if c["netns"] == TwoHosts.inode(CLIENT)]
+    assert len({c["connection"] for c in found}) == 1, found
+    assert len({c["local"] for c in found}) == len(found), found
+    return found
+
+
+def test_one_socket_with_three_connections() -> None:
+    """every view tells a socket's connections apart: its losses are the second's"""
+    with Recorder() as it, TwoHosts() as hosts:
+        server = _start(hosts, SERVER, SERVE_TWO_PORTS)
+        client = _start(hosts, CLIENT, CONNECT_AGAIN)
+        assert client.stdout is not None
+        _go(client)
+        assert client.stdout.readline(), "the second did not connect"
+        hosts.drop(SERVER, "tcp dport 5001")
+        _go(client)
+        wait_until("two timeouts", lambda: len(it.events("rto")) >= 2)
+        hosts.stop_dropping(SERVER)
+        assert client.stdout.readline(), "the third did not connect"
+        _go(client)
+        _end(client, server)
+        wait_until("the end", lambda: not hosts.is_busy(CLIENT))
+        again = sum(e["retransmit_segs"] for e in it.events("retransmit"))
+        lost = _of_client("losses")
+        assert [(c["remote"], c["segments_sent_again"]) for c in lost] == [
+            (remote, again if size == 2000 else 0) for remote, size in OF_EACH], lost
+        grown = _of_client("cwnd")
+        assert sorted((c["remote"], c["bytes_acked"]) for c in grown) == sorted(OF_EACH), grown
+        assert [c["remote"] for c in _of_client("windows")] == [
+            remote for remote, _size in OF_EACH]
+        blamed = {f["remote"] for r in told("explain")["reports"] for f in r["findings"]
+                  if "timeout" in f["rule"]}
+        assert blamed == {f"{SERVER_IP}:5001"}, blamed
+
+
 def test_zero_window_and_its_probes() -> None:
     """`windows`: a slow reader stops the sender; probes; the update that ends it"""
     small = "listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)\n"
