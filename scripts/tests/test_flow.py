@@ -1089,8 +1089,8 @@ class Command(Stage):
             os.chmod(folder, 0)
             os.chdir(folder)
             try:
-                with powerless(), mock.patch.object(flow, "Replay",
-                                      side_effect=StopIteration) as replay, \
+                with powerless(), \
+                        mock.patch.object(flow, "Replay", side_effect=StopIteration) as replay, \
                         self.assertRaises(StopIteration):
                     main(["flow", "5000"])
             finally:

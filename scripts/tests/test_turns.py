@@ -51,7 +51,7 @@ class Socket:
                   **more: Any) -> Event:
             return bare(kind, at_s, state, ca, **isns | values | more)
 
-        life.event = event  # type: ignore[method-assign]
+        life.event = event  # type: ignore[assignment]
         life.snd_una = life.snd_nxt = ISN + number + 1
         life.rcv_nxt = PEER_ISN + number + 1
         begun = life.connects(at_s, local_port=before, snd_isn=0, snd_una=0, snd_nxt=0)

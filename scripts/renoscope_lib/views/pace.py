@@ -198,8 +198,7 @@ class Pace:
 
     def _flow(self, event: Event) -> Sender:
         return self.kept.get(event.key) or self.kept.add(
-            event.key, Sender(event["cookie"], self._gaps.number,
-                                    event["time_ns"]))
+            event.key, Sender(event["cookie"], self._gaps.number, event["time_ns"]))
 
     def _ends(self, event: Event) -> None:
         """What it could not send by its end, it never sent."""
