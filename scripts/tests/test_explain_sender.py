@@ -470,7 +470,7 @@ class Pace(Case):
         finding = self.outage(1.3, 1.7, 2.5, 4.1)["not-arrived"]
         self.assertEqual((finding.severity, finding.cost_us), (NOTEWORTHY, 7_700_000))
         self.assertIn("nothing new came for 7.7 s while the peer sent again, or tried to "
-                      "(sk:6, its end, is recorded, too): that did not arrive",
+                      "(sk:6, its end, is recorded, too): that was lost or late",
                       finding.sentence)
         self.assertIn("at 1.300 s sk:6 sends again", finding.evidence[0])
         self.assertIn("--connection 6", finding.next_step)

@@ -105,7 +105,7 @@ def _missed(flow: Sender, subject: Subject, clock: Clock) -> Iterator[Finding]:
     yield Finding(
         "not-arrived", NOTEWORTHY, subject,
         f"nothing new came for {brief(missed_ns // 1000)} while the peer sent again, or "
-        f"tried to ({peer}, its end, is recorded, too): that did not arrive",
+        f"tried to ({peer}, its end, is recorded, too): that was lost or late",
         "",
         (f"{clock.at(flow.missed_at_ns)} {peer} sends again, and nothing comes",
          *_shares(flow)),
