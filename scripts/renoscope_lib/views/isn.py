@@ -79,7 +79,9 @@ class IsnAudit:
         side = PEER if whose == PEER else OWN
         keys: list[tuple[object, ...]] = [(side, isn, ends)]
         if event["cookie"]:
-            keys.append((side, event.key))
+            # connecting to the same host again, a socket counts on from its own last
+            # number: tcp_v4_connect() draws one only where there is none
+            keys.append((side, event["cookie"] if side == OWN else event.key))
         known = any(key in self._seen for key in keys)
         self._seen.update(dict.fromkeys(keys))
         while len(self._seen) > 8 * KEPT:
