@@ -22,6 +22,8 @@ from renoscope_lib.views.rounds import Rounds
 from renoscope_lib.views.sentences import TimeWaits
 from renoscope_lib.views.states import States
 from renoscope_lib.views.windows import Windows
+from renoscope_lib.views.windows_text import as_text as windows_as_text
+from renoscope_lib.words import ordinal
 
 from . import support
 from .explain_scene import ISN, MSS, PEER_ISN, Case, Life
@@ -103,6 +105,14 @@ class Views(Stage):
         flows = list(self.fed(Windows(support.schema())).flows())
         self.assertEqual([(flow.remote, flow.episodes_seen["peer"]) for flow in flows],
                          [(FIRST, 0), (SECOND_ONE, 1), (THIRD, 0)])
+
+    def test_a_table_without_ends_says_which_one_it_is(self) -> None:
+        view = self.fed(Windows(support.schema()))
+        text = "\n".join(windows_as_text(view, None))
+        for row in ("sk:5 ", "sk:5 (2nd) ", "sk:5 (3rd) "):
+            self.assertIn(f"\n{row} ", text)
+        self.assertEqual([ordinal(number) for number in (1, 4, 11, 12, 13, 21, 112)],
+                         ["1st", "4th", "11th", "12th", "13th", "21st", "112th"])
 
     def test_cwnd(self) -> None:
         view = self.fed(Cwnd(support.schema()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..ring.schema import Event, key_of
-from ..words import connection, local_endpoint, remote_endpoint
+from ..words import connection, local_endpoint, ordinal, remote_endpoint
 from .kept import Packable
 from .wanted import Ends
 
@@ -62,6 +62,13 @@ def identity_of(event: Event) -> tuple[int, int, int, str, str, int]:
     """What a Connection begins with."""
     return (event["cookie"], event["netns"], event["family"],
             local_endpoint(event), remote_endpoint(event), event.turn)
+
+
+def name_of(one: Connection) -> str:
+    """Its id where its ends are not told; `sk:2 (2nd)` of one whose id had others."""
+    if not one.turn:
+        return connection(one.cookie)
+    return f"{connection(one.cookie)} ({ordinal(one.turn + 1)})"
 
 
 def both_ends(one: Ends) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from ..output.tables import aligned, aligned_twice, and_more, note, seconds
-from ..tcp.connections import both_ends, heading, identity_json
+from ..tcp.connections import both_ends, heading, identity_json, name_of
 from ..tcp.wanted import Filter
 from ..words import connection, duration, finite_ssthresh, plural, ssthresh_words
 from .losses import (CAUSES, CA_STATES, CWR, LOSS, RECOVERY, SYNACK, Episode, Flow, Losses, Speed,
@@ -161,7 +161,7 @@ def _standing(flows: Callable[[], Iterable[Flow]], sums: Sums) -> Iterator[str]:
         yield "connection", *names
         for flow in flows():
             if flow.stood_ns:
-                yield (connection(flow.cookie),
+                yield (name_of(flow),
                        *(duration(flow.stood_ns[name] // 1000)
                          if flow.stood_ns[name] else "." for name in names))
 

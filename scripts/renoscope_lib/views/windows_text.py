@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ..output.tables import aligned, aligned_twice, and_more, note, seconds
-from ..tcp.connections import both_ends, heading, identity_json
+from ..tcp.connections import both_ends, heading, identity_json, name_of
 from ..tcp.wanted import Filter
 from ..words import connection, duration, plural
 from .windows import ENDED, OPENED, OWN, PEER, Episode, Flow, Probe, Window, Windows
@@ -102,7 +102,7 @@ def _size_rows(flows: Iterable[Flow]) -> Iterator[tuple[str, ...]]:
         for side in (PEER, OWN):
             sizes = flow.ranges.get(side)
             if sizes is not None:
-                yield (connection(flow.cookie), WHOSE[side],
+                yield (name_of(flow), WHOSE[side],
                        str(sizes.smallest), str(sizes.largest),
                        str(sizes.last))
 
