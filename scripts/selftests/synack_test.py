@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
+
+import counters
 import sessions
-from hosts import CLIENT, TwoHosts
+from hosts import CLIENT, SERVER, TwoHosts
+from inside import inside
 from provoke import lose_third_segment
 from recorder import Recorder, told, wait_until
 from renoscope_lib.ring.schema import Event
@@ -69,6 +74,30 @@ def test_duplicate_syn() -> None:
         for event in it.events("synack_retransmit"):
             doublings = event["num_timeout"] + event["by_timer"]
             assert event["rto_us"] == 1_000_000 << doublings, event.values
+
+
+def test_deferred_accept() -> None:
+    """TCP_DEFER_ACCEPT, a silent client: the timer fires once without sending, so the wait is of 1 s + 2 s, and told to be the last ACK's"""
+    with Recorder() as it, TwoHosts() as hosts, ExitStack() as opened:
+        with inside(SERVER):
+            listener = opened.enter_context(socket.socket())
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 3)
+        listener.bind((sessions.address_of_server(False), sessions.PORT))
+        listener.listen(8)
+        with inside(CLIENT):
+            client = opened.enter_context(socket.socket())
+        client.connect(listener.getsockname())
+        wait_until("the SYN-ACK sent again", lambda: bool(it.events("synack_retransmit")))
+        wait_until("the connection", lambda: bool(it.events("completed")))
+        again = it.events("synack_retransmit")[0]
+        assert (again["num_retrans"], again["num_timeout"]) == (0, 1), again.values
+        assert counters.nstat(hosts, SERVER)["TcpExtTCPDeferAcceptDrop"] >= 1
+        seen = told("handshakes")
+        wait = seen["synack_retransmits"][0]
+        assert wait["predicted_us"] == 3_000_000, wait
+        assert _about(wait["waited_us"], 3_000_000), wait
+        why, = (row["why"] for row in seen["handshakes"] if row["opened_by"] == "peer")
+        assert "the last ACK came, and TCP_DEFER_ACCEPT waited for data" in why, why
 
 
 def test_handshakes_view() -> None:

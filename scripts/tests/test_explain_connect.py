@@ -246,12 +246,11 @@ class BothEnds(Case):
                               seg_len=size) for second in at_s]
 
     def test_a_client_that_had_the_synack_lost_its_last_ack(self) -> None:
-        """Or TCP_DEFER_ACCEPT waited: without segments nobody knows."""
+        """TCP_DEFER_ACCEPT would have had a timer that sends nothing."""
         finding = self.by_timer()
         self.assertIn("the SYN-ACK was sent again twice (1 s + 2 s); the client had the "
-                      "first one after 20 ms: its last ACK was lost, or TCP_DEFER_ACCEPT "
-                      "waited for data", finding.sentence)
-        self.assertEqual(finding.gist, "the last ACK lost, or TCP_DEFER_ACCEPT")
+                      "first one after 20 ms: its last ACK was lost", finding.sentence)
+        self.assertEqual(finding.gist, "the last ACK lost")
 
     def test_segments_tell_that_the_last_ack_was_lost(self) -> None:
         acks = self.last_acks(0.04, 1.04, 3.04)
@@ -266,16 +265,16 @@ class BothEnds(Case):
     def test_segments_not_recorded_from_the_first_tell_no_loss(self) -> None:
         """The client's before may have come."""
         for synacks in ((1.02, 3.02), ()):
-            self.assertIn(": its last ACK was lost, or TCP_DEFER_ACCEPT", self.by_timer(
+            self.assertIn(": its last ACK was lost", self.by_timer(
                 *self.synacks(*synacks), *self.last_acks(0.04, 1.04), *self.come(3.29)).sentence)
 
     def test_a_last_ack_that_came_was_not_lost(self) -> None:
         synacks, acks = self.synacks(0.02, 1.02, 3.02), self.last_acks(0.04)
         finding = self.by_timer(*synacks, *acks, *self.come(0.06))
-        self.assertIn("; the client's last ACK came after 40 ms: TCP_DEFER_ACCEPT waited "
-                      "for data, or something dropped it here", finding.sentence)
+        self.assertIn("; the client's last ACK came after 40 ms: a TCP_DEFER_ACCEPT of 1 s "
+                      "waited for data, or something dropped it here", finding.sentence)
         self.assertNotIn("lost", finding.sentence)
-        self.assertIn("its last ACK was late, or TCP_DEFER_ACCEPT", self.by_timer(
+        self.assertIn("its last ACK was late", self.by_timer(
             *synacks, *acks, *self.come(3.29)).sentence)
 
     def test_a_listener_that_heard_nothing_did_not_wait_for_data(self) -> None:
@@ -283,8 +282,7 @@ class BothEnds(Case):
         finding = self.by_timer(*synacks, *self.come(3.29), client=False)
         self.assertTrue(finding.sentence.endswith(
             "two SYN-ACKs or the client's last ACKs were lost"))
-        self.assertIn("or TCP_DEFER_ACCEPT waited for data", self.by_timer(
-            *synacks, *self.come(1.3), client=False).sentence)
+        self.assertNotIn("DEFER", finding.sentence)
 
     def test_the_rto_that_such_a_handshake_leaves_is_named(self) -> None:
         """With timestamps all its waits are one round trip."""
@@ -485,10 +483,35 @@ class Listening(Case):
             at.request_end(63, 3000, 0x200, EXPIRED))
         self.assertIn("one handshake given up: no answer to up to 6 SYN-ACKs",
                       found["requests-given-up"].sentence)
-        self.assertIn("or their ACKs came and TCP_DEFER_ACCEPT waited for data",
-                      found["requests-given-up"].sentence)
+        self.assertNotIn("DEFER", found["requests-given-up"].sentence)
         self.assertIn("one handshake ended by a RST",
                       found["requests-reset"].sentence)
+
+    def test_given_up_after_a_deferred_ack_is_no_silent_client(self) -> None:
+        """TCP_DEFER_ACCEPT: its timers sent nothing, as it had answered."""
+        at = self.at
+        self.assertNotIn("requests-given-up", self.found(
+            *at.queued(0, 3000, 0x200),
+            at.request_end(63, 3000, 0x200, EXPIRED, num_retrans=1, num_timeout=5)))
+
+    def test_a_deferred_ack_is_no_lost_one(self) -> None:
+        at = self.at
+        queued = list(at.queued(0, 3000, 0x200))
+        finding = self.found(
+            *queued, at.again(3, 3000, 0x200, 0, 1),
+            at.completed(3.02, 3000, 0x200, num_retrans=1, num_timeout=2))["connect-slow"]
+        self.assertIn("the handshake took 3 s: the last ACK came, and TCP_DEFER_ACCEPT waited "
+                      "for data; then the SYN-ACK was sent again once (3 s)", finding.sentence)
+        finding = self.found(
+            *queued, at.completed(2, 3000, 0x200, num_timeout=1))["connect-slow"]
+        self.assertEqual(finding.gist, "TCP_DEFER_ACCEPT waited for data")
+        for timeouts, may_be in ((1, True), (2, False)):
+            finding = self.found(
+                *queued, *(at.again(2 ** n - 1, 3000, 0x200, n - 1, n - 1)
+                           for n in range(1, timeouts + 1)),
+                at.completed(9, 3000, 0x200, num_retrans=timeouts,
+                             num_timeout=timeouts))["connect-slow"]
+            self.assertEqual("or a TCP_DEFER_ACCEPT of 1 s" in finding.sentence, may_be)
 
     def test_given_up_for_a_full_accept_queue_is_no_silent_client(self) -> None:
         """Its client had answered: it is not accused of silence."""

@@ -80,6 +80,15 @@ class Retransmits(unittest.TestCase):
         self.assertEqual((rows[0].local, rows[0].remote, rows[0].connection),
                          ("10.77.0.2:5000", "10.77.0.1:40112", "sk:5"))
 
+    def test_timers_that_sent_nothing_are_part_of_the_wait(self) -> None:
+        """Of 1 s and 2 s before the first one, of 4 s, 8 s and 16 s before the next."""
+        rows = watch(self.again(3.01, 0, 1), self.again(31.02, 1, 4)).retransmits()
+        self.assertEqual([(r.attempt, r.waited_us, r.predicted_us) for r in rows],
+                         [(1, 3_010_000, 3 * US), (2, 28_010_000, 28 * US)])
+        duplicate = watch(self.again(3, 0, 1), self.again(3.5, 1, 2, by_timer=False),
+                          self.again(15.5, 2, 3)).retransmits()
+        self.assertEqual([r.predicted_us for r in duplicate], [3 * US, None, 12 * US])
+
     def test_duplicate_syn_has_no_timer_to_meet(self) -> None:
         """It restarts the wait that was running and does not double it."""
         rows = watch(self.again(1, 0, 0),
@@ -347,7 +356,29 @@ class Lives(unittest.TestCase):
                           row.synacks_sent_again),
                          ("expired", "failed", 63 * US, 5))
         self.assertIn("no answer to 6 SYN-ACKs", row.why)
-        self.assertIn("or its ACK came and TCP_DEFER_ACCEPT waited", row.why)
+        self.assertNotIn("DEFER", row.why, "each timer sent one, so no ACK had come")
+
+    def test_timers_that_sent_nothing_tell_of_a_deferred_ack(self) -> None:
+        """TCP_DEFER_ACCEPT: reqsk_timer_handler() counts a timeout, and no retransmit."""
+        at = self.at
+        row = self.row(*at.queued(0, 40, 9), at.again(3, 40, 9, 0, 1),
+                       at.completed(3.02, 40, 9, num_retrans=1, num_timeout=2))
+        self.assertEqual((row.outcome, row.why), (
+            "established", "the last ACK came, and TCP_DEFER_ACCEPT waited for data; the "
+            "SYN-ACK was sent again once"))
+        self.assertIn("waited 3 s, predicted 3 s; a timer before sent nothing",
+                      row.steps[3]["what"])
+        row = self.row(*at.queued(0, 40, 9),
+                       at.completed(2, 40, 9, num_timeout=1))
+        self.assertEqual(row.why, "the last ACK came, and TCP_DEFER_ACCEPT waited for data")
+        row = self.row(*at.queued(0, 40, 9), at.request_end(
+            63, 40, 9, EXPIRED, num_retrans=2, num_timeout=5))
+        self.assertEqual((row.outcome, row.why), (
+            "expired", "the last ACK came, and TCP_DEFER_ACCEPT waited for data in vain"))
+        row = self.row(*at.fast_open(0, 40, 9), at.fast_open_again(
+            3, 40, 9, 0, num_timeout=1), end_s=4)
+        self.assertEqual(row.why, "the SYN-ACK was sent again once",
+                         "Fast Open's timer counts one that could not be sent")
 
     def test_its_retransmits_say_so_too(self) -> None:
         rows = watch(*self.at.queued(0, 40, 9), self.at.again(1, 40, 9, 0, 0),

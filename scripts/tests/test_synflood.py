@@ -265,6 +265,19 @@ class NoFloods(FloodCase):
         self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
         self.assertRegex(verdict.why, "^more real clients at once")
 
+    def test_clients_that_are_silent_under_tcp_defer_accept(self) -> None:
+        """A timer that sent nothing tells that they had answered."""
+        for n in range(60):
+            self.events += self.at.queued(n / 100, 2000 + n, 0x900 + n)
+        for n in range(60):
+            self.events.append(self.at.again(3 + n / 100, 2000 + n, 0x900 + n, 0, 1))
+        seen = self.seen(4)
+        self.assertEqual((seen.proven, seen.unanswered), (60, 0))
+        self.assertEqual(verdict_of(seen).words, flood_verdict.NO_FLOOD)
+        self.events.append(self.at.request_end(63, 2000, 0x900, EXPIRED,
+                                               num_retrans=1, num_timeout=5))
+        self.assertEqual(self.seen(64).unanswered, 0)
+
     def test_slow_accept(self) -> None:
         """Last ACKs refused: these clients have proven themselves."""
         for n in range(60):

@@ -149,7 +149,7 @@ def _endings(listener: Listener, proven: int,
             f"{spelled(expired, 'handshake')} given up: no answer to up to "
             f"{plural(1 + retries, 'SYN-ACK')} (tcp_synack_retries {retries}). "
             "Those peers are gone, their addresses are forged, or the way back "
-            "is cut; or their ACKs came and TCP_DEFER_ACCEPT waited for data",
+            "is cut",
             "no answer to our SYN-ACKs",
             (f"SYN-ACKs sent again: {listener.synacks_again}",
              f"{plural(listener.completed, 'handshake')} completed"),

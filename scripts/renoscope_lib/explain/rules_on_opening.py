@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.handshakes import Told
 from ..views.openings import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import SLOW_US, outcome_words, syns_that_never_came
+from ..views.outcomes import DEFERRED, SLOW_US, outcome_words, syns_that_never_came
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, often, spelled)
@@ -29,6 +29,9 @@ QUEUE_GISTS = {
     "half_open_queue_full": "the listener's half-open queue was full",
     "unproven_peer": "the listener's half-open queue was full",
 }
+
+# All others have a timer that sends nothing, which tells.
+DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
 
 FAILURES = {
     "refused by RST": "refused by a RST: nothing listens there, or a firewall "
@@ -194,6 +197,8 @@ def _were(count: int) -> str:
 
 def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
     again = len(told.opening.attempts)
+    if told.opening.deferred:
+        return _deferred_cause(again, waited)
     if not again:
         return _undisturbed_passive(told)
     repeated = sum(a.wait.by == DUPLICATE_SYN for a in told.opening.attempts)
@@ -214,7 +219,7 @@ def _why_by_timer(told: Told) -> tuple[str, str]:
     first_wait_us = opening.attempts[0].since_first_us
     if answer_us is not None and answer_us < first_wait_us:
         return (f"; the client's last ACK came after {brief(answer_us)}: "
-                "TCP_DEFER_ACCEPT waited for data, or something dropped it here",
+                f"{DEFERRED_1S}, or something dropped it here",
                 "TCP_DEFER_ACCEPT, or the last ACK dropped here")
     had_us = _client_had_it_us(told)
     if had_us is not None and had_us < first_wait_us:
@@ -225,9 +230,8 @@ def _why_by_timer(told: Told) -> tuple[str, str]:
         return f": {lost} {_were(told.synacks_lost)} lost on the way", "SYN-ACKs lost"
     either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost"
     is_silent = answer_us is not None and answer_us > opening.attempts[-1].since_first_us
-    is_no_wait = is_silent or opening.fast_open
-    return (either if is_no_wait else f"{either}, or TCP_DEFER_ACCEPT waited for data",
-            f"SYN-ACK sent again {often(again)}")
+    deferred = f", or {DEFERRED_1S}" if _may_be_deferred(opening) and not is_silent else ""
+    return (f"{either}{deferred}", f"SYN-ACK sent again {often(again)}")
 
 
 def _why_last_ack(told: Told) -> tuple[str, str]:
@@ -236,8 +240,18 @@ def _why_last_ack(told: Told) -> tuple[str, str]:
     if lost:
         return f", and its last ACK was lost {often(lost)}", "the handshake's last ACK lost"
     how = "lost" if lost is None else "late"
-    return (f": its last ACK was {how}, or TCP_DEFER_ACCEPT waited for data",
+    if not _may_be_deferred(told.opening):
+        return f": its last ACK was {how}", f"the last ACK {how}"
+    return (f": its last ACK was {how}, or {DEFERRED_1S}",
             f"the last ACK {how}, or TCP_DEFER_ACCEPT")
+
+
+def _may_be_deferred(opening: Opening) -> bool:
+    """Whether the ACK may have come although its timers tell nothing.
+
+    After 1 s the next ACK, which the SYN-ACK sent again asks for, makes the connection.
+    """
+    return len(opening.attempts) == 1 and not opening.fast_open
 
 
 def _last_acks_lost(told: Told) -> int | None:
@@ -263,6 +277,12 @@ def _client_had_it_us(told: Told) -> int | None:
             or synack_ns is None):
         return None
     return max(0, client.over_ns - synack_ns) // 1000
+
+
+def _deferred_cause(again: int, waited: str) -> tuple[str, str]:
+    """Its timers tell; when they are over, the SYN-ACK goes again to ask for data."""
+    then = f"; then the SYN-ACK was sent again {often(again)}{waited}" if again else ""
+    return f"{DEFERRED}{then}", "TCP_DEFER_ACCEPT waited for data"
 
 
 def _why_repeated(told: Told) -> tuple[str, str]:

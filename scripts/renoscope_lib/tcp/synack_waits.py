@@ -5,6 +5,10 @@ The wait seen is the time since the SYN-ACK before; the wait predicted is what
 the module computed when that one was sent.  Both need the event before, so
 whoever shows a retransmit asks here, with every retransmit in order.
 
+A timer may fire and send nothing: the last ACK had come, and TCP_DEFER_ACCEPT waits
+for data (reqsk_timer_handler(): it drops a request whose SYN-ACK it cannot send).
+Then the wait seen is that of several timers, each twice as long as the one before.
+
 A SYN's own timer is simpler: when it is sent again, rto_us is still the wait
 that has just ended (the kernel doubles it afterwards).  Not every wait doubles:
 from 6.5 on one more than tcp_syn_linear_timeouts, the first, are all of 1 s.
@@ -19,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ring.schema import Event
+from .kernel_timers import doubled_us
 from .kept import remember
 
 TIMER = "timer"
@@ -65,6 +70,21 @@ class SynWait:
         return cls(event["time_ns"], attempt, waited, event["rto_us"])
 
 
+def ack_was_deferred(event: Event) -> bool:
+    """Whether a request's timer fired without sending: its last ACK had come.
+
+    Of an event with the counts of a request; Fast Open's has no such timer, and no listener.
+    """
+    return (event["num_timeout"] > event["num_retrans"]
+            and bool(event.values.get("listener", 1)))
+
+
+def _timers_us(event: Event, first: int) -> int:
+    """What the timers wait, from the one with that number to the one that fired now."""
+    return sum(doubled_us(event["synack_timeout_us"], number)
+               for number in range(first, event["num_timeout"] + 1))
+
+
 class SynackWaits:
     """Remembers the last retransmit of each request."""
 
@@ -95,10 +115,11 @@ class SynackWaits:
                 previous: Event | None) -> tuple[int | None, int | None]:
         """The wait that ended with this event: seen, predicted."""
         if event["num_retrans"] == 0:
-            return event["since_synack_us"] or None, event["synack_timeout_us"]
+            return event["since_synack_us"] or None, _timers_us(event, 0)
         if previous and previous["num_retrans"] + 1 == event["num_retrans"]:
             seen_ns = event["time_ns"] - previous["time_ns"]
-            return seen_ns // 1000, previous["rto_us"]
+            following = previous["num_timeout"] + previous["by_timer"] + 1
+            return seen_ns // 1000, previous["rto_us"] + _timers_us(event, following)
         return None, None
 
 

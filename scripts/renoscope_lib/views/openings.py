@@ -32,7 +32,7 @@ from ..tcp.fast_open import is_answered
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
 from ..tcp.segments import is_received
 from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN
-from ..tcp.synack_waits import SynWait, SynackWaits, Wait
+from ..tcp.synack_waits import SynWait, SynackWaits, Wait, ack_was_deferred
 from ..tcp.tcp_states import (CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RECEIVED,
                               SYN_SENT)
 from ..words import duration, errno_words, local_endpoint, plural, remote_endpoint, spaced
@@ -120,6 +120,7 @@ class Opening:
     request_ending: str | None = None
     reset_received: bool = False
     closed_early: bool = False
+    deferred: bool = False  # its ACK had come, and TCP_DEFER_ACCEPT waited for data
     error: int = 0
 
     @property
@@ -321,8 +322,12 @@ class Openings:
         wait = self._waits.see(event)
         opening.attempts.append(Attempt(event["time_ns"],
                                         event["since_synack_us"], wait))
+        words = _wait_words(wait)
+        if ack_was_deferred(event):
+            opening.deferred = True
+            words += "; a timer before sent nothing, as the ACK had come (TCP_DEFER_ACCEPT)"
         opening.step(event, f"SYN-ACK sent again, attempt {wait.attempt} "
-                     f"({wait.by}){_wait_words(wait)}")
+                     f"({wait.by}){words}")
 
     def _take_segment(self, event: Event) -> None:
         """Of a request its SYN-ACKs, and what the client answers."""
@@ -360,6 +365,7 @@ class Openings:
         opening.since_synack_us = (event["since_synack_us"]
                                    or opening.since_synack_us)
         opening.fast_open |= is_fast_open(self._schema, event)
+        opening.deferred |= ack_was_deferred(event)
         how = ("completed by Fast Open: with the SYN, before any last ACK"
                if opening.fast_open else "completed: the last ACK came")
         opening.step(event, f"{how}, accept queue now "
@@ -385,6 +391,7 @@ class Openings:
         ending = self._schema.name_of("request_ending",
                                       event["request_ending"])
         opening.request_ending = ending
+        opening.deferred |= ack_was_deferred(event)
         opening.ended, opening.ended_ns = CLOSED, event["time_ns"]
         opening.since_synack_us = (event["since_synack_us"]
                                    or opening.since_synack_us)

@@ -29,6 +29,9 @@ RECKONED = " (reckoned)"
 # Kinds of which events may be missing in an opening's time, and why.
 Lacking = Mapping[str, str]
 
+# The timer of the SYN-ACK told so: it fired and sent nothing.
+DEFERRED = "the last ACK came, and TCP_DEFER_ACCEPT waited for data"
+
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone"}
 
@@ -294,37 +297,37 @@ def _cookie_cause(opening: Opening) -> str:
             "the queue had room: tcp_syncookies is 2, always")
 
 
+PASSIVE_REASONS = {
+    "reset by peer": "the peer answered the SYN-ACK with a RST: it gave up, its address "
+                     "was forged and it never asked, or a firewall refuses",
+    "reset by us": "a segment came that does not fit the handshake",
+    "listener gone": "the listener was closed while the request waited",
+    "ended": "an ICMP error, a lost race, or the end of the namespace, or somebody "
+             "killed it (ss -K)",
+    "cookie invalid": "the ACK that came is no cookie of ours, or too old",
+}
+
+
 def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     reasons = []
     sent = 1 + len(opening.attempts)
     proven = any(r.last_ack for r in opening.refusals)
     if outcome in ("expired", "given up") and not proven:
-        deferred = ("" if opening.fast_open else
-                    "; or its ACK came and TCP_DEFER_ACCEPT waited for data")
-        reasons.append(f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
-                       "gone, its address is forged, or the way back is cut"
-                       + deferred)
+        reasons.append(f"{DEFERRED} in vain" if opening.deferred else
+                       f"no answer to {plural(sent, 'SYN-ACK')}: the peer is "
+                       "gone, its address is forged, or the way back is cut")
     elif outcome == "failed" and opening.fast_open:
         why = errno_words(opening.error) if opening.error else "closed here"
         reasons.append(f"{why}, before its last ACK came")
-    elif outcome == "reset by peer":
-        reasons.append("the peer answered the SYN-ACK with a RST: it gave up, "
-                       "its address was forged and it never asked, or a "
-                       "firewall refuses")
-    elif outcome == "reset by us":
-        reasons.append("a segment came that does not fit the handshake")
-    elif outcome == "listener gone":
-        reasons.append("the listener was closed while the request waited")
-    elif outcome == "ended":
-        reasons.append("an ICMP error, a lost race, or the end of the "
-                       "namespace, or somebody killed it (ss -K)")
     elif outcome == "cookie sent":
         reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
                        "ACK came back with it")
-    elif outcome == "cookie invalid":
-        reasons.append("the ACK that came is no cookie of ours, or too old")
+    elif outcome in PASSIVE_REASONS:
+        reasons.append(PASSIVE_REASONS[outcome])
     if outcome == "established" and opening.cookie_verdict == "valid":
         reasons.append(f"made from a SYN cookie ({_cookie_cause(opening)})")
+    if outcome == "established" and opening.deferred:
+        reasons.append(DEFERRED)
     if opening.refusals:
         reasons.append(refusal_words(opening.refusals))
     if opening.attempts and (outcome == "established" or opening.is_undecided_child):

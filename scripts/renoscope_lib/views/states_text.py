@@ -191,7 +191,7 @@ HOW_TO_READ = (
     "still going on. A reason with (implied) is worked out from what happened "
     "around it; others are the kernel's own words. TIME-WAIT belongs to whoever "
     "closed first and lasts 60 s on Linux. A request that was given up may have had "
-    "its ACK: TCP_DEFER_ACCEPT then waits for data, and no event tells of it.")
+    "its ACK: TCP_DEFER_ACCEPT then waits for data, as `handshakes` tells.")
 HOW_TO_READ_COUNTS = (
     "As `netstat -ant` names them, all network namespaces together; SYN_RECV are "
     "half-open requests. Only connections of which an event was recorded are "

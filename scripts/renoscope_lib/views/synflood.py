@@ -18,6 +18,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.fast_open import is_answered
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open
 from ..tcp.kept import remember
+from ..tcp.synack_waits import ack_was_deferred
 from ..tcp.tcp_states import FIN_WAIT_1
 from ..tcp.wanted import Filter
 from ..words import is_unset
@@ -286,6 +287,7 @@ class FloodWatch:
         pending = pressure.pending.get(key)
         if pending is not None:
             pending.again = True
+            pending.proven |= ack_was_deferred(event)
             pending.repeated |= not event["by_timer"]
 
     def _take_refused(self, pressure: Pressure, event: Event) -> None:
@@ -338,6 +340,7 @@ class FloodWatch:
         elif ending in NOT_SILENT:
             pressure.pending.pop(key, None)
         elif key in pressure.pending:
+            pressure.pending[key].proven |= ack_was_deferred(event)
             self._gone(pressure, key)
         else:
             pressure.unanswered += 1
