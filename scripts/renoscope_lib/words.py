@@ -104,13 +104,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def ordinal(number: int) -> str:
-    """`2nd`, from 1 on."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(
-        number % 10, "th")
-    return f"{number}{ending}"
-
-
 def harmless(text: str) -> str:
     """On one line, and nothing in it that a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..ring.schema import Event, key_of
-from ..words import connection, local_endpoint, ordinal, remote_endpoint
+from ..words import connection, local_endpoint, remote_endpoint
 from .kept import Packable
 from .wanted import Ends
 
@@ -65,10 +65,10 @@ def identity_of(event: Event) -> tuple[int, int, int, str, str, int]:
 
 
 def name_of(one: Connection) -> str:
-    """Its id where its ends are not told; `sk:2 (2nd)` of one whose id had others."""
+    """Its id where its ends are not told; `sk:2 (connection 2)` if that had others."""
     if not one.turn:
         return connection(one.cookie)
-    return f"{connection(one.cookie)} ({ordinal(one.turn + 1)})"
+    return f"{connection(one.cookie)} (connection {one.turn + 1})"
 
 
 def both_ends(one: Ends) -> str:
