@@ -26,7 +26,7 @@ from ..views.gaps import Gaps, View
 from ..views.handshakes import Handshakes, Told
 from ..views.listeners import HANDSHAKE_KINDS
 from ..views.losses import Losses
-from ..views.openings import Opening
+from ..views.opening import Opening
 from ..views.pace import Pace
 from ..views.states import States
 from ..views.synflood import FloodWatch

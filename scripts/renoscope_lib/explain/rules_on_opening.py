@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.handshakes import Told
-from ..views.openings import ACTIVE, Opening, Refusal, refusal_words
+from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import DEFERRED, SLOW_US, outcome_words, syns_that_never_came
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,

@@ -19,7 +19,8 @@ from ..tcp.wanted import Filter
 from ..words import connection
 from .gaps import Gaps
 from .listeners import LeftOut, Listener, Listeners
-from .openings import ACTIVE, PASSIVE, Opening, Openings
+from .opening import ACTIVE, PASSIVE, Opening
+from .openings import Openings
 from .outcomes import Lacking, outcome_of, reasons_of, request_end, result_of, synacks_lost_between
 
 EXPECTED_KINDS = ("state", "syn", "request", "synack", "synack_retransmit",

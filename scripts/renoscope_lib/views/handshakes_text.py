@@ -11,7 +11,7 @@ from ..output.tables import aligned, and_more, note
 from ..words import duration, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
-from .openings import ACTIVE
+from .opening import ACTIVE
 from .outcomes import RECKONED, outcome_words
 
 # Rows of one table that a person reads; --limit sets another number.

@@ -11,7 +11,7 @@ from ..tcp.kernel_timers import FIRST_WAIT_US, latest_us
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, plural
-from .openings import ACTIVE, PASSIVE, Opening, refusal_words
+from .opening import ACTIVE, PASSIVE, Opening, refusal_words
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000

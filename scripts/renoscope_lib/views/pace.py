@@ -31,16 +31,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..ring.schema import Event, Schema
 from ..tcp.flows import is_restored
-from ..tcp.kept import Kept, Packable, remember
+from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import OUTGOING
 from ..tcp.sequence import ECE, FIN, following, is_after, relative
 from ..tcp.tcp_states import CLOSE_WAIT, SYNCHRONIZED
 from .gaps import Gaps
+from .sent_again import SentAgain
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
@@ -61,11 +61,6 @@ GROWN_SEGMENTS = 8
 # What an end does that hears nothing of what it has sent.
 AGAIN_KINDS = frozenset(("retransmit", "rto", "probe"))
 
-# Ends remembered that sent again, the latest ones, and how often each of them did
-# since anything was acknowledged.
-MOST_AGAIN = 10_000
-MOST_TIMES = 64
-
 # Restarts kept of one connection, the first ones.
 MOST_RESTARTS = 100
 
@@ -77,19 +72,6 @@ class Restart(Packable):
     time_ns: int
     before: int
     after: int = 0
-
-
-@dataclass(slots=True)
-class Again:
-    """When an end sent again, since anything of its was acknowledged."""
-
-    cookie: int
-    snd_una: int
-    times_ns: list[int] = field(default_factory=list)
-
-    def first_after(self, time_ns: int) -> int | None:
-        """The first one after some moment."""
-        return next((ns for ns in self.times_ns if ns > time_ns), None)
 
 
 @dataclass(slots=True)
@@ -158,13 +140,6 @@ class Sender(Packable):
         return sum(self.held_ns.values())
 
 
-def _ends_of(event: Event, turned: bool = False) -> tuple[Any, ...]:
-    """Both ends; turned as the peer has them."""
-    local, remote = ((event[f"{side}_addr"], event[f"{side}_port"])
-                     for side in ("local", "remote"))
-    return (remote, local) if turned else (local, remote)
-
-
 class Pace:
     """Feed it joined events that are of a connection."""
 
@@ -172,7 +147,7 @@ class Pace:
         self._schema = schema
         self._gaps = gaps
         self.kept: Kept[Sender] = Kept(lambda flow: False)
-        self._again: dict[tuple[Any, ...], Again] = {}
+        self._again = SentAgain()
         self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
         self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
         self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
@@ -185,8 +160,9 @@ class Pace:
         if event.kind in SHOWING_KINDS:
             if event["state"] in self._sending:
                 self._see(self._flow(event), event)
-                if event.kind in AGAIN_KINDS:
-                    self._see_again(event)
+                if event.kind in AGAIN_KINDS and (
+                        event.kind != "probe" or self._is_try(event)):
+                    self._again.see(event)
             else:
                 self._ends(event)
         elif event.kind == "destroy":
@@ -282,28 +258,14 @@ class Pace:
 
     # ---- what the peer's end tells
 
-    def _see_again(self, event: Event) -> None:
-        """It sent again, or tried to; at its peer's end that may be missed."""
-        if event.kind == "probe" and not self._is_try(event):
-            return
-        ends = _ends_of(event)
-        again = self._again.get(ends)
-        if again is None or (again.cookie, again.snd_una) != (
-                event["cookie"], event["snd_una"]):
-            again = Again(event["cookie"], event["snd_una"])
-            remember(self._again, ends, again, MOST_AGAIN)
-        if len(again.times_ns) < MOST_TIMES:
-            again.times_ns.append(event["time_ns"])
-
     def _missed_ns(self, flow: Sender, event: Event) -> int:
         """For how long nothing came although the peer's end sent again."""
-        again = self._again.get(_ends_of(event, turned=True))
-        began_ns = again and again.first_after(flow.last_ns)
-        if not again or not began_ns or again.cookie == flow.cookie:
+        again = self._again.by_peer(event, flow.last_ns)
+        if again is None:
             return 0
         flow.peer_cookie = again.cookie
-        flow.missed_at_ns = flow.missed_at_ns or began_ns
-        return max(0, event["time_ns"] - began_ns)
+        flow.missed_at_ns = flow.missed_at_ns or again.time_ns
+        return max(0, event["time_ns"] - again.time_ns)
 
     def _is_try(self, event: Event) -> bool:
         """Whether the persist timer sends data, and does not probe."""
