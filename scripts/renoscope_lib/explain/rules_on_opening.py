@@ -1,37 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0
 """Rules on how a connection began: slow, failed, or left waiting for accept().
 
-Handshakes has found the outcome and the reason of each opening; here the loss of
-time is laid to what caused it.  Both ends of a connection are here where both were
-recorded: then the listener's side tells what became of each SYN.
+Handshakes has found the outcome and the reason of each opening; why_slow.py lays
+the loss of time to what caused it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import DEFERRED, SLOW_US, outcome_words, syns_that_never_came
+from ..views.outcomes import SLOW_US, outcome_words
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
-                      look, often, spelled)
+                      look, spelled)
+from .why_slow import cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
 TROUBLE_US = 900_000
 
 # A first RTO as long is no path's: it is 3 times the first round trip.
 SWOLLEN_RTO_US = 3 * TROUBLE_US
-
-QUEUE_GISTS = {
-    "accept_queue_full": "the listener's accept queue was full",
-    "half_open_queue_full": "the listener's half-open queue was full",
-    "unproven_peer": "the listener's half-open queue was full",
-}
-
-# All others have a timer that sends nothing, which tells.
-DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
 
 FAILURES = {
     "refused by RST": "refused by a RST: nothing listens there, or a firewall "
@@ -97,28 +87,6 @@ def _steps(opening: Opening, clock: Clock) -> tuple[str, ...]:
 
 # ---- slow
 
-def _waits_us(opening: Opening) -> list[int]:
-    """The waits between its SYNs, or its SYN-ACKs."""
-    if opening.opened_by == ACTIVE:
-        return [w.predicted_us if w.waited_us is None else w.waited_us
-                for w in opening.syn_waits]
-    return [a.wait.waited_us for a in opening.attempts
-            if a.wait.waited_us is not None]
-
-
-def refusals_of(told: Told) -> list[Refusal]:
-    """What a listener dropped of it, on this host or the other."""
-    return [*told.opening.refusals,
-            *(refusal for one in told.far for refusal in one.refusals)]
-
-
-def _queue_gist(refusals: list[Refusal]) -> str:
-    """Which of the listener's queues was full; empty if none."""
-    reasons = {refusal.reason for refusal in refusals}
-    return next((gist for reason, gist in QUEUE_GISTS.items()
-                 if reason in reasons), "")
-
-
 def _was_disturbed(opening: Opening) -> bool:
     return bool(opening.syns_again or opening.attempts or opening.refusals)
 
@@ -127,7 +95,7 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
     opening, took_us = told.opening, told.row.took_us or 0
     if not _was_disturbed(opening) and took_us < SLOW_US:
         return
-    what, gist = _cause(told)
+    what, gist = cause_of(told)
     what += _swollen_rto(opening)
     who = "connect()" if opening.opened_by == ACTIVE else "the handshake"
     subject = subject_of(told)
@@ -148,167 +116,6 @@ def _swollen_rto(opening: Opening) -> str:
         return ""
     return (". The whole time was taken for the first round trip, so the RTO stands at "
             f"{brief(rto_us)}: the next loss may cost as much")
-
-
-def _cause(told: Told) -> tuple[str, str]:
-    """What made it slow: in a sentence, and in words that others may share."""
-    opening = told.opening
-    waits = _waits_us(opening)
-    waited = f" ({added(waits)})" if waits else ""
-    refusals = refusals_of(told)
-    for reason, gist in QUEUE_GISTS.items():
-        same = [r for r in refusals if r.reason == reason]
-        if same:
-            after = f"; waits of {added(waits)}" if waits else ""
-            return f"{refusal_words(same)}{after}", gist
-    if opening.opened_by == ACTIVE:
-        return _active_cause(told, waited)
-    return _passive_cause(told, waited)
-
-
-def _active_cause(told: Told, waited: str) -> tuple[str, str]:
-    opening = told.opening
-    again = opening.syns_again
-    if not again:
-        return _undisturbed(told)
-    missing = syns_that_never_came(opening, told.far, told.lacking)
-    if missing is None:
-        return (f"the SYN was sent again {often(again)}{waited}: "
-                f"{spelled(again, 'SYN')} or their SYN-ACKs were lost, or the "
-                "listener dropped them; "
-                + ("which is not known: not all of the listener's side was seen"
-                   if told.far else "which, only its own host can tell"),
-                f"{spelled(again, 'SYN')} without an answer")
-    if missing:
-        return (f"{spelled(missing, 'SYN')} {_were(missing)} lost on the way to "
-                f"the listener{waited}", f"{spelled(missing, 'SYN')} lost")
-    lost = told.synacks_lost
-    if not lost:
-        return (f"the path is slower than the SYN's timer: the SYN was sent again "
-                f"{often(again)}{waited} while its answer was under way",
-                "a path slower than the SYN's timer")
-    return (f"{spelled(lost, 'SYN-ACK')} {_were(lost)} lost{waited}; every SYN came to "
-            "the listener", f"{spelled(lost, 'SYN-ACK')} lost")
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
-
-
-def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
-    again = len(told.opening.attempts)
-    if told.opening.deferred:
-        return _deferred_cause(again, waited)
-    if not again:
-        return _undisturbed_passive(told)
-    repeated = sum(a.wait.by == DUPLICATE_SYN for a in told.opening.attempts)
-    if repeated:
-        why, gist = _why_repeated(told)
-        return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
-                f"repeated its SYN {often(repeated)}, so it had not seen the "
-                f"SYN-ACK: {why}", gist)
-    why, gist = _why_by_timer(told)
-    return f"the SYN-ACK was sent again {often(again)}{waited}{why}", gist
-
-
-def _why_by_timer(told: Told) -> tuple[str, str]:
-    """Its timer sent the SYN-ACK again, and no SYN came: who did not hear whom."""
-    opening = told.opening
-    again = len(opening.attempts)
-    answer_us = _answer_came_us(told)
-    first_wait_us = opening.attempts[0].since_first_us
-    if answer_us is not None and answer_us < first_wait_us:
-        return (f"; the client's last ACK came after {brief(answer_us)}: "
-                f"{DEFERRED_1S}, or something dropped it here",
-                "TCP_DEFER_ACCEPT, or the last ACK dropped here")
-    had_us = _client_had_it_us(told)
-    if had_us is not None and had_us < first_wait_us:
-        why, gist = _why_last_ack(told)
-        return f"; the client had the first one after {brief(had_us)}{why}", gist
-    if told.synacks_lost:
-        lost = spelled(told.synacks_lost, "SYN-ACK")
-        return f": {lost} {_were(told.synacks_lost)} lost on the way", "SYN-ACKs lost"
-    either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost"
-    is_silent = answer_us is not None and answer_us > opening.attempts[-1].since_first_us
-    deferred = f", or {DEFERRED_1S}" if _may_be_deferred(opening) and not is_silent else ""
-    return (f"{either}{deferred}", f"SYN-ACK sent again {often(again)}")
-
-
-def _why_last_ack(told: Told) -> tuple[str, str]:
-    """The client had the SYN-ACK in time: what became of its answer."""
-    lost = _last_acks_lost(told)
-    if lost:
-        return f", and its last ACK was lost {often(lost)}", "the handshake's last ACK lost"
-    how = "lost" if lost is None else "late"
-    if not _may_be_deferred(told.opening):
-        return f": its last ACK was {how}", f"the last ACK {how}"
-    return (f": its last ACK was {how}, or {DEFERRED_1S}",
-            f"the last ACK {how}, or TCP_DEFER_ACCEPT")
-
-
-def _may_be_deferred(opening: Opening) -> bool:
-    """Whether the ACK may have come although its timers tell nothing.
-
-    After 1 s the next ACK, which the SYN-ACK sent again asks for, makes the connection.
-    """
-    return len(opening.attempts) == 1 and not opening.fast_open
-
-
-def _last_acks_lost(told: Told) -> int | None:
-    """How many the client sent that never came; None if nobody knows."""
-    if told.client is None or not told.client.last_acks or _answer_came_us(told) is None:
-        return None
-    return max(0, told.client.last_acks - told.opening.last_acks)
-
-
-def _answer_came_us(told: Told) -> int | None:
-    """How long after the SYN-ACK anything of the client came; None if nobody knows."""
-    opening = told.opening
-    if (not opening.heard_throughout or opening.answer_came_ns is None
-            or opening.synack_ns is None or "synack" in told.lacking):
-        return None
-    return (opening.answer_came_ns - opening.synack_ns) // 1000
-
-
-def _client_had_it_us(told: Told) -> int | None:
-    """How long after the SYN-ACK the client was established; None if nobody knows."""
-    client, synack_ns = told.client, told.opening.synack_ns
-    if (client is None or not client.established or client.over_ns is None
-            or synack_ns is None):
-        return None
-    return max(0, client.over_ns - synack_ns) // 1000
-
-
-def _deferred_cause(again: int, waited: str) -> tuple[str, str]:
-    """Its timers tell; when they are over, the SYN-ACK goes again to ask for data."""
-    then = f"; then the SYN-ACK was sent again {often(again)}{waited}" if again else ""
-    return f"{DEFERRED}{then}", "TCP_DEFER_ACCEPT waited for data"
-
-
-def _why_repeated(told: Told) -> tuple[str, str]:
-    if told.synacks_lost:
-        return "SYN-ACKs are lost on the way", "SYN-ACKs lost"
-    if told.synacks_lost == 0:
-        return ("the path is slower than the SYN's timer",
-                "a path slower than the SYN's timer")
-    return ("SYN-ACKs are lost on the way, or the path is slower than the SYN's "
-            "timer", "SYN-ACKs lost, or a slow path")
-
-
-def _undisturbed(told: Told) -> tuple[str, str]:
-    why = told.row.why or "nothing was sent again"
-    return why, ("why is not known" if "retransmit" in told.lacking
-                 else "nothing sent again")
-
-
-def _undisturbed_passive(told: Told) -> tuple[str, str]:
-    again = told.opening.syns_again
-    if again:
-        return f"the client repeated its SYN {often(again)}", "SYN repeated"
-    if "synack_retransmit" in told.lacking:
-        return told.row.why, "why is not known"
-    return ("nothing was sent again: the round trip itself, or the client, "
-            "took so long", "nothing sent again")
 
 
 def _next_of_slow(told: Told, subject: Subject) -> str:
@@ -334,7 +141,7 @@ def _failed(told: Told, clock: Clock) -> Finding:
     words = FAILURES.get(outcome) or _error_words(told)
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times "
-                  f"({added(_waits_us(opening))})")
+                  f"({added(waits_us(opening))})")
     refusals = refusals_of(told)
     if refusals:
         words += f"; {refusal_words(refusals)}"
@@ -374,8 +181,8 @@ def _why(told: Told) -> tuple[str, ...]:
 
 def _gist_of_failure(outcome: str, opening: Opening,
                      refusals: list[Refusal]) -> str:
-    if _queue_gist(refusals):
-        return _queue_gist(refusals)
+    if queue_gist(refusals):
+        return queue_gist(refusals)
     if outcome == "failed":
         return errno_words(opening.error) if opening.error else "why is not known"
     return {"timed out": "no answer", "refused": "refused by RST or ICMP"
@@ -398,8 +205,8 @@ def _waiting(told: Told, is_known_to_last: bool,
         "connect-waiting", TROUBLE, subject,
         f"connect() has waited {brief(since_us)} when watching ended: no answer "
         f"to {spelled(1 + opening.syns_again, 'SYN')} "
-        f"({added(_waits_us(opening))}){reason}",
-        _queue_gist(refusals) or "no answer yet", _steps(opening, clock),
+        f"({added(waits_us(opening))}){reason}",
+        queue_gist(refusals) or "no answer yet", _steps(opening, clock),
         _next_of_slow(told, subject), opening.began_ns, since_us)
 
 
@@ -414,8 +221,8 @@ def _waited_at_least(told: Told, clock: Clock) -> Finding:
         "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
         f"connect() waited {brief(waited_us)} or more: no answer to "
         f"{spelled(opening.syns_again, 'SYN')} by then "
-        f"({added(_waits_us(opening))}){reason}; what came of it was not seen",
-        _queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
+        f"({added(waits_us(opening))}){reason}; what came of it was not seen",
+        queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
         _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, waited_us)
 
