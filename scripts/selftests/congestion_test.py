@@ -25,6 +25,7 @@ NOBODY = 65534
 ALL = (*OURS, "reno", "cubic")
 NO_THRESHOLD = 2**31 - 1
 DELAY_MS = 50
+TCPI_UNACKED = 24               # where tcpi_unacked is in struct tcp_info
 # cwnd and ssthresh of a connection that has sent nothing yet.
 INITIAL = {name: (10, NO_THRESHOLD) for name in ALL} | {"reno_textbook": (1, 16)}
 
@@ -164,6 +165,9 @@ def test_switch_in_flight() -> None:
                 say(*pair, 100)
                 hosts.drop(SERVER, f"tcp dport {PORT}")
                 endpoints.send_segments(pair.client, 5, 1000)
+                # the kernel holds one back while those before it are in a queue (TSQ)
+                wait_until("five segments on the way",
+                           lambda sock=pair.client: endpoints.tcp_info(sock, TCPI_UNACKED) == 5)
                 _choose(pair.client, name)
                 await_records(it, pair.client, "rto", 2)
                 _check_switch_in_loss(it, pair, name)
