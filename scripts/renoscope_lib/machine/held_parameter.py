@@ -21,13 +21,12 @@ def set_parameter(host: Host, name: str, value: str) -> None:
         raise Problem(f"setting {name} needs root; run it with sudo",
                       NOT_PERMITTED) from None
     except OSError as error:
+        why = f"cannot set {name} to {value!r}: {error.strerror}; see: sudo dmesg"
         if error.errno == errno.EINVAL:     # by hand too
-            why = module_log.refusal(module_log.lines(host), name)
-            raise Problem(why or f"cannot set {name} to {value!r}: {error.strerror}; "
-                          "see: sudo dmesg", BAD_INPUT) from None
-        raise Problem(f"cannot set {name} to {value!r}: {error.strerror}; "
-                      "see: sudo dmesg; by hand: "
-                      f"{set_command(value, name)}", BAD_INPUT) from None
+            why = module_log.refusal(module_log.lines(host), name) or why
+        else:
+            why += f"; by hand: {set_command(value, name)}"
+        raise Problem(why, BAD_INPUT) from None
 
 
 def read_parameter(host: Host, name: str) -> str:

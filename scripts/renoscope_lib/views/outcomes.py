@@ -90,11 +90,15 @@ def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
         words = request_end(opening, end_ns, lacking)
         return ("half-open" if words.startswith("half-open") else
                 "given up" if words.startswith("given up") else "not seen")
-    # by then the timer would have fired, and we would know more
-    since_ns = end_ns - (opening.synack_ns or opening.began_ns)
-    if since_ns > 2 * FIRST_WAIT_US * 1000 and _may_have_ended(lacking):
+    if _timer_is_over(opening, end_ns) and _may_have_ended(lacking):
         return "not seen"
     return "half-open"
+
+
+def _timer_is_over(opening: Opening, end_ns: int) -> bool:
+    """The SYN-ACK's first one would have fired by then, and we would know more."""
+    since_ns = end_ns - (opening.synack_ns or opening.began_ns)
+    return since_ns > 2 * FIRST_WAIT_US * 1000
 
 
 def _active_outcome(opening: Opening, lacking: Lacking) -> str:
@@ -117,9 +121,8 @@ def _child_outcome(opening: Opening, end_ns: int, lacking: Lacking) -> str:
     """
     if "state" in lacking:
         return "not seen"
-    if opening.closed_early and not opening.attempts:
-        since_ns = end_ns - (opening.synack_ns or opening.began_ns)
-        return "half-open" if since_ns <= 2 * FIRST_WAIT_US * 1000 else "not seen"
+    if opening.closed_early and not opening.attempts and _timer_is_over(opening, end_ns):
+        return "not seen"
     return "half-open"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..ring.schema import Event
+from ..tcp.flows import ends_of
 from ..tcp.kept import remember
 
 # Ends remembered, the latest ones, and how often each sent again since anything of it
@@ -33,14 +34,9 @@ class _Unacknowledged:
     times_ns: list[int] = field(default_factory=list)
 
 
-def _own(event: Event) -> Ends:
-    return (event["local_addr"], event["local_port"],
-            event["remote_addr"], event["remote_port"])
-
-
-def _peers(event: Event) -> Ends:
-    return (event["remote_addr"], event["remote_port"],
-            event["local_addr"], event["local_port"])
+def _ends(event: Event) -> Ends:
+    """Both, in whatever namespace: the peer's may be another one."""
+    return ends_of(event)[1:]
 
 
 class SentAgain:
@@ -51,7 +47,7 @@ class SentAgain:
 
     def see(self, event: Event) -> None:
         """It sends again, or tries to."""
-        ends = _own(event)
+        ends = _ends(event)
         known = self._by_ends.get(ends)
         if known is None or (known.cookie, known.snd_una) != (
                 event["cookie"], event["snd_una"]):
@@ -62,7 +58,8 @@ class SentAgain:
 
     def by_peer(self, event: Event, after_ns: int) -> Again | None:
         """The first time after that moment that the peer's end sent again."""
-        known = self._by_ends.get(_peers(event))
+        ends = _ends(event)
+        known = self._by_ends.get(ends[2:] + ends[:2])
         if known is None or known.cookie == event["cookie"]:
             return None
         return next((Again(known.cookie, time_ns) for time_ns in known.times_ns
