@@ -115,12 +115,20 @@ static void rcu_without_lock(void)
 	READ_ONCE(*rcu_dereference(rcu_number));
 }
 
-/* One processor that does nothing else for a while. */
+/*
+ * One processor that does nothing else for a while, and a grace period that waits
+ * for it: without one there is nothing to stall. One that began before may still go
+ * by an older rcu_cpu_stall_timeout, which is read when a grace period begins
+ * (rcu_jiffies_till_stall_check() in kernel/rcu/tree_stall.h).
+ */
 static void busy(void)
 {
-	unsigned long end = jiffies + BUSY_S * HZ;
+	unsigned long end;
 
+	synchronize_rcu();
 	preempt_disable();
+	start_poll_synchronize_rcu();
+	end = jiffies + BUSY_S * HZ;
 	while (time_before(jiffies, end))
 		cpu_relax();
 	preempt_enable();
