@@ -8,15 +8,17 @@ operations on all of the bytes.
 
 from __future__ import annotations
 
+import struct
+import sys
+from array import array
 from collections.abc import Iterator
 from itertools import compress
 from typing import NamedTuple
 
-from .schema import LOST, OWN_KINDS, Schema
+from .schema import LOST, OWN_KINDS, TYPE_FORMATS, Schema
 
-# The lowest byte of every number of 16 bits, one after the other, and the one above it.
-LOW_BYTES = bytes(range(256)) * 256
-NEXT_BYTES = b"".join(bytes([byte]) * 256 for byte in range(256))
+# Every number of 16 bits in its order, and once more, because serials wrap in theirs.
+HALVES = memoryview(array("H", [*range(1 << 16)] * 2))
 
 
 class Head(NamedTuple):
@@ -46,6 +48,11 @@ class Heads:
         self._lost = schema.kind_number(LOST)
         self._apart = [number for number, kind in schema.kinds.items() if kind in OWN_KINDS]
         self._serial, self._cpu = schema.field_named("serial"), schema.field_named("cpu")
+        # Where numbers of the records can be looked at in place, as this machine's.
+        self._lies_well = (schema.byte_order == sys.byteorder == "little"
+                           and self._serial.size == 8
+                           and not any(number % place.size for place in (self._serial, self._cpu)
+                                       for number in (place.offset, schema.record_bytes)))
 
     def each(self, records: bytes) -> Iterator[Head]:
         """Of whole records, one by one."""
@@ -78,21 +85,21 @@ class Heads:
     def _one_run(self, records: bytes) -> Run | None:
         """All records as a run of one CPU; None where that is not to be seen so.
 
-        Byte by byte, over all records at once: the same bytes of successive serials
-        are slices of LOW_BYTES and NEXT_BYTES, which are too short where the higher ones
-        change; these and the CPU's must not.
+        The same number of all records is a view of their bytes, and views are compared
+        at once: the low 16 bits of successive serials are a slice of HALVES, and what
+        is above them is, as the CPU, that of the record before.
         """
-        size = self._schema.record_bytes
-        count = len(records) // size
-        at, cpu_at = self._serial.offset, self._cpu.offset
-        first = int.from_bytes(records[at:at + 8], "little")
-        low = first & 0xFFFF
-        if not count or self._schema.byte_order != "little" or self._serial.size != 8:
+        if not records or not self._lies_well:
             return None
-        if (records[at::size] != LOW_BYTES[low:low + count]
-                or records[at + 1::size] != NEXT_BYTES[low:low + count]):
+        step, at, cpu_at = self._schema.record_bytes, self._serial.offset, self._cpu.offset
+
+        def of_each(offset: int, code: str) -> memoryview:
+            size = struct.calcsize(code)
+            return memoryview(records).cast(code)[offset // size::step // size]
+
+        low, cpu = of_each(at, "H"), of_each(cpu_at, TYPE_FORMATS[self._cpu.type])
+        if low != HALVES[low[0]:low[0] + len(low)]:
             return None
-        same = (*range(at + 2, at + 8), *range(cpu_at, self._cpu.end))
-        if any(records[place::size] != records[place:place + 1] * count for place in same):
+        if any(part[1:] != part[:-1] for part in (of_each(at + 2, "H"), of_each(at + 4, "I"), cpu)):
             return None
-        return Run(int.from_bytes(records[cpu_at:self._cpu.end], "little"), first, count)
+        return Run(cpu[0], of_each(at, "Q")[0], len(low))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import NOT_PERMITTED, NOT_THERE, Problem
 
 # One read gives some records; so many bytes are worth handling at once.
-BATCH_BYTES = 1 << 16
+BATCH_BYTES = 1 << 19
 
 # poll() takes no more milliseconds than an int holds.
 LONGEST_WAIT_S = 86_400.0
