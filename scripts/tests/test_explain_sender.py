@@ -187,7 +187,7 @@ class Losses(Case):
 
     def test_a_d_sack_is_a_duplicate_and_a_sack_is_none(self) -> None:
         life = self.life
-        opening = [*life.opens(), life.acked(0.5)]
+        opening = [*life.opens(), life.again(0.3, "tail_loss_probe"), life.acked(0.5)]
         acked = life.snd_nxt
         found = self.found(*opening, self.dsack(acked - MSS, acked))
         self.assertEqual(found["spurious"].sentence, (
@@ -196,13 +196,22 @@ class Losses(Case):
         found = self.found(*opening, self.dsack(acked + MSS, acked + 2 * MSS))
         self.assertNotIn("spurious", found, "that is SACK: a hole")
 
+    def test_a_d_sack_of_what_was_sent_once_was_doubled(self) -> None:
+        life = self.life
+        found = self.found(*life.opens(), life.acked(0.5),
+                           self.dsack(life.snd_nxt - MSS, life.snd_nxt))
+        self.assertNotIn("spurious", found)
+        self.assertEqual(found["doubled"].sentence, (
+            "the peer told of one duplicate (D-SACK), though nothing was seen to be sent "
+            "again: doubled on the way, most likely"))
+
     def test_a_d_sack_of_the_syn_tells_of_nothing_sent_again(self) -> None:
         """After a simultaneous open Linux gets our SYN twice, once in the SYN-ACK."""
         opening = [*self.life.opens(), self.life.acked(0.5)]
         found = self.found(*opening, self.dsack(ISN, ISN + 1))
-        self.assertNotIn("spurious", found)
+        self.assertNotIn("doubled", found)
         found = self.found(*opening, self.dsack(ISN + 1, ISN + 2))
-        self.assertIn("spurious", found, "that is a byte of data")
+        self.assertIn("doubled", found, "that is a byte of data")
 
     def test_cuts_without_growth_in_between_collapse_cwnd(self) -> None:
         found = self.sender(*self.recovery(1, 1, 40), *self.recovery(2, 1, 20),

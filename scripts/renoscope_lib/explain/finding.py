@@ -69,6 +69,7 @@ RULES = {
     "timeouts": Rule("retransmission timeouts", ("rto",)),
     "losses": Rule("losses repaired", ("retransmit", "ca_state")),
     "spurious": Rule("sent again for nothing", ("ca_state",)),
+    "doubled": Rule("came to the peer twice", ("segment", "retransmit")),
     "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),
     "path-mtu": Rule("segments too large for the path", ("ca_state", "rto")),
     "dropped-on-arrival": Rule("dropped here on arrival", (

@@ -248,15 +248,17 @@ def on_arrival(dropped: list[Arrival], subject: Subject,
 def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     duplicates = pace.duplicates if pace is not None else 0
-    if not flow.undone and not duplicates:
+    if duplicates and not flow.undone and not flow.sent_again:
+        yield _doubled(duplicates, subject)
         return
     words = []
     if flow.undone:
         words.append(f"{spelled(flow.undone, 'reduction')} of cwnd undone by the "
                      "kernel: what it took for lost had arrived")
     if duplicates:
-        words.append(f"the peer told of {spelled(duplicates, 'duplicate')} "
-                     "(D-SACK): sent again for nothing")
+        words.append(f"{_told_of(duplicates)}: sent again for nothing")
+    if not words:
+        return
     yield Finding(
         "spurious", NOTEWORTHY, subject,
         "; ".join(words) + ". The data had arrived: its ACK was lost or late, or "
@@ -264,6 +266,19 @@ def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
         capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
         look("losses", subject, "-v"),
         next((e.began_ns for e in flow.episodes if e.undone), None))
+
+
+def _told_of(duplicates: int) -> str:
+    return f"the peer told of {spelled(duplicates, 'duplicate')} (D-SACK)"
+
+
+def _doubled(duplicates: int, subject: Subject) -> Finding:
+    """What was not sent again and came twice."""
+    return Finding(
+        "doubled", NOTEWORTHY, subject,
+        f"{_told_of(duplicates)}, though nothing was seen to be sent again: doubled on "
+        "the way, most likely", "doubled on the way, most likely",
+        next_step=look("flow", subject))
 
 
 # ---- cwnd
