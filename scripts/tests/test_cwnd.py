@@ -325,6 +325,16 @@ class Watching(unittest.TestCase):
             sender.tell("ack", state=STATE[state])
         self.assertEqual(one(*sender.events).bytes_acked, acked)
 
+    def test_an_ack_that_closes_the_window_is_counted_once(self) -> None:
+        """Its zero_window comes behind it, and shows what stood before it, too."""
+        sender = self.sender
+        before = one(*sender.events).bytes_acked
+        for kind in ("ack", "zero_window"):
+            sender.tell(kind, seg_ack=(sender.una + SEGMENT) % 2**32, seg_flags=ACK)
+        sender.una += SEGMENT
+        sender.tell("ack", seg_ack=sender.una % 2**32, seg_flags=ACK)
+        self.assertEqual(one(*sender.events).bytes_acked, before + SEGMENT)
+
     def test_the_last_acks_state_is_the_end(self) -> None:
         sender = self.sender
         before = one(*sender.events).bytes_acked

@@ -65,6 +65,9 @@ OPENING = "opening"
 
 FIN_ACKED_STATES = (FIN_WAIT_2, TIME_WAIT)
 
+# What one ACK may acknowledge: 65535 scaled by 14 bits.
+LARGEST_WINDOW = 1 << 30
+
 
 @dataclass(frozen=True)
 class Series:
@@ -282,9 +285,11 @@ class Cwnd:
 
     def _count(self, track: Track, event: Event) -> None:
         una = acknowledged(event)
-        track.bytes_acked += _progress(track.una, una)
+        if not _is_just_behind(track.una, una):
+            track.bytes_acked += _progress(track.una, una)
+            track.una = una
         track.bytes_received += _progress(track.rcv_nxt, event["rcv_nxt"])
-        track.una, track.rcv_nxt = una, event["rcv_nxt"]
+        track.rcv_nxt = event["rcv_nxt"]
         track.fin_acked |= self._state(event) in FIN_ACKED_STATES
 
     # ---- the congestion state
@@ -381,6 +386,11 @@ class Cwnd:
 def _progress(before: int, now: int) -> int:
     """Sequence numbers from one to another, 0 if it did not go forward."""
     return (now - before) % MODULUS if is_after(now, before) else 0
+
+
+def _is_just_behind(counted: int, una: int) -> bool:
+    """Whether it is from before the last ACK, which a zero_window of that ACK still shows."""
+    return 0 < (counted - una) % MODULUS <= LARGEST_WINDOW
 
 
 def _resolved(track: Track) -> list[Span]:
