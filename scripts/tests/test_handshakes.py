@@ -651,7 +651,11 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.error(2, 113),
                      self.closed(2)).openings()
         self.assertEqual(row.outcome, "failed")
-        self.assertEqual(row.why, "EHOSTUNREACH: no route, or a firewall "
+        self.assertEqual(row.why, "EHOSTUNREACH: no answer to ARP or NDP, no route, "
+                         "or a firewall answered with ICMP")
+        row, = watch(self.connecting(), self.error(2, 101),
+                     self.closed(2)).openings()
+        self.assertEqual(row.why, "ENETUNREACH: no route, or a firewall "
                          "answered with ICMP")
         row, = watch(self.connecting(), self.error(2, 13),
                      self.closed(2)).openings()
@@ -691,7 +695,7 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.scene.event(
             "state", 800 * MS, old_state=SYN_SENT, state=ESTABLISHED,
             snd_isn=7)).openings()
-        self.assertIn("the round trip itself", row.why)
+        self.assertIn("the round trip itself, the peer, or ARP or NDP", row.why)
 
     def test_a_connection_of_both_ends_is_said_to_be_counted_twice(self) -> None:
         at = ListenerScene(scene=self.scene)

@@ -35,7 +35,7 @@ NEXT = {
     "refused by RST": "is the server running? on it: ss -ltn",
     "refused": "is the server running? on it: ss -ltn; firewall: nft list ruleset",
     "timed out": "record on the server too: do the SYNs come there?",
-    "failed": "ip route get ADDRESS; does a firewall answer with ICMP?",
+    "failed": "ip route get ADDRESS; ip neigh; does a firewall answer with ICMP?",
 }
 
 

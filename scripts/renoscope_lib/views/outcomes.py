@@ -166,6 +166,8 @@ def reasons_of(opening: Opening, outcome: str, far: list[Opening],
         reasons.append(
             f"why it took so long is not known: {lacking[kind]}"
             if kind in lacking else
+            "nothing was sent again: the round trip itself, the peer, or ARP or NDP "
+            "before the SYN took so long" if active else
             "nothing was sent again: the round trip itself, or the peer, took "
             "so long")
     if opening.never_accepted and "accepted" not in lacking:
@@ -288,7 +290,8 @@ def _active_reasons(opening: Opening, outcome: str,
 def _why_failed(error: int) -> str:
     """What an error of connect() comes from."""
     if error in UNREACHABLE:
-        return "no route, or a firewall answered with ICMP"
+        neighbour = "no answer to ARP or NDP, " if error == EHOSTUNREACH else ""
+        return f"{neighbour}no route, or a firewall answered with ICMP"
     return os.strerror(error)
 
 
