@@ -366,6 +366,16 @@ class Windows(Case):
                 f"{whose} window was zero once, for 300 s; nothing shows that "
                 "anything waited to be sent"))
 
+    def test_of_a_short_one_no_probe_can_tell(self) -> None:
+        """It may have held the sender back, and that is told beside it."""
+        for side, rule in (("peer", "peer-window-zero"), ("own", "own-window-zero")):
+            for until_s, is_short in ((1.19, True), (1.21, False)):
+                with self.subTest(side=side, until_s=until_s):
+                    self.setUp()
+                    found = self.found(*self.standing(side, until_s, 0))[rule]
+                    self.assertEqual("too short for a probe" in found.sentence, is_short)
+                    self.assertEqual("nothing shows" in found.sentence, not is_short)
+
     def test_a_restored_connection_has_no_window_yet(self) -> None:
         """TCP_REPAIR: nothing acknowledged its SYN, and no window was ever zero."""
         for una, is_restored in ((ISN, True), (ISN + 1, False)):

@@ -3,13 +3,15 @@
 
 A zero window holds up only who has something to send.  Then the persist timer
 probes it, or what is on its way goes again; where neither was seen, nothing shows
-that anybody stood still.
+that anybody stood still. But no probe comes before 200 ms: a sender may stand still
+often, each time for less, and rules_on_pace.py tells that it was held back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..tcp.kernel_timers import RTO_MIN_US
 from ..views.pace import Sender
 from ..views.windows import ENDED, OWN, PEER, Episode, Flow, Windows
 from ..words import duration
@@ -57,10 +59,13 @@ def _only_zero(windows: Windows, flow: Flow, side: str, subject: Subject,
                clock: Clock) -> Finding:
     kind, whose = ("probe", "the peer's") if side == PEER else ("ack", "our")
     long = _how_long(windows, flow, side, clock)
+    episodes = [e for e in flow.episodes if e.side == side]
     shows = (f"whether anything waited to be sent is not known ({kind} was not "
              "recorded)" if windows.gaps.not_recorded(kind)
+             else f"{'each ' if len(episodes) > 1 else ''}too short for a probe, which "
+             "alone shows whether anything waited to be sent"
+             if not flow.left_out and all(map(_is_short, episodes))
              else "nothing shows that anything waited to be sent")
-    episodes = [e for e in flow.episodes if e.side == side]
     return Finding(
         "peer-window-zero" if side == PEER else "own-window-zero",
         NOTEWORTHY, subject,
@@ -68,6 +73,11 @@ def _only_zero(windows: Windows, flow: Flow, side: str, subject: Subject,
         f"{long and f', for {long}'}; {shows}{_how_it_stands(windows, flow, side)}",
         "", capped(line for e in episodes for line in _lines(e, clock)),
         look("windows", subject), next((e.began_ns for e in episodes), None))
+
+
+def _is_short(episode: Episode) -> bool:
+    """Whether it was over before the persist timer could have asked (tcp_probe0_base())."""
+    return episode.took_us is not None and episode.took_us < RTO_MIN_US
 
 
 def _how_long(windows: Windows, flow: Flow, side: str, clock: Clock) -> str:
