@@ -62,6 +62,7 @@ HOW_TO_READ = (
 WHO_TELLS = (
     f"Only {listed(CONGESTION_CONTROLS, 'and')} tell rounds. For connections to "
     "come choose one with: sudo sysctl net.ipv4.tcp_congestion_control=renoscope; "
+    "in a network namespace that exists already behind ip netns exec NAME; "
     "for one socket with setsockopt(TCP_CONGESTION).")
 
 
