@@ -641,6 +641,11 @@ class Pace(Case):
                 self.assertEqual("long-path" in self.found(*events), is_told)
                 found = self.found(*events, life.acked(3, **rtt | {"srtt_us": 618_000}))
                 self.assertIn("long-path", found, "measured once more")
+                self.assertEqual("an ACK was lost" in found["long-path"].sentence,
+                                 not is_told)
+                found = self.found(*events, *(life.acked(n, **rtt | {"srtt_us": 618_000 + n})
+                                              for n in (3, 4)))
+                self.assertNotIn("an ACK was lost", found["long-path"].sentence)
 
     def test_the_kernels_shortest_round_trip_may_rise(self) -> None:
         """It forgets what is older than net.ipv4.tcp_min_rtt_wlen."""

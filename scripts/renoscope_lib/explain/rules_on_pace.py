@@ -68,15 +68,17 @@ def _long_path(flow: Sender, subject: Subject) -> Iterator[Finding]:
     """A handshake alone may tell of more than its path.
 
     Of a passive one the time until the last ACK is taken: that may have been lost, or
-    TCP_DEFER_ACCEPT may have waited for data.
+    TCP_DEFER_ACCEPT may have waited for data. And so may the only ACK after it have been.
     """
-    is_path = flow.measured_after_opening or (
-        subject.opened_by == US and flow.min_rtt_us < SYN_TIMEOUT_US)
-    if flow.min_rtt_us >= LONG_RTT_US and is_path:
+    opening_tells = subject.opened_by == US and flow.min_rtt_us < SYN_TIMEOUT_US
+    if flow.min_rtt_us >= LONG_RTT_US and (opening_tells or flow.measured_after_opening):
+        why = ("the path is long, or the peer's host is slow to answer"
+               if opening_tells or flow.srtts > 2 else
+               "the path is long, the peer's host is slow to answer, or an ACK was lost: "
+               "only one was measured since the handshake")
         yield Finding(
             "long-path", NOTEWORTHY, subject,
-            f"no round trip was shorter than {brief(flow.min_rtt_us)}: the path "
-            "is long, or the peer's host is slow to answer", "",
+            f"no round trip was shorter than {brief(flow.min_rtt_us)}: {why}", "",
             (f"min RTT {brief(flow.min_rtt_us)}",),
             "ping the peer: does the path itself take so long?")
 
