@@ -257,6 +257,17 @@ class InPart(Stage):
 
 
 class Tables(Stage):
+    def test_a_probe_with_new_data_is_not_told_as_sent_again(self) -> None:
+        quiet = self.event("ack", 0, cookie=6)
+        first, *rest = as_text(watch(quiet, self.event("loss_probe", 2)), None)
+        self.assertIn("Nothing was seen sent again, but a loss probe", first)
+        self.assertIn("1 connection without these not shown.", rest)
+        self.assertNotIn("by cause", "\n".join(rest))
+        first, *rest = as_text(watch(
+            quiet, self.event("loss_probe", 2), self.again(3, "rto")), None)
+        self.assertEqual(first, "Sent again:")
+        self.assertIn("1 connection without a loss not shown.", rest)
+
     def test_nothing_seen_and_nothing_lost_are_said(self) -> None:
         self.assertEqual(list(as_text(watch(), None)),
                          ["No connection was seen."])

@@ -274,13 +274,17 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter = Filter(),
         return islice((flow for flow in losses.flows(wanted) if flow.had_losses),
                       limit or None)
 
-    yield "Sent again:"
+    is_sent_again = bool(sums.segments or sums.timeouts)
+    yield "Sent again:" if is_sent_again else (
+        "Nothing was seen sent again, but a loss probe, or a state other than Open:")
     yield from _summary(lossy, sums)
     yield from and_more(sums.lossy - (limit or sums.lossy))
-    yield from _legend(sums)
+    if is_sent_again:
+        yield from _legend(sums)
     rest = sums.connections - sums.lossy
     if rest:
-        yield f"{plural(rest, 'connection')} without a loss not shown."
+        yield (f"{plural(rest, 'connection')} without "
+               f"{'a loss' if is_sent_again else 'these'} not shown.")
     yield from _standing(lossy, sums)
     if verbose:
         for flow in lossy():
