@@ -308,6 +308,17 @@ class OtherKinds(unittest.TestCase):
                                 ("what happened", "congestion state")):
                 self.assertEqual(heading.index(name), shown.index(value), name)
 
+    def test_in_short_the_connection_its_peer_and_what_happened(self) -> None:
+        writer = LineWriter(support.schema(), Clock(), short=True)
+        shown = writer.line(Scene().event("ca_state", cpu=3))
+        self.assertEqual(shown.split(maxsplit=4)[1:4], ["sk:5", "-", "10.77.0.2:5000"])
+        for left_out in ("cpu3", "10.77.0.1:", "|"):
+            self.assertNotIn(left_out, shown)
+        heading = writer.heading()
+        for name, value in (("connection", "sk:5"), ("peer", "10.77.0.2:"),
+                            ("what happened", "congestion state")):
+            self.assertEqual(heading.index(name), shown.index(value), name)
+
     def test_a_rst_names_its_reason_and_what_it_answers(self) -> None:
         shown = line(Scene().event(
             "reset_sent", cookie=0, reset_reason=NO_SOCKET, seg_flags=SYN,

@@ -24,7 +24,7 @@ def _show_writer(options: argparse.Namespace,
         raise Problem("show: the recording does not tell the wall clock",
                       BAD_INPUT)
     writer = LineWriter(source.schema, Clock(offset), options.raw_seq,
-                        coloured())
+                        coloured(), options.short)
     print(writer.heading())
     return writer
 
@@ -59,6 +59,9 @@ def add(commands: Any) -> None:
     add_choice(show)
     show.add_argument("--once", action="store_true",
                       help="live: end when all that the ring holds is shown")
+    show.add_argument("--short", action="store_true",
+                      help="narrow lines: no processor, local end, nor where the connection "
+                      "stood")
     show.add_argument("--raw-seq", action="store_true",
                       help="sequence numbers as on the wire, not relative")
     show.add_argument("--absolute", action="store_true",

@@ -83,18 +83,28 @@ def who(event: Event) -> str:
             f"{remote_endpoint(event):<21}")
 
 
+SHORT_HEADING = f"{'connection':<10}   {'peer':<21}"
+
+
+def who_in_short(event: Event) -> str:
+    """Whose an event is, and who is at the other end."""
+    return f"{connection(event['cookie']):<10} {arrow(event)} {remote_endpoint(event):<21}"
+
+
 class LineWriter:
     """Events in their order to lines.
 
-    Who an event is of can be told in other words, by those who know more.
+    Who an event is of can be told in other words, by those who know more. In short, that
+    is the connection and its peer, and where the connection stood is left out.
     """
 
     def __init__(self, schema: Schema, clock: Clock, raw: bool = False,
-                 colour: bool = False,
+                 colour: bool = False, short: bool = False,
                  who_words: Callable[[Event], str] = who) -> None:
         self._schema = schema
         self._clock = clock
-        self._who = who_words
+        self._short = short
+        self._who = who_in_short if short else who_words
         self._numbers = Numbers(raw)
         self._sentences = Sentences(schema, self._numbers)
         self._small_socks = SmallSocks(schema)
@@ -104,6 +114,8 @@ class LineWriter:
         """Names for the columns of every line."""
         raw = ("" if self._numbers.raw
                else "; (raw): a number as on the wire, its ISN was not seen")
+        if self._short:
+            return f"{self._clock.heading} {SHORT_HEADING}  what happened{raw}"
         return (f"{self._clock.heading} {WHO_HEADING}  what happened  | "
                 f"where the connection stood{raw}")
 
@@ -133,7 +145,7 @@ class LineWriter:
         else:
             text = (f"{self._clock.text(event):>12} {self._who(event)}  "
                     f"{self._sentences.what(event)}")
-            stood = self.where_it_stood(event)
+            stood = "" if self._short else self.where_it_stood(event)
             if stood:
                 text += f"  | {stood}"
         if self._colour and event.kind in COLOURS:
