@@ -258,3 +258,12 @@ class Ends(Case):
         self.assertEqual(list(found), ["healthy"])
         self.assertIn("closed by us first, now in TIME-WAIT",
                       found["healthy"].sentence)
+
+    def test_time_wait_of_both_says_so(self) -> None:
+        """As `states` does: the FINs crossed, and nobody was first."""
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+                        life.change(1.02, "FIN-WAIT-1", "CLOSING"),
+                        self.small(1.04, "TIME-WAIT"), end_s=30)
+        self.assertIn("closed by both at once, now in TIME-WAIT",
+                      found["healthy"].sentence)

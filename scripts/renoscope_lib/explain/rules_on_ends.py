@@ -301,9 +301,11 @@ def _fin(states: States, life: Life, pace: Sender | None,
 
 def healthy_words(life: Life) -> str:
     """How it ended, of one where nothing went wrong."""
-    if not life.is_over:
-        return {TIME_WAIT: "closed by us first, now in TIME-WAIT"}.get(
-            life.now.state, f"still {life.now.state}")
-    return {"us": "closed by us first", "peer": "closed by the peer first",
-            "both": "closed by both at once"}.get(
-                life.closed_first_by() or "", "closed")
+    closed = {"us": "closed by us first", "peer": "closed by the peer first",
+              "both": "closed by both at once"}.get(
+                  life.closed_first_by() or "", "closed")
+    if life.is_over:
+        return closed
+    if life.now.state == TIME_WAIT:
+        return f"{closed}, now in TIME-WAIT"
+    return f"still {life.now.state}"
