@@ -127,6 +127,15 @@ class Ends(Case):
         self.assertIn("after our close(): after 7 timeouts in a row",
                       found["orphan-given-up"].sentence)
 
+    def test_an_orphan_is_given_up_in_last_ack_as_well(self) -> None:
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+                        life.change(2, "CLOSE-WAIT", "LAST-ACK"),
+                        life.change(20, "LAST-ACK", "CLOSED", retransmits=7,
+                                    snd_nxt=life.snd_nxt + 1))
+        self.assertIn("given up in LAST-ACK, after our close(): after 7 timeouts in a row",
+                      found["orphan-given-up"].sentence)
+
     def test_an_orphan_has_no_error(self) -> None:
         """It has no socket: what reports one was shut down, and not closed."""
         life = self.life

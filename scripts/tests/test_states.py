@@ -581,6 +581,43 @@ class Resets(Stage):
             *self.path(6, "ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED")),
             "our FIN was acknowledged")
 
+    def test_a_fin_that_nobody_acknowledged(self) -> None:
+        """An orphan is given up without an error; its FIN may not even have gone."""
+        probe = {"probe_cause": number_of("probe_cause", "zero_window"), "snd_nxt": 500,
+                 "snd_una": 500}
+        early = "before our FIN was acknowledged (implied)"
+        for way, at_end, events, words in (
+                (("CLOSE-WAIT", "LAST-ACK"), {"snd_una": 501, "snd_nxt": 501}, [],
+                 "our FIN was acknowledged"),
+                (("CLOSE-WAIT", "LAST-ACK"),
+                 {"snd_una": 500, "snd_nxt": 501, "retransmits": 3}, [],
+                 "after 3 timeouts in a row (implied)"),
+                (("CLOSE-WAIT", "LAST-ACK"), {"snd_una": 500, "snd_nxt": 500},
+                 [self.event("probe", 8, "LAST-ACK", **probe)], early),
+                (("CLOSE-WAIT", "LAST-ACK"), {"snd_una": 501, "snd_nxt": 501},
+                 [self.event("probe", 8, "LAST-ACK", **probe)],
+                 "our FIN was acknowledged"),
+                (("FIN-WAIT-1",), {"snd_una": 500, "snd_nxt": 500}, [], early),
+                (("FIN-WAIT-1", "CLOSING"), {"snd_una": 500, "snd_nxt": 501}, [],
+                 early)):
+            with self.subTest(way=way, at_end=at_end):
+                self.setUp()
+                self.assertEqual(self.ending(
+                    *self.path(5, "ESTABLISHED", *way), *events,
+                    self.closed(9, way[-1], **at_end)), words)
+
+    def test_a_disconnect_waits_for_no_ack(self) -> None:
+        """Nor sends it a RST here: the FIN had gone (tcp_disconnect())."""
+        for way in (("CLOSE-WAIT", "LAST-ACK"), ("FIN-WAIT-1", "CLOSING")):
+            with self.subTest(way=way):
+                self.setUp()
+                self.assertEqual(self.ending(
+                    *self.path(5, "ESTABLISHED", *way),
+                    self.closed(9, way[-1], snd_una=500, snd_nxt=501),
+                    self.event("error", 9, "CLOSED", sk_error=0)),
+                    "SO_LINGER 0, or disconnected by its program, before our FIN was "
+                    "acknowledged (implied)")
+
     def test_timeouts(self) -> None:
         self.assertEqual(self.ending(
             self.event("error", 9, sk_error=errno.ETIMEDOUT), self.closed(9)),

@@ -85,6 +85,9 @@ class Life(PartlySeen):
     request_ending: str = ""
     closed_from: str | None = None
     timeouts: int = 0
+    unsent_behind: int | None = None
+    fin_unacked: bool = False
+    disconnected: bool = False
     reset_sent: Reset | None = None
     reset_received: Reset | None = None
     error: int = 0

@@ -213,12 +213,18 @@ def _quiet_ending(life: Life) -> Ending:
                       False)
     if life.now.began_ns is None:
         return Ending("closed", None, "its end was not seen", False)
-    if life.closed_from == LISTEN or life.closed_from == LAST_ACK:
-        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
+    fin_unacked = life.fin_unacked and life.closed_from in (CLOSING, LAST_ACK)
+    if fin_unacked and life.disconnected:
+        return Ending("closed", US, "SO_LINGER 0, or disconnected by its program, before "
+                      "our FIN was acknowledged", True)
     if life.timeouts:
         return Ending("given up", None,
                       f"after {plural(life.timeouts, 'timeout')} in a row", True)
-    if life.closed_from in (FIN_WAIT_1, FIN_WAIT_2, CLOSING):
+    if fin_unacked or life.closed_from == FIN_WAIT_1:  # an orphan's end is reported to nobody
+        return Ending("given up", None, "before our FIN was acknowledged", True)
+    if life.closed_from == LISTEN or life.closed_from == LAST_ACK:
+        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
+    if life.closed_from in (FIN_WAIT_2, CLOSING):
         return Ending("closed", None,
                       "its socket went; TIME-WAIT was not recorded", False)
     return Ending("closed", None, "why was not recorded", False)

@@ -211,6 +211,8 @@ class States:
         self._settle_birth(life, event)
         life.closed_from = old
         life.timeouts = event["retransmits"]
+        life.fin_unacked = (event["snd_una"] != event["snd_nxt"]
+                            or event["snd_nxt"] == life.unsent_behind)
         self._move(life, event, CLOSED)
 
     def _see_destroy(self, event: Event) -> None:
@@ -248,6 +250,16 @@ class States:
         life = self.kept.get(event.key)
         if life is not None and event["sk_error"]:
             life.error = event["sk_error"]
+        elif life is not None and life.is_over:
+            life.disconnected = True
+
+    def _see_probe(self, event: Event) -> None:
+        """Of a zero window: what waits behind snd_nxt, the FIN at least, has not gone."""
+        self._see_any(event)
+        life = self.kept.get(event.key)
+        if life is not None and self._schema.name_of(
+                "probe_cause", event["probe_cause"]) == "zero_window":
+            life.unsent_behind = event["snd_nxt"]
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
