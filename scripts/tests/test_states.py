@@ -469,6 +469,13 @@ class Resets(Stage):
                 self.assertEqual(self.ending(*make()),
                                  f"we sent a RST: {words} (implied)")
 
+    def test_a_close_in_fin_wait_2_may_not_want_to_wait(self) -> None:
+        """Before 6.10 it looks like one with unread data: no error, CLOSED, then the RST."""
+        self.assertEqual(self.ending(
+            *self.path(5, "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"),
+            self.closed(9, "FIN-WAIT-2"), self.event("reset_sent", 9, "CLOSED")),
+            "we sent a RST: closed with unread data, or TCP_LINGER2 below 0 (implied)")
+
     def test_left_in_the_accept_queue(self) -> None:
         """Its listener closes, and the kernel disconnects it."""
         def life(*between: Event, closed_ms: float = 9) -> States:
@@ -513,18 +520,21 @@ class Resets(Stage):
         """From 6.10 on; its word goes before what could be worked out."""
         schema = parse_schema(schema_source.schema_text(support.source(),
                                                         REASONS))
-        for number, state, words in (
-                (5, "ESTABLISHED", "closed with unread data"),
-                (7, "ESTABLISHED", "TCP_SOMETHING_NEW"),
-                (6, "FIN-WAIT-2", "the peer's FIN did not come in time (implied)"),
-                (6, "ESTABLISHED",
+        for number, state, closes_ms, words in (
+                (5, "ESTABLISHED", 8, "closed with unread data"),
+                (7, "ESTABLISHED", 8, "TCP_SOMETHING_NEW"),
+                (6, "FIN-WAIT-2", 9, "the peer's FIN did not come in time (implied)"),
+                (6, "FIN-WAIT-2", 8,
+                 "SO_LINGER 0, or disconnected by its program (implied)"),
+                (6, "ESTABLISHED", 8,
                  "SO_LINGER 0, or disconnected by its program (implied)")):
-            with self.subTest(number=number, state=state):
+            with self.subTest(number=number, state=state, closes_ms=closes_ms):
                 self.setUp()
+                reset = self.event("reset_sent", 8.5, "CLOSED", reset_reason=number)
                 states = watch(
-                    *self.path(0, "LISTEN", state), self.closed(8, state),
-                    self.event("reset_sent", 8, "CLOSED", reset_reason=number),
-                    schema=schema)
+                    *self.path(0, "LISTEN", state),
+                    *sorted((self.closed(closes_ms, state), reset),
+                            key=lambda event: event["time_ns"]), schema=schema)
                 self.assertEqual(states.ending(next(states.lives())).words(),
                                  f"we sent a RST: {words}")
 

@@ -141,9 +141,6 @@ def _reset_sent(life: Life, sent: Reset, gaps: Gaps) -> Ending:
     told = _told(sent)
     if told and told != "TCP_STATE":
         return Ending("reset", US, told, False)
-    if told == "TCP_STATE" and life.closed_from == FIN_WAIT_2:
-        return Ending("reset", US, "the peer's FIN did not come in time",
-                      True)
     return Ending("reset", US, _why_we_reset(life, sent, bool(told), gaps),
                   True)
 
@@ -165,9 +162,12 @@ def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> str:
         return "its listener was closed while it waited in the accept queue"
     if disconnect or error == "ECONNRESET":
         return "SO_LINGER 0, or disconnected by its program"
+    unread = "closed with unread data"
+    if life.closed_from == FIN_WAIT_2:
+        unread += ", or TCP_LINGER2 below 0"
     if gaps.may_lack("error", since_ns=sent.time_ns):
-        return "closed with unread data, or SO_LINGER 0"
-    return "closed with unread data"
+        return f"{unread}, or SO_LINGER 0"
+    return unread
 
 
 def _request_ending(life: Life) -> Ending:
