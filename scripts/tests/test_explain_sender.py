@@ -86,6 +86,25 @@ class Losses(Case):
             with self.subTest(told):
                 self.assertIn(told, self.sent_by(*sent).sentence)
 
+    def test_a_timer_that_gives_up_sends_nothing(self) -> None:
+        for gives_up, told in (
+                (True, "three retransmission timeouts that sent data again, the last of "
+                       "which gave the connection up, 1.4 s"),
+                (False, "sent data (twice) and what was not seen (once) again, 1.4 s")):
+            with self.subTest(told):
+                self.setUp()
+                life = self.life
+                events = [*self.backing_off(2), life.timeout(3, 0.8, 2, ca="Loss")]
+                for event in events:
+                    if event.kind == "retransmit":
+                        event.values["seg_len"] = MSS
+                if not gives_up:
+                    events.append(life.event("ack", 3.5, ca="Loss", seg_flags=ACK))
+                finding = self.sender(*events, life.change(
+                    4, "ESTABLISHED", "CLOSED", ca="Loss", retransmits=2))["timeouts"]
+                self.assertIn(told, finding.sentence)
+                self.assertEqual(finding.evidence[-1].endswith("seq=1: given up"), gives_up)
+
     def test_what_a_timer_sent_is_not_guessed(self) -> None:
         """Not from what goes by itself in Loss, nor from what goes after a loss."""
         life = self.life

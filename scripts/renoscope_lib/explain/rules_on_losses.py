@@ -93,15 +93,16 @@ SENT_WORDS = {"SYN": "the SYN", "SYN-ACK": "the SYN-ACK", "data": "data",
 def _sent_words(timeouts: list[Timeout], count: int) -> str:
     """`that sent data again`; with counts if it was not always the same."""
     sent = Counter(t.sent for t in timeouts if t.sent)
+    gave_up = ", the last of which gave the connection up" if timeouts[-1].gave_up else ""
     if not sent:
-        return ""
-    unseen = count - sent.total()
+        return gave_up
+    unseen = count - sent.total() - timeouts[-1].gave_up
     parts = [f"{SENT_WORDS[what]} ({often(n)})" for what, n in sent.most_common()]
     if unseen:
         parts.append(f"what was not seen ({often(unseen)})")
     if len(parts) == 1:
         parts = [SENT_WORDS[what] for what in sent]
-    return f" that sent {' and '.join(parts)} again"
+    return f" that sent {' and '.join(parts)} again{gave_up}"
 
 
 def _severity_of(waited_us: int, count: int, undone: int,
@@ -135,6 +136,8 @@ def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
 def _timeout_line(timeout: Timeout, clock: Clock) -> str:
     number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
     sent = f", sent again: {SENT_WORDS[timeout.sent]}" if timeout.sent else ""
+    if timeout.gave_up:
+        sent = ": given up"
     return (f"{clock.at(timeout.time_ns)} the timer fired after "
             f"{brief(timeout.waited_us)}, backoff {timeout.backoff}{number}{sent}")
 

@@ -62,13 +62,17 @@ class Speed(Packable):
 
 @dataclass(slots=True)
 class Timeout(Packable):
-    """The retransmission timer fired; `sent` is what went again, "" if not seen."""
+    """The retransmission timer fired; `sent` is what went again, "" if not seen.
+
+    Nothing goes where the kernel gives the connection up instead.
+    """
 
     time_ns: int
     waited_us: int
     backoff: int
     seq: int | None
     sent: str = ""
+    gave_up: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +123,7 @@ class Flow(PartlySeen):
     current: Episode | None = None
     fired: Timeout | None = None  # nothing was seen to go since
     fired_gaps: int = 0
+    after_fired: tuple[int, int] = (-1, 0)
     waits_for_after: Episode | None = None
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
@@ -209,6 +214,7 @@ class Losses:
                 "state", "destroy", "time_wait"):
             return
         self._account(flow, event["time_ns"], flow.ca_state)
+        self._gives_up(flow, event)
         self._leave(flow, event, "the connection ended")
         flow.ca_state = None
 
@@ -294,6 +300,7 @@ class Losses:
         timeout = Timeout(event["time_ns"], event["rto_us"], event["backoff"],
                           relative_if_known(event["snd_una"], event["snd_isn"]))
         flow.fired, flow.fired_gaps = timeout, self.gaps.number
+        flow.after_fired = event["cpu"], event["serial"] + 1
         if not self._sends(event):
             self._timeout_of_syn(flow, event, timeout)
             return
@@ -307,6 +314,12 @@ class Losses:
                 LOSS, event["time_ns"],
                 before=Speed(event["cwnd"], event["ssthresh"])))
         flow.current.add_timeout(timeout)
+
+    def _gives_up(self, flow: Flow, event: Event) -> None:
+        """Whether its timer has ended it, and sent nothing: tcp_write_timeout()."""
+        if (flow.fired is not None and not self.gaps.lacks("retransmit")
+                and flow.after_fired == (event["cpu"], event["serial"])):
+            flow.fired.gave_up = True
 
     def _timeout_of_syn(self, flow: Flow, event: Event,
                         timeout: Timeout) -> None:
