@@ -53,6 +53,24 @@ class Stage(unittest.TestCase):
         return flow
 
 
+class Waits(Stage):
+    def waits(self, state: int, *at_ms: int) -> list[int]:
+        """What timers of 200, 400 ... ms waited that fired then."""
+        flow = self.one(self.event("ack", 0, state=state), *(
+            self.event("rto", ms, "Loss" if n else "Open", state=state, backoff=n,
+                       rto_us=200_000 << n) for n, ms in enumerate(at_ms)))
+        return [t.waited_us // 1000 for e in flow.episodes for t in e.timeouts]
+
+    def test_a_timer_waits_for_its_rto_or_less(self) -> None:
+        """TCP_USER_TIMEOUT does not let it wait any longer (tcp_clamp_rto_...())."""
+        for state in (ESTABLISHED, SYN_SENT):
+            with self.subTest(state=state):
+                self.setUp()
+                self.assertEqual(self.waits(state, 200, 603, 1410), [200, 400, 800])
+                self.setUp()
+                self.assertEqual(self.waits(state, 200, 603, 900), [200, 400, 297])
+
+
 class Causes(Stage):
     def test_each_cause_by_its_segments(self) -> None:
         flow = self.one(

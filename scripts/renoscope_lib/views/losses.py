@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from ..ring.schema import Event, Schema
 from ..tcp.connections import PartlySeen, identity_of
 from ..tcp.kept import Kept, Packable
+from ..tcp.kernel_timers import JIFFY_US
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, relative_if_known
@@ -295,9 +296,10 @@ class Losses:
 
     def _see_rto(self, flow: Flow, event: Event) -> None:
         flow.timeouts += 1
-        flow.longest_rto_us = max(flow.longest_rto_us, event["rto_us"])
+        waited_us = _waited_us(flow, event)
+        flow.longest_rto_us = max(flow.longest_rto_us, waited_us)
         flow.highest_backoff = max(flow.highest_backoff, event["backoff"])
-        timeout = Timeout(event["time_ns"], event["rto_us"], event["backoff"],
+        timeout = Timeout(event["time_ns"], waited_us, event["backoff"],
                           relative_if_known(event["snd_una"], event["snd_isn"]))
         flow.fired, flow.fired_gaps = timeout, self.gaps.number
         flow.after_fired = event["cpu"], event["serial"] + 1
@@ -406,6 +408,20 @@ class Losses:
             self._account(flow, flow.last_ns if lost else self._end_ns,
                           flow.ca_state)
         flow.settled = True
+
+
+def _waited_us(flow: Flow, event: Event) -> int:
+    """How long the timer had waited: the RTO, or less.
+
+    TCP_USER_TIMEOUT cuts a wait short, and a full queue of this host's own brings the
+    timer back in half a second: never longer than since it last fired.
+    """
+    rto_us: int = event["rto_us"]
+    before = flow.episodes[-1].timeouts if flow.episodes else []
+    if not before:
+        return rto_us
+    since_us: int = (event["time_ns"] - before[-1].time_ns) // 1000
+    return since_us if since_us + JIFFY_US < rto_us else rto_us
 
 
 def _segment(event: Event, cause: str) -> str:
