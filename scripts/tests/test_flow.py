@@ -832,6 +832,42 @@ class Joining(Stage):
         self.over(A, 100, 1, 1, 10)
         self.assertEqual(self.numbers(), [1, 1, 1, 2, 2, 2])
 
+    def test_the_list_says_where_an_end_is(self) -> None:
+        """As `states` does: a small sock outlives its full one."""
+        def small(kind: str, ms: float, state: str, step: str) -> None:
+            unit = {"time_wait": "time_wait_step", "time_wait_end": "time_wait_ending",
+                    "request_end": "request_ending"}[kind]
+            self.put(kind, A, ms, state=number_of("state", state),
+                     **{unit: number_of(unit, step)})
+
+        def state() -> str:
+            conversations = Conversations(schema())
+            for event in self.sorted_events():
+                conversations.of(event)
+            return next(iter(conversations)).states[0]
+
+        self.put("state", A, 1, state=number_of("state", "FIN-WAIT-2"))
+        small("time_wait", 2, "TIME-WAIT", "started")
+        self.put("state", A, 3, state=CLOSED)
+        self.assertEqual(state(), "TIME-WAIT")
+        small("time_wait_end", 60_000, "TIME-WAIT", "timer")
+        self.assertEqual(state(), "CLOSED")
+        self.setUp()
+        self.put("state", A, 1, state=number_of("state", "FIN-WAIT-2"))
+        small("time_wait", 2, "TIME-WAIT", "overflow")
+        self.put("state", A, 3, state=CLOSED)
+        self.assertEqual(state(), "CLOSED")
+        self.setUp()
+        self.put("request", A, 1, state=number_of("state", "SYN-RECEIVED"))
+        self.assertEqual(state(), "SYN-RECEIVED")
+        small("request_end", 2, "SYN-RECEIVED", "expired")
+        self.assertEqual(state(), "CLOSED")
+        self.setUp()
+        small("time_wait", 2, "TIME-WAIT", "started")
+        self.came(B, 3, 90_000, flags=SYN)      # another ISN: the next connection
+        small("time_wait_end", 4, "TIME-WAIT", "new_syn")
+        self.assertEqual(state(), "CLOSED")
+
     def test_an_isn_that_is_one_off_is_the_same(self) -> None:
         self.over(A, 0, 1, 1, 10)
         self.isns = {A: ISN_A - 1, B: ISN_B}

@@ -18,7 +18,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import ends_of, is_of_recording, is_passive
 from ..tcp.segments import has_segment, is_received, segments_sent_again
 from ..tcp.sequence import ACK, MODULUS, SYN
-from ..tcp.tcp_states import SYNCHRONIZED, SYN_SENT
+from ..tcp.tcp_states import CLOSED, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
 from ..words import local_endpoint, plural, remote_endpoint
 
 # Conversations kept at the most, and how many of the same two ends are looked at.
@@ -55,6 +55,7 @@ class Conversation:
     netns: list[int | None] = field(default_factory=lambda: [None, None])
     ids: tuple[list[int], list[int]] = field(default_factory=_no_ids)
     states: list[str] = field(default_factory=lambda: ["", ""])
+    small: list[bool] = field(default_factory=lambda: [False, False])
     opener: int | None = None
     events: int = 0
     segments: int = 0
@@ -237,12 +238,34 @@ class Conversations:
         conversation.resets += event.kind in RESETS
         end = conversation.end_of(event)
         self._see_isns(conversation, event, end)
-        if event.kind in ("state", "time_wait", "request"):
-            state = self._schema.name_of("state", event["state"])
-            for each in conversation.ends_of(event):
-                conversation.states[each] = state
+        for each in conversation.ends_of(event):
+            self._see_state(conversation, event, each)
         if conversation.opener is None:
             conversation.opener = self._opener(event, end)
+
+    def _see_state(self, conversation: Conversation, event: Event, end: int) -> None:
+        """Where an end is; a full socket's CLOSED is not, if a small one took over."""
+        state = self._schema.name_of("state", event["state"])
+        if event.kind == "time_wait":
+            conversation.small[end] = self._schema.name_of(
+                "time_wait_step", event["time_wait_step"]) != "overflow"
+        elif event.kind == "time_wait_end":
+            self._small_ends(conversation, event)
+        elif event.kind == "request_end" and conversation.states[end] == SYN_RECEIVED:
+            conversation.states[end] = CLOSED
+        elif event.kind == "state" and state != CLOSED:
+            conversation.small[end] = False
+        if event.kind in ("time_wait", "request") or (
+                event.kind == "state" and not conversation.small[end]):
+            conversation.states[end] = state
+
+    def _small_ends(self, conversation: Conversation, event: Event) -> None:
+        """Also where the SYN that ended it has begun the next conversation."""
+        for each in self._same_ends.get(frozenset(conversation.ends), ()):
+            end = each.end_of(event)
+            if each.small[end] and event["cookie"] in each.ids[end]:
+                each.small[end] = False
+                each.states[end] = CLOSED
 
     @staticmethod
     def _see_isns(conversation: Conversation, event: Event, end: int) -> None:
