@@ -618,6 +618,11 @@ class TimeWait(unittest.TestCase):
     def test_an_end_whose_begin_was_not_seen_has_no_duration(self) -> None:
         self.assertNotIn("after", self.writer.line(self.end("timer", SECOND)))
 
+    def test_a_segment_is_no_begin(self) -> None:
+        """Of one that was in TIME-WAIT before anything was seen of it."""
+        self.writer.line(self.wait("segment"))
+        self.assertNotIn("after", self.writer.line(self.end("timer", SECOND)))
+
     def test_each_connection_has_its_own(self) -> None:
         self.writer.line(self.wait("started"))
         self.writer.line(self.wait("started", SECOND, cookie=6))

@@ -91,20 +91,21 @@ class TimeWaits:
     """When each connection's small sock began the state it is in."""
 
     def __init__(self) -> None:
-        self._began: dict[int, tuple[int, int]] = {}
+        self._began: dict[int, tuple[int, int | None]] = {}
 
-    def enter(self, event: Event) -> bool:
-        """The next time_wait event; whether it changed from another state."""
+    def enter(self, event: Event, has_begun: bool) -> bool:
+        """The next time_wait event, or the first; whether it changed from another state."""
         before = self._began.get(event.key)
         if before is not None and before[0] == event["state"]:
             return False
-        remember(self._began, event.key, (event["state"], event["time_ns"]), REMEMBERED)
+        began_ns = event["time_ns"] if has_begun or before is not None else None
+        remember(self._began, event.key, (event["state"], began_ns), REMEMBERED)
         return before is not None
 
     def leave(self, event: Event) -> int | None:
         """How long it was, in microseconds; None if its begin was not seen."""
-        state, began_ns = self._began.pop(event.key, (None, 0))
-        if state != event["state"]:
+        state, began_ns = self._began.pop(event.key, (None, None))
+        if state != event["state"] or began_ns is None:
             return None
         return (event["time_ns"] - began_ns) // 1000
 
@@ -128,7 +129,7 @@ class Sentences:
         if event.kind == "synack_retransmit":
             self._synack_waits.see(event)
         elif event.kind == "time_wait":
-            self._time_waits.enter(event)
+            self._enter_time_wait(event)
         elif event.kind == "time_wait_end":
             self._time_waits.leave(event)
 
@@ -305,8 +306,12 @@ class Sentences:
 
     # ---- TIME-WAIT
 
+    def _enter_time_wait(self, event: Event) -> bool:
+        return self._time_waits.enter(
+            event, has_begun=self._name(event, "time_wait_step") == "started")
+
     def _time_wait(self, event: Event) -> str:
-        changed = self._time_waits.enter(event)
+        changed = self._enter_time_wait(event)
         state = self._name(event, "state")
         lasts = (f", {duration(event['time_wait_us'])}"
                  if event["time_wait_us"] else "")
