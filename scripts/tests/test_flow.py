@@ -225,6 +225,32 @@ class Numbers(Stage):
                          (1, 36_020, 500))
 
 
+class FastOpenSyn(Stage):
+    """connect() tells of a SYN; what rides on it, and when it goes, is seen later."""
+
+    def fast_open(self, sent_ms: float, with_segment: bool) -> list[Rung]:
+        self.put("state", A, 0, state=SYN_SENT, old_state=CLOSED, rcv_isn=0,
+                 snd_una=0, snd_nxt=0, rcv_nxt=0)
+        if with_segment:
+            self.sent(A, sent_ms, 0, flags=SYN, length=5, state=SYN_SENT, rcv_isn=0)
+        self.came(A, sent_ms + 20, 0, flags=SYN, length=5, cookie=0, snd_isn=0,
+                  rcv_isn=0, state=CLOSED,
+                  kinds=("segment", "syn") if with_segment else ("syn",))
+        self.over(B, sent_ms + 20.1, 0, 6, flags=SYN)
+        self.over(A, sent_ms + 40.2, 6, 1)
+        return self.rungs(self.ladder())
+
+    def test_it_is_one_segment_with_its_data(self) -> None:
+        for sent_ms, with_segment in ((0.1, True), (3000, True), (0.1, False)):
+            with self.subTest(sent_ms=sent_ms, with_segment=with_segment):
+                self.setUp()
+                rungs = self.fast_open(sent_ms, with_segment)
+                self.assertEqual([(rung.length, rung.fate, rung.again) for rung in rungs],
+                                 [(5, "", False), (0, "", False), (0, "", False)])
+                self.assertEqual((rungs[0].delay_us, rungs[1].acks),
+                                 (20_000 if with_segment else 20_100, 1))
+
+
 class WrapAround(Stage):
     isns = {A: WRAP - 4, B: WRAP - 1}
 

@@ -43,8 +43,11 @@ RECENT = 64
 RECENT_IN_FLIGHT = 256
 MOST_IN_FLIGHT = 10_000
 
+# connect() tells of its SYN: with Fast Open data may ride on it, and it may wait for them.
+STATE = "state"
+
 # The socket's own view of what it sends, not the header as it went out.
-FROM_THE_SOCKET = ("state", "retransmit", "loss_probe", "probe", "reset_sent")
+FROM_THE_SOCKET = (STATE, "retransmit", "loss_probe", "probe", "reset_sent")
 
 # Kinds that tell of a segment that came, where they have one.
 ARRIVALS = ("ack", "syn", "refused", "reset_received", "cookie_checked",
@@ -108,6 +111,7 @@ class Rung:
     pieces: int = 0
     again: bool = False
     sent_twice: bool = False
+    of_connect: bool = False
     crosses: bool = False
     cause: str = ""
     original: Rung | None = None
@@ -251,15 +255,16 @@ def _same_here(one: Seen, other: Seen) -> bool:
     loose = (one.kind in FROM_THE_SOCKET) or (other.kind in FROM_THE_SOCKET)
     if loose and one.flags & other.flags & RST:
         return True
-    return (one.seq == other.seq and one.length == other.length
+    of_connect = STATE in (one.kind, other.kind)
+    return (one.seq == other.seq and (one.length == other.length or of_connect)
             and (one.flags ^ other.flags) & SHAPE == 0
             and (loose or one.ack == other.ack))
 
 
 def _same_there(rung: Rung, seen: Seen) -> bool:
     """Whether what arrives can be what was sent, or the other way round."""
-    if (rung.length, (rung.flags ^ seen.flags) & SHAPE) != (seen.length, 0) \
-            or rung.seq != seen.seq:
+    if (rung.flags ^ seen.flags) & SHAPE or rung.seq != seen.seq or (
+            rung.length != seen.length and not rung.of_connect and seen.kind != STATE):
         return False
     if rung.window is None or seen.window is None:
         return True  # the socket's own view: its flags and ACK may differ
@@ -293,6 +298,11 @@ class _Told:
     rung: Rung | None
 
 
+def _waited(told: _Told, seen: Seen) -> bool:
+    """Whether it is the SYN of a connect() that waited for data (TCP_FASTOPEN_CONNECT)."""
+    return told.kinds == {STATE} and seen.kind == "segment"
+
+
 # Of each sequence number the rungs in flight, by the rest of their header and number.
 _BySeq = dict[int, dict[tuple[int | None, int | None], dict[int, Rung]]]
 
@@ -319,7 +329,7 @@ class Segments:
         """
         recent = self._recent[seen.end, seen.outgoing]
         for told in reversed(recent):
-            if seen.time_ns - told.seen.time_ns > SAME_NS:
+            if seen.time_ns - told.seen.time_ns > SAME_NS and not _waited(told, seen):
                 break
             if seen.kind not in told.kinds and _same_here(told.seen, seen):
                 self._confirm(told, seen)
@@ -343,7 +353,7 @@ class Segments:
         if is_in_flight:
             self._settle(rung)
         rung.seq, rung.ack, rung.flags = seen.seq, seen.ack, seen.flags
-        rung.window = seen.window
+        rung.window, rung.length, rung.of_connect = seen.window, seen.length, False
         if is_in_flight:
             self._await(rung)
         rung.options = seen.options or rung.options
@@ -353,7 +363,8 @@ class Segments:
     def _new(self, seen: Seen) -> Rung:
         self.count += 1
         return Rung(self.count, seen.way, seen.seq, seen.ack, seen.length,
-                    seen.flags, seen.window, seen.options, seen.time_ns)
+                    seen.flags, seen.window, seen.options, seen.time_ns,
+                    of_connect=seen.kind == STATE)
 
     def _sent(self, seen: Seen) -> tuple[Rung, bool]:
         for told in reversed(self._recent[1 - seen.end, False]):
@@ -419,6 +430,8 @@ class Segments:
             if rung.window is None:
                 rung.window, rung.flags, rung.ack = (seen.window, seen.flags,
                                                      seen.ack)
+            if rung.of_connect:
+                rung.length, rung.of_connect = seen.length, False
             self._see_delay(rung)
             return rung, False
         if seen.length and self._arrived_in_parts(seen):
