@@ -17,7 +17,7 @@ from renoscope_lib.views.states import States
 from renoscope_lib.views.states_text import as_json, as_text, counts_as_text
 
 from . import support
-from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, Scene,
+from .support import (ACK, ANY, CLIENT, FIN, MS, RST, SECOND, SERVER, SYN, Scene,
                       feed, number_of)
 
 LISTENER = 3
@@ -125,6 +125,15 @@ class Opening(Stage):
         self.assertEqual(self.stays(life), [("SYN-RECEIVED", None),
                                             ("ESTABLISHED", None)])
         self.assertEqual(life.partly, ["its request was not seen"])
+
+    def test_a_syn_ack_sent_again_begins_no_connection(self) -> None:
+        """Fast Open's has the id of a request that no event but `segment` has."""
+        born, later = self.passive("born", "grown")
+        again = self.event("segment", 1000, "SYN-RECEIVED", cookie=99, seg_flags=SYN | ACK,
+                           segment_flags=1)
+        states = watch(born, again, later)
+        self.assertEqual([life.cookie for life in states.lives()], [later["cookie"]])
+        self.assertNotIn("SYN_RECV", states.counts(self.scene.start_ns)[0])
 
     def test_ipv6(self) -> None:
         self.ends |= {"family": 6}

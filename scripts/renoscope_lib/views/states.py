@@ -27,8 +27,8 @@ from ..tcp.connections import identity_of
 from ..tcp.flows import StateNames, is_fast_open, is_passive
 from ..tcp.kept import Kept
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
-from ..tcp.segments import has_segment
-from ..tcp.sequence import ACK, FIN, RST
+from ..tcp.segments import has_segment, is_received
+from ..tcp.sequence import ACK, FIN, RST, SYN
 from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN,
                               NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..tcp.turns import begins
@@ -276,6 +276,16 @@ class States:
             life.fin_and_ack = bool(flags & FIN and flags & ACK
                                     and life.now.state == FIN_WAIT_1
                                     and event["seg_ack"] == event["snd_nxt"])
+
+    def _see_segment(self, event: Event) -> None:
+        """No SYN-ACK begins a connection: its request has told, or its child.
+
+        Fast Open's, when sent again, has the id of a request that nothing else has.
+        """
+        if (self.kept.get(event.key) is not None or is_received(event)
+                or event["seg_flags"] & (SYN | ACK) != SYN | ACK
+                or self.gaps.not_recorded("request")):
+            self._see_any(event)
 
     def _see_any(self, event: Event) -> None:
         """Any event says in passing where its connection stands."""
