@@ -7,7 +7,7 @@ from typing import Any
 
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.views.windows import Flow, Window, Windows
-from renoscope_lib.views.windows_text import as_json, as_text
+from renoscope_lib.views.windows_text import HOW_TO_READ_EPISODES, as_json, as_text
 
 from . import support
 from .support import ACK, CLOSED, ESTABLISHED, MS, SYN, SYN_RECEIVED, Scene, number_of
@@ -234,6 +234,12 @@ class Tables(Stage):
         text = list(as_text(windows, None))
         self.assertLess(max(map(len, text)), 101)
         self.assertIn("[fd77::2]:5000", "\n".join(text))
+
+    def test_who_is_given_up_for_a_window_that_stays_zero(self) -> None:
+        """tcp_probe_timer(): an orphan, and whoever set TCP_USER_TIMEOUT."""
+        words = " ".join(HOW_TO_READ_EPISODES.split())
+        self.assertNotIn("never", words)
+        self.assertIn("only after our close(), or with TCP_USER_TIMEOUT", words)
 
     def test_a_limit_is_of_connections_in_each_table(self) -> None:
         windows = watch(*(self.turns(n, "closed", cookie=n) for n in range(5, 8)),

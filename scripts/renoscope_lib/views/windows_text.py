@@ -89,7 +89,8 @@ HOW_TO_READ_EPISODES = (
     "both sides waiting. Each wait is twice the one before, up to 120 s; `next wait` "
     "is what the timer is set to; the first `waited` counts from the closing. "
     "`unanswered` counts the probes before that got no ACK: a connection is given up "
-    "for these, never for a window that stays zero.")
+    "for these; for a window that stays zero only after our close(), or with "
+    "TCP_USER_TIMEOUT.")
 
 WHOSE = {PEER: "peer's", OWN: "ours"}
 CLOSED = {PEER: "the peer's window closed", OWN: "our window closed"}
