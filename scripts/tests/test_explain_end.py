@@ -39,6 +39,15 @@ class Ends(Case):
             "acknowledged"))
         self.assertIn("read the end of file before writing", finding.next_step)
 
+    def test_who_wrote_nothing_is_not_told_to_write_less(self) -> None:
+        life = self.life
+        finding = self.of(
+            life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
+            life.reset_received(2, "CLOSE-WAIT", snd_una=life.snd_nxt),
+            life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
+        self.assertIn("it had closed, and waited no more (implied)", finding.sentence)
+        self.assertNotIn("wrote", finding.next_step)
+
     def test_a_peer_that_acknowledged_after_its_fin_had_not_closed(self) -> None:
         """shutdown(SHUT_WR): to write on is no fault of ours."""
         for acked, is_half in ((0, False), (300, True)):
@@ -48,8 +57,9 @@ class Ends(Case):
                 events = [life.change(1, "ESTABLISHED", "CLOSE-WAIT")]
                 if acked:
                     events.append(life.acked(1.04, acked, state="CLOSE-WAIT"))
-                finding = self.of(*events, life.reset_received(2, "CLOSE-WAIT"),
-                                  life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
+                finding = self.of(
+                    *events, life.reset_received(2, "CLOSE-WAIT", snd_nxt=life.snd_nxt + 9),
+                    life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
                 half = ("it had shut down its sending only, as 300 bytes that we sent "
                         "after its FIN were acknowledged")
                 self.assertEqual(half in finding.sentence, is_half)

@@ -204,7 +204,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, reason: str,
         (*_where(life, clock),
          f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
          f"{_outstanding(life)}"),
-        _next_of_reset(ending, state, bool(read_on), subject), at_ns)
+        _next_of_reset(life, ending, state, bool(read_on), subject), at_ns)
 
 
 def _outstanding(life: Life) -> str:
@@ -213,10 +213,11 @@ def _outstanding(life: Life) -> str:
     return ""
 
 
-def _next_of_reset(ending: Ending, state: str, read_on: bool, subject: Subject) -> str:
+def _next_of_reset(life: Life, ending: Ending, state: str, read_on: bool,
+                   subject: Subject) -> str:
     if ending.by == US:
         return NEXT.get(ending.reason, look("show", subject))
-    if state == CLOSE_WAIT and not read_on:
+    if state == CLOSE_WAIT and not read_on and _outstanding(life):
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")
     return ("why did the peer's program end it? its log; a firewall or a load "
