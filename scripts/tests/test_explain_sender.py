@@ -292,6 +292,19 @@ class Losses(Case):
         found = self.reduced(echo, self.life.event("ack", 0.995, seg_flags=ACK))
         self.assertNotIn("ecn", found, "it was not that ACK")
 
+    def test_an_echo_that_ends_a_reduction_may_begin_the_next(self) -> None:
+        """One ACK: CWR is over, and a mark in it sets out anew."""
+        life = self.life
+        found = self.sender(
+            life.event("ack", 0.99, seg_flags=ACK | 0x40),
+            life.turn(1, "Open", "CWR", ssthresh=5),
+            life.event("ack", 1.04, ca="CWR", seg_flags=ACK | 0x40),
+            life.turn(1.0401, "CWR", "Open", cwnd=5, ssthresh=5),
+            life.turn(1.0402, "Open", "CWR", cwnd=5, ssthresh=3),
+            life.turn(1.1, "CWR", "Open", cwnd=3, ssthresh=3))
+        self.assertIn("marked congestion (ECN) twice", found["ecn"].sentence)
+        self.assertNotIn("reduced", found)
+
     def test_a_reduction_without_a_reason_names_what_it_may_be(self) -> None:
         found = self.reduced()
         self.assertIn("ECN marks, or a full queue of this host's own; which, was "

@@ -368,8 +368,11 @@ class Pace:
             if event["seg_flags"] & ECE:
                 flow.ece_at_ns = event["time_ns"]
         elif kind == "ca_state":
+            by_ece = flow.ece_at_ns == flow.last_ns != 0
             if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
-                flow.reduced_by_ece += flow.ece_at_ns == flow.last_ns != 0
+                flow.reduced_by_ece += by_ece
+            elif by_ece:  # what one ACK ends, it may begin anew
+                flow.ece_at_ns = event["time_ns"]
         elif kind == "probe":
             flow.tries = self._is_try(event)
         elif kind == "retransmit":
