@@ -438,6 +438,8 @@ class Shown(FloodCase):
             self.assertIn(name, text)
         self.assertIn("5: a request is kept 63 s, 7 s or more in a queue over half full", text)
         self.assertIn("5 keeps a request up to 63 s, 2 only 7 s", text)
+        self.assertIn("(a SYN is dropped all the same)", " ".join(text.split()),
+                      "tcp_conn_request() drops it, only tcp_check_req() resets")
 
     def test_a_crowded_queue_keeps_requests_for_less(self) -> None:
         """What is set, and what came of it: the soonest that one was given up."""

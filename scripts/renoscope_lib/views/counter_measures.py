@@ -80,7 +80,8 @@ def counter_measures(listener: Listener) -> list[CounterMeasure]:
             "lossy path then has fewer chances"),
         CounterMeasure(
             "net.ipv4.tcp_abort_on_overflow", "not told by events",
-            "no help against a flood: 1 answers with a RST when the accept "
-            "queue is full, and real clients fail at once where they would "
-            "have come in a second later. Leave it 0"),
+            "no help against a flood: 1 answers a handshake's last ACK with a "
+            "RST when the accept queue is full (a SYN is dropped all the same), "
+            "and real clients fail at once where they would have come in a "
+            "second later. Leave it 0"),
     ]
