@@ -396,6 +396,17 @@ class Lives(unittest.TestCase):
                 self.assertEqual((row.outcome, row.result), (outcome, "failed"))
                 self.assertIn(why, row.why)
 
+    def test_a_last_ack_that_fits_is_reset_for_want_of_room(self) -> None:
+        """tcp_abort_on_overflow; what comes later does not fit."""
+        for end_s, why in ((1.0001, "tcp_abort_on_overflow is 1"), (3, "does not fit")):
+            with self.subTest(end_s=end_s):
+                self.setUp()
+                row = self.row(*self.at.queued(0, 40, 9),
+                               self.at.last_ack_refused(1, 40, 9),
+                               self.at.request_end(end_s, 40, 9, RESET_BY_US))
+                self.assertEqual(row.outcome, "reset by us")
+                self.assertIn(why, row.why)
+
     def test_each_reason_of_a_refusal_is_told(self) -> None:
         for reason, why in ((ACCEPT_FULL, "accept queue full (129 waiting"),
                             (HALF_OPEN_FULL, "SYN cookies are off"),

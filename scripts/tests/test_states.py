@@ -625,6 +625,22 @@ class Resets(Stage):
                     *self.path(5, "ESTABLISHED", *way), *events,
                     self.closed(9, way[-1], **at_end)), words)
 
+    def test_a_request_that_found_no_room(self) -> None:
+        """tcp_abort_on_overflow resets it at once; a later segment may not fit."""
+        for end_ms, words in (
+                (40.5, "we sent a RST: the accept queue was full, and "
+                       "tcp_abort_on_overflow is 1 (implied)"),
+                (90, "we sent a RST: a segment did not fit the handshake")):
+            with self.subTest(end_ms=end_ms):
+                self.setUp()
+                states = watch(
+                    self.event("request", 0, "SYN-RECEIVED"),
+                    self.event("refused", 40, "SYN-RECEIVED", seg_flags=ACK,
+                               refusal=number_of("refusal", "accept_queue_full")),
+                    self.event("request_end", end_ms, "SYN-RECEIVED",
+                               request_ending=number_of("request_ending", "reset_by_us")))
+                self.assertEqual(states.ending(next(states.lives())).words(), words)
+
     def test_a_disconnect_waits_for_no_ack(self) -> None:
         """Nor sends it a RST here: the FIN had gone (tcp_disconnect())."""
         for way in (("CLOSE-WAIT", "LAST-ACK"), ("FIN-WAIT-1", "CLOSING")):

@@ -83,6 +83,8 @@ class Life(PartlySeen):
     no_room: bool = False
     by_cookie: bool = False
     request_ending: str = ""
+    refused_ns: int | None = None
+    overflowed: bool = False
     closed_from: str | None = None
     timeouts: int = 0
     unsent_behind: int | None = None

@@ -27,6 +27,8 @@ REQUEST_ENDINGS = {
     "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
 }
 
+OVERFLOW_RESET = "the accept queue was full, and tcp_abort_on_overflow is 1"
+
 TIME_WAIT_ENDINGS = {
     "timer": "its time was over",
     "reset": "a RST ended it",
@@ -176,6 +178,8 @@ def _request_ending(life: Life) -> Ending:
     kind, by = how.get(life.request_ending, ("failed", None))
     words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
     if kind == "reset":
+        if life.overflowed:
+            return Ending(kind, by, OVERFLOW_RESET, True)
         return Ending(kind, by, "" if by == PEER else
                       "a segment did not fit the handshake", False)
     if kind == "given up" and life.synacks_again:

@@ -34,6 +34,10 @@ class Attempt:
     wait: Wait
 
 
+# A request's end comes this soon after the refusal of the segment that ended it.
+AT_ONCE_NS = 10_000_000
+
+
 @dataclass(slots=True)
 class Refusal:
     """A SYN, or a handshake's last ACK, that a listener dropped."""
@@ -168,6 +172,14 @@ class Opening:
         """Time since the first SYN-ACK, by a retransmit of it."""
         last = self.attempts[-1]
         return last.since_first_us + (time_ns - last.time_ns) // 1000
+
+    @property
+    def was_reset_by_overflow(self) -> bool:
+        """Whether the RST answered the last ACK that found no room (tcp_check_req())."""
+        last = self.refusals[-1] if self.refusals else None
+        return (self.request_ending == "reset_by_us" and last is not None
+                and last.last_ack and last.reason == "accept_queue_full"
+                and (self.ended_ns or 0) - last.time_ns < AT_ONCE_NS)
 
     @property
     def accept_wait_us(self) -> int | None:

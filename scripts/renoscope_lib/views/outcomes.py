@@ -11,6 +11,7 @@ from ..tcp.kernel_timers import FIRST_WAIT_US, latest_us
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, plural
+from .endings import OVERFLOW_RESET
 from .opening import ACTIVE, PASSIVE, Opening, refusal_words
 
 # What a person calls slow: longer than any round trip on this planet.
@@ -328,6 +329,8 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     elif outcome == "cookie sent":
         reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
                        "ACK came back with it")
+    elif opening.was_reset_by_overflow:
+        reasons.append(OVERFLOW_RESET)
     elif outcome in PASSIVE_REASONS:
         reasons.append(PASSIVE_REASONS[outcome])
     if outcome == "established" and opening.cookie_verdict == "valid":

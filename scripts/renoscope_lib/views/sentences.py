@@ -32,7 +32,8 @@ CAUSES = {
 
 REQUEST_ENDINGS = {
     "reset_by_peer": "the peer sent a RST",
-    "reset_by_us": "a segment that does not fit made us send a RST",
+    "reset_by_us": "a segment that does not fit, or tcp_abort_on_overflow, made us send a "
+                   "RST",
     "listener_gone": "the listener was closed",
     "other": "an ICMP error, a lost race, or the end of the namespace, or somebody "
              "killed it (ss -K)",

@@ -36,7 +36,8 @@ from ..tcp.wanted import Filter
 from ..words import local_endpoint, remote_endpoint
 from .endings import IMPLIED, TIME_WAIT_ENDINGS, Ending, ending_of
 from .gaps import Gaps
-from .listeners import AcceptQueues
+from .listeners import AcceptQueues, is_last_ack
+from .opening import AT_ONCE_NS
 
 NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
                 "time_wait_end", "reset_sent", "reset_received", "error")
@@ -303,7 +304,12 @@ class States:
     def _see_syn(self, event: Event) -> None:
         """A SYN is of no connection yet."""
 
-    _see_refused = _see_syn
+    def _see_refused(self, event: Event) -> None:
+        """Its last ACK was dropped, for want of room in the accept queue?"""
+        life = self.kept.get(event.key)
+        if life is not None and is_last_ack(event) and self._schema.name_of(
+                "refusal", event["refusal"]) == "accept_queue_full":
+            life.refused_ns = event["time_ns"]
 
     def _see_cookie_checked(self, event: Event) -> None:
         verdict = self._schema.name_of("cookie_verdict",
@@ -361,6 +367,9 @@ class States:
             return  # its child lives on
         life.request_ending = self._schema.name_of(
             "request_ending", event["request_ending"])
+        life.overflowed = (life.request_ending == "reset_by_us"
+                           and life.refused_ns is not None
+                           and event["time_ns"] - life.refused_ns < AT_ONCE_NS)
         life.closed_from = SYN_RECEIVED
         self._move(life, event, CLOSED)
 
