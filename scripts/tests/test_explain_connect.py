@@ -327,6 +327,17 @@ class BothEnds(Case):
         self.assertIn("one SYN was lost on the way to the listener (1 s)",
                       finding.sentence)
 
+    def test_a_syn_answered_in_the_name_of_an_older_connection_was_not_lost(self) -> None:
+        """A challenge ACK: a RST goes back, and the SYN again in two jiffies."""
+        at, port = self.at, 40112
+        events = [*self.client((0.012, 1), took_s=0.02),
+                  *at.queued(0.012, port, 0x101, ISN),
+                  at.completed(0.021, port, 0x101, rcv_isn=ISN)]
+        finding = self.found(*self.ordered(*events))["connect-slow"]
+        self.assertIn("the first answer was to an older connection between the same ports",
+                      finding.sentence)
+        self.assertNotIn("lost", finding.sentence + finding.gist)
+
     def test_a_full_accept_queue_is_the_cause_at_both_ends(self) -> None:
         at, port = self.at, 40112
         at.accept_queue = 129

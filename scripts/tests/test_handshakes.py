@@ -719,6 +719,15 @@ class WhyConnectFails(unittest.TestCase):
             self.assertEqual("both ends of 1 connection are in it, and each end is counted"
                              in as_text(handshakes, None), bool(count))
 
+    def test_what_the_peer_took_for_an_older_connections_was_not_lost(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        connected = self.scene.event("state", 14 * MS, old_state=SYN_SENT,
+                                     state=ESTABLISHED, snd_isn=7)
+        client = watch(self.connecting(), self.again(12, US), *at.queued(0.012, 40112, 9),
+                       connected).openings()[0]
+        self.assertIn("the first answer was to an older connection", client.why)
+        self.assertNotIn("never came", client.why)
+
     def test_what_the_listener_saw_tells_which_way_it_was_lost(self) -> None:
         at = ListenerScene(scene=self.scene)
         connected = self.scene.event("state", 1010 * MS, old_state=SYN_SENT,

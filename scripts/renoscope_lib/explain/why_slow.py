@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import DEFERRED, syns_that_never_came
+from ..views.outcomes import ANSWERED_OTHERWISE, DEFERRED, syns_that_never_came
 from .finding import added, brief, often, spelled
 
 QUEUE_GISTS = {
@@ -66,6 +66,9 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     again = opening.syns_again
     if not again:
         return _undisturbed(told)
+    if again == opening.was_answered_otherwise:
+        return (f"{ANSWERED_OTHERWISE}{waited}",
+                "the peer still had an older connection")
     missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
         return (f"the SYN was sent again {often(again)}{waited}: "

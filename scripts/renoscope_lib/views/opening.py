@@ -174,6 +174,17 @@ class Opening:
         return last.since_first_us + (time_ns - last.time_ns) // 1000
 
     @property
+    def was_answered_otherwise(self) -> bool:
+        """Whether its first SYN met what the peer had of an older connection.
+
+        The answer acknowledges what this one never sent. A RST goes back, and the SYN
+        again in two jiffies and not in a second (tcp_rcv_synsent_state_process()).
+        """
+        first = self.syn_waits[0] if self.syn_waits else None
+        return (first is not None and first.attempt == 1 and first.waited_us is not None
+                and 2 * first.waited_us < first.predicted_us)
+
+    @property
     def was_reset_by_overflow(self) -> bool:
         """Whether the RST answered the last ACK that found no room (tcp_check_req())."""
         last = self.refusals[-1] if self.refusals else None

@@ -33,6 +33,9 @@ Lacking = Mapping[str, str]
 # The timer of the SYN-ACK told so: it fired and sent nothing.
 DEFERRED = "the last ACK came, and TCP_DEFER_ACCEPT waited for data"
 
+ANSWERED_OTHERWISE = ("the first answer was to an older connection between the same ports: "
+                      "it got a RST, and the SYN went again at once")
+
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone"}
 
@@ -190,7 +193,7 @@ def _far_reasons(opening: Opening, far: list[Opening],
         if opening.established and not any(one.established for one in far):
             words += "; so it is established here alone"
         return [words]
-    if not opening.syns_again:
+    if opening.syns_again <= opening.was_answered_otherwise:
         return []
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
     missing = syns_that_never_came(opening, far, lacking)
@@ -218,7 +221,7 @@ def syns_that_never_came(opening: Opening, far: list[Opening],
         return None
     came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
                                         for a in one.attempts) for one in far)
-    return max(0, 1 + opening.syns_again - came)
+    return max(0, 1 + opening.syns_again - opening.was_answered_otherwise - came)
 
 
 def synacks_lost(opening: Opening, far: list[Opening]) -> int:
@@ -285,6 +288,8 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append("no error was seen: the process itself gave it up")
     if opening.syns_again:
         reasons.append(_syn_wait_words(opening))
+    if opening.was_answered_otherwise:
+        reasons.append(ANSWERED_OTHERWISE)
     return reasons
 
 
