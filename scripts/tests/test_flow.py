@@ -894,6 +894,29 @@ class Joining(Stage):
         small("time_wait_end", 4, "TIME-WAIT", "new_syn")
         self.assertEqual(state(), "CLOSED")
 
+    def test_a_peer_that_still_has_an_older_connection(self) -> None:
+        """It challenges the SYN, gets a RST, and answers the SYN that goes again."""
+        self.over(A, 0, 1, 1, 10)
+        old = dict(self.isns)
+        new = old | {A: old[A] + 70_000}
+        anew = {"cookie": 0xc, "state": SYN_SENT, "snd_isn": new[A], "rcv_isn": 0,
+                "snd_nxt": new[A] + 1}
+        self.isns = new
+        self.put("state", A, 100, old_state=CLOSED, **anew | {"snd_nxt": 0})
+        self.sent(A, 101, 0, flags=SYN, **anew)
+        self.came(A, 120, 0, flags=SYN, snd_isn=old[B], rcv_isn=old[A])
+        self.isns = old
+        self.sent(B, 121, 1, 11)
+        self.came(B, 140, 1, 11, **anew)
+        self.put("reset_sent", A, 140, **self.header(B, 1, 11, 0, 0, 511) | anew)
+        self.sent(A, 141, 11, flags=RST, **anew)
+        self.came(A, 160, 11, flags=RST)
+        self.isns = new | {B: old[B] + 90_000}
+        self.over(B, 200, 0, 1, flags=SYN)
+        numbers = self.numbers()
+        self.assertEqual((numbers[:3], numbers[3:7]), ([1] * 3, [2] * 4))
+        self.assertEqual((numbers[7:-3], numbers[-3:]), ([1] * 7, [2] * 3))
+
     def test_an_isn_that_is_one_off_is_the_same(self) -> None:
         self.over(A, 0, 1, 1, 10)
         self.isns = {A: ISN_A - 1, B: ISN_B}

@@ -28,6 +28,9 @@ SAME_ENDS = 8
 # Ids remembered of one end: a socket has one, but hostile input any number.
 MOST_IDS = 16
 
+# An answer may come before the kernel counts the SYN as sent; and data may ride on it.
+MOST_IN_A_SYN = 1 << 16
+
 # A first number worked out from counters may be one off (event_capture.c).
 ISN_TOLERANCE = 2
 
@@ -90,11 +93,34 @@ def _has_syn(event: Event) -> bool:
     return has_segment(event) and bool(event["seg_flags"] & SYN)
 
 
+def _is_for_another(event: Event) -> bool:
+    """Whether a SYN came to a socket that the peer has forgotten and opens anew."""
+    return (_has_syn(event) and is_received(event)
+            and _differ(event["seg_seq"], event["rcv_isn"] or None))
+
+
+def _is_of_another(event: Event) -> bool:
+    """Whether a segment in SYN-SENT has no number of ours.
+
+    The peer answers for an older connection between the same ends (a challenge ACK),
+    and we reset that.
+    """
+    if not has_segment(event) or not event["snd_isn"]:
+        return False
+    came = is_received(event) or event.kind == "reset_sent"
+    if came and not event["seg_flags"] & ACK:
+        return False
+    number = event["seg_ack"] if came else event["seg_seq"]
+    return (number - event["snd_isn"]) % MODULUS > MOST_IN_A_SYN
+
+
 def _told_isns(event: Event) -> tuple[int | None, int | None]:
     """What the event says of its own and the peer's ISN; a SYN's number is one."""
     own, peer = event["snd_isn"] or None, event["rcv_isn"] or None
     if not _has_syn(event):
         return own, peer
+    if _is_for_another(event):
+        return None, event["seg_seq"]
     if is_received(event):
         return own, event["seg_seq"]
     return event["seg_seq"], peer
@@ -115,6 +141,7 @@ class Conversations:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
+        self._syn_sent = schema.numbers_of("state", SYN_SENT)
         self._all: OrderedDict[int, Conversation] = OrderedDict()
         self._found: dict[Hashable, Conversation] = {}
         self._same_ends: dict[Hashable, deque[Conversation]] = {}
@@ -133,6 +160,11 @@ class Conversations:
             return None
         if not event["remote_port"] or not event["local_port"]:
             return self._by_id(event)
+        if event["state"] in self._syn_sent and _is_of_another(event):
+            older = self._older(event)
+            if older is not None:
+                self._see(older, event)
+                return older
         conversation = self._known(event) or self._other_ends(event)
         if conversation is None:
             conversation = self._new(event)
@@ -174,6 +206,13 @@ class Conversations:
                 return found
         return None
 
+    def _older(self, event: Event) -> Conversation | None:
+        """The one before that of the event's socket, between the same ends."""
+        own = self._by_id(event)
+        same = self._same_ends.get(frozenset(self._pair(event)), ())
+        return next((found for found in reversed(same) if found is not own
+                     and found.netns[found.end_of(event)] in (None, event["netns"])), None)
+
     def _fits(self, found: Conversation, event: Event) -> bool:
         if set(self._pair(event)) != set(found.ends):
             return False
@@ -213,7 +252,7 @@ class Conversations:
 
     def _bind(self, conversation: Conversation, event: Event) -> None:
         keys: list[Hashable] = [ends_of(event)]
-        cookie = event["cookie"]
+        cookie = 0 if _is_for_another(event) else event["cookie"]
         if cookie:
             keys.append((event["netns"], cookie))
         for end in conversation.ends_of(event):
