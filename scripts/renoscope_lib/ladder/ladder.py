@@ -26,7 +26,8 @@ from ..words import duration, plural, spaced, ssthresh_words
 from .analyst import Analyst
 from .conversations import Conversation, Conversations
 from .hearing import HEARD_BY, Hearing
-from .rungs import DROPPED, Rung, Seen, Segments, told_of
+from .rungs import DROPPED, Rung, Segments
+from .seen import Seen, told_of
 
 NEEDED_KINDS = ("segment", "ack", "state", "retransmit", "synack_retransmit",
                 "syn", "synack", "request", "time_wait", "time_wait_end",
