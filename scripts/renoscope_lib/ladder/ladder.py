@@ -18,13 +18,14 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import is_restored
 from ..tcp.segments import Numbers, has_socket
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
-from ..tcp.tcp_states import CLOSED, FIN_WAIT_2, LISTEN, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
+from ..tcp.tcp_states import SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
 from ..views.arrivals import Arrivals
 from ..views.gaps import MARK_WORDS
 from ..views.sentences import CAUSES, Sentences
 from ..words import duration, plural, spaced, ssthresh_words
 from .analyst import Analyst
 from .conversations import Conversation, Conversations
+from .end_states import EndStates
 from .hearing import HEARD_BY, Hearing
 from .rungs import DROPPED, Rung, Segments
 from .seen import Seen, told_of
@@ -85,44 +86,6 @@ class Part:
     limit: int = 0
 
 
-class _States:
-    """An end's states in the RFC's sense; states.py says where they differ."""
-
-    def __init__(self) -> None:
-        self.now = ""
-        self._small = False
-        self._fin_came = False
-
-    def see_arrival(self, flags: int) -> None:
-        """A segment that may change the state of this end."""
-        self._fin_came = bool(flags & FIN)
-
-    def after(self, event: Event, names: dict[int, str]) -> str:
-        """The state that the event leads to; empty if it does not change."""
-        new = self._told(event, names)
-        if not new or new == self.now:
-            return ""
-        if new == FIN_WAIT_2 and self._fin_came:
-            return ""  # the FIN that came with the ACK leads straight on
-        self.now = new
-        return new
-
-    def _told(self, event: Event, names: dict[int, str]) -> str:
-        state = names.get(event["state"], "?")
-        if event.kind == "request":
-            return state
-        if event.kind in ("request_end", "time_wait_end"):
-            return CLOSED
-        if event.kind == "time_wait":
-            self._small = True
-            return state
-        if event.kind != "state":
-            return ""
-        if names.get(event["old_state"]) == LISTEN:
-            return state if state == SYN_RECEIVED else ""
-        return "" if self._small and state == CLOSED else state
-
-
 @dataclass(slots=True)
 class _Speed:
     """What was last told of an end's cwnd, and the round trip since."""
@@ -161,7 +124,7 @@ class Ladder:
         self.dropped = 0
         self._analyst = Analyst(self.scaled)
         self._sentences = Sentences(schema, Numbers(), headers=False)
-        self._states = (_States(), _States())
+        self._states = (EndStates(), EndStates())
         self._speeds: list[_Speed | None] = [None, None]
         self._cpus_in_doubt: set[int] = set()
         self.scales: list[int | None] = [None, None]
