@@ -20,9 +20,10 @@ from renoscope_lib.top import top_json
 from renoscope_lib.top.table import LISTENERS, Choice, plain
 from renoscope_lib.top.top import Top
 from renoscope_lib.views import handshakes_text, listeners, synflood, synflood_text
+from renoscope_lib.views.flood_evidence import evidence_of
 from renoscope_lib.views.handshakes import Handshakes
 from renoscope_lib.views.listeners import Listeners
-from renoscope_lib.views.synflood import FloodWatch, evidence_of
+from renoscope_lib.views.synflood import FloodWatch
 from renoscope_lib.words import address
 
 from . import support

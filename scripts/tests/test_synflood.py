@@ -8,11 +8,12 @@ from collections import Counter
 from unittest import mock
 
 from renoscope_lib.ring.schema import Event
-from renoscope_lib.views import flood_verdict, synflood, synflood_text
+from renoscope_lib.views import flood_evidence, flood_verdict, synflood, synflood_text
 from renoscope_lib.views.counter_measures import counter_measures
+from renoscope_lib.views.flood_evidence import Evidence, evidence_of
 from renoscope_lib.views.flood_verdict import Verdict, verdict_of
 from renoscope_lib.views.listeners import Listener
-from renoscope_lib.views.synflood import Evidence, FloodWatch, evidence_of
+from renoscope_lib.views.synflood import FloodWatch
 
 from . import support
 from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID, LISTENER_GONE,
@@ -393,10 +394,10 @@ class Sources(FloodCase):
 
     def test_entropy_is_1_if_all_are_alike_and_0_of_one(self) -> None:
         alike = Counter({bytes([n]): 5 for n in range(8)})
-        self.assertAlmostEqual(synflood.normalized_entropy(alike), 1.0)
+        self.assertAlmostEqual(flood_evidence.normalized_entropy(alike), 1.0)
         one = Counter({b"a": 97, b"b": 1, b"c": 1, b"d": 1})
-        self.assertLess(synflood.normalized_entropy(one), 0.2)
-        self.assertEqual(synflood.normalized_entropy(Counter({b"a": 9})), 0.0)
+        self.assertLess(flood_evidence.normalized_entropy(one), 0.2)
+        self.assertEqual(flood_evidence.normalized_entropy(Counter({b"a": 9})), 0.0)
 
     def test_without_the_syn_kind(self) -> None:
         """Requests and cookies tell the sources as well."""
@@ -408,7 +409,7 @@ class Sources(FloodCase):
 class Numbers(unittest.TestCase):
     def test_growth_is_the_steepest_rise_within_a_second(self) -> None:
         def grown(*lengths: int) -> float:
-            growth = synflood.Growth()
+            growth = flood_evidence.Growth()
             for n, length in enumerate(lengths):
                 growth.see(n * 250 * MS, length)
             return growth.steepest

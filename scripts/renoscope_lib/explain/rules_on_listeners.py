@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..views.counter_measures import counter_measures
+from ..views.flood_evidence import Evidence, Pressure, evidence_of
 from ..views.flood_verdict import OVER, Verdict, sources_in_words, verdict_of
 from ..views.listeners import Listener
-from ..views.synflood import Evidence, FloodWatch, Pressure, evidence_of
+from ..views.synflood import FloodWatch
 from ..words import plural
 from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, often, spelled
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..words import duration, plural
-from .synflood import Evidence
+from .flood_evidence import Evidence
 
 # ---- thresholds, each with its reason
 

@@ -9,9 +9,10 @@ from typing import Any
 from ..output.tables import aligned, labelled, note
 from ..words import or_dash
 from .counter_measures import counter_measures
+from .flood_evidence import Evidence, Pressure, evidence_of
 from .flood_verdict import CANNOT_TELL, Verdict, percent, sources_in_words, verdict_of
 from .listeners import Listener
-from .synflood import Evidence, FloodWatch, Pressure, evidence_of
+from .synflood import FloodWatch
 
 
 def _rows(watch: FloodWatch, end_ns: int | None
