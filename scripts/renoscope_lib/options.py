@@ -59,6 +59,7 @@ def complain(message: object) -> None:
 MOST_SECONDS = 366 * 86_400
 MOST = 10 ** 12
 
+# Of a word that is refused, somebody's whole file perhaps.
 TOLD_CHARACTERS = 40
 
 

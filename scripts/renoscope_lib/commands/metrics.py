@@ -17,6 +17,7 @@ from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
 from ..views.telling import finish, joined, open_input
 
+# As often as Prometheus' own example configuration asks.
 INTERVAL_S = 15.0
 
 

@@ -12,6 +12,8 @@ from ..top.run import USUAL_INTERVAL_S, Asked, run
 from ..top.table import CONNECTIONS, ORDERS, Choice
 
 ROWS = 20
+
+# Faster than an eye follows, and longer than anybody waits: eleven days.
 SHORTEST_S = 0.1
 LONGEST_S = 1_000_000
 

@@ -27,8 +27,10 @@ HIGH_RATE = 0.02
 ENOUGH_LOST = 10
 MANY_DROPPED = 3
 
-# A fall this deep of a window that was one.
 CUTS = (RECOVERY, LOSS, CWR)
+
+# A loss leaves half of cwnd, CUBIC's more: where a quarter or less is left, there were
+# mostly several, or a timeout. A window below eight segments cannot fall far.
 DEEP_FALL = 4
 WAS_A_WINDOW = 8
 

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 SECTION_HEADER, INTERFACE, ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
-BYTE_ORDER_MAGIC = 0x1A2B3C4D
+BYTE_ORDER_MAGIC = 0x1A2B3C4D  # written as the other numbers are, it tells their order
 LINKTYPE_RAW = 101  # an IPv4 or IPv6 header comes first
 
 END_OF_OPTIONS, COMMENT = 0, 1
@@ -22,6 +22,7 @@ INTERFACE_NAME, INTERFACE_DESCRIPTION, TIME_RESOLUTION = 2, 3, 9
 PACKET_FLAGS = 2
 INBOUND, OUTBOUND = 1, 2
 
+# An option's length has 16 bits, and a time is two words of 32.
 MOST_OPTION_BYTES = 65000
 MOST_TIME = 1 << 64
 

@@ -32,6 +32,7 @@ SYNACK_AGAIN = "synack_retransmit"
 # Kinds whose lines need more than their record's row.
 SLOW_KINDS = (LOST, MARK, SYNACK_AGAIN)
 
+# Texts of one field's values; in a flood each address is a new one.
 REMEMBERED = 4096
 BIT_UNITS = ("tcp_flags", "sock_flags", "segment_flags")
 # Words that are the kernel's own. One before 6.10 has none; a text it is all the same,
@@ -41,6 +42,8 @@ SACK_EDGES = ("sack1_left", "sack1_right", "sack2_left", "sack2_right",
               "sack3_left", "sack3_right", "tsval", "tsecr")
 
 SECOND_NS = 1_000_000_000
+
+# Where years of four digits end.
 YEAR_10000_S = 253_402_300_800
 
 Row = tuple[Any, ...]

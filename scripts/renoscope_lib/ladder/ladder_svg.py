@@ -25,16 +25,21 @@ from .rungs import DROPPED, LOST, PARTLY_LOST, Rung
 # More than that nobody scrolls through; --from, --to and --limit choose.
 MOST_RUNGS = 1000
 
+# In pixels, where the drawing is shown at its own size.
 LEFT_RAIL, RAILS_APART, MARGIN = 320, 660, 320
 WIDTH = LEFT_RAIL + RAILS_APART + MARGIN
 RIGHT_RAIL = LEFT_RAIL + RAILS_APART
 TOP = 128
 ROW, NOTE_ROW = 15, 13
 LABEL_ROOM = 17
-STEEPEST_WORDS = 6
 SIDE_CHARACTERS = 40
 NOTE_CHARACTERS, NOTE_CHARACTER = 84, 5.6
 TALLEST_GAP = 60
+
+# Words lie along their arrow, but for steeper ones: these come where many are in flight.
+STEEPEST_WORDS_DEGREES = 6
+
+# As long as the shortest RTO, a wait is worth a word.
 PAUSE_NS = 200_000_000
 
 STYLE = """
@@ -256,8 +261,8 @@ class _Picture:
         self._rule(x1, began, x2, ended, f"rung {sort}".rstrip(),
                    f' marker-end="url(#{sort or "segment"})"')
         turn = math.degrees(math.atan((ended - began) / (x2 - x1)))
-        if abs(turn) > STEEPEST_WORDS:
-            turn = 0.0  # many are in flight: level words keep out of each other's way
+        if abs(turn) > STEEPEST_WORDS_DEGREES:
+            turn = 0.0  # level words keep out of each other's way
         self._label(rung, x1 + (14 if is_right else -14), x1, began, turn)
         if rung.delay_us is not None and rung.fate != PARTLY_LOST:
             self._delay(rung, x2 - (16 if is_right else -16), x2, ended, turn)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 AFTER_S = 2.0
 EVERY_S = 0.2
-BAR = 30
-COLUMNS = 80
+BAR = 30  # characters
+COLUMNS = 80  # where the terminal does not know
 
 _shown: Progress | None = None
 

@@ -25,7 +25,7 @@ LEAVE = "\033[?25h\033[?1049l"
 PLAIN, BOLD, REVERSE, ALARM = "\033[0m", "\033[1m", "\033[7m", "\033[1;37;41m"
 
 USUAL_SIZE = (80, 24)
-READ_BYTES = 64
+READ_BYTES = 64  # keys: more than anybody presses between two looks
 LFLAG, IFLAG, CC = 3, 0, 6
 
 # Arrows and the like, which mean nothing here.

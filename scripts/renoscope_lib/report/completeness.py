@@ -16,8 +16,10 @@ from .parts import Column, Section, and_more, number, section, table
 from .told import Told
 from .values import count, counted, share
 
+# A damaged file can have a note for each of its places.
 MOST_NOTES = 40
-MOST_SERIAL = (1 << 64) - 1
+
+MOST_SERIAL = (1 << 64) - 1  # a u64 of the record
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .told import Told
 from .values import code, count, counted
 
 WHO = {US: "we", PEER: "the peer", None: "not seen"}
-EXAMPLES = 3
+EXAMPLES = 3  # connections named of each reason
 
 # Reasons told apart; a recording from elsewhere may name any number.
 MOST_REASONS = 1000

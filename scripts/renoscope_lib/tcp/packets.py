@@ -26,10 +26,12 @@ MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS, FASTOPEN, OTHER = (
 
 NOP = b"\x01"
 TCP_PROTOCOL = 6
-TTL = 64
 TCP_BYTES, IPV4_BYTES = 20, 20
-LEAST_WORDS, MOST_WORDS = 5, 15
+LEAST_WORDS, MOST_WORDS = 5, 15  # of a TCP header
 MOST_IP_BYTES = 65535
+
+# Not in the record: what Linux sends unless told otherwise.
+TTL = 64
 DONT_FRAGMENT = 0x4000
 
 

@@ -45,6 +45,8 @@ EARLY = 8
 # A segment may be on its way to the socket for so long when recording ends.
 UNDER_WAY_NS = 500_000_000
 
+# Connections with a segment of a bad checksum. Once there are so many, others may have
+# one that is not known, and nothing is called dropped any more.
 MOST_BAD = 1000
 
 
