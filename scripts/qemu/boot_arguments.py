@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boot_codes
 
-LIMIT_SECONDS = 300
+LIMIT_S = 300
 
 ENDING = f"""\
 {boot_codes.EXPLAINED}
@@ -64,7 +64,7 @@ def _add_guest(add: Callable[..., object]) -> None:
 def _add_machine(add: Callable[..., object]) -> None:
     """What it runs on, and for how long."""
     add("--timeout", type=float, metavar="SEC",
-        help=f"default: {LIMIT_SECONDS}, and none with --interactive")
+        help=f"default: {LIMIT_S}, and none with --interactive")
     add("--smp", type=int, default=2, metavar="N", help="processors (default: 2)")
     add("--memory", type=int, default=1024, metavar="MB", help="default: 1024")
     add("--append", default="", metavar="STR", help="more for the kernel's command line")
@@ -89,5 +89,5 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "arguments")
     options = parser.parse_args(arguments)
     if options.timeout is None:
-        options.timeout = math.inf if options.interactive else LIMIT_SECONDS
+        options.timeout = math.inf if options.interactive else LIMIT_S
     return options

@@ -28,7 +28,7 @@ from result_stream import Ending, ResultStream
 QEMU = "qemu-system-x86_64"
 READ_SIZE = 65536
 # From the guest's last line to QEMU's end: powering off takes a fraction.
-POWER_OFF_SECONDS = 20
+POWER_OFF_S = 20
 # QEMU says this and then waits for ever: the processor it was given cannot
 # run the guest, as on some clouds whose /dev/kvm looks usable.
 KVM_IS_BROKEN = "KVM internal error"
@@ -143,7 +143,7 @@ class Outcome:
 def run(
     machine: Machine,
     token: str,
-    timeout: float,
+    timeout_s: float,
     show: Callable[[bytes], None],
     keyboard: Keyboard | None = None,
 ) -> Outcome:
@@ -158,7 +158,7 @@ def run(
     ) as qemu:
         conversation = _Conversation(qemu, stream, show, keyboard)
         try:
-            ended = conversation.pass_on(started + timeout)
+            ended = conversation.pass_on(started + timeout_s)
         finally:
             qemu.kill()
     return Outcome(
@@ -190,21 +190,21 @@ class _Conversation:
         for pipe in self._pipes:
             self._selector.register(pipe, selectors.EVENT_READ)
 
-    def pass_on(self, deadline: float) -> bool:
+    def pass_on(self, deadline_s: float) -> bool:
         """Show the guest's output until QEMU ends; whether it did by then."""
         powering_off = False
         with self._selector:
-            while self._pipes and time.monotonic() < deadline:
+            while self._pipes and time.monotonic() < deadline_s:
                 if KVM_IS_BROKEN.encode() in self.complaints:
                     return False
-                for key, _ in self._selector.select(_left(deadline)):
+                for key, _ in self._selector.select(_left(deadline_s)):
                     self._take(key.fd, key.fileobj)
                 if self._stream.ending and not powering_off:
                     powering_off = True
-                    deadline = time.monotonic() + POWER_OFF_SECONDS
+                    deadline_s = time.monotonic() + POWER_OFF_S
         self._show(self._stream.rest())
         try:
-            self._qemu.wait(max(0.0, deadline - time.monotonic()))
+            self._qemu.wait(max(0.0, deadline_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             return False
         return True
@@ -255,6 +255,6 @@ class _Conversation:
             os.write(self._qemu.stdin.fileno(), keys)
 
 
-def _left(deadline: float) -> float | None:
+def _left(deadline_s: float) -> float | None:
     """The seconds until then; None for ever."""
-    return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+    return None if deadline_s == math.inf else max(0.0, deadline_s - time.monotonic())

@@ -56,7 +56,7 @@ def complain(message: object) -> None:
 # ---- the values of options
 
 # No more than the kernel's calls and Python's own take, and far more than is of use.
-MOST_SECONDS = 366 * 86_400
+MOST_S = 366 * 86_400
 MOST = 10 ** 12
 
 # Of a word that is refused, somebody's whole file perhaps.
@@ -66,9 +66,9 @@ TOLD_CHARACTERS = 40
 def number_of_seconds(text: str) -> float:
     """More than none; what is no number at all, argparse tells."""
     seconds = float(text)
-    if not 0 < seconds <= MOST_SECONDS:
+    if not 0 < seconds <= MOST_S:
         raise argparse.ArgumentTypeError(
-            f"must be more than 0 and at most {MOST_SECONDS} (a year)")
+            f"must be more than 0 and at most {MOST_S} (a year)")
     return seconds
 
 

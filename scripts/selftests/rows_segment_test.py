@@ -292,7 +292,7 @@ class Analysed(NamedTuple):
     next_seq: int
     window: int
     acknowledges: int | None            # the place of a segment in the list
-    ack_rtt: float | None
+    ack_rtt_s: float | None
 
 
 def _next_number(event: Event) -> int:
@@ -346,8 +346,8 @@ def _about(seen: float, expected: float) -> bool:
 
 
 def _check_rtts(mine: list[Analysed], theirs: list[Analysed]) -> None:
-    compared = [(m.ack_rtt, t.ack_rtt) for m, t in zip(mine, theirs)
-                if m.ack_rtt and t.ack_rtt and t.ack_rtt > DELAY_MS / 1000]
+    compared = [(m.ack_rtt_s, t.ack_rtt_s) for m, t in zip(mine, theirs)
+                if m.ack_rtt_s and t.ack_rtt_s and t.ack_rtt_s > DELAY_MS / 1000]
     assert compared and all(_about(*pair) for pair in compared), compared
 
 

@@ -142,9 +142,9 @@ def run_on_terminal(arguments: Sequence[str]) -> Done:
             os.close(fd)
 
 
-def _drain(terminal: int, deadline: float) -> bytes:
+def _drain(terminal: int, deadline_s: float) -> bytes:
     shown = bytearray()
-    while select.select([terminal], [], [], max(deadline - time.monotonic(), 0))[0]:
+    while select.select([terminal], [], [], max(deadline_s - time.monotonic(), 0))[0]:
         try:
             data = os.read(terminal, 1 << 16)
         except OSError:     # EIO: the other side was closed

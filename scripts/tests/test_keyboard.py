@@ -19,7 +19,7 @@ from keyboard import PLAIN, Keyboard, Left, ScreenModes  # noqa: E402
 from machine import Machine  # noqa: E402
 
 OFLAG, LFLAG = 1, 3
-LIMIT_SECONDS = 30
+LIMIT_S = 30
 
 
 class Modes(unittest.TestCase):
@@ -119,7 +119,7 @@ class Relay(OnPty):
 
         hardware = Stand(Path(), Path(), Path(), "", [], 1, 1, "", False, False)
         with self.keyboard:
-            outcome = machine.run(hardware, "TOKEN", LIMIT_SECONDS, show, self.keyboard)
+            outcome = machine.run(hardware, "TOKEN", LIMIT_S, show, self.keyboard)
             self.lent_until_qemu_ended = self.keyboard.is_lent
             return outcome
 

@@ -74,20 +74,20 @@ class FreezeWatch:
         return self._all_add_up
 
     def _watch(self, kinds: str, rest_s: float) -> None:
-        rests_until: float | None = None
+        rests_until_s: float | None = None
         while not self._stop.asked:
             if not self._freeze_on.is_ours():
                 kinds = self._freeze_on.leave()
-                rests_until = None
+                rests_until_s = None
                 self._say(f"somebody has set freeze_on to {kinds}: watching for "
                           "that now, and leaving it so in the end")
             if self._is_frozen():
                 self._freeze_on.set("none")
                 self._save_and_thaw()
-                rests_until = self._clock() + rest_s
-            elif rests_until is not None and self._clock() >= rests_until:
+                rests_until_s = self._clock() + rest_s
+            elif rests_until_s is not None and self._clock() >= rests_until_s:
                 self._freeze_on.set(kinds)
-                rests_until = None
+                rests_until_s = None
             self._stop.wait(LOOK_S)
 
     def _finish(self) -> None:

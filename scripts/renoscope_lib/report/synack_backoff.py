@@ -27,15 +27,15 @@ WIDE_ENOUGH = 11.0
 
 
 class Wait(NamedTuple):
-    """From one SYN-ACK to the next, in us."""
+    """From one SYN-ACK to the next."""
 
-    began: int
-    lasted: int
+    began_us: int
+    lasted_us: int
 
     @property
-    def ended(self) -> int:
+    def ended_us(self) -> int:
         """When the next one went, or should have."""
-        return self.began + self.lasted
+        return self.began_us + self.lasted_us
 
 
 @dataclass
@@ -59,14 +59,14 @@ class Request:
 
         None where a wait is not known, as then no later one has a place.
         """
-        seen, due, now = [], [], 0
+        seen, due, now_us = [], [], 0
         for row in self.rows:
             if row.waited_us is None:
                 return None
             if row.predicted_us is not None:
-                due.append(Wait(now, row.predicted_us))
-            seen.append(Wait(now, row.waited_us))
-            now += row.waited_us
+                due.append(Wait(now_us, row.predicted_us))
+            seen.append(Wait(now_us, row.waited_us))
+            now_us += row.waited_us
         return seen, due
 
 
@@ -88,11 +88,11 @@ def _lane(waits: list[Wait], whole_us: int, class_: str) -> Html:
     pieces: list[Child] = [tag("line", x1=f"{_x(0, whole_us):.2f}%", y1="22", y2="22",
                                x2=f"{_x(whole_us, whole_us):.2f}%", class_="axis")]
     for wait in waits:
-        left, right = _x(wait.began, whole_us), _x(wait.ended, whole_us)
+        left, right = _x(wait.began_us, whole_us), _x(wait.ended_us, whole_us)
         if right - left >= WIDE_ENOUGH:
-            pieces.append(tag("text", span(wait.lasted), y="15",
+            pieces.append(tag("text", span(wait.lasted_us), y="15",
                               x=f"{(left + right) / 2:.2f}%"))
-    for mark in (0, *(wait.ended for wait in waits)):
+    for mark in (0, *(wait.ended_us for wait in waits)):
         pieces.append(tag("circle", cx=f"{_x(mark, whole_us):.2f}%", cy="22", r="4",
                           class_=class_))
     return tag("svg", pieces, class_="lane", height="30", aria_hidden="true")
@@ -102,15 +102,15 @@ def _figure(request: Request) -> Html | None:
     waits = request.waits()
     if waits is None:
         return None
-    whole = max(wait.ended for some in waits for wait in some) or 1
+    whole_us = max(wait.ended_us for some in waits for wait in some) or 1
     row = request.first
-    said, due = (", ".join(span(wait.lasted) for wait in some) for some in waits)
+    said, due = (", ".join(span(wait.lasted_us) for wait in some) for some in waits)
     return tag(
         "figure",
         tag("figcaption", code(row.connection), " ", code(row.remote), " to ",
             code(row.local), f": {request.rows[-1].request}"),
-        tag("div", tag("span", "seen"), _lane(waits[0], whole, "seen"),
-            tag("span", "predicted"), _lane(waits[1], whole, "due"),
+        tag("div", tag("span", "seen"), _lane(waits[0], whole_us, "seen"),
+            tag("span", "predicted"), _lane(waits[1], whole_us, "due"),
             class_="lanes", role="img",
             aria_label=f"Waits seen: {said}; predicted: {due}"),
         class_="backoff")
@@ -121,8 +121,8 @@ def _figure(request: Request) -> Html | None:
 def _difference(row: RetransmitRow) -> str:
     if row.waited_us is None or row.predicted_us is None:
         return ""
-    late = row.waited_us - row.predicted_us
-    return f"{'−' if late < 0 else '+'}{span(abs(late))}"
+    late_us = row.waited_us - row.predicted_us
+    return f"{'−' if late_us < 0 else '+'}{span(abs(late_us))}"
 
 
 def _single_rows(found: list[Request]) -> Iterable[tuple[Child | Cell, ...]]:

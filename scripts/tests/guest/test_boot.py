@@ -28,7 +28,7 @@ import ktap  # noqa: E402
 from host_tsc import tsc_khz  # noqa: E402
 
 SERIES = os.environ.get("RENOSCOPE_KERNEL", "6.12")
-LIMIT_SECONDS = 120
+LIMIT_S = 120
 
 KERNEL: str
 SCRATCH: Path
@@ -84,7 +84,7 @@ def setUpModule() -> None:
 
 def boot(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the bench as its users do."""
-    command = [str(BENCH / "boot"), "--kernel", KERNEL, "--timeout", str(LIMIT_SECONDS)]
+    command = [str(BENCH / "boot"), "--kernel", KERNEL, "--timeout", str(LIMIT_S)]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if done.returncode == 4:
         raise unittest.SkipTest(done.stderr.strip())
