@@ -94,7 +94,7 @@ class TimeWaits:
     def __init__(self) -> None:
         self._began: dict[int, tuple[int, int | None]] = {}
 
-    def enter(self, event: Event, has_begun: bool) -> bool:
+    def enter(self, event: Event, has_begun: bool = True) -> bool:
         """The next time_wait event, or the first; whether it changed from another state."""
         before = self._began.get(event.key)
         if before is not None and before[0] == event["state"]:
