@@ -130,7 +130,7 @@ class Comments(Scenes):
         self.assertEqual(told[0], [])
         self.assertEqual(told[1], [], "another connection's")
         self.assertEqual(told[2], [
-            "RTO fired after 236 ms: [] seq=1 len=8 next=9",
+            "RTO of 236 ms fired: [] seq=1 len=8 next=9",
             "congestion state Open -> Loss"])
 
     def test_a_retransmission_says_why(self) -> None:

@@ -468,7 +468,7 @@ class BothEnds(Stage):
         self.assertEqual(self.notes(ladder, 2), "sent again: RTO, first as 1")
         self.assertEqual((ack.acks, ack.rtt_us), (2, None))
         self.assertEqual((ladder.sent_again, ladder.lost), (1, 1))
-        self.assertIn("RTO fired after 200 ms", [
+        self.assertIn("RTO of 200 ms fired", [
             line.words for line in ladder.lines if isinstance(line, Fact)])
 
     def test_a_part_sent_again_is_what_its_ack_names(self) -> None:

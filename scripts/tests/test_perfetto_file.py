@@ -133,7 +133,7 @@ class Traces(unittest.TestCase):
         instants = [(e["name"], e["s"], e["pid"] == 0, e["args"].get("what"))
                     for e in events if e["ph"] == "i"]
         self.assertEqual(instants[:2], [
-            ("RTO", "t", False, "RTO fired after 236 ms"),
+            ("RTO", "t", False, "RTO of 236 ms fired"),
             ("RST received", "t", False, "RST received in ESTABLISHED")])
         self.assertIn("3 events LOST", instants[2][0])
         self.assertEqual(instants[2][1:3], ("g", True))

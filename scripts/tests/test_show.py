@@ -657,9 +657,9 @@ class TimeWait(unittest.TestCase):
 
 class TimersAndWindows(unittest.TestCase):
     def test_a_timeout_tells_its_wait_and_backoff(self) -> None:
-        self.assertIn("RTO fired after 204 ms", line(Scene().event(
+        self.assertIn("RTO of 204 ms fired", line(Scene().event(
             "rto", rto_us=204_000)))
-        self.assertIn("RTO fired after 816 ms, backoff 2", line(Scene().event(
+        self.assertIn("RTO of 816 ms fired, backoff 2", line(Scene().event(
             "rto", rto_us=816_000, backoff=2)))
 
     def test_a_loss_probe_tells_what_it_sent(self) -> None:

@@ -350,7 +350,7 @@ class Sentences:
                 f"({', '.join(reasons)})")
 
     def _rto(self, event: Event) -> str:
-        text = f"RTO fired after {duration(event['rto_us'])}"
+        text = f"RTO of {duration(event['rto_us'])} fired"
         if event["backoff"]:
             text += f", backoff {event['backoff']}"
         return self._with_segment(text, event)
