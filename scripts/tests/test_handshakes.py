@@ -648,6 +648,14 @@ class WhyConnectFails(unittest.TestCase):
                              ("refused by RST", "failed"))
             self.assertIn("nothing listens there", row.why)
 
+    def test_a_rst_after_the_peers_own_syn_says_no_such_thing(self) -> None:
+        """In a simultaneous open: the error is ECONNRESET (tcp_reset())."""
+        reset = self.scene.event("reset_received", 2 * MS, state=SYN_RECEIVED)
+        row, = watch(self.connecting(), reset, self.closed(2),
+                     self.error(2, 104)).openings()
+        self.assertIn("after the peer's own SYN, which had crossed ours", row.why)
+        self.assertNotIn("listens", row.why)
+
     def test_a_connect_that_timed_out_tells_its_waits(self) -> None:
         row, = watch(self.connecting(), self.again(1005, US),
                      self.again(3010, 2 * US), self.closed(7010),

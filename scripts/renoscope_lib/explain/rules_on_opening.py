@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import SLOW_US, outcome_words
+from ..views.outcomes import CROSSED_RESET, SLOW_US, outcome_words
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, spelled)
@@ -138,7 +138,8 @@ def _next_of_queue(told: Told) -> str:
 
 def _failed(told: Told, clock: Clock) -> Finding:
     opening, outcome = told.opening, told.row.outcome
-    words = FAILURES.get(outcome) or _error_words(told)
+    words = (CROSSED_RESET if opening.was_reset_after_crossing
+             else FAILURES.get(outcome) or _error_words(told))
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times "
                   f"({added(waits_us(opening))})")
@@ -163,7 +164,8 @@ def _next_of_failure(told: Told, subject: Subject) -> str:
     if _next_of_queue(told):
         return _next_of_queue(told)
     outcome = told.row.outcome
-    is_known = outcome != "failed" or told.opening.error
+    is_known = ((outcome != "failed" or told.opening.error)
+                and not told.opening.was_reset_after_crossing)
     return (NEXT.get(outcome, "") if is_known else "") or look(
         "handshakes", subject, "--steps")
 

@@ -14,6 +14,7 @@ established when the SYN-ACK is acknowledged, which its state events tell.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from errno import ECONNRESET
 
 from ..ring.schema import Event, key_of
 from ..tcp.flows import Ends
@@ -172,6 +173,12 @@ class Opening:
         """Time since the first SYN-ACK, by a retransmit of it."""
         last = self.attempts[-1]
         return last.since_first_us + (time_ns - last.time_ns) // 1000
+
+    @property
+    def was_reset_after_crossing(self) -> bool:
+        """Whether a RST came in a simultaneous open: ECONNREFUSED before it (tcp_reset())."""
+        return (self.opened_by == ACTIVE and self.reset_received
+                and self.error == ECONNRESET)
 
     @property
     def was_answered_otherwise(self) -> bool:

@@ -33,6 +33,9 @@ Lacking = Mapping[str, str]
 # The timer of the SYN-ACK told so: it fired and sent nothing.
 DEFERRED = "the last ACK came, and TCP_DEFER_ACCEPT waited for data"
 
+CROSSED_RESET = ("a RST came after the peer's own SYN, which had crossed ours: it gave up, or "
+                 "a firewall refuses")
+
 ANSWERED_OTHERWISE = ("the first answer was to an older connection between the same ports: "
                       "it got a RST, and the SYN went again at once")
 
@@ -269,7 +272,9 @@ def _syn_wait_words(opening: Opening) -> str:
 def _active_reasons(opening: Opening, outcome: str,
                     lacking: Lacking) -> list[str]:
     reasons = []
-    if outcome == "refused by RST":
+    if opening.was_reset_after_crossing:
+        reasons.append(CROSSED_RESET)
+    elif outcome == "refused by RST":
         reasons.append("the peer answered with a RST: nothing listens there, "
                        "or a firewall refuses")
     elif outcome == "refused":
