@@ -25,11 +25,15 @@ CONSOLE = Path("/proc/sys/kernel/printk")
 OURS = f"{NAME}: "
 # What the kernel tells of a failed allocation, with a backtrace.
 OF_MEMORY = ("trace", "memory")
+# What the kernel says of the machine below it, where that stood still for some milliseconds:
+# hrtimer_interrupt(), cs_watchdog_read(), perf_sample_event_took().
+OF_THE_EMULATOR = ("hrtimer: interrupt took ", "clocksource: ", "perf: interrupt took ")
 
 
 def texts() -> set[str]:
     """Every message in the log, without its time: what was said before is no news."""
-    return {line.partition("] ")[2] for line in run("dmesg").splitlines()}
+    said = (line.partition("] ")[2] for line in run("dmesg").splitlines())
+    return {text for text in said if not text.startswith(OF_THE_EMULATOR)}
 
 
 def _trouble(lines: list[str]) -> list[str]:

@@ -59,6 +59,12 @@ class OffTheConsole(unittest.TestCase):
             with kernel_messages.Messages():
                 self.said = [[*NO_MEMORY, "kmemleak: Cannot allocate a kmemleak_object structure"]]
 
+    def test_of_a_machine_that_stood_still_it_is_no_news(self) -> None:
+        log = ("[   67.621378] hrtimer: interrupt took 4350232 ns\n"
+               "[   68.000001] tcp_renoscope: no memory\n")
+        with mock.patch.object(kernel_messages, "run", lambda _: log):
+            self.assertEqual(kernel_messages.texts(), {"tcp_renoscope: no memory"})
+
     def test_beside_another_failure_it_is_told(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out, self.assertRaises(KeyError):
             with kernel_messages.Messages():
