@@ -276,6 +276,23 @@ class Watching(unittest.TestCase):
         self.assertEqual([m.what for m in one(*self.sender.events).marks],
                          ["fast_retransmit", "undone"])
 
+    def test_a_reduction_that_is_undone_after_its_end(self) -> None:
+        """As by a D-SACK: the congestion state is Open already."""
+        cwnd, ssthresh = self.sender.cwnd, self.sender.ssthresh
+        self.sender.ssthresh = 8
+        self.sender.ca = "Recovery"
+        self.sender.tell("ca_state", old_ca_state=CA["Open"])
+        self.sender.cwnd = 8
+        self.sender.recover()
+        self.assertEqual([m.what for m in one(*self.sender.events).marks],
+                         ["fast_retransmit"])
+        self.sender.tell("ack")
+        self.sender.cwnd, self.sender.ssthresh = cwnd, ssthresh
+        self.sender.tell("ack")
+        series = one(*self.sender.events)
+        self.assertEqual([m.what for m in series.marks], ["fast_retransmit", "undone"])
+        self.assertEqual(told(series)[-1][-1], "undone: nothing was lost")
+
     def test_bbr_does_not_tell_its_phases(self) -> None:
         """In recovery without an ssthresh: before that it was not slow start either."""
         self.sender.ssthresh = INFINITE_SSTHRESH

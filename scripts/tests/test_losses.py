@@ -197,6 +197,45 @@ class Recoveries(Stage):
         self.setUp()
         self.assertEqual(recovery(12).undone, 0)
 
+    def after_recovery(self, *rest: tuple[int, int]) -> Flow:
+        """cwnd 24 and ssthresh 40, cut to 12; what follows in Open, as (cwnd, ssthresh)."""
+        return self.one(
+            self.event("ack", 0, ssthresh=40),
+            self.turn(1, "Open", "Recovery", ssthresh=12),
+            self.turn(9, "Recovery", "Open", cwnd=12, ssthresh=12), *(
+                self.event("ack", 10 + n, cwnd=cwnd, ssthresh=ssthresh)
+                for n, (cwnd, ssthresh) in enumerate(rest)))
+
+    def test_a_reduction_undone_after_its_end(self) -> None:
+        """As by a D-SACK: the congestion state stays Open."""
+        flow = self.after_recovery((12, 12), (24, 40), (25, 40))
+        episode, = flow.episodes
+        self.assertEqual((flow.undone, episode.undone), (1, True))
+        self.assertEqual((episode.after.cwnd, episode.after.ssthresh), (24, 40))
+
+    def test_ssthresh_rises_after_a_rest_as_well(self) -> None:
+        """To three quarters of cwnd, which has grown back to where it was."""
+        def after(*rest: tuple[int, int]) -> int:
+            self.setUp()
+            flow = self.one(
+                self.event("ack", 0, cwnd=24, ssthresh=16),
+                self.turn(1, "Open", "Recovery", ssthresh=12),
+                self.turn(9, "Recovery", "Open", cwnd=12, ssthresh=12), *(
+                    self.event("ack", 10 + n, cwnd=cwnd, ssthresh=ssthresh)
+                    for n, (cwnd, ssthresh) in enumerate(rest)))
+            return flow.undone
+        self.assertEqual(after((23, 12), (24, 18)), 0)
+        self.assertEqual(after((26, 12), (24, 18)), 0)
+        self.assertEqual(after((12, 12), (24, 18)), 1)
+
+    def test_a_mark_is_not_undone(self) -> None:
+        flow = self.one(
+            self.event("ack", 0, ssthresh=40),
+            self.turn(1, "Open", "CWR", ssthresh=12),
+            self.turn(9, "CWR", "Open", cwnd=12, ssthresh=12),
+            self.event("ack", 10, cwnd=24, ssthresh=40))
+        self.assertEqual(flow.undone, 0)
+
     def test_a_timeout_ends_a_recovery(self) -> None:
         flow = self.one(
             self.event("ack", 0),

@@ -33,6 +33,7 @@ from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import ECE, MODULUS, is_after
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
 from ..tcp.tcp_states import FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from ..tcp.undoing import BEFORE_A_CUT, Cut
 from ..tcp.wanted import Filter
 from ..words import INFINITE_SSTHRESH, duration, listed, plural
 from .derived_rounds import Trips, acknowledged
@@ -140,12 +141,14 @@ class Track(Connection):
     timeouts: int = 0
     recoveries: int = 0
     within: int | None = None
+    cut: Cut | None = None
     own: bool = False
     tells_rounds: bool = False
     in_css: bool = False
     sees_ecn: bool = False
     sees_acks: bool = False
     last_cwnd: int = 0
+    last_ssthresh: int = 0
     last_ca_state: str = ""
     idle_ssthresh: bool = False
     fin_acked: bool = False
@@ -174,6 +177,7 @@ class Track(Connection):
         """What follows the last event is not known."""
         for line in (self.cwnd, self.ssthresh, self.srtt_us):
             line.break_off(self.last_ns)
+        self.cut = None
         self.phases.break_off(self.last_ns)
         self.trips.forget()
 
@@ -253,7 +257,7 @@ class Cwnd:
         track.idle_ssthresh |= ssthresh >= INFINITE_SSTHRESH and (
             track.ca_state in REDUCING or cwnd < min(track.last_cwnd,
                                                      event["packets_out"]))
-        track.last_cwnd = cwnd
+        track.last_cwnd, track.last_ssthresh = cwnd, ssthresh
         track.cwnd.add(at, cwnd)
         track.ssthresh.add(at, min(ssthresh, INFINITE_SSTHRESH))
         if event["srtt_us"]:
@@ -297,11 +301,15 @@ class Cwnd:
     def _see_ca_state(self, track: Track, event: Event) -> None:
         """Every event shows it; the one of its change comes first if it is recorded."""
         name = self._word(event, "ca_state")
+        self._see_undoing(track, event)
         if name == track.ca_state:
             return
         if track.within is not None and event["ssthresh"] > track.within:
-            track.mark(event, UNDONE)
-            track.trips.flow.tell(UNDONE)
+            self._undone(track, event)
+        if name == "CWR":
+            track.cut = None
+        elif name in REDUCING and track.ca_state in BEFORE_A_CUT:
+            track.cut = Cut(track.last_cwnd, track.last_ssthresh, event["ssthresh"])
         track.within = event["ssthresh"] if name in REDUCING else None
         track.ca_state = name
         if name == "Recovery":
@@ -313,6 +321,19 @@ class Cwnd:
             track.mark(event, what)
             track.trips.flow.tell(what)
         track.trips.flow.probed = False
+
+    def _see_undoing(self, track: Track, event: Event) -> None:
+        """Whether the last reduction was taken back after it was over."""
+        if (track.cut is not None and track.ca_state in BEFORE_A_CUT
+                and track.cut.is_taken_back(track.last_cwnd, event["cwnd"],
+                                            event["ssthresh"])):
+            self._undone(track, event)
+
+    @staticmethod
+    def _undone(track: Track, event: Event) -> None:
+        track.cut = None
+        track.mark(event, UNDONE)
+        track.trips.flow.tell(UNDONE)
 
     # ---- kinds that tell something of their own
 

@@ -15,7 +15,7 @@ cwnd and ssthresh before are those of the last event before the episode's first;
 after are those of the first event behind its end, when the ACK that ended it has
 been worked through.  The kernel takes a reduction back ("undone") when the
 original turns out to have arrived: then ssthresh is higher when the state is left
-than it was within.
+than it was within, or cwnd and ssthresh come back later (undoing.py).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
+from ..tcp.undoing import BEFORE_A_CUT, Cut
 from ..tcp.wanted import Filter
 from ..words import duration, local_endpoint, remote_endpoint
 from .gaps import Gaps
@@ -126,6 +127,9 @@ class Flow(PartlySeen):
     fired_gaps: int = 0
     after_fired: tuple[int, int] = (-1, 0)
     waits_for_after: Episode | None = None
+    cut: Cut | None = None
+    left: Episode | None = None  # it made the cut, which may still be undone
+    left_gaps: int = 0
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
     episodes_seen: int = 0
@@ -168,6 +172,7 @@ class Losses:
         if flow is None:
             return
         self._see_speed(flow, event)
+        self._see_undoing(flow, event)
         if event.kind not in OWN_KINDS:
             getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
         flow.last_ns = event["time_ns"]
@@ -249,13 +254,19 @@ class Losses:
 
     def _go(self, flow: Flow, event: Event, name: str, ended_by: str) -> None:
         """From one congestion state to another."""
+        was, last = flow.ca_state, flow.speed
         has_begun = (name == LOSS and flow.current is not None
                      and flow.current.what == LOSS)
         if not has_begun:  # else its timer has told
             self._leave(flow, event, ended_by)
         self._stand(flow, event, name)
         if name in (RECOVERY, LOSS, CWR):
-            self._enter(flow, event, name, seen=ended_by != "not seen")
+            seen = ended_by != "not seen"
+            self._enter(flow, event, name, seen)
+            if name == CWR or not seen or last is None:
+                flow.cut = None
+            elif was in BEFORE_A_CUT:
+                flow.cut = Cut(last.cwnd, last.ssthresh, event["ssthresh"])
 
     def _enter(self, flow: Flow, event: Event, name: str, seen: bool) -> None:
         flow.entered[name] += 1
@@ -267,7 +278,7 @@ class Losses:
         episode.dup_acks = event["sacked_out"]
         episode.lost = event["lost_out"]
         flow.current = episode
-        flow.waits_for_after = None
+        flow.waits_for_after = flow.left = None
 
     def _leave(self, flow: Flow, event: Event, ended_by: str) -> None:
         """The state is left; its episode is over."""
@@ -280,6 +291,8 @@ class Losses:
                           and episode.within is not None
                           and event["ssthresh"] > episode.within.ssthresh)
         flow.undone += episode.undone
+        if ended_by in BEFORE_A_CUT and not episode.undone:
+            flow.left, flow.left_gaps = episode, self.gaps.number
         flow.current = None
         flow.waits_for_after = episode
         episode.after = Speed(event["cwnd"], event["ssthresh"])
@@ -291,6 +304,18 @@ class Losses:
             flow.waits_for_after.after = Speed(event["cwnd"],
                                                event["ssthresh"])
             flow.waits_for_after = None
+
+    def _see_undoing(self, flow: Flow, event: Event) -> None:
+        """Whether the reduction before it was taken back after its end."""
+        episode = flow.left
+        if (episode is None or flow.cut is None or flow.speed is None
+                or flow.left_gaps != self.gaps.number or not self._sends(event)):
+            return
+        if flow.cut.is_taken_back(flow.speed.cwnd, event["cwnd"], event["ssthresh"]):
+            episode.undone = True
+            episode.after = Speed(event["cwnd"], event["ssthresh"])
+            flow.undone += 1
+            flow.left = None
 
     # ---- what was sent again
 
