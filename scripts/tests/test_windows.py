@@ -66,6 +66,14 @@ class Sizes(Stage):
                           sizes.last.raw), (0, 511, 294))
         self.assertEqual(flow.ranges["own"].last, Window(502, 7))
 
+    def test_a_window_is_no_larger_than_its_field_can_say(self) -> None:
+        """The kernel's own count goes on: without scaling, or above 1 GB."""
+        for shift in (0, 14):
+            self.setUp()
+            flow = self.one(self.event("ack", 0, rcv_wscale=shift,
+                                       rcv_wnd=65780 << shift))
+            self.assertEqual(flow.ranges["own"].last, Window(65535, shift))
+
     def test_a_syns_window_is_not_scaled_and_not_taken(self) -> None:
         windows = watch(
             self.event("ack", 0, state=SYN_RECEIVED, seg_flags=SYN,

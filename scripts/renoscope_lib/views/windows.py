@@ -35,6 +35,9 @@ NEEDED_KINDS = ("zero_window", "probe", "ack", "state")
 PEER, OWN = "peer", "own"
 OPENED, ENDED, UNSEEN = "opened", "connection ended", "not seen"
 
+# All that the header's field has room for.
+MOST_RAW = 0xffff
+
 # Episodes kept of one connection, and probes of one episode, the latest.
 KEPT = 1000
 
@@ -141,6 +144,12 @@ class Flow(PartlySeen):
         return sum(self.episodes_seen.values()) - len(self.episodes)
 
 
+def _own(event: Event) -> Window:
+    """Ours: the kernel would grant more than it has room to say (tcp_select_window())."""
+    shift = event["rcv_wscale"]
+    return Window(min(event["rcv_wnd"] >> shift, MOST_RAW), shift)
+
+
 class Windows:
     """Feed it joined events, then ask for the flows."""
 
@@ -187,8 +196,7 @@ class Windows:
             self._add_size(flow, PEER, Window(event["seg_window"],
                                               event["snd_wscale"]))
         if event.kind != "reset_sent":
-            shift = event["rcv_wscale"]
-            self._add_size(flow, OWN, Window(event["rcv_wnd"] >> shift, shift))
+            self._add_size(flow, OWN, _own(event))
 
     @staticmethod
     def _add_size(flow: Flow, side: str, window: Window) -> None:
@@ -239,9 +247,8 @@ class Windows:
     def _update(event: Event, side: str) -> tuple[Window | None, int | None]:
         """The window that opened it, and the number it acknowledges."""
         if side == OWN:
-            shift = event["rcv_wscale"]
             ack = relative_if_known(event["rcv_nxt"], event["rcv_isn"])
-            return Window(event["rcv_wnd"] >> shift, shift), ack
+            return _own(event), ack
         if not has_segment(event):
             return None, None
         ack = relative_if_known(event["seg_ack"], event["snd_isn"])
