@@ -268,6 +268,29 @@ class Watching(unittest.TestCase):
         self.assertEqual([m.what for m in series.marks], ["ecn"])
         self.assertEqual(told(series)[-2][-1], "ECN mark")
 
+    def probed(self, *, acked: int, probe_retransmits: int = 1) -> Series:
+        """A probe, an ACK of so much beyond what was out then, and CWR behind it."""
+        self.setUp()
+        out = self.sender.highest
+        self.sender.tell("loss_probe", probe_retransmits=probe_retransmits)
+        self.sender.una = out
+        self.sender.highest = self.sender.sent = out + 4 * SEGMENT
+        self.sender.tell("ack", seg_flags=ACK, seg_ack=(out + acked) % 2**32)
+        self.sender.una = out + acked
+        return self.lossy("CWR")
+
+    def test_a_tail_loss_probe_that_made_good_for_a_loss(self) -> None:
+        """By an ACK beyond what was out at the probe; any other CWR has another cause."""
+        def happened(series: Series) -> set[str]:
+            return {words for *_, words in told(series) if words}
+        probe, other = {"loss (tail loss probe)"}, {"reduced: no loss"}
+        self.assertEqual(happened(self.probed(acked=SEGMENT)), probe)
+        self.assertEqual(happened(self.probed(acked=0)), other)
+        self.assertEqual(happened(self.probed(acked=SEGMENT, probe_retransmits=0)), other)
+        series = self.probed(acked=SEGMENT)
+        self.assertNotIn("no loss", " ".join(as_text(watch(*self.sender.events), Filter())))
+        self.assertEqual([mark.what for mark in series.marks], ["loss_probe", "reduced"])
+
     def test_a_reduction_that_is_undone(self) -> None:
         self.sender.ssthresh = 8
         self.lossy("Recovery")

@@ -31,8 +31,9 @@ AGAIN_NOTE = "again counts segments, the columns behind it by cause. "
 UNDONE_NOTE = "undone is how often it turned out that nothing was lost. "
 STANDING_NOTE = (
     "Then the time in each state of congestion avoidance. Open: all is well; Disorder: "
-    "something is out of order; CWR: congestion without a loss; Recovery: after a fast "
-    "retransmit; Loss: after a timeout, or when the path's MTU shrank.")
+    "something is out of order; CWR: an ECN mark, a full queue of this host's own, or a "
+    "loss that a tail loss probe made good for; Recovery: after a fast retransmit; Loss: "
+    "after a timeout, or when the path's MTU shrank.")
 
 
 def _causes(sums: Sums) -> Html:

@@ -38,7 +38,7 @@ from ..tcp.wanted import Filter
 from ..words import INFINITE_SSTHRESH, duration, listed, plural
 from .derived_rounds import Trips, acknowledged
 from .gaps import Gaps
-from .rounds import ECN, REDUCED, UNDONE, Flow, Rounds, tell_loss
+from .rounds import ECN, LOSS_PROBE, REDUCED, UNDONE, Flow, Rounds, tell_loss
 
 NEEDED_KINDS = ("ack", "retransmit", "ca_state", "rto", "loss_probe")
 
@@ -51,7 +51,7 @@ RTO = "rto"
 FAST = "fast_retransmit"
 TLP = "loss_probe"
 MARK_NAMES = {RTO: "RTO", FAST: "fast retransmit", TLP: "tail loss probe",
-              ECN: "ECN mark", REDUCED: "reduced, no loss", UNDONE: "undone"}
+              ECN: "ECN mark", REDUCED: "reduced otherwise", UNDONE: "undone"}
 
 OURS = listed(CONGESTION_CONTROLS, "or")
 NOT_OURS = "none of this module's"
@@ -149,6 +149,8 @@ class Track(Connection):
     sees_acks: bool = False
     last_cwnd: int = 0
     last_ssthresh: int = 0
+    last_una: int = 0
+    probed_to: int = 0
     last_ca_state: str = ""
     idle_ssthresh: bool = False
     fin_acked: bool = False
@@ -258,6 +260,7 @@ class Cwnd:
             track.ca_state in REDUCING or cwnd < min(track.last_cwnd,
                                                      event["packets_out"]))
         track.last_cwnd, track.last_ssthresh = cwnd, ssthresh
+        track.last_una = event["snd_una"]
         track.cwnd.add(at, cwnd)
         track.ssthresh.add(at, min(ssthresh, INFINITE_SSTHRESH))
         if event["srtt_us"]:
@@ -319,8 +322,18 @@ class Cwnd:
         elif name == "CWR":
             what = ECN if track.sees_ecn else REDUCED
             track.mark(event, what)
-            track.trips.flow.tell(what)
+            track.trips.flow.tell(LOSS_PROBE if what == REDUCED
+                                  and self._is_repaired(track, event) else what)
         track.trips.flow.probed = False
+
+    @staticmethod
+    def _is_repaired(track: Track, event: Event) -> bool:
+        """Whether a tail loss probe has made good for a loss (tcp_process_tlp_ack()).
+
+        The ACK that shows it is the first one beyond what was out at the probe.
+        """
+        return (track.trips.flow.probed and is_after(event["snd_una"], track.probed_to)
+                and not is_after(track.last_una, track.probed_to))
 
     def _see_undoing(self, track: Track, event: Event) -> None:
         """Whether the last reduction was taken back after it was over."""
@@ -352,6 +365,7 @@ class Cwnd:
     def _see_loss_probe(self, track: Track, event: Event) -> None:
         track.mark(event, TLP)
         track.trips.flow.probed = bool(event["probe_retransmits"])
+        track.probed_to = event["snd_nxt"]
 
     def _see_retransmit(self, track: Track, event: Event) -> None:
         track.sent_again += segments_sent_again(event)

@@ -8,7 +8,8 @@ An episode is one thing that a loss, or the suspicion of one, made the sender do
  - timeout: the retransmission timer fired.  From there until Loss is left; every
    further timeout meanwhile belongs to it.
  - without RTO: Loss that no timer began: segments became too large for the path.
- - reduced: congestion without a loss (ECN, or a full queue of our own): CWR.
+ - reduced: CWR, after an ECN mark, a full queue of our own, or a loss that a tail loss
+   probe made good for (tcp_process_tlp_ack()).
  - loss probe, SYN, SYN-ACK, zero window: a segment sent to find out.
 
 cwnd and ssthresh before are those of the last event before the episode's first;

@@ -101,8 +101,9 @@ HOW_TO_READ = (
     "often it turned out that nothing was lost.")
 HOW_TO_READ_STATES = (
     "How long each stood in which state of congestion avoidance: Open all is well; "
-    "Disorder something is out of order; CWR congestion without a loss; Recovery "
-    "after a fast retransmit; Loss after a timeout, or when the path's MTU shrank.")
+    "Disorder something is out of order; CWR an ECN mark, a full queue of this host's "
+    "own, or a loss that a tail loss probe made good for; Recovery after a fast "
+    "retransmit; Loss after a timeout, or when the path's MTU shrank.")
 HOW_TO_READ_EPISODES = (
     "cwnd and ssthresh are in segments: before, when it began, after. `dup` counts duplicate "
     "ACKs or SACKed segments when it began, `again` segments sent again during it. "
