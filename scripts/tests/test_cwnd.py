@@ -324,6 +324,7 @@ class Watching(unittest.TestCase):
         self.assertEqual(without_time(one(*self.sender.events).phases), [SLOW_START])
         series = self.lossy("Recovery")
         self.assertEqual(without_time(series.phases), [UNTOLD, RECOVERY])
+        self.assertEqual({phase for _, _, phase, _ in told(series)[:-1]}, {UNTOLD})
         self.assertIn("as with bbr", " ".join(series.notes))
 
     def test_bbr_lets_cwnd_fall_below_what_is_on_the_way(self) -> None:

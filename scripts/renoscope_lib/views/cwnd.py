@@ -406,6 +406,8 @@ class Cwnd:
         cwnd, ssthresh, srtt_us = (list(line.steps(track.last_ns)) for line in (
             track.cwnd, track.ssthresh, track.srtt_us))
         own = self._own.kept.get(track.key) if track.tells_rounds else None
+        if track.idle_ssthresh:
+            _untell_slow_start(track.trips.flow)
         rounds = own if own is not None else track.trips.flow
         holes = [(step.began_ns, step.ended_ns) for step in cwnd if step.value is None]
         return Series(
@@ -439,6 +441,13 @@ def _resolved(track: Track) -> list[Span]:
         else:
             found.append(span._replace(word=word))
     return found
+
+
+def _untell_slow_start(flow: Flow) -> None:
+    """The same of the rounds that were derived."""
+    for round_ in flow.rounds:
+        if round_.phase == SLOW_START and round_.ssthresh >= INFINITE_SSTHRESH:
+            round_.phase = UNTOLD
 
 
 def _notes(track: Track, holes: list[tuple[int, int]], rounds: Flow) -> Iterator[str]:
