@@ -5,7 +5,7 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from renoscope_lib.explain.finding import FINE, NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.explain.finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
 from . import support
@@ -198,6 +198,11 @@ class Losses(Case):
         self.assertEqual(found["spurious"].gist,
                          "the data had arrived")
         self.assertNotIn("cwnd was cut", found["losses"].sentence)
+
+    def test_what_was_sent_again_for_nothing_was_no_loss(self) -> None:
+        found = self.sender(*self.recovery(1, 20, undone=True), self.destroyed(1000))
+        self.assertEqual(found["losses"].severity, NOTEWORTHY)
+        self.assertEqual(RULES["losses"].about, "sent again without a timeout")
 
     def dsack(self, left: int, right: int) -> Event:
         return self.life.event(

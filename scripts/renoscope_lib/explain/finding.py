@@ -67,7 +67,7 @@ RULES = {
     "closed-port": Rule("nobody listens", ("reset_sent",)),
     # rules_on_losses.py
     "timeouts": Rule("retransmission timeouts", ("rto",)),
-    "losses": Rule("losses repaired", ("retransmit", "ca_state")),
+    "losses": Rule("sent again without a timeout", ("retransmit", "ca_state")),
     "spurious": Rule("sent again for nothing", ("ca_state",)),
     "doubled": Rule("came to the peer twice", ("segment", "retransmit")),
     "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),

@@ -156,7 +156,8 @@ def _repaired(flow: Flow, pace: Sender | None, subject: Subject,
     sent, rate = _rate(lost, pace)
     how = [_by(cause, count, len(counts) > 1) for cause, count in counts.items()]
     recoveries = [e for e in _of(flow, RECOVERY) if not e.undone]
-    high = sent and lost >= ENOUGH_LOST and lost >= HIGH_RATE * sent
+    really = lost - sum(e.segments for e in _of(flow, RECOVERY) if e.undone)
+    high = sent and really >= ENOUGH_LOST and really >= HIGH_RATE * sent
     yield Finding(
         "losses", TROUBLE if high else NOTEWORTHY, subject,
         f"{spelled(lost, 'segment')} sent again{rate}, {', '.join(how)}"
