@@ -142,6 +142,12 @@ class Verdicts(unittest.TestCase):
         self.verdict(samples, RANDOM)
 
 
+    def test_what_a_cookie_carries_stands_where_linux_puts_it(self) -> None:
+        """secure_tcp_syn_cookie(): count << COOKIEBITS, and data below."""
+        why = audit_of(made(60, hashed()), cookies=True).why
+        self.assertIn("the MSS, in its low 24 bits, and a count of minutes, in its high 8", why)
+
+
 class SamePorts(unittest.TestCase):
     """Between the same ports an ISN has to grow; that is no weakness."""
 

@@ -386,7 +386,8 @@ def _by_bits(count: int, n: dict[str, Any],
              "without a common step and without a clock; that they do not "
              f"repeat vouches for {limit:.0f} bits by itself")
     if cookies:
-        words += "; a cookie's low bits also carry the MSS and a minute's count"
+        words += ("; a cookie also carries the MSS, in its low 24 bits, and a count of "
+                  "minutes, in its high 8")
     return "looks random at this sample size", words
 
 
