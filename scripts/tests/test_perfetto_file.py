@@ -121,6 +121,12 @@ class Traces(unittest.TestCase):
             ("sk:5 packets out (segments)", 2, 42000),
             ("sk:5 packets out (segments)", 0, 43000)])
 
+    def test_an_ssthresh_that_is_none_again_is_told(self) -> None:
+        """Undone; or its counter would stand where it was to the end."""
+        events = trace(*self.opening, self.ack(40, ssthresh=7), self.ack(41))
+        self.assertEqual([e["args"]["ssthresh"] for e in events if e["ph"] == "C"
+                          and "ssthresh" in e["name"]], [7, 0x7FFFFFFF])
+
     def test_a_listener_has_no_counters(self) -> None:
         events = trace(self.event("state", 0, old_state=CLOSED, state=LISTEN, cwnd=10,
                                   snd_una=5))

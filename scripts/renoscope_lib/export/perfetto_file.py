@@ -165,8 +165,9 @@ class PerfettoFile:
             value = event[field]
             if value == before[place] or not value and before[place] is None:
                 continue
-            if field == "ssthresh" and value >= INFINITE_SSTHRESH:
-                continue
+            if (field == "ssthresh" and value >= INFINITE_SSTHRESH
+                    and before[place] is None):
+                continue  # none yet; a counter that once stands must say so itself
             before[place] = value
             self._event("C", self._process(event["netns"]), 0,
                         f"{connection(event['cookie'])} {name} ({unit})", event["time_ns"],
