@@ -334,6 +334,21 @@ class Watching(unittest.TestCase):
         self.sender.tell("ack", cwnd=4, packets_out=16)
         self.assertEqual(without_time(one(*self.sender.events).phases), [UNTOLD])
 
+    def test_a_path_mtu_that_changes_is_no_bbr(self) -> None:
+        """cwnd falls as segments grow, and Loss without a timeout sets no ssthresh."""
+        self.sender.ssthresh = INFINITE_SSTHRESH
+        for event in self.sender.events:
+            event.values["ssthresh"] = INFINITE_SSTHRESH
+        self.sender.tell("ack", cwnd=8, packets_out=16, mss=1400)
+        self.assertEqual(without_time(one(*self.sender.events).phases), [SLOW_START])
+        self.sender.ca = "Loss"
+        self.sender.tell("ca_state", old_ca_state=CA["Open"], mss=1400)
+        self.sender.tell("ack", mss=1400)
+        self.assertEqual(without_time(one(*self.sender.events).phases), [SLOW_START])
+        self.sender.tell("rto", mss=1400)
+        self.sender.tell("ack", mss=1400, retransmits=1)
+        self.assertEqual(without_time(one(*self.sender.events).phases), [UNTOLD])
+
     def test_a_rest_lets_cwnd_fall_without_that(self) -> None:
         """It is dated to when it shows: no ACK brought it about."""
         self.sender.ssthresh = INFINITE_SSTHRESH

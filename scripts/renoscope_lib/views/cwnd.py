@@ -150,6 +150,7 @@ class Track(Connection):
     last_cwnd: int = 0
     last_ssthresh: int = 0
     last_una: int = 0
+    last_mss: int = 0
     probed_to: int = 0
     last_ca_state: str = ""
     idle_ssthresh: bool = False
@@ -256,11 +257,10 @@ class Cwnd:
     def _see_values(self, track: Track, event: Event) -> None:
         cwnd, ssthresh = event["cwnd"], event["ssthresh"]
         at = self._date(track, event)
-        track.idle_ssthresh |= ssthresh >= INFINITE_SSTHRESH and (
-            track.ca_state in REDUCING or cwnd < min(track.last_cwnd,
-                                                     event["packets_out"]))
+        track.idle_ssthresh |= (ssthresh >= INFINITE_SSTHRESH
+                                and self._should_be_set(track, event))
         track.last_cwnd, track.last_ssthresh = cwnd, ssthresh
-        track.last_una = event["snd_una"]
+        track.last_una, track.last_mss = event["snd_una"], event["mss"]
         track.cwnd.add(at, cwnd)
         track.ssthresh.add(at, min(ssthresh, INFINITE_SSTHRESH))
         if event["srtt_us"]:
@@ -268,6 +268,18 @@ class Cwnd:
         track.phases.add(at if track.ca_state == track.last_ca_state
                          else event["time_ns"], self._phase(track, cwnd, ssthresh))
         track.last_ca_state = track.ca_state
+
+    @staticmethod
+    def _should_be_set(track: Track, event: Event) -> bool:
+        """Whether ssthresh should be finite: but for bbr and its like it is.
+
+        Loss without a timeout is a path's MTU that shrank, and leaves it as it is. So
+        does one that grew (tcp_mtup_probe_success()): fewer segments are as many bytes.
+        """
+        if track.ca_state in REDUCING:
+            return track.ca_state != "Loss" or bool(event["retransmits"])
+        is_fall: bool = event["cwnd"] < min(track.last_cwnd, event["packets_out"])
+        return is_fall and event["mss"] == track.last_mss
 
     @staticmethod
     def _date(track: Track, event: Event) -> int:
