@@ -177,7 +177,7 @@ def _check_accept_queue(it: Recorder, listener: socket.socket, roomy: socket.soc
 # ---- under way
 
 def test_zero_window() -> None:
-    """explain: who stood still on a zero window, whose program did not read; and who did not"""
+    """explain: who stood still on whose zero window; and who did not"""
     with _stage() as (it, _hosts):
         with connected(False) as well, connected(
                 True, server=(SMALL_BUFFER,), port=PORT + 1) as pair:

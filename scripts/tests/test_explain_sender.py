@@ -375,15 +375,15 @@ class Windows(Case):
         self.assertEqual((finding.severity, finding.cost_us),
                          (TROUBLE, 4_100_000))
         self.assertEqual(finding.sentence, (
-            "stood still for 4.1 s: the peer's receive buffer was full, its "
-            "program did not read; the window was zero once, three probes asked "
-            "for it"))
+            "stood still for 4.1 s on the peer's zero window: most likely its program "
+            "did not read; the window was zero once, three probes asked for it"))
+        self.assertEqual(finding.gist, "most likely the peer's program did not read")
         self.assertIn("at 5.100 s open again after 4.1 s", finding.evidence)
 
     def test_our_zero_window_made_the_peer_wait(self) -> None:
         found = self.found(*self.standing("own"))
-        self.assertIn("made the peer stand still for 4.1 s: our receive buffer "
-                      "was full", found["made-peer-wait"].sentence)
+        self.assertIn("made the peer stand still for 4.1 s on our zero window: most likely "
+                      "our program did not read;", found["made-peer-wait"].sentence)
         self.assertNotIn("stood-still", found)
 
     def test_a_short_one_is_no_trouble(self) -> None:

@@ -31,6 +31,9 @@ MOST_EVIDENCE = 30
 LET_OUT = ("nft list ruleset (or iptables -vnL OUTPUT): which rule drops it? If none: ip "
            "route get ADDRESS, tc -s qdisc")
 
+# And where the peer's window was zero.
+DOES_PEER_READ = "on the peer: does its program read? ss -tm shows its Recv-Q"
+
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven",
            "eight", "nine", "ten", "eleven", "twelve")
 

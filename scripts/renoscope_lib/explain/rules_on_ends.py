@@ -16,8 +16,8 @@ from ..views.endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
 from ..views.pace import Sender
 from ..views.states import States
 from ..words import plural
-from .finding import (LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, brief, look,
-                      often, spelled)
+from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
+                      Subject, brief, look, often, spelled)
 
 # A program that closes when its peer does, does it at once; one that works on
 # the rest of its data takes a while.  After a minute it has forgotten.
@@ -147,8 +147,7 @@ def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
             f"{where}, though the peer answered: its window stayed zero longer than "
             "our program's TCP_USER_TIMEOUT allows",
             "a zero window outlasted TCP_USER_TIMEOUT", _where(life, clock),
-            "on the peer: what keeps its program from reading? ss -tm shows its "
-            f"Recv-Q; or a longer TCP_USER_TIMEOUT\n{look('windows', subject)}",
+            f"{DOES_PEER_READ}; or a longer TCP_USER_TIMEOUT\n{look('windows', subject)}",
             life.now.began_ns)
     asked = f" to {spelled(pace.unanswered, 'probe')}" if pace.unanswered else ""
     return Finding(

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rules on flow control: who stood still because somebody did not read.
+"""Rules on flow control: who stood still on whose zero window.
 
 A zero window holds up only who has something to send.  Then the persist timer
 probes it, or what is on its way goes again; where neither was seen, nothing shows
-that anybody stood still. But no probe comes before 200 ms: a sender may stand still
+that anybody stood still. Why it is zero no event tells: mostly a program does not
+read, but memory may be short, or something between may set it. But no probe comes before 200 ms: a sender may stand still
 often, each time for less, and rules_on_pace.py tells that it was held back.
 """
 
@@ -15,8 +16,8 @@ from ..tcp.kernel_timers import RTO_MIN_US
 from ..views.pace import Sender
 from ..views.windows import ENDED, OWN, PEER, Episode, Flow, Windows
 from ..words import duration
-from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look, often,
-                      spelled)
+from .finding import (DOES_PEER_READ, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief,
+                      capped, look, often, spelled)
 
 # A second of standing still is felt.
 LONG_US = 1_000_000
@@ -92,20 +93,16 @@ def _how_long(windows: Windows, flow: Flow, side: str, clock: Clock) -> str:
 
 def _peer_words(long: str, subject: Subject) -> tuple[str, str, str]:
     how_long = f" for {long}" if long else ""
-    return (f"stood still{how_long}: the peer's receive buffer was full, its "
-            "program did not read",
-            "the peer's program did not read",
-            "on the peer: what keeps its program from reading? ss -tm shows "
-            f"its Recv-Q\n{look('windows', subject)}")
+    return (f"stood still{how_long} on the peer's zero window: most likely its program "
+            "did not read", "most likely the peer's program did not read",
+            f"{DOES_PEER_READ}\n{look('windows', subject)}")
 
 
 def _own_words(long: str, subject: Subject) -> tuple[str, str, str]:
     how_long = f" for {long}" if long else ""
-    return (f"made the peer stand still{how_long}: our receive buffer was full, "
-            "our program did not read",
-            "our program did not read",
-            "what keeps our program from reading? ss -tm shows its Recv-Q\n"
-            + look("windows", subject))
+    return (f"made the peer stand still{how_long} on our zero window: most likely our "
+            "program did not read", "most likely our program did not read",
+            "does our program read? ss -tm shows its Recv-Q\n" + look("windows", subject))
 
 
 def _how_it_stands(windows: Windows, flow: Flow, side: str) -> str:
