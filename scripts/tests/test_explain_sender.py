@@ -128,8 +128,8 @@ class Losses(Case):
         """ssthresh comes back: the kernel has undone it."""
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=10))
-        self.assertIn("for nothing, the segments had arrived; their ACKs were lost or "
-                      "late", found["timeouts"].sentence)
+        self.assertIn("for nothing, the segments were late or reordered, or their ACKs were "
+                      "lost or late", found["timeouts"].sentence)
         self.assertIn("one reduction of cwnd undone", found["spurious"].sentence)
         self.assertNotIn("cwnd-collapsed", found)
 
@@ -216,7 +216,10 @@ class Losses(Case):
         found = self.found(*opening, self.dsack(acked - MSS, acked))
         self.assertEqual(found["spurious"].sentence, (
             "the peer told of one duplicate (D-SACK): sent again for nothing. The data "
-            "had arrived: its ACK was lost or late, or segments were reordered"))
+            "had arrived: it was late or reordered, or its ACK was lost or late"))
+        twice = self.found(*opening, *[self.dsack(acked - MSS, acked)] * 2)
+        self.assertIn("two duplicates (D-SACK): sent again for nothing, or doubled on the "
+                      "way", twice["spurious"].sentence)
         found = self.found(*opening, self.dsack(acked + MSS, acked + 2 * MSS))
         self.assertNotIn("spurious", found, "that is SACK: a hole")
 
@@ -280,8 +283,10 @@ class Losses(Case):
 
     def test_drops_of_this_host_are_told_as_such(self) -> None:
         found = self.reduced(own="other")
-        self.assertIn("this host dropped segments of its own before they left, "
-                      "once", found["local-drops"].sentence)
+        self.assertEqual(
+            found["local-drops"].sentence,
+            "cwnd was cut once as this host dropped segments of its own before they left: "
+            "most likely a queue of its own was full")
         self.assertFalse({"ecn", "reduced"} & found.keys())
 
     def test_ecn_marks_are_fine(self) -> None:
@@ -307,13 +312,39 @@ class Losses(Case):
             life.turn(1.0401, "CWR", "Open", cwnd=5, ssthresh=5),
             life.turn(1.0402, "Open", "CWR", cwnd=5, ssthresh=3),
             life.turn(1.1, "CWR", "Open", cwnd=3, ssthresh=3))
-        self.assertIn("marked congestion (ECN) twice", found["ecn"].sentence)
+        self.assertEqual(
+            found["ecn"].sentence,
+            "cwnd was cut twice as the peer echoed congestion (ECN), and not for a loss: "
+            "most likely a router marked segments")
         self.assertNotIn("reduced", found)
 
     def test_a_reduction_without_a_reason_names_what_it_may_be(self) -> None:
         found = self.reduced()
-        self.assertIn("ECN marks, or a full queue of this host's own; which, was "
-                      "not recorded", found["reduced"].sentence)
+        self.assertEqual(
+            found["reduced"].sentence,
+            "cwnd was cut once without a loss on the way: ECN or segments dropped by this "
+            "host itself; which, was not recorded")
+
+    def test_reductions_of_two_causes_are_listed_once(self) -> None:
+        life = self.life
+        found = self.reduced(
+            life.event("reno_reduction", 0.9, reno_cause=cause("other"), new_ssthresh=5),
+            life.turn(0.9, "Open", "CWR", ssthresh=5),
+            life.turn(0.95, "CWR", "Open", cwnd=5, ssthresh=5))
+        self.assertEqual(len(found["local-drops"].evidence), 2)
+        self.assertEqual(found["reduced"].evidence, ("each reduction is listed above",))
+        self.assertLess(list(found).index("local-drops"), list(found).index("reduced"))
+
+    def test_what_a_reduction_may_have_come_of_is_an_alternative(self) -> None:
+        """A collapse by steps of which it is not kept which had which cause."""
+        life = self.life
+        steps = [event for at_s, cwnd in ((1, 40), (2, 20), (3, 10)) for event in (
+            life.turn(at_s, "Open", "CWR", cwnd=cwnd, ssthresh=cwnd // 2),
+            life.turn(at_s + 0.1, "CWR", "Open", cwnd=cwnd // 2, ssthresh=cwnd // 2))]
+        drop = life.event("reno_reduction", 1, reno_cause=cause("other"), new_ssthresh=20)
+        self.assertEqual(
+            self.sender(drop, *steps)["cwnd-collapsed"].sentence,
+            "cwnd fell from 20 to 5 in 2 steps: ECN or segments dropped by this host itself")
 
     def test_a_probe_that_repaired_is_no_mark(self) -> None:
         life = self.life

@@ -74,12 +74,13 @@ RULES = {
     "spurious": Rule("sent again for nothing", ("ca_state",)),
     "doubled": Rule("came to the peer twice", ("segment", "retransmit")),
     "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),
-    "path-mtu": Rule("segments too large for the path", ("ca_state", "rto")),
+    "path-mtu": Rule("the path's MTU shrank, or Fast Open's data was not taken", (
+        "ca_state", "rto")),
     "dropped-on-arrival": Rule("dropped here on arrival", (
         "ack", "bad_checksum")),
     "local-drops": Rule("dropped by this host itself", ("reno_reduction",)),
-    "ecn": Rule("congestion marked by ECN", ("ca_state",)),
-    "reduced": Rule("cwnd reduced without a loss", ("ca_state",)),
+    "ecn": Rule("cwnd cut for ECN", ("ca_state",)),
+    "reduced": Rule("cwnd cut without a loss on the way", ("ca_state",)),
     "idle-restart": Rule("cwnd lowered after a rest", ("reno_restart",)),
     # rules_on_windows.py
     "stood-still": Rule("stood still on the peer's zero window", (

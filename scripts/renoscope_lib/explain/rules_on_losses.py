@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..tcp.sequence import MODULUS, relative
 from ..views.arrivals import Arrival
 from ..views.losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
 from ..views.pace import Sender
-from ..words import plural
+from ..words import listed, plural
 from .finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look,
                       often, share, spelled)
 
@@ -117,8 +117,8 @@ def _severity_of(waited_us: int, count: int, undone: int,
 
 def _outcome(episodes: list[Episode], undone: int) -> str:
     if undone == len(episodes):
-        return (": for nothing, the segments had arrived; their ACKs were lost or "
-                "late")
+        return (": for nothing, the segments were late or reordered, or their ACKs were "
+                "lost or late")
     words = ": nothing was acknowledged meanwhile"
     if undone:
         words += f"; {undone} of {len(episodes)} were for nothing"
@@ -262,13 +262,14 @@ def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
         words.append(f"{spelled(flow.undone, 'reduction')} of cwnd undone by the "
                      "kernel: what it took for lost had arrived")
     if duplicates:
-        words.append(f"{_told_of(duplicates)}: sent again for nothing")
+        or_doubled = ", or doubled on the way" if duplicates > flow.sent_again else ""
+        words.append(f"{_told_of(duplicates)}: sent again for nothing{or_doubled}")
     if not words:
         return
     yield Finding(
         "spurious", NOTEWORTHY, subject,
-        "; ".join(words) + ". The data had arrived: its ACK was lost or late, or "
-        "segments were reordered", "the data had arrived",
+        "; ".join(words) + ". The data had arrived: it was late or reordered, or its ACK "
+        "was lost or late", "the data had arrived",
         capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
         look("losses", subject, "-v"),
         next((e.began_ns for e in flow.episodes if e.undone), None))
@@ -300,14 +301,13 @@ class Causes:
 
     @property
     def why(self) -> str:
-        """One cause, if it is one."""
+        """One cause, if it is one: which reduction had which is not kept."""
         words = [what for count, what in (
             (self.probed, "loss at the end of a flight"),
-            (self.marked, "ECN marks"),
-            (self.dropped, "a full queue of this host's own"),
-            (self.unknown, "ECN marks or a full queue of this host's own"))
+            (self.marked + self.unknown, "ECN"),
+            (self.dropped + self.unknown, "segments dropped by this host itself"))
             if count]
-        return " and ".join(words) or "congestion"
+        return listed(words, "or") if words else "congestion"
 
 
 def _causes(flow: Flow, pace: Sender | None) -> Causes:
@@ -355,7 +355,7 @@ def _why(episode: Episode, causes: Causes) -> str:
     if episode.what == CWR:
         return causes.why
     if episode.what == LOSS and not episode.timeouts:
-        return "segments too large for the path"
+        return "Loss without a timeout that was seen"
     return WHY[episode.what]
 
 
@@ -391,32 +391,40 @@ def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
 
 def _reductions(flow: Flow, pace: Sender | None, subject: Subject,
                 clock: Clock) -> Iterator[Finding]:
-    causes = _causes(flow, pace)
-    evidence = capped(_episode_line(e, clock) for e in _of(flow, CWR))
-    at_ns = next((e.began_ns for e in _of(flow, CWR)), None)
+    """Which of them had which cause is not kept: the first finding lists them all."""
+    cuts = _of(flow, CWR)
+    evidence = capped(_episode_line(e, clock) for e in cuts)
+    at_ns = next((e.began_ns for e in cuts), None)
+    for finding in _by_cause(_causes(flow, pace), subject, at_ns):
+        yield replace(finding, evidence=evidence)
+        evidence = ("each reduction is listed above",) if cuts else ()
+
+
+def _by_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Iterator[Finding]:
+    """The worst first, as they are told."""
     if causes.dropped:
         yield Finding(
             "local-drops", NOTEWORTHY, subject,
-            f"this host dropped segments of its own before they left, "
-            f"{often(causes.dropped)}: a queue of its own was full, and cwnd was cut "
-            "for it", "a full queue of this host's own", evidence,
+            f"cwnd was cut {often(causes.dropped)} as this host dropped segments of its "
+            "own before they left: most likely a queue of its own was full",
+            "most likely a full queue of this host's own", (),
             "tc -s qdisc shows drops; fq paces senders: tc qdisc replace dev "
             "DEV root fq; or raise txqueuelen", at_ns)
-    if causes.marked:
-        yield Finding(
-            "ecn", FINE, subject,
-            f"a router marked congestion (ECN) {often(causes.marked)}: cwnd was cut, "
-            "and nothing was lost for it", "a router marks congestion",
-            evidence, look("losses", subject, "-v"), at_ns)
     if causes.unknown:
         yield Finding(
             "reduced", NOTEWORTHY, subject,
-            f"cwnd was cut {often(causes.unknown)} without a loss: ECN marks, or a "
-            "full queue of this host's own; which, was not recorded",
-            "ECN or a full queue of its own", evidence,
+            f"cwnd was cut {often(causes.unknown)} without a loss on the way: ECN or "
+            "segments dropped by this host itself; which, was not recorded",
+            "ECN or segments dropped by this host itself", (),
             "tc -s qdisc shows drops of this host's; with "
             "net.ipv4.tcp_congestion_control=renoscope the cause is recorded",
             at_ns)
+    if causes.marked:
+        yield Finding(
+            "ecn", FINE, subject,
+            f"cwnd was cut {often(causes.marked)} as the peer echoed congestion (ECN), "
+            "and not for a loss: most likely a router marked segments",
+            "the peer echoed congestion", (), look("losses", subject, "-v"), at_ns)
 
 
 def _restarts(pace: Sender | None, subject: Subject,

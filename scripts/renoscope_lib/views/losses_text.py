@@ -108,9 +108,9 @@ HOW_TO_READ_EPISODES = (
     "cwnd and ssthresh are in segments: before, when it began, after. `dup` counts duplicate "
     "ACKs or SACKed segments when it began, `again` segments sent again during it. "
     "An RTO's wait doubles with each step of its backoff; its number is the oldest "
-    "sequence number not acknowledged. In Loss `without RTO` no timer fired that was "
-    "recorded: segments had become too large for the path, or Fast Open's data was "
-    "not taken.")
+    "sequence number not acknowledged. In Loss `without RTO` no timer was seen to "
+    "fire: segments had become too large for the path, Fast Open's data was not taken, "
+    "or `rto` was not recorded.")
 
 
 def _summary_row(flow: Flow) -> tuple[str, ...]:
