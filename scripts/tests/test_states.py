@@ -444,7 +444,8 @@ class Resets(Stage):
             self.event("reset_received", 1, "SYN-SENT", seg_flags=RST | ACK),
             self.closed(1, "SYN-SENT"))
         self.assertEqual(states.ending(next(states.lives())).words(),
-                         "the peer sent a RST: nobody listens there (implied)")
+                         "the peer sent a RST: nobody listens there, or a firewall "
+                         "refuses (implied)")
 
     def test_data_after_close_is_our_reset(self) -> None:
         """The kernel tells of it as of a RST received."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import CROSSED_RESET, SLOW_US, outcome_words
@@ -24,11 +25,10 @@ TROUBLE_US = 900_000
 SWOLLEN_RTO_US = 3 * TROUBLE_US
 
 FAILURES = {
-    "refused by RST": "refused by a RST: nothing listens there, or a firewall "
-                      "refuses",
+    "refused by RST": f"refused by a RST: {NOBODY_OR_FIREWALL}",
     "refused": "refused (ECONNREFUSED): by a RST or an ICMP message",
     "timed out": "no answer at all (ETIMEDOUT)",
-    "given up": "given up by our own process before an answer came",
+    "given up": f"given up by our own process before an answer came{IMPLIED}",
 }
 
 NEXT = {
@@ -110,10 +110,15 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
 
 
 def _swollen_rto(opening: Opening) -> str:
-    """With timestamps the first round trip is the whole wait, and the RTO follows."""
+    """With timestamps the first round trip is the whole wait, and the RTO follows.
+
+    Without them there is none, and the RTO is 3 s (tcp_init_metrics()).
+    """
     rto_us = opening.first_rto_us
     if opening.opened_by == ACTIVE or not opening.attempts or rto_us < SWOLLEN_RTO_US:
         return ""
+    if not opening.first_rtt_us:
+        return f". No round trip was measured, so the RTO stands at {brief(rto_us)}"
     return (". The whole time was taken for the first round trip, so the RTO stands at "
             f"{brief(rto_us)}: the next loss may cost as much")
 

@@ -2,12 +2,14 @@
 """Why an opening took its time: who did not hear whom, or which queue was full.
 
 Both ends of a connection are here where both were recorded: then the listener's side
-tells what became of each SYN, and the client's which of its ACKs left.
+tells what became of each SYN, and the client's which of its ACKs left.  Lost is what
+did not arrive: whether on the way or to a firewall no event tells.
 """
 
 from __future__ import annotations
 
 from ..tcp.synack_waits import DUPLICATE_SYN
+from ..views.endings import IMPLIED
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import ANSWERED_OTHERWISE, DEFERRED, syns_that_never_came
@@ -16,7 +18,7 @@ from .finding import added, brief, often, spelled
 QUEUE_GISTS = {
     "accept_queue_full": "the listener's accept queue was full",
     "half_open_queue_full": "the listener's half-open queue was full",
-    "unproven_peer": "the listener's half-open queue was full",
+    "unproven_peer": "the rest of the listener's half-open queue was for known peers",
 }
 
 # All others have a timer that sends nothing, which tells.
@@ -68,18 +70,18 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
         return _undisturbed(told)
     if again == opening.was_answered_otherwise:
         return (f"{ANSWERED_OTHERWISE}{waited}",
-                "the peer still had an older connection")
+                f"the peer still had an older connection{IMPLIED}")
     missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
         return (f"the SYN was sent again {often(again)}{waited}: "
-                f"{spelled(again, 'SYN')} or their SYN-ACKs were lost, or the "
+                f"{spelled(again, 'SYN')} or their SYN-ACKs were lost or late, or the "
                 "listener dropped them; "
                 + ("which is not known: not all of the listener's side was seen"
                    if told.far else "which, only its own host can tell"),
                 f"{spelled(again, 'SYN')} without an answer")
     if missing:
-        return (f"{spelled(missing, 'SYN')} {_were(missing)} lost on the way to "
-                f"the listener{waited}", f"{spelled(missing, 'SYN')} lost")
+        return (f"{spelled(missing, 'SYN')} never came to the listener{waited}",
+                f"{spelled(missing, 'SYN')} lost")
     lost = told.synacks_lost
     if not lost:
         return (f"the path is slower than the SYN's timer: the SYN was sent again "
@@ -104,7 +106,7 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
         why, gist = _why_repeated(told)
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
                 f"repeated its SYN {often(repeated)}, so it had not seen the "
-                f"SYN-ACK: {why}", gist)
+                f"SYN-ACK by then: {why}", gist)
     why, gist = _why_by_timer(told)
     return f"the SYN-ACK was sent again {often(again)}{waited}{why}", gist
 
@@ -125,8 +127,8 @@ def _why_by_timer(told: Told) -> tuple[str, str]:
         return f"; the client had the first one after {brief(had_us)}{why}", gist
     if told.synacks_lost:
         lost = spelled(told.synacks_lost, "SYN-ACK")
-        return f": {lost} {_were(told.synacks_lost)} lost on the way", "SYN-ACKs lost"
-    either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost"
+        return f": {lost} {_were(told.synacks_lost)} lost", "SYN-ACKs lost"
+    either = f": {spelled(again, 'SYN-ACK')} or the client's last ACKs were lost or late"
     is_silent = answer_us is not None and answer_us > opening.attempts[-1].since_first_us
     deferred = f", or {DEFERRED_1S}" if _may_be_deferred(opening) and not is_silent else ""
     return (f"{either}{deferred}", f"SYN-ACK sent again {often(again)}")
@@ -137,7 +139,7 @@ def _why_last_ack(told: Told) -> tuple[str, str]:
     lost = _last_acks_lost(told)
     if lost:
         return f", and its last ACK was lost {often(lost)}", "the handshake's last ACK lost"
-    how = "lost" if lost is None else "late"
+    how = "lost or late" if lost is None else "late"
     if not _may_be_deferred(told.opening):
         return f": its last ACK was {how}", f"the last ACK {how}"
     return (f": its last ACK was {how}, or {DEFERRED_1S}",
@@ -185,12 +187,12 @@ def _deferred_cause(again: int, waited: str) -> tuple[str, str]:
 
 def _why_repeated(told: Told) -> tuple[str, str]:
     if told.synacks_lost:
-        return "SYN-ACKs are lost on the way", "SYN-ACKs lost"
+        return "SYN-ACKs were lost", "SYN-ACKs lost"
     if told.synacks_lost == 0:
         return ("the path is slower than the SYN's timer",
                 "a path slower than the SYN's timer")
-    return ("SYN-ACKs are lost on the way, or the path is slower than the SYN's "
-            "timer", "SYN-ACKs lost, or a slow path")
+    return ("SYN-ACKs were lost, or the path is slower than the SYN's timer",
+            "SYN-ACKs lost, or a slow path")
 
 
 def _undisturbed(told: Told) -> tuple[str, str]:

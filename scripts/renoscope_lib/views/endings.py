@@ -19,6 +19,10 @@ from .gaps import Gaps
 
 IMPLIED = " (implied)"
 
+# Why a RST answers a SYN; and why one answers a SYN-ACK.
+NOBODY_OR_FIREWALL = "nobody listens there, or a firewall refuses"
+GAVE_UP_OR_FIREWALL = "it gave up its connect(), or a firewall refuses"
+
 REQUEST_ENDINGS = {
     "expired": "given up: no ACK completed it",
     "reset_by_peer": "the peer sent a RST",
@@ -121,8 +125,8 @@ def _reset_received(life: Life, received: Reset) -> Ending:
                      if received.ours_outstanding
                      else "it had closed, and waited no more")
     reasons = {
-        SYN_SENT: "nobody listens there",
-        SYN_RECEIVED: "the peer gave up its connect()",
+        SYN_SENT: NOBODY_OR_FIREWALL,
+        SYN_RECEIVED: GAVE_UP_OR_FIREWALL,
         CLOSE_WAIT: it_had_closed, LAST_ACK: it_had_closed,
     }
     reason = reasons.get(life.closed_from or "", "")

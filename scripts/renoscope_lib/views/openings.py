@@ -338,13 +338,12 @@ class Openings:
         if opening is None:
             opening = (self._new(event, ACTIVE) if active
                        else self._passive(event))
-        opening.first_rto_us = event["rto_us"]
+        opening.first_rto_us, opening.first_rtt_us = event["rto_us"], event["srtt_us"]
         if opening.ended is not None or opening.completed_ns is not None:
             opening.ended = opening.ended or new
             return
         opening.ended, opening.ended_ns = new, event["time_ns"]
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
-        opening.first_rtt_us = event["srtt_us"]
         opening.step(event, new)
 
 

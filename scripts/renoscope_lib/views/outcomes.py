@@ -11,7 +11,7 @@ from ..tcp.kernel_timers import FIRST_WAIT_US, latest_us
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, plural
-from .endings import OVERFLOW_RESET
+from .endings import IMPLIED, NOBODY_OR_FIREWALL, OVERFLOW_RESET
 from .opening import ACTIVE, PASSIVE, Opening, refusal_words
 
 # What a person calls slow: longer than any round trip on this planet.
@@ -37,7 +37,7 @@ CROSSED_RESET = ("a RST came after the peer's own SYN, which had crossed ours: i
                  "a firewall refuses")
 
 ANSWERED_OTHERWISE = ("the first answer was to an older connection between the same ports: "
-                      "it got a RST, and the SYN went again at once")
+                      f"it got a RST, and the SYN went again at once{IMPLIED}")
 
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone"}
@@ -256,9 +256,9 @@ def _reset_between(reset: int, is_each: bool) -> list[str]:
         return []
     which = "each SYN-ACK was" if is_each else (
         "1 SYN-ACK was" if reset == 1 else f"{reset} SYN-ACKs were")
-    return [f"{which} answered with a RST from the client's address, which the "
-            "client never sent: something between, such as a firewall, answers "
-            "in its place"]
+    return [f"{which} answered with a RST from the client's address, and the client "
+            "asked on: a firewall, at its host or between, answers in its "
+            f"place{IMPLIED}"]
 
 
 def _syn_wait_words(opening: Opening) -> str:
@@ -275,12 +275,11 @@ def _active_reasons(opening: Opening, outcome: str,
     if opening.was_reset_after_crossing:
         reasons.append(CROSSED_RESET)
     elif outcome == "refused by RST":
-        reasons.append("the peer answered with a RST: nothing listens there, "
-                       "or a firewall refuses")
+        reasons.append(f"the peer answered with a RST: {NOBODY_OR_FIREWALL}")
     elif outcome == "refused":
         reasons.append("ECONNREFUSED: a RST or an ICMP message refused it")
     elif opening.error == ECONNRESET and outcome == "given up":
-        reasons.append("we gave it up (SO_LINGER 0 or disconnect) (implied)")
+        reasons.append(f"we gave it up (SO_LINGER 0 or disconnect){IMPLIED}")
     elif outcome == "timed out":
         reasons.append("ETIMEDOUT: no answer to "
                        f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "
@@ -290,7 +289,7 @@ def _active_reasons(opening: Opening, outcome: str,
                        + _why_failed(opening.error) if opening.error else
                        f"why is not known: {lacking['error']}")
     elif outcome == "given up":
-        reasons.append("no error was seen: the process itself gave it up")
+        reasons.append(f"no error was seen: the process itself gave it up{IMPLIED}")
     if opening.syns_again:
         reasons.append(_syn_wait_words(opening))
     if opening.was_answered_otherwise:
@@ -321,7 +320,8 @@ PASSIVE_REASONS = {
     "listener gone": "the listener was closed while the request waited",
     "ended": "an ICMP error, a lost race, or the end of the namespace, or somebody "
              "killed it (ss -K)",
-    "cookie invalid": "the ACK that came is no cookie of ours, or too old",
+    "cookie invalid": "the ACK that came bears no cookie of ours, one too old, or options "
+                      "that are refused",
 }
 
 
@@ -340,7 +340,7 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
         reasons.append(f"a SYN cookie was sent ({_cookie_cause(opening)}); no "
                        "ACK came back with it")
     elif opening.was_reset_by_overflow:
-        reasons.append(OVERFLOW_RESET)
+        reasons.append(OVERFLOW_RESET + IMPLIED)
     elif outcome in PASSIVE_REASONS:
         reasons.append(PASSIVE_REASONS[outcome])
     if outcome == "established" and opening.cookie_verdict == "valid":
