@@ -184,7 +184,7 @@ class Summary(Case):
         self.assertEqual(line.split(maxsplit=1)[0], "renoscope")
         self.assertTrue(line.endswith(
             "renoscope show 'of a very long name indeed.renoscope' --connection 5"))
-        self.assertIn("next: why did the peer's program end it?", shown)
+        self.assertIn("next: did the peer's program end it (its log), or", shown)
 
     def test_colours_change_no_word(self) -> None:
         plain = self.text(*self.slow(0), *self.life.opens(20)).splitlines()

@@ -571,7 +571,7 @@ class Handshakes(unittest.TestCase):
         for word, said in (
                 ("valid", "SYN cookie valid: a connection is made of it: "
                           "[ACK] seq=1 ack=1"),
-                ("invalid", "SYN cookie invalid: not one of ours, or too old"),
+                ("invalid", "SYN cookie invalid: not one of ours, too old, or with options refused"),
                 ("valid_refused", "SYN cookie valid, but the connection was "
                                   "refused")):
             with self.subTest(word):
@@ -649,7 +649,7 @@ class TimeWait(unittest.TestCase):
                       line(self.wait("overflow")))
         for word, said in (("reset", "a RST ended it"),
                            ("new_syn", "a SYN opens the connection anew"),
-                           ("reused", "a connect() took its port"),
+                           ("reused", "a connect() took its port, or ss -K"),
                            ("other", "the kernel does not say")):
             with self.subTest(word):
                 self.assertIn(said, line(self.end(word, SECOND)))

@@ -336,7 +336,7 @@ class Closing(Stage):
         for why, how, words in (
                 ("reset", "reset", "the peer sent a RST"),
                 ("new_syn", "closed", "a new SYN took its place"),
-                ("reused", "closed", "a connect() took its port"),
+                ("reused", "closed", "a connect() took its port, or ss -K"),
                 ("other", "closed", "the kernel does not say")):
             with self.subTest(why):
                 self.setUp()

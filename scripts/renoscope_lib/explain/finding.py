@@ -105,7 +105,7 @@ RULES = {
         "state", "error")),
     "failed": Rule("ended by an error", ("state", "error")),
     "close-wait-long": Rule("not closed by our program", ("state",)),
-    "fin-wait-2-long": Rule("not closed by the peer", ("state", "time_wait")),
+    "fin-wait-2-long": Rule("no FIN from the peer", ("state", "time_wait")),
     "fin-unanswered": Rule("FIN not acknowledged for long", ("state",)),
     "orphan-given-up": Rule("given up after our close()", ("state",)),
     "time-wait-full": Rule("no room for TIME-WAIT", ("time_wait",)),

@@ -116,7 +116,8 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
                     is_heard: bool) -> str:
     if is_orphan:
         return (f"given up in {life.closed_from}, after our close(): {reason}; what "
-                "was not acknowledged by then is lost (net.ipv4.tcp_orphan_retries)")
+                "was not acknowledged by then may be lost (net.ipv4.tcp_orphan_retries, or "
+                "our program's TCP_USER_TIMEOUT)")
     if is_heard:
         reason = "the peer was still heard"
     return (f"the kernel gave it up in {life.closed_from}: {reason}; what was sent "
@@ -219,8 +220,8 @@ def _next_of_reset(life: Life, ending: Ending, state: str, read_on: bool,
     if state == CLOSE_WAIT and not read_on and _outstanding(life):
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")
-    return ("why did the peer's program end it? its log; a firewall or a load "
-            f"balancer between?\n{look('show', subject)}")
+    return ("did the peer's program end it (its log), or a firewall or a load balancer "
+            f"between?\n{look('show', subject)}")
 
 
 # ---- hanging half-closed
@@ -260,21 +261,21 @@ def _hanging(states: States, life: Life, subject: Subject,
     waits = _long_stay(states, life, FIN_WAIT_2, clock)
     if waits is not None and waits[1] >= HANGS_US:
         stay, us, lasts = waits
+        still = ", and still has not" if lasts else ""
         yield Finding(
             "fin-wait-2-long", NOTEWORTHY, subject,
-            f"the peer did not close for {brief(us)} after we had (FIN-WAIT-2)"
-            f"{_how_left(life, stay, lasts)}",
-            "the peer does not close its sockets", _where(life, clock),
+            f"the peer's FIN did not come for {brief(us)} after ours{still} (FIN-WAIT-2): "
+            f"its program did not close, or the peer is gone{_how_left(life, stay)}",
+            "the peer's FIN did not come", _where(life, clock),
             "on the peer: ss -tanp state close-wait; an orphan waits "
             "net.ipv4.tcp_fin_timeout", stay.began_ns, us)
 
 
-def _how_left(life: Life, stay: Stay, lasts: bool) -> str:
-    if lasts:
-        return ", and still has not"
+def _how_left(life: Life, stay: Stay) -> str:
     if life.is_over and stay is life.stays[-2] \
             and stay.left_by == TIME_WAIT_ENDINGS["timer"]:
-        return "; then tcp_fin_timeout was over, and nobody waits any more"
+        return ("; then its time was over (net.ipv4.tcp_fin_timeout, or our program's "
+                "TCP_LINGER2), and nobody waits any more")
     return ""
 
 

@@ -37,7 +37,7 @@ TIME_WAIT_ENDINGS = {
     "timer": "its time was over",
     "reset": "a RST ended it",
     "new_syn": "a new SYN took its place",
-    "reused": "a connect() took its port",
+    "reused": "a connect() took its port, or ss -K",
     "other": "the kernel does not say",
 }
 

@@ -41,14 +41,14 @@ REQUEST_ENDINGS = {
 
 COOKIE_VERDICTS = {
     "valid": "SYN cookie valid: a connection is made of it",
-    "invalid": "SYN cookie invalid: not one of ours, or too old",
+    "invalid": "SYN cookie invalid: not one of ours, too old, or with options refused",
     "valid_refused": "SYN cookie valid, but the connection was refused",
 }
 
 TIME_WAIT_ENDINGS = {
     "reset": "a RST ended it",
     "new_syn": "a SYN opens the connection anew",
-    "reused": "a connect() took its port",
+    "reused": "a connect() took its port, or ss -K",
     "other": "the end of the namespace, or the kernel does not say",
 }
 
