@@ -11,7 +11,7 @@ from renoscope_lib.tcp.wanted import Filter
 from . import support
 from .explain_scene import ISN, PEER_ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
-                              RESET_BY_PEER, VALID, ListenerScene)
+                              RESET_BY_PEER, UNPROVEN, VALID, ListenerScene)
 from .support import (ACK, CLIENT, ESTABLISHED, SECOND, SERVER, SYN, SYN_RECEIVED,
                       number_of)
 
@@ -356,7 +356,7 @@ class BothEnds(Case):
         self.assertIn("accept queue full (129 waiting, backlog 128)",
                       finding.sentence)
         self.assertIn("net.core.somaxconn", finding.next_step)
-        self.assertIn("the accept queue was full once",
+        self.assertIn("1 SYN dropped, as the accept queue was full;",
                       found["accept-queue-full"].sentence)
 
     def dropped(self, *more: Event) -> list[Event]:
@@ -429,7 +429,7 @@ class Listening(Case):
             at.syn(n / 10, 3000 + n),
             at.refused(n / 10, 3000 + n, ACCEPT_FULL))]
         finding = self.found(*drops)["accept-queue-full"]
-        self.assertIn("the accept queue was full 5 times", finding.sentence)
+        self.assertIn("5 SYNs dropped, as the accept queue was full;", finding.sentence)
         self.assertIn("backlog of 64", finding.sentence)
         self.assertTrue(finding.subject.is_listener)
         self.assertEqual(finding.severity, TROUBLE)
@@ -440,12 +440,22 @@ class Listening(Case):
         found = self.found(*self.client())
         self.assertNotIn("accept-queue-full", found)
 
+    def test_a_queue_kept_for_known_peers_is_not_called_full(self) -> None:
+        at, rest = self.at, "the rest of the half-open queue was for known peers"
+        unproven = [at.syn(0, 3000), at.refused(0, 3000, UNPROVEN)]
+        self.assertEqual(self.found(*unproven)["half-open-queue-full"].gist, rest)
+        self.setUp()
+        both = self.found(*unproven, at.syn(1, 3001), at.refused(1, 3001, HALF_OPEN_FULL))
+        self.assertEqual(
+            both["half-open-queue-full"].sentence, "2 SYNs dropped, as SYN cookies are off: "
+            "the half-open queue was full, or its rest for known peers")
+
     def test_a_full_half_open_queue_is_apart_from_other_refusals(self) -> None:
         at = self.at
         found = self.found(
             at.syn(0, 3000), at.refused(0, 3000, HALF_OPEN_FULL),
             at.syn(1, 3001), at.refused(1, 3001, OTHER))
-        self.assertIn("1 SYN refused: the half-open queue was full",
+        self.assertIn("1 SYN dropped, as SYN cookies are off: the half-open queue was full",
                       found["half-open-queue-full"].sentence)
         self.assertIn("1 SYN dropped for another reason",
                       found["refused-otherwise"].sentence)
@@ -456,7 +466,7 @@ class Listening(Case):
             n / 100, 1024 + n, 0x1000 + n, isn=n + 1,
             peer=f"198.{n}.{3 * n % 251}.7")]
         found = self.found(*flood, end_s=4)
-        self.assertIn("60 of 60 SYN-ACKs were never answered",
+        self.assertIn("60 of 60 handshakes went unanswered",
                       found["syn-flood"].sentence)
         self.assertEqual([r.subject.is_listener for r in
                           self.reports(*flood, end_s=4)], [True],

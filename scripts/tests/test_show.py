@@ -571,7 +571,8 @@ class Handshakes(unittest.TestCase):
         for word, said in (
                 ("valid", "SYN cookie valid: a connection is made of it: "
                           "[ACK] seq=1 ack=1"),
-                ("invalid", "SYN cookie invalid: not one of ours, too old, or with options refused"),
+                ("invalid", "SYN cookie invalid: not one of ours, too old, or with options "
+                            "refused"),
                 ("valid_refused", "SYN cookie valid, but the connection was "
                                   "refused")):
             with self.subTest(word):

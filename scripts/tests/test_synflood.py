@@ -96,7 +96,7 @@ class Floods(FloodCase):
         end_s = self.flood(50)
         verdict = self.verdict(end_s + 2)
         self.assertEqual(verdict.words, flood_verdict.LIKELY)
-        self.assertIn("50 of 50 SYN-ACKs were never answered", verdict.why)
+        self.assertIn("50 of 50 handshakes went unanswered", verdict.why)
 
     def test_cookies_let_real_clients_in(self) -> None:
         end_s = self.flood(300)
@@ -179,7 +179,7 @@ class FastOpens(FloodCase):
         seen = self.seen(3)
         self.assertEqual((seen.answered, seen.unanswered, seen.old_half_open), (0, 30, 0))
         self.assertEqual(verdict_of(seen), Verdict(
-            flood_verdict.LIKELY, "30 of 30 SYN-ACKs were never answered; the half-open "
+            flood_verdict.LIKELY, "30 of 30 handshakes went unanswered; the half-open "
             "queue is not full yet"))
 
     def test_the_childs_state_tells_the_answer(self) -> None:
@@ -264,7 +264,7 @@ class NoFloods(FloodCase):
                 0.3, 2000 + n, VALID, cookie=0x900 + n))
         verdict = self.verdict(3)
         self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
-        self.assertRegex(verdict.why, "^more real clients at once")
+        self.assertRegex(verdict.why, "^more real clients at once .*: most of them answer$")
 
     def test_clients_that_are_silent_under_tcp_defer_accept(self) -> None:
         """A timer that sent nothing tells that they had answered."""
@@ -327,7 +327,7 @@ class NoFloods(FloodCase):
                                              by_timer=False))
         verdict = self.verdict(4)
         self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
-        self.assertIn("repeated their SYN", verdict.why)
+        self.assertIn("repeated their SYN, as real clients do: most likely", verdict.why)
 
     def test_health_checks_that_reset(self) -> None:
         for n in range(60):
@@ -336,7 +336,13 @@ class NoFloods(FloodCase):
                 n / 10 + 0.01, 2000 + n, 0x900 + n, RESET_BY_PEER))
         verdict = self.verdict(9)
         self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
-        self.assertRegex(verdict.why, r"^\d+ clients answered with a RST")
+        self.assertRegex(verdict.why, r"^\d+ handshakes ended by a RST")
+
+    def test_few_that_fill_a_small_queue_are_not_called_real(self) -> None:
+        self.at.limit = 4
+        self.flood(15)
+        self.assertEqual(self.verdict(9).why,
+                         "more SYNs at once than the backlog of 4 has room for")
 
     def test_a_few_dead_clients(self) -> None:
         end_s = self.flood(10)

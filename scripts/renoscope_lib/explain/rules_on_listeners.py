@@ -15,7 +15,7 @@ from ..views.flood_verdict import OVER, Verdict, sources_in_words, verdict_of
 from ..views.listeners import Listener
 from ..views.synflood import FloodWatch
 from ..words import plural
-from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, often, spelled
+from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, spelled
 
 HALF_OPEN = ("half_open_queue_full", "unproven_peer")
 
@@ -73,12 +73,10 @@ def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
         return
     yield Finding(
         "accept-queue-full", TROUBLE, subject,
-        f"handshakes refused: the accept queue was full {often(syns + acks)}; "
-        "the program accepts too slowly, or its backlog of "
-        f"{listener.limit} is too small",
+        f"handshakes refused: {_split(syns, acks)} dropped, as the accept queue was full; "
+        f"the program accepts too slowly, or its backlog of {listener.limit} is too small",
         "the accept queue was full",
-        (f"dropped: {_split(syns, acks)}",
-         f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
+        (f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
          f"{plural(listener.completed, 'handshake')} completed, "
          f"{listener.accepted} accepted"),
         "make accept() faster, or raise the listen() backlog and "
@@ -88,10 +86,10 @@ def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
 def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
     syns, acks = _refused(listener, *HALF_OPEN)
     if syns + acks:
+        why = _why_no_room(listener)
         yield Finding(
             "half-open-queue-full", TROUBLE, subject,
-            f"{plural(syns, 'SYN')} refused: the half-open queue was full and SYN "
-            "cookies are off", "the half-open queue was full",
+            f"{plural(syns, 'SYN')} dropped, as SYN cookies are off: {why}", why,
             (f"half-open queue: {listener.half_open.peak} at most, backlog "
              f"{listener.limit}, tcp_max_syn_backlog {listener.syn_backlog}",),
             "net.ipv4.tcp_syncookies=1; raise the backlog and "
@@ -106,6 +104,16 @@ def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
             "route back, or a policy; the kernel does not say",
             "refused, the kernel does not say why", (),
             "nstat -az | grep -E 'ListenDrops|ListenOverflows'; dmesg")
+
+
+def _why_no_room(listener: Listener) -> str:
+    """Without cookies the last quarter is for peers known from before."""
+    rest = "the rest of the half-open queue was for known peers"
+    if not listener.refused_syns["half_open_queue_full"]:
+        return rest
+    full = "the half-open queue was full"
+    return f"{full}, or its rest for known peers" if listener.refused_syns[
+        "unproven_peer"] else full
 
 
 def _flood(listener: Listener, subject: Subject, seen: Evidence,
@@ -160,7 +168,8 @@ def _endings(listener: Listener, proven: int,
         yield Finding(
             "requests-reset", NOTEWORTHY, subject,
             f"{spelled(reset, 'handshake')} ended by a RST in answer to our "
-            "SYN-ACK: the client gave up or was scanning, or a firewall refuses",
+            "SYN-ACK: the client gave up or was scanning, its address was forged, or a "
+            "firewall refuses",
             "RST in answer to SYN-ACKs",
             (f"{plural(listener.completed, 'handshake')} completed",),
             _view(listener) + " --steps")

@@ -3,9 +3,11 @@
 
 A zero window holds up only who has something to send.  Then the persist timer
 probes it, or what is on its way goes again; where neither was seen, nothing shows
-that anybody stood still. Why it is zero no event tells: mostly a program does not
-read, but memory may be short, or something between may set it. But no probe comes before 200 ms: a sender may stand still
+that anybody stood still. But no probe comes before 200 ms: a sender may stand still
 often, each time for less, and rules_on_pace.py tells that it was held back.
+
+Why a window is zero no event tells: mostly a program does not read, but memory may be
+short, or something between may set it.
 """
 
 from __future__ import annotations

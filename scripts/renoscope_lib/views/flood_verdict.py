@@ -85,16 +85,15 @@ def verdict_of(seen: Evidence) -> Verdict:
         return _no_flood(seen)
     if seen.repeated >= REPEATED_SHARE * max(seen.unanswered, 1):
         return Verdict(NO_FLOOD, (
-            f"{seen.repeated} of {seen.unanswered} clients without an answer "
-            "repeated their SYN, as only real ones do: our SYN-ACKs or their "
-            "ACKs are lost on the way"))
+            f"{seen.repeated} of {seen.unanswered} that did not answer repeated their "
+            "SYN, as real clients do: most likely our SYN-ACKs or their ACKs are lost"))
     mostly_dead = (seen.decided > 0 and
                    seen.unanswered >= UNANSWERED_SHARE * seen.decided)
     clogged = (seen.limit is not None and seen.limit > 0 and
                seen.old_half_open >= OLD_SHARE_OF_LIMIT * seen.limit)
     if seen.unanswered < MIN_UNANSWERED or not (mostly_dead or clogged):
         return _no_flood(seen)
-    why = (f"{seen.unanswered} of {seen.decided} SYN-ACKs were never answered"
+    why = (f"{seen.unanswered} of {seen.decided} handshakes went unanswered"
            if mostly_dead else
            f"{seen.old_half_open} requests that nobody answered for a second "
            f"hold the half-open queue, of {seen.limit}")
@@ -123,18 +122,20 @@ def _no_flood(seen: Evidence) -> Verdict:
             "the process is slow to accept() them, or its backlog is too "
             "small"))
     if seen.refused_half_open or seen.cookies_sent and seen.overfull:
+        room = f"than the backlog of {seen.limit} has room for"
         return Verdict(NO_FLOOD, (
-            "more real clients at once than the backlog "
-            f"of {seen.limit} has room for: they answer"))
+            f"more real clients at once {room}: most of them answer"
+            if (seen.completing or 0) > 1 - UNANSWERED_SHARE
+            else f"more SYNs at once {room}"))
     if seen.resets >= MIN_UNANSWERED and seen.resets > seen.answered:
         return Verdict(NO_FLOOD, (
-            f"{seen.resets} clients answered with a RST: a scan, health "
-            "checks, or forged addresses of hosts that exist; the queue is "
-            "free again at once"))
+            f"{seen.resets} handshakes ended by a RST: a scan, health checks, a "
+            "firewall, or forged addresses of hosts that exist; the queue is free again "
+            "at once"))
     if seen.completing is None:
         return Verdict(NO_FLOOD, "too few SYNs to say more")
     return Verdict(NO_FLOOD, f"{percent(seen.completing)} of "
-                   f"{plural(seen.decided, 'SYN-ACK')} got an answer")
+                   f"{plural(seen.decided, 'handshake')} answered")
 
 
 def sources_in_words(seen: Evidence, is_flood: bool) -> str:

@@ -50,7 +50,7 @@ def as_json(watch: FloodWatch, end_ns: int | None) -> dict[str, Any]:
 
 
 HELP = (
-    "How to read it: `answered` is the share of SYN-ACKs that a client "
+    "How to read it: `answered` is the share of handshakes whose SYN-ACK a client "
     "answered, near 100% when all is well. `half-open` is how many requests "
     "wait for that answer now, and the most there were, of the backlog.")
 
@@ -97,9 +97,8 @@ def _evidence_lines(pressure: Pressure, seen: Evidence,
     lines += labelled("cookies", f"{seen.cookies_sent} sent, "
                       f"{seen.cookies_valid} validated, "
                       f"{seen.cookies_invalid} invalid")
-    lines += labelled("refused", f"{seen.refused_half_open} because the "
-                      f"half-open queue was full, {seen.refused_accept} "
-                      "because the accept queue was")
+    lines += labelled("refused", f"{seen.refused_half_open} for want of room in "
+                      f"the half-open queue, {seen.refused_accept} in the accept queue")
     return lines
 
 
