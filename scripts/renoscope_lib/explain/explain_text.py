@@ -40,9 +40,10 @@ BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s)\b)")
 
 HOW_TO_READ = (
     "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
-    "be. Times count from the first event, as in `renoscope show`. (implied) is "
-    "worked out from what happened around it. A cause that no event tells is not "
-    "guessed.")
+    "be. Times count from the first event, as in `renoscope show`. Lost is what did "
+    "not arrive, whoever dropped it. (implied) is worked out from what happened around "
+    "it. Where no event tells a cause, those that fit are named, or the usual one with "
+    "`most likely`.")
 
 
 @dataclass(frozen=True)
