@@ -793,6 +793,39 @@ class StatesAndFacts(Stage):
                               if isinstance(line, Step)
                               and line.state == "TIME-WAIT"), "for 60 s")
 
+    def test_no_room_for_time_wait(self) -> None:
+        """It is closed at once: there is no small sock."""
+        for state, came in (("TIME-WAIT", FIN), ("FIN-WAIT-2", 0)):
+            with self.subTest(state):
+                self.setUp()
+                self.change(A, 0, "ESTABLISHED", "FIN-WAIT-1")
+                self.came(B, 1, 1, 2, flags=came)
+                self.change(A, 1.1, "FIN-WAIT-1", "FIN-WAIT-2")
+                self.small(1.2, state, "overflow")
+                self.change(A, 1.3, "FIN-WAIT-2", "CLOSED")
+                self.assertEqual([state for _, state in self.steps(self.ladder())],
+                                 ["FIN-WAIT-1", *([] if came else ["FIN-WAIT-2"]), "CLOSED"])
+
+    def test_a_syn_that_ends_time_wait(self) -> None:
+        """The socket is the old connection's, the SYN the new one's."""
+        forgotten = {"snd_isn": 0, "rcv_isn": 0, "state": number_of("state", "TIME-WAIT")}
+        self.change(A, 0, "ESTABLISHED", "FIN-WAIT-1")
+        self.small(1, "TIME-WAIT", "started")
+        self.change(A, 1.1, "FIN-WAIT-1", "CLOSED")
+        self.isns = {A: 0, B: ISN_B + 70_000}
+        self.came(B, 100, 0, flags=SYN, kinds=("segment", "time_wait"), **forgotten)
+        self.put("time_wait_end", A, 100.1, **forgotten,
+                 time_wait_ending=number_of("time_wait_ending", "new_syn"))
+        self.isns = {A: ISN_A + 90_000, B: ISN_B + 70_000}
+        self.put("request", A, 100.2, cookie=0xd, state=number_of("state", "SYN-RECEIVED"))
+        old, new = self.ladder(), feed(Ladder(schema(), 2), *self.sorted_events())
+        self.assertEqual(self.steps(old), [(0, "FIN-WAIT-1"), (0, "TIME-WAIT"), (0, "CLOSED")])
+        new.finish(None)
+        self.assertEqual(self.steps(new), [(0, "SYN-RECEIVED")])
+        assert old.conversation and new.conversation
+        self.assertEqual((old.conversation.ids[0], new.conversation.ids[0]), ([0xa], [0xd]))
+        self.assertEqual((old.rungs, new.rungs), (0, 1))
+
     def test_a_fin_later_does_not(self) -> None:
         self.change(A, 0, "ESTABLISHED", "FIN-WAIT-1")
         self.came(B, 1, 1, 2)

@@ -18,7 +18,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import ends_of, is_of_recording, is_passive
 from ..tcp.segments import has_segment, is_received, segments_sent_again
 from ..tcp.sequence import ACK, MODULUS, SYN
-from ..tcp.tcp_states import CLOSED, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
+from ..tcp.tcp_states import CLOSED, FIN_WAIT_2, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from ..words import local_endpoint, plural, remote_endpoint
 
 # Conversations kept at the most, and how many of the same two ends are looked at.
@@ -93,12 +93,6 @@ def _has_syn(event: Event) -> bool:
     return has_segment(event) and bool(event["seg_flags"] & SYN)
 
 
-def _is_for_another(event: Event) -> bool:
-    """Whether a SYN came to a socket that the peer has forgotten and opens anew."""
-    return (_has_syn(event) and is_received(event)
-            and _differ(event["seg_seq"], event["rcv_isn"] or None))
-
-
 def _is_of_another(event: Event) -> bool:
     """Whether a segment in SYN-SENT has no number of ours.
 
@@ -112,18 +106,6 @@ def _is_of_another(event: Event) -> bool:
         return False
     number = event["seg_ack"] if came else event["seg_seq"]
     return (number - event["snd_isn"]) % MODULUS > MOST_IN_A_SYN
-
-
-def _told_isns(event: Event) -> tuple[int | None, int | None]:
-    """What the event says of its own and the peer's ISN; a SYN's number is one."""
-    own, peer = event["snd_isn"] or None, event["rcv_isn"] or None
-    if not _has_syn(event):
-        return own, peer
-    if _is_for_another(event):
-        return None, event["seg_seq"]
-    if is_received(event):
-        return own, event["seg_seq"]
-    return event["seg_seq"], peer
 
 
 def _differ(told: int | None, known: int | None) -> bool:
@@ -142,6 +124,7 @@ class Conversations:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._syn_sent = schema.numbers_of("state", SYN_SENT)
+        self._small = schema.numbers_of("state", FIN_WAIT_2, TIME_WAIT)
         self._all: OrderedDict[int, Conversation] = OrderedDict()
         self._found: dict[Hashable, Conversation] = {}
         self._same_ends: dict[Hashable, deque[Conversation]] = {}
@@ -172,6 +155,10 @@ class Conversations:
         self._see(conversation, event)
         return conversation
 
+    def holder(self, event: Event, conversation: Conversation) -> Conversation | None:
+        """Whose socket saw the event: its segment may be of a newer conversation."""
+        return self._by_id(event) if self._is_for_another(event) else conversation
+
     def left_out(self) -> list[str]:
         """A line on those that are not kept any more; none if all are."""
         if not self.forgotten:
@@ -180,6 +167,28 @@ class Conversations:
                 f"too many to keep (at most {MOST})"]
 
     # ---- which one
+
+    def _is_for_another(self, event: Event) -> bool:
+        """Whether a SYN came to a socket that the peer has forgotten and opens anew.
+
+        A small sock was open before, but has forgotten with which numbers.
+        """
+        if not _has_syn(event) or not is_received(event):
+            return False
+        if not event["rcv_isn"]:
+            return event["state"] in self._small and not event["seg_flags"] & ACK
+        return _differ(event["seg_seq"], event["rcv_isn"])
+
+    def _told_isns(self, event: Event) -> tuple[int | None, int | None]:
+        """What the event says of its own and the peer's ISN; a SYN's number is one."""
+        own, peer = event["snd_isn"] or None, event["rcv_isn"] or None
+        if not _has_syn(event):
+            return own, peer
+        if self._is_for_another(event):
+            return None, event["seg_seq"]
+        if is_received(event):
+            return own, event["seg_seq"]
+        return event["seg_seq"], peer
 
     def _by_id(self, event: Event) -> Conversation | None:
         """Of a socket that has lost its ends, or has not got them yet."""
@@ -217,7 +226,7 @@ class Conversations:
         if set(self._pair(event)) != set(found.ends):
             return False
         end = found.end_of(event)
-        own, peer = _told_isns(event)
+        own, peer = self._told_isns(event)
         return (found.netns[end] in (None, event["netns"])
                 and not _differ(own, found.isns[end])
                 and not _differ(peer, found.isns[1 - end]))
@@ -252,7 +261,7 @@ class Conversations:
 
     def _bind(self, conversation: Conversation, event: Event) -> None:
         keys: list[Hashable] = [ends_of(event)]
-        cookie = 0 if _is_for_another(event) else event["cookie"]
+        cookie = 0 if self._is_for_another(event) else event["cookie"]
         if cookie:
             keys.append((event["netns"], cookie))
         for end in conversation.ends_of(event):
@@ -277,8 +286,10 @@ class Conversations:
         conversation.resets += event.kind in RESETS
         end = conversation.end_of(event)
         self._see_isns(conversation, event, end)
-        for each in conversation.ends_of(event):
-            self._see_state(conversation, event, each)
+        holder = self.holder(event, conversation)
+        if holder is not None:
+            for each in holder.ends_of(event):
+                self._see_state(holder, event, each)
         if conversation.opener is None:
             conversation.opener = self._opener(event, end)
 
@@ -288,8 +299,9 @@ class Conversations:
         if event.kind == "time_wait":
             conversation.small[end] = self._schema.name_of(
                 "time_wait_step", event["time_wait_step"]) != "overflow"
-        elif event.kind == "time_wait_end":
-            self._small_ends(conversation, event)
+        elif event.kind == "time_wait_end" and conversation.small[end]:
+            conversation.small[end] = False
+            conversation.states[end] = CLOSED
         elif event.kind == "request_end" and conversation.states[end] == SYN_RECEIVED:
             conversation.states[end] = CLOSED
         elif event.kind == "state" and state != CLOSED:
@@ -298,18 +310,9 @@ class Conversations:
                 event.kind == "state" and not conversation.small[end]):
             conversation.states[end] = state
 
-    def _small_ends(self, conversation: Conversation, event: Event) -> None:
-        """Also where the SYN that ended it has begun the next conversation."""
-        for each in self._same_ends.get(frozenset(conversation.ends), ()):
-            end = each.end_of(event)
-            if each.small[end] and event["cookie"] in each.ids[end]:
-                each.small[end] = False
-                each.states[end] = CLOSED
-
-    @staticmethod
-    def _see_isns(conversation: Conversation, event: Event, end: int) -> None:
+    def _see_isns(self, conversation: Conversation, event: Event, end: int) -> None:
         """A SYN's own number is the best that there is."""
-        own, peer = _told_isns(event)
+        own, peer = self._told_isns(event)
         sender = None
         if _has_syn(event):
             sender = 1 - end if is_received(event) else end

@@ -147,19 +147,33 @@ class Ladder:
             self._see_gap(event)
             return
         conversation = self._conversations.of(event)
-        is_ours = conversation is not None and conversation.number == self._number
+        is_ours = self._is_ours(conversation)
         if is_ours:
             self._see_syn(event)
+            self.conversation = conversation
         self._cpus_in_doubt.discard(event["cpu"])
-        if conversation is None or not is_ours:
+        if conversation is None:
             return
-        self.conversation = conversation
-        self._analyst.one_way = conversation.is_with_itself
-        end = conversation.end_of(event)
+        holder = self._conversations.holder(event, conversation)
+        if holder is not None and self._is_ours(holder):
+            self._see_end(event, holder.end_of(event))
+        if is_ours:
+            self._see_segments(event, conversation)
+
+    def _is_ours(self, conversation: Conversation | None) -> bool:
+        return conversation is not None and conversation.number == self._number
+
+    def _see_end(self, event: Event, end: int) -> None:
+        """What the event tells of the socket that saw it."""
         self._see_scales(event, end)
         self._see_speed(event, end)
         self._see_state(event, end)
         self._see_fact(event, end)
+
+    def _see_segments(self, event: Event, conversation: Conversation) -> None:
+        """What it tells of segments."""
+        self._analyst.one_way = conversation.is_with_itself
+        end = conversation.end_of(event)
         for seen in told_of(event, end, self._schema):
             if not seen.outgoing:
                 self._states[end].see_arrival(seen.flags)
@@ -219,7 +233,10 @@ class Ladder:
         return None if isn is None else relative(number, isn)
 
     def _see_state(self, event: Event, end: int) -> None:
-        state = self._states[end].after(event, self._states_named)
+        step = (self._schema.name_of("time_wait_step", event["time_wait_step"])
+                if event.kind == "time_wait" else "")
+        state = ("" if step == "overflow"    # it is closed at once, as its state tells
+                 else self._states[end].after(event, self._states_named))
         lasts = event.values.get("time_wait_us", 0)
         detail = f"for {duration(lasts)}" if lasts else ""
         if is_restored(self._schema, event):
@@ -228,12 +245,8 @@ class Ladder:
             if state in (SYN_SENT, SYN_RECEIVED):
                 self._speeds[end] = None
             self._keep(Step(event["time_ns"], end, state, detail))
-        if event.kind != "time_wait":
-            return
-        words = self._sentences.what(event)
-        if not state and self._schema.name_of(
-                "time_wait_step", event["time_wait_step"]) != "segment":
-            self._keep(Fact(event["time_ns"], end, event.kind, words))
+        if not state and step not in ("", "segment"):
+            self._keep(Fact(event["time_ns"], end, event.kind, self._sentences.what(event)))
 
     # ---- facts
 
