@@ -332,6 +332,25 @@ class Closing(Stage):
         self.assertTrue(life.is_over)
         self.assertIn("no room", states.ending(life).words())
 
+    def test_time_wait_without_room_for_a_fin_with_the_ack(self) -> None:
+        """FIN-WAIT-2 is none then either."""
+        for seg_flags, way in ((FIN | ACK, ["FIN-WAIT-1", "CLOSED"]),
+                               (ACK, ["FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"])):
+            with self.subTest(seg_flags):
+                self.setUp()
+                states = watch(
+                    *self.path(0, *self.UP, "FIN-WAIT-1"),
+                    self.event("ack", 9, "FIN-WAIT-1", seg_flags=seg_flags,
+                               seg_ack=50, snd_nxt=50),
+                    self.change(9.01, "FIN-WAIT-1", "FIN-WAIT-2"),
+                    self.small(9.02, "overflow"),
+                    self.change(9.03, "FIN-WAIT-2", "CLOSED"))
+                life, = states.lives()
+                self.assertEqual([stay.state for stay in life.stays][-len(way):], way)
+                self.assertEqual(life.stays[-2].ended_ns, life.now.began_ns)
+                rows = next(as_json(states, None)["connections"])["path"]
+                self.assertIn("no room", rows[-2]["left_by"])
+
     def test_how_time_wait_can_end(self) -> None:
         for why, how, words in (
                 ("reset", "reset", "the peer sent a RST"),

@@ -215,6 +215,9 @@ class States:
         life.fin_unacked = (event["snd_una"] != event["snd_nxt"]
                             or event["snd_nxt"] == life.unsent_behind)
         self._move(life, event, CLOSED)
+        if life.no_room and life.fin_and_ack:
+            del life.stays[-2]      # FIN-WAIT-2, entered and left with one segment
+            life.stays[-2].ended_ns, life.stays[-2].left_by = event["time_ns"], ""
 
     def _see_destroy(self, event: Event) -> None:
         life = self.kept.get(event.key)
@@ -427,6 +430,7 @@ class States:
         life = self.kept.get(event.key)
         if life is not None:
             life.no_room = True
+            life.fin_and_ack &= self._is_at_once(life, event)
 
     def _starts(self, life: Life, event: Event, state: str) -> None:
         """The full socket makes place for the small one."""
@@ -438,10 +442,7 @@ class States:
             self._missed(life, state)
             life.now.began_ns = event["time_ns"]
             return
-        at_once = (stay.state == FIN_WAIT_2 and len(life.stays) > 1
-                   and self._same_segment(life, event)
-                   and stay.began_ns is not None
-                   and life.stays[-2].state == FIN_WAIT_1)
+        at_once = self._is_at_once(life, event)
         if at_once and life.fin_and_ack:
             life.stays.pop()
             self._move(life, event, state)
@@ -449,6 +450,13 @@ class States:
         self._move(life, event, state)
         if at_once and (stay.took_us or 0) * 1000 < SAME_SEGMENT_NS:
             stay.left_by = "the peer's FIN came with that ACK" + IMPLIED
+
+    def _is_at_once(self, life: Life, event: Event) -> bool:
+        """Whether FIN-WAIT-2 was entered with the very segment that ends it."""
+        stay = life.now
+        return (stay.state == FIN_WAIT_2 and len(life.stays) > 1
+                and self._same_segment(life, event) and stay.began_ns is not None
+                and life.stays[-2].state == FIN_WAIT_1)
 
     def _see_time_wait_end(self, event: Event) -> None:
         state = self._small_state(event)
