@@ -332,8 +332,17 @@ class Losses(Case):
             life.turn(0.9, "Open", "CWR", ssthresh=5),
             life.turn(0.95, "CWR", "Open", cwnd=5, ssthresh=5))
         self.assertEqual(len(found["local-drops"].evidence), 2)
-        self.assertEqual(found["reduced"].evidence, ("each reduction is listed above",))
+        self.assertEqual(found["reduced"].evidence,
+                         ("listed once, with `dropped by this host itself`",))
         self.assertLess(list(found).index("local-drops"), list(found).index("reduced"))
+
+    def test_a_recovery_undone_is_listed_once(self) -> None:
+        found = self.sender(*self.recovery(1, 1, undone=True))
+        self.assertIn("undone: nothing was lost", found["losses"].evidence[0])
+        self.assertEqual(found["spurious"].evidence, (
+            "fast recoveries undone: listed once, with `sent again without a timeout`",))
+        found = self.sender(*self.backing_off(1), self.life.turn(1.3, "Loss", "Open", cwnd=10))
+        self.assertIn("timeout, cwnd", found["spurious"].evidence[0])
 
     def test_what_a_reduction_may_have_come_of_is_an_alternative(self) -> None:
         """A collapse by steps of which it is not kept which had which cause."""

@@ -16,8 +16,8 @@ from ..views.arrivals import Arrival
 from ..views.losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
 from ..views.pace import Sender
 from ..words import listed, plural
-from .finding import (FINE, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look,
-                      often, share, spelled)
+from .finding import (FINE, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject, brief, capped,
+                      look, often, share, spelled)
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
 # window is about 1.2 / sqrt(0.02), some eight segments (RFC 5348, Mathis).
@@ -270,9 +270,20 @@ def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
         "spurious", NOTEWORTHY, subject,
         "; ".join(words) + ". The data had arrived: it was late or reordered, or its ACK "
         "was lost or late", "the data had arrived",
-        capped(_episode_line(e, clock) for e in flow.episodes if e.undone),
+        _undone_lines(flow, clock),
         look("losses", subject, "-v"),
         next((e.began_ns for e in flow.episodes if e.undone), None))
+
+
+def _undone_lines(flow: Flow, clock: Clock) -> tuple[str, ...]:
+    """Those that _repaired() lists are not listed again."""
+    is_listed = any(flow.segments[cause] for cause in REPAIRS)
+    undone = [e for e in flow.episodes if e.undone]
+    rest = [e for e in undone if not (is_listed and e.what == RECOVERY)]
+    lines = capped(_episode_line(e, clock) for e in rest)
+    if len(rest) == len(undone):
+        return lines
+    return (*lines, f"fast recoveries undone: {_listed_with('losses')}")
 
 
 def _told_of(duplicates: int) -> str:
@@ -397,7 +408,13 @@ def _reductions(flow: Flow, pace: Sender | None, subject: Subject,
     at_ns = next((e.began_ns for e in cuts), None)
     for finding in _by_cause(_causes(flow, pace), subject, at_ns):
         yield replace(finding, evidence=evidence)
-        evidence = ("each reduction is listed above",) if cuts else ()
+        if len(evidence) > 1:
+            evidence = (_listed_with(finding.rule),)
+
+
+def _listed_with(rule: str) -> str:
+    """Where the same evidence stands, also on a page in another order."""
+    return f"listed once, with `{RULES[rule].about}`"
 
 
 def _by_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Iterator[Finding]:
