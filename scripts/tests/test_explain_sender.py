@@ -43,9 +43,9 @@ class Losses(Case):
         self.assertEqual((finding.severity, finding.cost_us, finding.gist),
                          (TROUBLE, 25_400_000, "several timeouts"))
         self.assertIn("seven retransmission timeouts, 25.4 s of waiting in all; "
-                      "backoff up to 12.8 s (doubled 6 times): nothing was "
-                      "acknowledged meanwhile; not recovered when watching "
-                      "ended", finding.sentence)
+                      "backoff up to 12.8 s (doubled 6 times): no ACK for the "
+                      "oldest segment meanwhile; not recovered when watching ended",
+                      finding.sentence)
         self.assertIn("at 1.200 s the timer fired after 200 ms, backoff 0, "
                       "no ACK for seq=1", finding.evidence)
 
@@ -120,7 +120,8 @@ class Losses(Case):
         found = self.sender(*self.backing_off(1), self.life.turn(
             1.3, "Loss", "Open", cwnd=5, ssthresh=5))
         self.assertEqual(found["timeouts"].severity, NOTEWORTHY)
-        self.assertIn("one retransmission timeout, 200 ms of waiting: nothing",
+        self.assertIn("one retransmission timeout, 200 ms of waiting: no ACK for the oldest "
+                      "segment meanwhile",
                       found["timeouts"].sentence)
         self.assertNotIn("not recovered", found["timeouts"].sentence)
 

@@ -119,7 +119,7 @@ def _outcome(episodes: list[Episode], undone: int) -> str:
     if undone == len(episodes):
         return (": for nothing, the segments were late or reordered, or their ACKs were "
                 "lost or late")
-    words = ": nothing was acknowledged meanwhile"
+    words = ": no ACK for the oldest segment meanwhile"
     if undone:
         words += f"; {undone} of {len(episodes)} were for nothing"
     if episodes[-1].ended_by is None:
