@@ -141,7 +141,6 @@ class Verdicts(unittest.TestCase):
                    for n in range(20)]
         self.verdict(samples, RANDOM)
 
-
     def test_what_a_cookie_carries_stands_where_linux_puts_it(self) -> None:
         """secure_tcp_syn_cookie(): count << COOKIEBITS, and data below."""
         why = audit_of(made(60, hashed()), cookies=True).why
