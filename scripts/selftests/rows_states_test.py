@@ -21,6 +21,8 @@ from recorder import told, wait_until
 from renoscope_lib.ring.schema import Event
 from stage import Stage, address_of, for_each_family
 
+# How often the kernel may be asked for what it does nearly always.
+ORPHANS = 10
 ALL_STATES = {"LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
               "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT",
               "CLOSED"}
@@ -133,14 +135,21 @@ def test_m1_orphan() -> None:
         story = stage.story
 
         def orphan(family: int) -> tuple[int, socket.socket]:
-            with stage.listener(family) as listener:
-                client, server = stage.pair(listener, family)
-            cookie = cookie_of(client)
-            client.close()
-            wait_for_state(stage, cookie, "FIN-WAIT-2")
-            small = story.one("time_wait", cookie=cookie, time_wait_step="started")
-            assert story.word(small, "state") == "FIN-WAIT-2"
-            return cookie, server
+            """An ACK of its FIN that finds the socket locked leaves the full socket there
+            (tcp_rcv_state_process()): seldom, but then it takes another.
+            """
+            for _ in range(ORPHANS):
+                with stage.listener(family) as listener:
+                    client, server = stage.pair(listener, family)
+                cookie = cookie_of(client)
+                client.close()
+                wait_for_state(stage, cookie, "FIN-WAIT-2")
+                small = story.of("time_wait", cookie=cookie, time_wait_step="started")
+                if small:
+                    assert story.word(small[0], "state") == "FIN-WAIT-2"
+                    return cookie, server
+                server.close()
+            raise AssertionError(f"none of {ORPHANS} orphans became a small sock")
 
         def check(family: int) -> None:
             cookie, server = orphan(family)
