@@ -97,7 +97,8 @@ COUNTED = {
         "Errors that sockets reported to their process.", ("error",),
         lambda _: (("ETIMEDOUT",), ("ECONNREFUSED",), ("ECONNRESET",))),
     "zero_windows": Counted(
-        "Windows that closed: the peer's, so that we stood still, or our own.",
+        "Windows that closed, the peer's or our own: who has something to send then "
+        "stands still.",
         ("side",), _words("window_side")),
 }
 
