@@ -358,14 +358,22 @@ class Losses(Case):
 
     def test_a_probe_that_repaired_is_no_mark(self) -> None:
         life = self.life
-        found = self.reduced(
-            life.event("loss_probe", 0.9, probe_retransmits=1),
-            life.again(0.9, "tail_loss_probe"))
+        probe = (life.event("loss_probe", 0.9, probe_retransmits=1),
+                 life.again(0.9, "tail_loss_probe"))
+        life.acked(0.95)            # the first ACK beyond, as CWR shows it
+        found = self.reduced(*probe, own="loss")
         self.assertFalse({"ecn", "reduced", "local-drops"} & found.keys())
         self.assertIn("one segment sent again (100% of about 1), by a tail loss probe",
                       found["losses"].sentence)
         self.assertEqual(found["losses"].evidence, (
             "at 0.900 s tail loss probe, a segment sent again",))
+
+    def test_a_reduction_long_after_a_probe_has_another_cause(self) -> None:
+        """The ACK beyond the probe reduced nothing: the segment had arrived."""
+        life = self.life
+        before = (life.event("loss_probe", 0.8, probe_retransmits=1),
+                  life.again(0.8, "tail_loss_probe"), life.acked(0.9), life.acked(0.95))
+        self.assertIn("reduced", self.reduced(*before))
 
     def test_several_probes_are_counted_by_cause(self) -> None:
         life = self.life

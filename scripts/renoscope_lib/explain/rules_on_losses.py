@@ -323,12 +323,7 @@ class Causes:
 
 def _causes(flow: Flow, pace: Sender | None) -> Causes:
     """A tail loss probe that repairs a loss enters CWR as well."""
-    probed, before = 0, ""
-    for episode in flow.episodes:
-        if episode.what == CWR:
-            probed += before == "loss probe"
-        if episode.what != "loss probe" or episode.segments:
-            before = episode.what
+    probed = sum(episode.is_repair for episode in flow.episodes)
     marked = max(pace.marked, pace.reduced_by_ece) if pace is not None else 0
     dropped = pace.dropped_here if pace is not None else 0
     return Causes(probed, marked, dropped,

@@ -28,7 +28,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.connections import Connection, identity_of
 from ..tcp.kept import Kept
 from ..tcp.phases import LOSS, UNTOLD, phase_of
-from ..tcp.reno_words import CSS, SLOW_START
+from ..tcp.reno_words import CSS, OWN_KINDS, SLOW_START
 from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import ECE, MODULUS, is_after
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
@@ -260,7 +260,9 @@ class Cwnd:
         track.idle_ssthresh |= (ssthresh >= INFINITE_SSTHRESH
                                 and self._should_be_set(track, event))
         track.last_cwnd, track.last_ssthresh = cwnd, ssthresh
-        track.last_una, track.last_mss = event["snd_una"], event["mss"]
+        track.last_mss = event["mss"]
+        if event.kind not in OWN_KINDS:  # these come from within an ACK's work
+            track.last_una = event["snd_una"]
         track.cwnd.add(at, cwnd)
         track.ssthresh.add(at, min(ssthresh, INFINITE_SSTHRESH))
         if event["srtt_us"]:

@@ -31,7 +31,7 @@ from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
-from ..tcp.sequence import ACK, FIN, SYN, relative_if_known
+from ..tcp.sequence import ACK, FIN, SYN, is_after, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
 from ..tcp.undoing import BEFORE_A_CUT, Cut
 from ..tcp.wanted import Filter
@@ -96,6 +96,7 @@ class Episode(Packable):
     undone: bool = False
     ended_by: str | None = None
     detail: str = ""
+    is_repair: bool = False  # a tail loss probe has made good for a loss
 
     def add_timeout(self, timeout: Timeout) -> None:
         """One more, as long as there is room."""
@@ -131,6 +132,8 @@ class Flow(PartlySeen):
     cut: Cut | None = None
     left: Episode | None = None  # it made the cut, which may still be undone
     left_gaps: int = 0
+    probed_to: int | None = None  # snd_nxt when a probe sent something again
+    last_una: int = 0
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
     episodes_seen: int = 0
@@ -177,6 +180,8 @@ class Losses:
         if event.kind not in OWN_KINDS:
             getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
         flow.last_ns = event["time_ns"]
+        if event.kind not in OWN_KINDS:  # these come from within an ACK's work
+            flow.last_una = event["snd_una"]
         flow.over = (event.kind == "request_end"
                      or self._state(event) in (CLOSED, TIME_WAIT))
         if event["cwnd"] and self._sends(event):
@@ -278,8 +283,17 @@ class Losses:
         episode.within = Speed(event["cwnd"], event["ssthresh"])
         episode.dup_acks = event["sacked_out"]
         episode.lost = event["lost_out"]
+        episode.is_repair = name == CWR and self._is_repaired(flow, event)
+        flow.probed_to = None
         flow.current = episode
         flow.waits_for_after = flow.left = None
+
+    @staticmethod
+    def _is_repaired(flow: Flow, event: Event) -> bool:
+        """Whether the first ACK beyond what was out at a probe has come."""
+        return (flow.probed_to is not None
+                and is_after(event["snd_una"], flow.probed_to)
+                and not is_after(flow.last_una, flow.probed_to))
 
     def _leave(self, flow: Flow, event: Event, ended_by: str) -> None:
         """The state is left; its episode is over."""
@@ -407,6 +421,7 @@ class Losses:
         again = bool(event["probe_retransmits"])
         flow.probes_again += again
         flow.probes_new += not again
+        flow.probed_to = event["snd_nxt"] if again else None
         flow.begin(Episode(
             "loss probe", event["time_ns"], ended_ns=event["time_ns"],
             segments=int(again),
