@@ -13,12 +13,13 @@ from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import Problem
+from renoscope_lib.explain.finding import Clock
 from renoscope_lib.report import page as report_page
 from renoscope_lib.report.all_views import AllViews
 from renoscope_lib.report.markup import Html, join, tag, text
 from renoscope_lib.report.parts import ROWS, Column, and_more, number, table
 from renoscope_lib.report.told import Told
-from renoscope_lib.report.values import amount, code, counted, share, span
+from renoscope_lib.report.values import amount, at, code, counted, share, span
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.schema_parser import parse_schema
 
@@ -120,6 +121,10 @@ class Markup(unittest.TestCase):
 
 
 class Values(unittest.TestCase):
+    def test_a_moment_reads_as_in_the_evidence_beside_it(self) -> None:
+        clock = Clock(first_ns=5, end_ns=2 * SECOND)
+        self.assertEqual(f"at {at(5 + 16_416_600_000, 5)} s", clock.at(5 + 16_416_600_000))
+
     def test_times_have_three_digits_and_a_unit(self) -> None:
         self.assertEqual(
             [span(us) for us in (None, 0, 999, 1000, 36020, 142605, 999499, 999600,

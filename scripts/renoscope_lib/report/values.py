@@ -6,6 +6,7 @@ The other commands tell every digit; here three are enough.
 
 from __future__ import annotations
 
+from ..output.tables import seconds
 from .markup import Html, join, seemly, tag
 
 UNKNOWN = "–"
@@ -73,10 +74,10 @@ def share(part: int, whole: int) -> str:
 
 
 def at(time_ns: int | None, first_ns: int | None) -> str:
-    """Seconds from the first event on, as the other commands count them."""
+    """Seconds from the first event on, cut as explain's evidence cuts them."""
     if time_ns is None or first_ns is None:
         return UNKNOWN
-    return f"{(time_ns - first_ns) / 1e9:.3f}"
+    return seconds(time_ns, first_ns)[:-3]
 
 
 def big(words: str) -> Html:
