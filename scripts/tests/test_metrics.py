@@ -189,7 +189,7 @@ class Queues(unittest.TestCase):
     def test_a_listener(self) -> None:
         series = told(*self.crowd(ListenerScene(limit=3), accepted=1))
         for name, value in (("half_open", 2), ("accept_queue", 1),
-                            ("queue_limit", 3), ("half_open_fill_ratio", 2 / 3),
+                            ("queue_limit", 3), ("half_open_fill_ratio", 2 / 4),
                             ("accept_queue_fill_ratio", 1 / 4),
                             ("listener_syns_total", 4),
                             ("listener_accepted_total", 1),
@@ -198,6 +198,12 @@ class Queues(unittest.TestCase):
                                    msg=name)
         self.assertEqual(not_zero(series, "refused_total"), {
             'reason="accept_queue_full",segment="syn"': 1})
+
+    def test_a_half_open_queue_is_full_with_one_more_than_its_limit(self) -> None:
+        listener = ListenerScene(limit=3)
+        series = told(*(e for n in range(1, 5) for e in listener.queued(n, n, n)))
+        self.assertEqual(series['half_open{port="5000"}'], 4)
+        self.assertEqual(series['half_open_fill_ratio{port="5000"}'], 1)
 
     def test_a_last_ack_dropped(self) -> None:
         listener = ListenerScene()
@@ -215,7 +221,7 @@ class Queues(unittest.TestCase):
         self.assertEqual(series['half_open{port="5000"}'], 3)
         self.assertEqual(series['accept_queue{port="5000"}'], 2)
         self.assertEqual(series['queue_limit{port="5000"}'], 12)
-        self.assertEqual(series['half_open_fill_ratio{port="5000"}'], 2 / 3)
+        self.assertEqual(series['half_open_fill_ratio{port="5000"}'], 2 / 4)
         self.assertEqual(series['accept_queue_fill_ratio{port="5000"}'], 2 / 4)
 
     def test_a_closed_listener_has_no_queues(self) -> None:

@@ -38,12 +38,12 @@ COUNTED = {
 
 
 def _half_open_fill(listener: Listener) -> float:
-    """The half-open queue is full when it has reached the backlog."""
-    return listener.half_open.now / max(listener.limit or 0, 1)
+    """It takes one more than the backlog (inet_csk_reqsk_queue_is_full())."""
+    return listener.half_open.now / ((listener.limit or 0) + 1)
 
 
 def _accept_fill(listener: Listener) -> float:
-    """The accept queue takes one more than the backlog."""
+    """So does the accept queue (sk_acceptq_is_full())."""
     return listener.accept.now / ((listener.limit or 0) + 1)
 
 
