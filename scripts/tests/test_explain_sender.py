@@ -189,6 +189,19 @@ class Losses(Case):
         self.assertEqual(found["losses"].severity, NOTEWORTHY,
                          "five of ten are too few to tell a rate")
 
+    def test_what_was_sent_is_counted_beyond_4_gigabytes(self) -> None:
+        """Its number begins anew: 20 segments of five million are no high rate."""
+        life = self.life
+        opening, far = life.opens(), []
+        for n in range(5):
+            life.snd_una = life.snd_nxt = (life.snd_nxt + (1 << 30)) % 2**32
+            far.append(life.event("ack", 0.2 + n / 100, seg_flags=ACK,
+                                  seg_ack=life.snd_nxt, seg_seq=life.rcv_nxt))
+        found = self.found(*opening, *far, *self.recovery(1, 20))
+        self.assertEqual(found["losses"].severity, NOTEWORTHY)
+        sent = 5 * (1 << 30) // MSS
+        self.assertIn(f"of about {sent})", found["losses"].sentence)
+
     def test_disorder_without_a_retransmit_is_healthy(self) -> None:
         life = self.life
         self.assert_healthy(*life.opens(), life.turn(1, "Open", "Disorder"),

@@ -98,6 +98,7 @@ class Sender(Packable):
     srtt_us: int = 0
     srtts: int = 0
     sent_bytes: int = 0
+    sent_nxt: int | None = None
     mss: int = 0
     segments_out: int = 0
     fins_again: int = 0
@@ -207,12 +208,21 @@ class Pace:
             flow.srtts += 1
             flow.srtt_us = event["srtt_us"]
         if event["snd_isn"]:
-            flow.sent_bytes = relative(event["snd_nxt"], event["snd_isn"])
+            self._see_sent(flow, event["snd_nxt"], event["snd_isn"])
         if event["state"] in self._peer_closed:
             self._see_half_closed(flow, event)
         flow.mss = event["mss"]
         flow.rto_us = event["rto_us"]
         self._see_windows(flow, event)
+
+    @staticmethod
+    def _see_sent(flow: Sender, snd_nxt: int, isn: int) -> None:
+        """From the beginning on; beyond 2^32 by steps, as the number begins anew."""
+        if flow.sent_nxt is None:
+            flow.sent_bytes, flow.sent_nxt = relative(snd_nxt, isn), snd_nxt
+        elif is_after(snd_nxt, flow.sent_nxt):
+            flow.sent_bytes += relative(snd_nxt, flow.sent_nxt)
+            flow.sent_nxt = snd_nxt
 
     @staticmethod
     def _see_half_closed(flow: Sender, event: Event) -> None:
