@@ -293,6 +293,19 @@ class Times(Stage):
                 "SYN-SENT": (1, 0.04), "ESTABLISHED": (1, 0.06),
                 "FIN-WAIT-1": (1, 0.05), "TIME-WAIT": (1, 60.0)})
 
+    def test_reset_in_fin_wait_2(self) -> None:
+        """Closed there, it may live on as a small sock, until the RST tells."""
+        life = self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1",
+                         "FIN-WAIT-2", "CLOSED", step_ms=40)
+        whole = {"SYN-SENT": (1, 0.04), "ESTABLISHED": (1, 0.04), "FIN-WAIT-1": (1, 0.04)}
+        reset = self.event("reset_sent", 161, "CLOSED")
+        gone = self.event("destroy", 162, "CLOSED")
+        self.assertEqual(self.seconds(*life, reset), whole | {"FIN-WAIT-2": (1, 0.04)})
+        self.assertEqual(self.seconds(*life, reset, gone), whole | {"FIN-WAIT-2": (1, 0.04)})
+        self.assertEqual(self.seconds(*life, gone), whole, "what came then was not seen")
+        metrics = feed(Metrics(support.schema()), *life, gone)
+        self.assertEqual(len(metrics._states.kept), 0)
+
     def test_a_socket_that_connects_again_after_a_loss(self) -> None:
         """Its CLOSED was lost: when it left ESTABLISHED is not known."""
         self.assertEqual(self.seconds(

@@ -3,7 +3,8 @@
 
 The view of states knows each connection's way.  This one counts a time when a state
 is left, and forgets a connection at its end, so that it can follow a host for ever.
-What the view may still correct, once the first FIN is out, is counted at the end.
+What the view may still correct, once the first FIN is out, is counted at the end; or
+once the socket is gone, where a RST or a small sock has yet to tell what the end was.
 Times whose beginning or end was not seen are left out, not guessed.
 """
 
@@ -50,7 +51,7 @@ class StateTimes(States):
             left = life.stays[-2]
             if left.state in SETTLED_ONCE_LEFT:
                 self._count(life, left)
-        if life.is_over:
+        if life.is_over and (not life.may_live_on or event.kind == "destroy"):
             for stay in life.stays:
                 if stay.state not in SETTLED_ONCE_LEFT:
                     self._count(life, stay)
