@@ -22,7 +22,7 @@ from renoscope_lib.views.show import RESET
 from renoscope_lib.words import INFINITE_SSTHRESH
 
 from . import support
-from .support import ACK, ESTABLISHED, MS, SECOND, Scene, number_of
+from .support import ACK, ESTABLISHED, MS, RST, SECOND, Scene, number_of
 
 CA = {name: number_of("ca_state", name)
       for name in ("Open", "Disorder", "CWR", "Recovery", "Loss")}
@@ -390,6 +390,17 @@ class Watching(unittest.TestCase):
         sender.una += SEGMENT
         sender.tell("ack", seg_ack=sender.una % 2**32, seg_flags=ACK)
         self.assertEqual(one(*sender.events).bytes_acked, before + SEGMENT)
+
+    def test_the_ack_of_a_rst_is_none(self) -> None:
+        """The kernel resets before it looks at it: the FIN counts for no byte."""
+        sender = self.sender
+        before = one(*sender.events).bytes_acked
+        sender.highest = sender.una + 1
+        for kind, values in (("ack", {"state": STATE["FIN-WAIT-1"]}),
+                             ("state", {"state": STATE["CLOSED"],
+                                        "old_state": STATE["FIN-WAIT-1"]})):
+            sender.tell(kind, seg_ack=sender.highest % 2**32, seg_flags=ACK | RST, **values)
+        self.assertEqual(one(*sender.events).bytes_acked, before)
 
     def test_the_last_acks_state_is_the_end(self) -> None:
         sender = self.sender

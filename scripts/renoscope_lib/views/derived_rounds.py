@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from ..ring.schema import Event
 from ..tcp.kept import Packable
 from ..tcp.phases import phase_of
-from ..tcp.sequence import ACK, following, is_after, relative
+from ..tcp.sequence import ACK, RST, following, is_after, relative
 from .rounds import TIMEOUT, Flow, Round
 
 RESENDING = "Loss"
@@ -86,10 +86,10 @@ def _first_end(event: Event) -> int:
 def acknowledged(event: Event) -> int:
     """Up to where the peer has acknowledged, with the ACK that an event is about.
 
-    One that acknowledges what was not sent the kernel does not take either.
+    One that acknowledges what was not sent the kernel does not take either, nor a RST's.
     """
     una: int = event["snd_una"]
-    if event.kind != "ack" or not event["seg_flags"] & ACK:
+    if event.kind != "ack" or event["seg_flags"] & (ACK | RST) != ACK:
         return una
     number: int = event["seg_ack"]
     is_new = is_after(number, una) and not is_after(number, event["snd_nxt"])
