@@ -850,6 +850,14 @@ class StatesAndFacts(Stage):
                                  "cwnd 10 -> 20, ssthresh none yet",
                                  "cwnd 20 -> 21, ssthresh none yet -> 10"])
 
+    def test_cwnd_after_a_syn_sent_again(self) -> None:
+        """What its timeout left of cwnd is not what the connection begins with."""
+        self.put("state", A, 0, state=ESTABLISHED, old_state=SYN_SENT, cwnd=1, ssthresh=7)
+        self.put("ack", A, 1, cwnd=10, ssthresh=0x7fffffff,
+                 **self.header(B, 1, 1, 0, 0, 100))
+        self.assertEqual([line.words for line in self.ladder().lines
+                          if isinstance(line, Fact)], ["cwnd 10, ssthresh none yet"])
+
     def begins(self, end: str, ms: float, una: int) -> None:
         """CLOSED, SYN-SENT and ESTABLISHED; una is relative."""
         self.put("state", end, ms, state=SYN_SENT, old_state=CLOSED, rcv_isn=0)

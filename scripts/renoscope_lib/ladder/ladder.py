@@ -22,7 +22,7 @@ from ..tcp.tcp_states import SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
 from ..views.arrivals import Arrivals
 from ..views.gaps import MARK_WORDS
 from ..views.sentences import CAUSES, Sentences
-from ..words import duration, plural, spaced, ssthresh_words
+from ..words import INFINITE_SSTHRESH, duration, plural, spaced, ssthresh_words
 from .analyst import Analyst
 from .conversations import Conversation, Conversations
 from .end_states import EndStates
@@ -259,7 +259,8 @@ class Ladder:
     def _see_speed(self, event: Event, end: int) -> None:
         """cwnd once a round trip if it changed, and whenever it is cut."""
         if not event["cookie"] or not event["cwnd"] or not has_socket(event) \
-                or self._states_named.get(event["state"]) not in SYNCHRONIZED:
+                or self._states_named.get(event["state"]) not in SYNCHRONIZED \
+                or self._is_before_the_first_window(event):
             return
         told = self._speeds[end]
         new = _Speed(event["cwnd"], event["ssthresh"], event["ca_state"],
@@ -278,6 +279,11 @@ class Ladder:
                                 _ssthresh(new.ssthresh)))
         self._speeds[end] = new
         self._keep(Fact(event["time_ns"], end, "cwnd", words))
+
+    def _is_before_the_first_window(self, event: Event) -> bool:
+        """Whether cwnd is still what a SYN's timeout left of it (tcp_init_transfer())."""
+        return (event.kind == "state" and event["ssthresh"] < INFINITE_SSTHRESH
+                and self._states_named.get(event["old_state"]) in (SYN_SENT, SYN_RECEIVED))
 
     # ---- segments
 
