@@ -316,6 +316,12 @@ class Closing(Stage):
                          ["CLOSING", "TIME-WAIT"])
         self.assertEqual(life.closed_first_by(), "both")
 
+    def test_a_syn_that_crossed_goes_again(self) -> None:
+        """It has an ACK then, and is our SYN still."""
+        again = self.event("retransmit", 5, "SYN-RECEIVED")
+        life = self.one(*self.path(0, "CLOSED", "SYN-SENT", "SYN-RECEIVED"), again)
+        self.assertEqual(life.syns_again, 1)
+
     def test_passive(self) -> None:
         states = watch(*self.path(0, *self.UP, "CLOSE-WAIT", "LAST-ACK",
                                   "CLOSED"))

@@ -268,8 +268,9 @@ class States:
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
         life = self.kept.get(event.key)
-        if life is not None and life.now.state == SYN_SENT:
-            life.syns_again += 1
+        if life is not None and (life.now.state == SYN_SENT or (
+                life.now.state == SYN_RECEIVED and life.opened_by == US)):
+            life.syns_again += 1    # with an ACK, once the peer's has crossed it
 
     def _see_ack(self, event: Event) -> None:
         """A segment is processed next: is it a FIN that acknowledges ours?"""
