@@ -111,22 +111,23 @@ def fast_open(stage: Stage) -> None:
         _fast_open(stage, listener, f"tcp sport {_port_of(listener)} {SYNACK} {ONCE}")
 
 
-def syn_lost(stage: Stage) -> None:
-    """It goes again after a second."""
+def _opens_though_dropped(stage: Stage, flags: str) -> None:
+    """The first segment with these flags does not reach the server."""
     with stage.listener(IPV4) as listener:
-        stage.hosts.drop(SERVER, f"tcp dport {_port_of(listener)} {BARE_SYN} {ONCE}")
+        stage.hosts.drop(SERVER, f"tcp dport {_port_of(listener)} {flags} {ONCE}")
         client, server = stage.pair(listener, IPV4)
         stage.hosts.stop_dropping(SERVER)
         _close(stage, client, server)
+
+
+def syn_lost(stage: Stage) -> None:
+    """It goes again after a second."""
+    _opens_though_dropped(stage, BARE_SYN)
 
 
 def last_ack_lost(stage: Stage) -> None:
     """The SYN-ACK goes again; the client knew nothing of it."""
-    with stage.listener(IPV4) as listener:
-        stage.hosts.drop(SERVER, f"tcp dport {_port_of(listener)} {BARE_ACK} {ONCE}")
-        client, server = stage.pair(listener, IPV4)
-        stage.hosts.stop_dropping(SERVER)
-        _close(stage, client, server)
+    _opens_though_dropped(stage, BARE_ACK)
 
 
 def refused_port(stage: Stage) -> None:
