@@ -64,6 +64,14 @@ class AcknowledgmentTest(unittest.TestCase):
                     self.assertEqual(sequence.relative(
                         sequence.following(raw, payload, flags), isn), ack)
 
+    def test_an_acknowledgment_passes_a_number_once(self) -> None:
+        for at in (1000, sequence.MODULUS - 2):     # the second wraps
+            number, beyond, further = at, (at + 4) % sequence.MODULUS, (at + 8) % sequence.MODULUS
+            self.assertTrue(sequence.passes(number, at - 4, beyond))
+            self.assertTrue(sequence.passes(number, number, beyond))
+            self.assertFalse(sequence.passes(number, at - 4, number))
+            self.assertFalse(sequence.passes(number, beyond, further))
+
     def test_the_handshake_in_relative_numbers(self) -> None:
         x, y = CLIENT_ISN, SERVER_ISN
         self.assertEqual(sequence.relative(x, x), 0)

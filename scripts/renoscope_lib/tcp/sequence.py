@@ -28,6 +28,11 @@ def is_after(number: int, other: int) -> bool:
     return 0 < (number - other) % MODULUS < MODULUS // 2
 
 
+def passes(number: int, before: int, now: int) -> bool:
+    """Whether what was acknowledged to `before`, and is to `now`, has just got beyond it."""
+    return is_after(now, number) and not is_after(before, number)
+
+
 def segment_length(payload: int, flags: int) -> int:
     """Sequence numbers a segment takes: SYN and FIN take one each."""
     return payload + bool(flags & SYN) + bool(flags & FIN)

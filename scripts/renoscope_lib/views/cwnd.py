@@ -30,7 +30,7 @@ from ..tcp.kept import Kept
 from ..tcp.phases import LOSS, UNTOLD, phase_of
 from ..tcp.reno_words import CSS, OWN_KINDS, SLOW_START
 from ..tcp.segments import has_socket, segments_sent_again
-from ..tcp.sequence import ECE, MODULUS, is_after
+from ..tcp.sequence import ECE, MODULUS, is_after, passes
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
 from ..tcp.tcp_states import FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from ..tcp.undoing import BEFORE_A_CUT, Cut
@@ -346,8 +346,8 @@ class Cwnd:
 
         The ACK that shows it is the first one beyond what was out at the probe.
         """
-        return (track.trips.flow.probed and is_after(event["snd_una"], track.probed_to)
-                and not is_after(track.last_una, track.probed_to))
+        return (track.trips.flow.probed
+                and passes(track.probed_to, track.last_una, event["snd_una"]))
 
     def _see_undoing(self, track: Track, event: Event) -> None:
         """Whether the last reduction was taken back after it was over."""

@@ -31,7 +31,7 @@ from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
-from ..tcp.sequence import ACK, FIN, SYN, is_after, relative_if_known
+from ..tcp.sequence import ACK, FIN, SYN, passes, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
 from ..tcp.undoing import BEFORE_A_CUT, Cut
 from ..tcp.wanted import Filter
@@ -177,11 +177,10 @@ class Losses:
             return
         self._see_speed(flow, event)
         self._see_undoing(flow, event)
-        if event.kind not in OWN_KINDS:
-            getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
-        flow.last_ns = event["time_ns"]
         if event.kind not in OWN_KINDS:  # these come from within an ACK's work
+            getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
             flow.last_una = event["snd_una"]
+        flow.last_ns = event["time_ns"]
         flow.over = (event.kind == "request_end"
                      or self._state(event) in (CLOSED, TIME_WAIT))
         if event["cwnd"] and self._sends(event):
@@ -292,8 +291,7 @@ class Losses:
     def _is_repaired(flow: Flow, event: Event) -> bool:
         """Whether the first ACK beyond what was out at a probe has come."""
         return (flow.probed_to is not None
-                and is_after(event["snd_una"], flow.probed_to)
-                and not is_after(flow.last_una, flow.probed_to))
+                and passes(flow.probed_to, flow.last_una, event["snd_una"]))
 
     def _leave(self, flow: Flow, event: Event, ended_by: str) -> None:
         """The state is left; its episode is over."""
