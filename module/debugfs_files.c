@@ -43,8 +43,10 @@
 #include "event_sources.h"
 #include "event_text.h"
 
+/* Of the file stats, whose lines Documentation/ABI promises. */
 #define STATS_VERSION	1
 
+/* What is made ready at once, under one lock; a longer read goes round again. */
 #define BUFFER_BYTES	(64 * sizeof(struct tcp_event))
 
 static struct dentry *renoscope_dir;

@@ -25,6 +25,7 @@
 
 #include "entry_hook.h"
 
+/* A name of those that are hooked, and behind it +0x.../0x... */
 #define ADDRESS_TEXT_BYTES	96
 
 /* ---- attaching and detaching ------------------------------------------ */

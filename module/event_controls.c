@@ -25,6 +25,7 @@
 #include "event_recorder.h"
 #include "parameter_refusal.h"
 
+/* More than anyone needs; and what is counted down to a freeze fits an atomic_t. */
 #define SAMPLE_MAX		1000000000
 #define FREEZE_AFTER_MAX	1000000000
 

@@ -106,7 +106,7 @@
 	EVENT_FIELD(u32, snd_wnd, bytes,				\
 		"window the peer advertised, scaled")			\
 	EVENT_FIELD(u32, rcv_wnd, bytes,				\
-		"window we advertised, scaled")				\
+		"receive window as last advertised; in zero_window of our side the new one") \
 	EVENT_FIELD(u32, srtt_us, us,					\
 		"smoothed round trip time, 0 before the first sample")	\
 	EVENT_FIELD(u32, rttvar_us, us,					\
@@ -389,7 +389,7 @@
 	EVENT_WORD(request_ending, expired, "its timer gave it up")	\
 	EVENT_WORD(request_ending, reset_by_peer, "the peer sent a RST") \
 	EVENT_WORD(request_ending, reset_by_us,				\
-		"a segment that does not fit the handshake made us send a RST") \
+		"we sent a RST: a segment did not fit, or the accept queue was full") \
 	EVENT_WORD(request_ending, listener_gone, "the listener was closed") \
 	EVENT_WORD(request_ending, other,				\
 		"an ICMP error, a lost race, the namespace's end, or somebody killed it (ss -K)")

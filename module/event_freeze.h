@@ -21,6 +21,7 @@ struct freeze_trigger {
 	u32 timeouts;
 };
 
+/* Of what is left, which counts down to 0: where nothing is being counted. */
 #define FREEZE_WATCHING		(-1)
 #define FREEZE_THAWING		(-2)
 

@@ -11,7 +11,12 @@
 #include <linux/poll.h>
 #include <linux/types.h>
 
-#define RING_RECORD_BYTES	192
+#define RING_RECORD_BYTES	192	/* three cache lines; event_fields.h says why */
+
+/*
+ * Slots for each CPU. Fewer than the least would be overwritten before a reader has
+ * copied one; the most are 192 MiB. The default is 1.5 MiB.
+ */
 #define RING_RECORDS_MIN	16
 #define RING_RECORDS_MAX	BIT(20)
 #define RING_RECORDS_DEFAULT	8192
@@ -86,6 +91,7 @@ enum ring_start {
 	RING_START_NOW,
 };
 
+/* Of a reader: no processor has this number. */
 #define RING_ALL_CPUS	(-1)
 
 struct event_ring *event_ring_create(unsigned int records);

@@ -18,6 +18,7 @@
 #include "event_schema.h"
 #include "kernel_compat.h"
 
+/* A number of its own, so that a change of a field that changes it fails the build. */
 #define RECORD_BYTES	192
 
 static_assert(sizeof(struct tcp_event) == RECORD_BYTES);

@@ -403,6 +403,7 @@ static void put_detail(struct text *text, const struct tcp_event *event)
 
 /* ---- the header of a segment ------------------------------------------ */
 
+/* What 40 bytes of options have room for (RFC 2018 section 3). */
 #define MAX_SACK_BLOCKS	4
 
 struct sack_block {

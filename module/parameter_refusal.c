@@ -18,6 +18,7 @@
 
 #include "parameter_refusal.h"
 
+/* More than any word that is taken; what is longer must not fill the log's line. */
 #define WORD_SHOWN_MAX	64
 
 /**

@@ -26,6 +26,7 @@
 #include "kernel_compat.h"
 #include "pipe_ack.h"
 
+/* RFC 7661 section 4.2: max(3*RTT, 1 second). */
 #define PERIOD_MIN_US	USEC_PER_SEC
 #define PERIOD_ROUNDS	3
 

@@ -157,6 +157,7 @@ static __always_inline bool window_is_exhausted(const struct sock *sk)
 	return unlikely(!tcp_receive_window(tcp_sk(sk))) && !sk_is_mptcp(sk);
 }
 
+/* The longest name that is asked for; what is cut off of a longer one does not matter. */
 #define CALLER_TEXT_BYTES	(sizeof("__tcp_transmit_skb") + 1)
 
 /*
