@@ -316,6 +316,33 @@ class Watching(unittest.TestCase):
         self.assertEqual([m.what for m in series.marks], ["fast_retransmit", "undone"])
         self.assertEqual(told(series)[-1][-1], "undone: nothing was lost")
 
+    def test_a_higher_ssthresh_alone_is_no_undoing(self) -> None:
+        """Where no event tells that recovery ended: a rest raises it as well."""
+        def marks(*, cwnd: int) -> list[str]:
+            self.setUp()
+            for (self.sender.ca, self.sender.cwnd, self.sender.ssthresh) in (
+                    ("Open", 24, 12), ("Recovery", 12, 12), ("Open", cwnd, 18)):
+                self.sender.tell("ack")
+            return [mark.what for mark in one(*self.sender.events).marks]
+        self.assertEqual(marks(cwnd=12), ["fast_retransmit"])
+        self.assertEqual(marks(cwnd=24), ["fast_retransmit", "undone"])
+
+    def test_nothing_is_undone_across_a_hole(self) -> None:
+        """A later reduction, from a larger window, may have been missed."""
+        for hole in (False, True):
+            self.setUp()
+            self.sender.ssthresh = 8
+            self.sender.ca = "Recovery"
+            self.sender.tell("ca_state", old_ca_state=CA["Open"])
+            if hole:
+                self.sender.events.append(self.sender.scene.event(
+                    "lost", round(self.sender.at_ms * MS), lost_events=9))
+            self.sender.ssthresh = 16
+            self.sender.tell("ack")
+            self.sender.recover()
+            self.assertEqual("undone" in [m.what for m in one(*self.sender.events).marks],
+                             not hole)
+
     def test_bbr_does_not_tell_its_phases(self) -> None:
         """In recovery without an ssthresh: before that it was not slow start either."""
         self.sender.ssthresh = INFINITE_SSTHRESH

@@ -33,7 +33,7 @@ from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import ECE, MODULUS, is_after, passes
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
 from ..tcp.tcp_states import FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT
-from ..tcp.undoing import BEFORE_A_CUT, Cut
+from ..tcp.undoing import CWR, RECOVERY, REDUCING, Reduction
 from ..tcp.wanted import Filter
 from ..words import INFINITE_SSTHRESH, duration, listed, plural
 from .derived_rounds import Trips, acknowledged
@@ -58,8 +58,6 @@ NOT_OURS = "none of this module's"
 DERIVED = ("Round trips are derived: one is over when an acknowledgment passes what "
            "snd_nxt was at its beginning.")
 TOLD = "Round trips are told by the algorithm itself."
-
-REDUCING = ("Recovery", "CWR", "Loss")
 
 # Where slow start is only supposed, as ssthresh was never set: resolved at the end.
 OPENING = "opening"
@@ -140,15 +138,13 @@ class Track(Connection):
     sent_again: int = 0
     timeouts: int = 0
     recoveries: int = 0
-    within: int | None = None
-    cut: Cut | None = None
+    reduction: Reduction = field(default_factory=Reduction)
     own: bool = False
     tells_rounds: bool = False
     in_css: bool = False
     sees_ecn: bool = False
     sees_acks: bool = False
     last_cwnd: int = 0
-    last_ssthresh: int = 0
     last_una: int = 0
     last_mss: int = 0
     probed_to: int = 0
@@ -180,7 +176,6 @@ class Track(Connection):
         """What follows the last event is not known."""
         for line in (self.cwnd, self.ssthresh, self.srtt_us):
             line.break_off(self.last_ns)
-        self.cut = None
         self.phases.break_off(self.last_ns)
         self.trips.forget()
 
@@ -259,8 +254,7 @@ class Cwnd:
         at = self._date(track, event)
         track.idle_ssthresh |= (ssthresh >= INFINITE_SSTHRESH
                                 and self._should_be_set(track, event))
-        track.last_cwnd, track.last_ssthresh = cwnd, ssthresh
-        track.last_mss = event["mss"]
+        track.last_cwnd, track.last_mss = cwnd, event["mss"]
         if event.kind not in OWN_KINDS:  # these come from within an ACK's work
             track.last_una = event["snd_una"]
         track.cwnd.add(at, cwnd)
@@ -318,22 +312,17 @@ class Cwnd:
     def _see_ca_state(self, track: Track, event: Event) -> None:
         """Every event shows it; the one of its change comes first if it is recorded."""
         name = self._word(event, "ca_state")
-        self._see_undoing(track, event)
+        if track.reduction.is_undone(event, name, self.gaps.number):
+            track.mark(event, UNDONE)
+            track.trips.flow.tell(UNDONE)
         if name == track.ca_state:
             return
-        if track.within is not None and event["ssthresh"] > track.within:
-            self._undone(track, event)
-        if name == "CWR":
-            track.cut = None
-        elif name in REDUCING and track.ca_state in BEFORE_A_CUT:
-            track.cut = Cut(track.last_cwnd, track.last_ssthresh, event["ssthresh"])
-        track.within = event["ssthresh"] if name in REDUCING else None
         track.ca_state = name
-        if name == "Recovery":
+        if name == RECOVERY:
             track.recoveries += 1
             track.mark(event, FAST)
             tell_loss(self._schema, track.trips.flow, event)
-        elif name == "CWR":
+        elif name == CWR:
             what = ECN if track.sees_ecn else REDUCED
             track.mark(event, what)
             track.trips.flow.tell(LOSS_PROBE if what == REDUCED
@@ -348,19 +337,6 @@ class Cwnd:
         """
         return (track.trips.flow.probed
                 and passes(track.probed_to, track.last_una, event["snd_una"]))
-
-    def _see_undoing(self, track: Track, event: Event) -> None:
-        """Whether the last reduction was taken back after it was over."""
-        if (track.cut is not None and track.ca_state in BEFORE_A_CUT
-                and track.cut.is_taken_back(track.last_cwnd, event["cwnd"],
-                                            event["ssthresh"])):
-            self._undone(track, event)
-
-    @staticmethod
-    def _undone(track: Track, event: Event) -> None:
-        track.cut = None
-        track.mark(event, UNDONE)
-        track.trips.flow.tell(UNDONE)
 
     # ---- kinds that tell something of their own
 

@@ -15,8 +15,7 @@ An episode is one thing that a loss, or the suspicion of one, made the sender do
 cwnd and ssthresh before are those of the last event before the episode's first;
 after are those of the first event behind its end, when the ACK that ended it has
 been worked through.  The kernel takes a reduction back ("undone") when the
-original turns out to have arrived: then ssthresh is higher when the state is left
-than it was within, or cwnd and ssthresh come back later (undoing.py).
+original turns out to have arrived (undoing.py).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, passes, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
-from ..tcp.undoing import BEFORE_A_CUT, Cut
+from ..tcp.undoing import BEFORE_A_CUT, CWR, LOSS, RECOVERY, REDUCING, Reduction
 from ..tcp.wanted import Filter
 from ..words import duration, local_endpoint, remote_endpoint
 from .gaps import Gaps
@@ -41,7 +40,6 @@ from .gaps import Gaps
 NEEDED_KINDS = ("retransmit", "synack_retransmit", "ca_state", "rto",
                 "loss_probe")
 
-RECOVERY, LOSS, CWR = "Recovery", "Loss", "CWR"
 CA_STATES = ("Open", "Disorder", CWR, RECOVERY, LOSS)
 SYNACK = "synack"
 CAUSES = ("rto", "fast_retransmit", "loss_recovery", "tail_loss_probe", "syn",
@@ -129,9 +127,8 @@ class Flow(PartlySeen):
     fired_gaps: int = 0
     after_fired: tuple[int, int] = (-1, 0)
     waits_for_after: Episode | None = None
-    cut: Cut | None = None
-    left: Episode | None = None  # it made the cut, which may still be undone
-    left_gaps: int = 0
+    reduction: Reduction = field(default_factory=Reduction)
+    left: Episode | None = None  # of a reduction that may still be undone
     probed_to: int | None = None  # snd_nxt when a probe sent something again
     last_una: int = 0
     episodes: deque[Episode] = field(
@@ -259,19 +256,13 @@ class Losses:
 
     def _go(self, flow: Flow, event: Event, name: str, ended_by: str) -> None:
         """From one congestion state to another."""
-        was, last = flow.ca_state, flow.speed
         has_begun = (name == LOSS and flow.current is not None
                      and flow.current.what == LOSS)
         if not has_begun:  # else its timer has told
             self._leave(flow, event, ended_by)
         self._stand(flow, event, name)
-        if name in (RECOVERY, LOSS, CWR):
-            seen = ended_by != "not seen"
-            self._enter(flow, event, name, seen)
-            if name == CWR or not seen or last is None:
-                flow.cut = None
-            elif was in BEFORE_A_CUT:
-                flow.cut = Cut(last.cwnd, last.ssthresh, event["ssthresh"])
+        if name in REDUCING:
+            self._enter(flow, event, name, ended_by != "not seen")
 
     def _enter(self, flow: Flow, event: Event, name: str, seen: bool) -> None:
         flow.entered[name] += 1
@@ -300,12 +291,8 @@ class Losses:
             return
         episode.ended_ns = event["time_ns"]
         episode.ended_by = ended_by
-        episode.undone = (ended_by in ("Open", "Disorder")
-                          and episode.within is not None
-                          and event["ssthresh"] > episode.within.ssthresh)
-        flow.undone += episode.undone
         if ended_by in BEFORE_A_CUT and not episode.undone:
-            flow.left, flow.left_gaps = episode, self.gaps.number
+            flow.left = episode
         flow.current = None
         flow.waits_for_after = episode
         episode.after = Speed(event["cwnd"], event["ssthresh"])
@@ -319,12 +306,14 @@ class Losses:
             flow.waits_for_after = None
 
     def _see_undoing(self, flow: Flow, event: Event) -> None:
-        """Whether the reduction before it was taken back after its end."""
-        episode = flow.left
-        if (episode is None or flow.cut is None or flow.speed is None
-                or flow.left_gaps != self.gaps.number or not self._sends(event)):
+        """The reduction that lasts, or the one before, may have been taken back."""
+        if not event["cwnd"] or not self._sends(event):
             return
-        if flow.cut.is_taken_back(flow.speed.cwnd, event["cwnd"], event["ssthresh"]):
+        name = self._schema.name_of("ca_state", event["ca_state"])
+        if not flow.reduction.is_undone(event, name, self.gaps.number):
+            return
+        episode = flow.current or flow.left
+        if episode is not None:
             episode.undone = True
             episode.after = Speed(event["cwnd"], event["ssthresh"])
             flow.undone += 1
