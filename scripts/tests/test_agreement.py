@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from renoscope_lib.ladder.end_states import EndStates
+from renoscope_lib.ladder.end_states import EndState
 from renoscope_lib.views import losses
 
 from .explain_scene import Life
@@ -121,7 +121,9 @@ class Views(unittest.TestCase):
                                   if pair.fact == "timeouts once open"}, {count})
 
     def test_a_view_that_errs_is_caught(self) -> None:
-        with mock.patch.object(EndStates, "_told", lambda *_: "LISTEN"):
+        def errs(state: EndState, *_: object) -> None:
+            state.now = "LISTEN"
+        with mock.patch.object(EndState, "see", errs):
             said = "\n".join(verdict_on(lives(2)).disagreements)
         for number in (5, 6):
             self.assertRegex(said, rf"(?m)^state of sk:{number} .*: states: TIME-WAIT; "

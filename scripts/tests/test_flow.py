@@ -911,7 +911,7 @@ class Joining(Stage):
             conversations = Conversations(schema())
             for event in self.sorted_events():
                 conversations.of(event)
-            return next(iter(conversations)).states[0]
+            return next(iter(conversations)).states[0].now
 
         self.put("state", A, 1, state=number_of("state", "FIN-WAIT-2"))
         small("time_wait", 2, "TIME-WAIT", "started")
@@ -933,6 +933,9 @@ class Joining(Stage):
         small("time_wait", 2, "TIME-WAIT", "started")
         self.came(B, 3, 90_000, flags=SYN)      # another ISN: the next connection
         small("time_wait_end", 4, "TIME-WAIT", "new_syn")
+        self.assertEqual(state(), "CLOSED")
+        self.setUp()
+        small("time_wait_end", 1, "TIME-WAIT", "timer")     # recording began in it
         self.assertEqual(state(), "CLOSED")
 
     def test_a_peer_that_still_has_an_older_connection(self) -> None:

@@ -94,7 +94,7 @@ def _rows(found: list[Conversation], first_ns: int | None,
     for word, one in zip(words, found):
         left = ladder_words.left_end(one, None)
         lasted_us = max(one.last_ns - one.first_ns, 0) // 1000
-        states = [one.states[end] or "-" for end in (left, 1 - left)
+        states = [one.states[end].now or "-" for end in (left, 1 - left)
                   if one.recorded[end]]
         yield (word, seconds(one.first_ns, first_ns), duration(lasted_us),
                str(one.events), str(one.sent_again or "."),
@@ -106,7 +106,7 @@ def _ends_json(one: Conversation) -> Iterator[dict[str, Any]]:
     """As in a ladder's, as far as the first reading tells."""
     for name, ids, netns, state in zip(one.names, one.ids, one.netns, one.states):
         yield {"address": name, "connections": list(map(connection, ids)),
-               "netns": netns, "state": state or None}
+               "netns": netns, "state": state.now or None}
 
 
 def _list_as_json(found: list[Conversation], words: list[str]) -> None:

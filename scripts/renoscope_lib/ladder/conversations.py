@@ -18,8 +18,9 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import ends_of, is_of_recording, is_passive
 from ..tcp.segments import has_segment, is_received, segments_sent_again
 from ..tcp.sequence import ACK, MODULUS, SYN
-from ..tcp.tcp_states import CLOSED, FIN_WAIT_2, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from ..tcp.tcp_states import FIN_WAIT_2, SYNCHRONIZED, SYN_SENT, TIME_WAIT
 from ..words import local_endpoint, plural, remote_endpoint
+from .end_states import EndState
 
 # Conversations kept at the most, and how many of the same two ends are looked at.
 MOST = 100_000
@@ -57,8 +58,8 @@ class Conversation:
     isns: list[int | None] = field(default_factory=lambda: [None, None])
     netns: list[int | None] = field(default_factory=lambda: [None, None])
     ids: tuple[list[int], list[int]] = field(default_factory=_no_ids)
-    states: list[str] = field(default_factory=lambda: ["", ""])
-    small: list[bool] = field(default_factory=lambda: [False, False])
+    states: tuple[EndState, EndState] = field(
+        default_factory=lambda: (EndState(), EndState()))
     opener: int | None = None
     events: int = 0
     segments: int = 0
@@ -289,26 +290,9 @@ class Conversations:
         holder = self.holder(event, conversation)
         if holder is not None:
             for each in holder.ends_of(event):
-                self._see_state(holder, event, each)
+                holder.states[each].see(event, self._schema)
         if conversation.opener is None:
             conversation.opener = self._opener(event, end)
-
-    def _see_state(self, conversation: Conversation, event: Event, end: int) -> None:
-        """Where an end is; a full socket's CLOSED is not, if a small one took over."""
-        state = self._schema.name_of("state", event["state"])
-        if event.kind == "time_wait":
-            conversation.small[end] = self._schema.name_of(
-                "time_wait_step", event["time_wait_step"]) != "overflow"
-        elif event.kind == "time_wait_end" and conversation.small[end]:
-            conversation.small[end] = False
-            conversation.states[end] = CLOSED
-        elif event.kind == "request_end" and conversation.states[end] == SYN_RECEIVED:
-            conversation.states[end] = CLOSED
-        elif event.kind == "state" and state != CLOSED:
-            conversation.small[end] = False
-        if event.kind in ("time_wait", "request") or (
-                event.kind == "state" and not conversation.small[end]):
-            conversation.states[end] = state
 
     def _see_isns(self, conversation: Conversation, event: Event, end: int) -> None:
         """A SYN's own number is the best that there is."""

@@ -1,46 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which state an end of a conversation enters with an event, for its rail."""
+"""Which state an end of a conversation is in, in the RFC's sense.
+
+A full socket's CLOSED is not the end's where a small sock took over: that stays in
+FIN-WAIT-2 or TIME-WAIT. states.py says where else the kernel's word differs.
+"""
 
 from __future__ import annotations
 
-from ..ring.schema import Event
-from ..tcp.sequence import FIN
-from ..tcp.tcp_states import CLOSED, FIN_WAIT_2, LISTEN, SYN_RECEIVED
+from ..ring.schema import Event, Schema
+from ..tcp.tcp_states import CLOSED, SYN_RECEIVED
 
 
-class EndStates:
-    """An end's states in the RFC's sense; states.py says where they differ."""
+class EndState:
+    """Give it the events of one end's sockets; `now` is empty before it is known."""
+
+    __slots__ = ("now", "_is_small")
 
     def __init__(self) -> None:
         self.now = ""
-        self._small = False
-        self._fin_came = False
+        self._is_small = False
 
-    def see_arrival(self, flags: int) -> None:
-        """A segment that may change the state of this end."""
-        self._fin_came = bool(flags & FIN)
-
-    def after(self, event: Event, names: dict[int, str]) -> str:
-        """The state that the event leads to; empty if it does not change."""
-        new = self._told(event, names)
-        if not new or new == self.now:
-            return ""
-        if new == FIN_WAIT_2 and self._fin_came:
-            return ""  # the FIN that came with the ACK leads straight on
-        self.now = new
-        return new
-
-    def _told(self, event: Event, names: dict[int, str]) -> str:
-        state = names.get(event["state"], "?")
-        if event.kind == "request":
-            return state
-        if event.kind in ("request_end", "time_wait_end"):
-            return CLOSED
+    def see(self, event: Event, schema: Schema) -> None:
+        """The next event."""
+        state = schema.name_of("state", event["state"])
         if event.kind == "time_wait":
-            self._small = True
-            return state
-        if event.kind != "state":
-            return ""
-        if names.get(event["old_state"]) == LISTEN:
-            return state if state == SYN_RECEIVED else ""
-        return "" if self._small and state == CLOSED else state
+            self._is_small = schema.name_of(
+                "time_wait_step", event["time_wait_step"]) != "overflow"
+        elif event.kind == "time_wait_end" and (self._is_small or not self.now):
+            self._is_small = False
+            self.now = CLOSED
+        elif event.kind == "request_end" and self.now == SYN_RECEIVED:
+            self.now = CLOSED
+        elif event.kind == "state" and state != CLOSED:
+            self._is_small = False
+        if event.kind in ("time_wait", "request") or (
+                event.kind == "state" and not self._is_small):
+            self.now = state

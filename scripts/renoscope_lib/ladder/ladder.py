@@ -18,14 +18,13 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import is_restored
 from ..tcp.segments import Numbers, has_socket
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
-from ..tcp.tcp_states import SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
+from ..tcp.tcp_states import FIN_WAIT_2, SYNCHRONIZED, SYN_RECEIVED, SYN_SENT
 from ..views.arrivals import Arrivals
 from ..views.gaps import MARK_WORDS
 from ..views.sentences import CAUSES, Sentences
 from ..words import INFINITE_SSTHRESH, duration, plural, spaced, ssthresh_words
 from .analyst import Analyst
 from .conversations import Conversation, Conversations
-from .end_states import EndStates
 from .hearing import HEARD_BY, Hearing
 from .rungs import DROPPED, Rung, Segments
 from .seen import Seen, told_of
@@ -124,7 +123,8 @@ class Ladder:
         self.dropped = 0
         self._analyst = Analyst(self.scaled)
         self._sentences = Sentences(schema, Numbers(), headers=False)
-        self._states = (EndStates(), EndStates())
+        self._states_told = ["", ""]
+        self._fin_came = [False, False]
         self._speeds: list[_Speed | None] = [None, None]
         self._cpus_in_doubt: set[int] = set()
         self.scales: list[int | None] = [None, None]
@@ -156,18 +156,18 @@ class Ladder:
             return
         holder = self._conversations.holder(event, conversation)
         if holder is not None and self._is_ours(holder):
-            self._see_end(event, holder.end_of(event))
+            self._see_end(event, holder.end_of(event), holder)
         if is_ours:
             self._see_segments(event, conversation)
 
     def _is_ours(self, conversation: Conversation | None) -> bool:
         return conversation is not None and conversation.number == self._number
 
-    def _see_end(self, event: Event, end: int) -> None:
+    def _see_end(self, event: Event, end: int, conversation: Conversation) -> None:
         """What the event tells of the socket that saw it."""
         self._see_scales(event, end)
         self._see_speed(event, end)
-        self._see_state(event, end)
+        self._see_state(event, end, conversation.states[end].now)
         self._see_fact(event, end)
 
     def _see_segments(self, event: Event, conversation: Conversation) -> None:
@@ -176,7 +176,7 @@ class Ladder:
         end = conversation.end_of(event)
         for seen in told_of(event, end, self._schema):
             if not seen.outgoing:
-                self._states[end].see_arrival(seen.flags)
+                self._fin_came[end] = bool(seen.flags & FIN)
                 if conversation.is_with_itself:
                     seen.end = 1 - end  # what comes is what this end sent
             if seen.kind == "state":
@@ -232,11 +232,10 @@ class Ladder:
         isn = self.conversation.isns[way] if self.conversation else None
         return None if isn is None else relative(number, isn)
 
-    def _see_state(self, event: Event, end: int) -> None:
+    def _see_state(self, event: Event, end: int, now: str) -> None:
         step = (self._schema.name_of("time_wait_step", event["time_wait_step"])
                 if event.kind == "time_wait" else "")
-        state = ("" if step == "overflow"    # it is closed at once, as its state tells
-                 else self._states[end].after(event, self._states_named))
+        state = self._new_state(end, now) if step != "overflow" else ""  # it is closed at once
         lasts = event.values.get("time_wait_us", 0)
         detail = f"for {duration(lasts)}" if lasts else ""
         if is_restored(self._schema, event):
@@ -247,6 +246,13 @@ class Ladder:
             self._keep(Step(event["time_ns"], end, state, detail))
         if not state and step not in ("", "segment"):
             self._keep(Fact(event["time_ns"], end, event.kind, self._sentences.what(event)))
+
+    def _new_state(self, end: int, now: str) -> str:
+        """Empty if it is none; a FIN that came with the ACK of ours leads straight on."""
+        if now == self._states_told[end] or now == FIN_WAIT_2 and self._fin_came[end]:
+            return ""
+        self._states_told[end] = now
+        return now
 
     # ---- facts
 
