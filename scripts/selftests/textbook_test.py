@@ -6,9 +6,10 @@ from __future__ import annotations
 from endpoints import relative, word
 from recorder import Recorder
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.ca_states import LOSS, RECOVERY as FAST_RECOVERY
 from renoscope_lib.tcp.phases import RECOVERY
 from renoscope_lib.tcp.reno_words import AVOIDANCE, SLOW_START
-from renoscope_lib.views.losses import LOSS, RECOVERY as FAST_RECOVERY, Losses
+from renoscope_lib.views.losses import Losses
 from renoscope_lib.views.rounds import Flow, Rounds
 from textbook import (CLIMB, INITIAL_SSTHRESH, LOSS_AT, ONE_SEGMENT,
                       SEGMENT_BYTES, WHOLE_WINDOW, bare_hosts, play)

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..tcp.ca_states import CWR, LOSS, RECOVERY, REDUCING
 from ..tcp.sequence import MODULUS, relative
 from ..views.arrivals import Arrival
-from ..views.losses import CWR, LOSS, PROBE, RECOVERY, Episode, Flow, Timeout
+from ..views.losses import PROBE, Episode, Flow, Timeout
 from ..views.pace import Sender
 from ..words import listed, plural
 from .finding import (FINE, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject, brief, capped,
@@ -27,7 +28,6 @@ HIGH_RATE = 0.02
 ENOUGH_LOST = 10
 MANY_DROPPED = 3
 
-CUTS = (RECOVERY, LOSS, CWR)
 
 # A loss leaves half of cwnd, CUBIC's more: where a quarter or less is left, there were
 # mostly several, or a timeout. A window below eight segments cannot fall far.
@@ -333,7 +333,7 @@ def _causes(flow: Flow, pace: Sender | None) -> Causes:
 def _collapsed(flow: Flow, causes: Causes, subject: Subject,
                clock: Clock) -> Iterator[Finding]:
     """The deepest fall from a window to what one or more reductions left."""
-    cuts = [e for e in flow.episodes if e.what in CUTS and not e.undone]
+    cuts = [e for e in flow.episodes if e.what in REDUCING and not e.undone]
     falls = list(_falls(cuts))
     if not falls:
         return

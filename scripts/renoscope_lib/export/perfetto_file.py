@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ring.schema import Event, Schema
+from ..tcp.ca_states import OPEN
 from ..tcp.flows import is_of_recording
 from ..tcp.life import Life
 from ..tcp.segments import has_socket
@@ -148,7 +149,7 @@ class PerfettoFile:
             return
         if event.kind == "ca_state":
             self._end_ca(key, event["time_ns"])
-            if self._schema.name_of("ca_state", event["ca_state"]) != "Open":
+            if self._schema.name_of("ca_state", event["ca_state"]) != OPEN:
                 self._ca[key] = event, self._thread(key)
                 if len(self._ca) > REMEMBERED:
                     self._end_ca(next(iter(self._ca)), event["time_ns"])

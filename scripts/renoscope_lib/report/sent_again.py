@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..views.losses import CAUSES, CA_STATES, Flow, Sums
+from ..tcp.ca_states import CA_STATES
+from ..views.losses import CAUSES, Flow, Sums
 from ..words import connection
 from .markup import Child, Html, tag
 from .parts import Cell, Column, Section, and_more, bar, most, number, prose, quiet, section, table

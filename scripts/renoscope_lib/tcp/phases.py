@@ -12,6 +12,7 @@ Views of rounds and of time, the textbook's picture and cwnd's take all this fro
 
 from __future__ import annotations
 
+from . import ca_states
 from .reno_words import AVOIDANCE, CSS, SLOW_START, phase_name
 
 RECOVERY = "recovery"
@@ -19,7 +20,7 @@ REDUCTION = "reduction"
 LOSS = "loss"
 UNTOLD = "untold"
 
-CORES_PHASES = {"Recovery": RECOVERY, "CWR": REDUCTION}
+CORES_PHASES = {ca_states.RECOVERY: RECOVERY, ca_states.CWR: REDUCTION}
 NAMES = {RECOVERY: "fast recovery", REDUCTION: "cwnd reduction",
          LOSS: "slow start in Loss", UNTOLD: "phase not told"}
 IN_ORDER = (SLOW_START, CSS, AVOIDANCE, RECOVERY, REDUCTION, LOSS, UNTOLD)

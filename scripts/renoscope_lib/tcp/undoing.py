@@ -14,13 +14,8 @@ from dataclasses import dataclass
 
 from ..ring.schema import Event
 from ..words import INFINITE_SSTHRESH
+from .ca_states import CWR, GROWING, REDUCING
 from .kept import Packable
-
-CWR, RECOVERY, LOSS = "CWR", "Recovery", "Loss"
-REDUCING = (RECOVERY, CWR, LOSS)
-
-# From these states a reduction begins that can be undone later; CWR's cannot.
-BEFORE_A_CUT = ("Open", "Disorder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class Reduction(Packable):
 
     def _is_undone_now(self, event: Event, ca_state: str) -> bool:
         """By the change of the state, or by what a later event shows."""
-        if ca_state not in BEFORE_A_CUT:
+        if ca_state not in GROWING:
             return False
         if self.ca_state in REDUCING and event.kind == "ca_state":
             return self.within is not None and event["ssthresh"] > self.within
@@ -96,8 +91,8 @@ class Reduction(Packable):
     def _change(self, event: Event, ca_state: str) -> None:
         """The state is another than at the event before."""
         if ca_state == CWR:
-            self.cut = None
-        elif ca_state in REDUCING and self.ca_state in BEFORE_A_CUT:
+            self.cut = None  # which is not undone once it is over
+        elif ca_state in REDUCING and self.ca_state in GROWING:
             self.cut = Cut(self.cwnd, self.ssthresh, event["ssthresh"])
         self.within = event["ssthresh"] if ca_state in REDUCING else None
         self.ca_state = ca_state

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 
 from ..machine.host import CONGESTION_CONTROLS
 from ..ring.schema import Event, Schema
+from ..tcp import ca_states
+from ..tcp.ca_states import CWR, GROWING, RECOVERY, REDUCING
 from ..tcp.connections import Connection, identity_of
 from ..tcp.kept import Kept
 from ..tcp.phases import LOSS, UNTOLD, phase_of
@@ -33,7 +35,7 @@ from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import ECE, MODULUS, is_after, passes
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
 from ..tcp.tcp_states import FIN_WAIT_2, IDLE, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT
-from ..tcp.undoing import CWR, RECOVERY, REDUCING, Reduction
+from ..tcp.undoing import Reduction
 from ..tcp.wanted import Filter
 from ..words import INFINITE_SSTHRESH, duration, listed, plural
 from .derived_rounds import Trips, acknowledged
@@ -273,7 +275,7 @@ class Cwnd:
         does one that grew (tcp_mtup_probe_success()): fewer segments are as many bytes.
         """
         if track.ca_state in REDUCING:
-            return track.ca_state != "Loss" or bool(event["retransmits"])
+            return track.ca_state != ca_states.LOSS or bool(event["retransmits"])
         is_fall: bool = event["cwnd"] < min(track.last_cwnd, event["packets_out"])
         return is_fall and event["mss"] == track.last_mss
 
@@ -283,7 +285,7 @@ class Cwnd:
         if track.is_whole and not track.cwnd.values:
             return track.began_ns
         fell_at_rest = (event["cwnd"] < track.last_cwnd
-                        and track.ca_state in ("Open", "Disorder"))
+                        and track.ca_state in GROWING)
         if track.sees_acks and not fell_at_rest:
             return track.last_ns
         at: int = event["time_ns"]
@@ -294,7 +296,7 @@ class Cwnd:
         phase = phase_of(track.ca_state, cwnd, ssthresh, track.in_css)
         if phase == SLOW_START and ssthresh >= INFINITE_SSTHRESH:
             return OPENING
-        if track.ca_state == "Loss" and phase in (SLOW_START, CSS):
+        if track.ca_state == ca_states.LOSS and phase in (SLOW_START, CSS):
             return LOSS
         return phase
 

@@ -19,12 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ring.schema import Event
+from ..tcp.ca_states import LOSS
 from ..tcp.kept import Packable
 from ..tcp.phases import phase_of
 from ..tcp.sequence import ACK, RST, following, is_after, relative
 from .rounds import TIMEOUT, Flow, Round
-
-RESENDING = "Loss"
 
 
 @dataclass(slots=True)
@@ -44,7 +43,7 @@ class Trips(Packable):
         """The next event of a socket that may send."""
         if self.end is None:
             self.end = _first_end(event)
-        if event.kind == "retransmit" and ca_state == RESENDING:
+        if event.kind == "retransmit" and ca_state == LOSS:
             self.resent = following(event["seg_seq"], event["seg_len"],
                                     event["seg_flags"])
         if is_after(acknowledged(event), self.end):
@@ -58,7 +57,7 @@ class Trips(Packable):
 
     def _begin(self, event: Event, ca_state: str) -> None:
         self._add(event, ca_state)
-        is_resending = (ca_state == RESENDING and self.resent is not None
+        is_resending = (ca_state == LOSS and self.resent is not None
                         and event["lost_out"] > event["retrans_out"])
         self.end = self.resent if is_resending else event["snd_nxt"]
 

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
+from ..tcp.ca_states import CWR, GROWING, LOSS, REDUCING
 from ..tcp.connections import PartlySeen, identity_of
 from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US
@@ -32,7 +33,7 @@ from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, passes, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
-from ..tcp.undoing import BEFORE_A_CUT, CWR, LOSS, RECOVERY, REDUCING, Reduction
+from ..tcp.undoing import Reduction
 from ..tcp.wanted import Filter
 from ..words import duration, local_endpoint, remote_endpoint
 from .gaps import Gaps
@@ -40,7 +41,6 @@ from .gaps import Gaps
 NEEDED_KINDS = ("retransmit", "synack_retransmit", "ca_state", "rto",
                 "loss_probe")
 
-CA_STATES = ("Open", "Disorder", CWR, RECOVERY, LOSS)
 SYNACK = "synack"
 CAUSES = ("rto", "fast_retransmit", "loss_recovery", "tail_loss_probe", "syn",
           SYNACK, "zero_window", "unknown")
@@ -291,7 +291,7 @@ class Losses:
             return
         episode.ended_ns = event["time_ns"]
         episode.ended_by = ended_by
-        if ended_by in BEFORE_A_CUT and not episode.undone:
+        if ended_by in GROWING and not episode.undone:
             flow.left = episode
         flow.current = None
         flow.waits_for_after = episode

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Any
 
 from ..output.tables import aligned, aligned_twice, and_more, note, seconds
+from ..tcp.ca_states import CA_STATES, CWR, DISORDER, LOSS, OPEN, RECOVERY
 from ..tcp.connections import both_ends, heading, identity_json, name_of
 from ..tcp.wanted import Filter
 from ..words import connection, duration, finite_ssthresh, plural, ssthresh_words
-from .losses import (CAUSES, CA_STATES, CWR, LOSS, RECOVERY, SYNACK, Episode, Flow, Losses, Speed,
-                     Sums)
+from .losses import CAUSES, SYNACK, Episode, Flow, Losses, Speed, Sums
 
 
 # ---- for programs
@@ -204,7 +204,7 @@ def _outcome(episode: Episode) -> str:
         return "undone: not lost"
     if episode.ended_by is None:
         return "still in it at the end"
-    return {"Open": "recovered", "Disorder": "recovered, in disorder",
+    return {OPEN: "recovered", DISORDER: "recovered, in disorder",
             "not seen": "its end was not seen"}.get(
                 episode.ended_by, f"ended by {episode.ended_by}"
                 if episode.ended_by.startswith("a ") else episode.ended_by)

@@ -33,6 +33,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
+from ..tcp.ca_states import CWR, LOSS, RECOVERY
 from ..tcp.flows import is_restored
 from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import OWN_KINDS
@@ -151,8 +152,8 @@ class Pace:
         self._again = SentAgain()
         self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
         self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
-        self._recovering = frozenset(schema.numbers_of("ca_state", "Recovery", "Loss"))
-        self._cwr = schema.numbers_of("ca_state", "CWR")
+        self._recovering = frozenset(schema.numbers_of("ca_state", RECOVERY, LOSS))
+        self._cwr = schema.numbers_of("ca_state", CWR)
 
     def feed(self, event: Event) -> None:
         """The next event, not a mark and not a loss."""

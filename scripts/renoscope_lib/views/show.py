@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..ring.schema import Event, Schema
+from ..tcp.ca_states import OPEN
 from ..tcp.flows import MARK, is_lost
 from ..tcp.segments import Numbers, arrow, has_socket, known_isn
 from ..tcp.small_socks import SmallSocks
@@ -206,6 +207,6 @@ class LineWriter:
         if event["backoff"]:
             parts.append(f"backoff={event['backoff']}")
         ca_state = self._schema.name_of("ca_state", event["ca_state"])
-        if ca_state != "Open" and event.kind != "ca_state":
+        if ca_state != OPEN and event.kind != "ca_state":
             parts.append(f"ca={ca_state}")
         return parts
