@@ -73,6 +73,8 @@ def _add_machine(add: Callable[..., object]) -> None:
     add("--parallel", action="store_true",
         help="run the processors at the same time, each on a thread of its own: only for a "
         "kernel that does not patch its code, such as the one build-kernel makes")
+    add("--taint", default="", metavar="LETTERS",
+        help="kernel taint that the command brings about: W where it provokes a warning")
     add("--log", type=Path, metavar="FILE", help="keep the kernel's log here")
 
 

@@ -36,7 +36,8 @@ def machine_of(scenario: Scenario) -> list[str]:
     append = [SLOW, *([AS_LOADED] if scenario.parallel else []), scenario.append]
     return ["--root", "host", "--smp", str(scenario.processors),
             "--memory", str(scenario.memory_mb), "--append", " ".join(append).strip(),
-            *(["--parallel"] if scenario.parallel else [])]
+            *(["--parallel"] if scenario.parallel else []),
+            *(["--taint", scenario.taint] if scenario.taint else [])]
 
 
 def guest_of(scenario: Scenario, kernel: str, part: float) -> Guest:

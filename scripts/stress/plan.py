@@ -39,7 +39,8 @@ class Scenario:
     Parallel processors are real threads: needed where races are looked for, and only
     for scenarios that have no traffic while they load modules or attach probes, on
     kernels without static keys (see qemu/machine.py and host_root.config). Where a
-    scenario is not `clean`, a kernel log without trouble is what fails. A scenario
+    scenario is not `clean`, a kernel log without trouble is what fails; one that judges
+    the kernel's warnings itself brings `taint` about. A scenario
     `in_busybox` is NAME.sh, so many times, in a guest that has no other files: the
     host's would not come back after a suspend. What it `needs` are programs of this
     machine, which a guest has, too.
@@ -53,6 +54,7 @@ class Scenario:
     parallel: bool = False
     append: str = ""
     clean: bool = True
+    taint: str = ""
     in_busybox: int = 0
     needs: Sequence[str] = ()
 
@@ -75,7 +77,8 @@ PLAN = (
     Scenario("calls", KCSAN, 3600, parallel=True),
     Scenario("secrets", (*STOCK, *DEBUG), 1800),
     Scenario("reload", (*STOCK, *DEBUG), 7200),
-    Scenario("load_faults", (*STOCK, *DEBUG), 7200, needs=["nm", "strip"]),
+    Scenario("load_faults", STOCK, 7200, needs=["nm", "strip"]),
+    Scenario("load_faults", DEBUG, 7200, taint="W", needs=["nm", "strip"]),
     # Traffic, and what happens to it.
     Scenario("switch_storm", STOCK, needs=[CC]),
     Scenario("switch_storm", (*DEBUG, *KCSAN), processors=4, parallel=True, needs=[CC]),
@@ -87,7 +90,7 @@ PLAN = (
     Scenario("soak", (*STOCK, "debug-6.12"), timeout_s=5400, memory_mb=4096,
              needs=[CC]),
     Scenario("holders", (*STOCK, *DEBUG), 3600, needs=[CC, "bpftrace"]),
-    Scenario("open_unload", (*STOCK, *DEBUG), 7200),
+    Scenario("open_unload", (*STOCK, *DEBUG), 7200, taint="W"),
     # Locked down, nobody may write to kmemleak's file, so it cannot be asked.
     Scenario("lockdown", (*STOCK, *DEBUG), append="lockdown=integrity kmemleak=off",
              needs=["openssl"]),

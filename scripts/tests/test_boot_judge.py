@@ -28,10 +28,10 @@ QUIET = "[    5.0] nothing\r\n" * 30
 
 class Judge(unittest.TestCase):
     def judged(self, log: str, ending: Ending | None = DONE, timed_out: bool = False,
-               qemu_code: int | None = 0) -> tuple[int, str]:
+               qemu_code: int | None = 0, taint: str = "") -> tuple[int, str]:
         outcome = Outcome(ending, timed_out, qemu_code, "", 12.0)
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            code = boot.judge(outcome, log, 300)
+            code = boot.judge(outcome, log, 300, taint)
         return code, said.getvalue()
 
     def test_good_order(self) -> None:
@@ -47,6 +47,15 @@ class Judge(unittest.TestCase):
             code, said = self.judged(log)
             self.assertEqual(code, BootCode.LOG_NOT_CLEAN)
             self.assertIn("NULL pointer", said)
+
+    def test_a_taint_is_allowed_where_it_is_said(self) -> None:
+        warned = Ending(exit_code=0, taint=1 << 9)
+        code, said = self.judged(RUN + DOWN, warned)
+        self.assertEqual(code, BootCode.LOG_NOT_CLEAN)
+        self.assertIn("unexpected W", said)
+        self.assertEqual(self.judged(RUN + DOWN, warned, taint="W"), (BootCode.OK, ""))
+        self.assertEqual(self.judged(RUN + DOWN, Ending(exit_code=0, taint=1 << 7 | 1 << 9),
+                                     taint="W")[0], BootCode.LOG_NOT_CLEAN)
 
     def test_a_reset_while_it_powers_off_counts(self) -> None:
         """A triple fault says nothing, and QEMU ends as it does after a power-off."""
