@@ -167,6 +167,21 @@ static void forget_calls_before(void)
 }
 
 /*
+ * The kernel needs memory to take a probe off what ftrace traces. Where it gets none,
+ * unregister_kprobe() leaves the probe where it is and does not tell
+ * (__disarm_kprobe_ftrace() and __unregister_kprobe_top() in kernel/kprobes.c): it
+ * would be called when our code is gone. disable_kprobe() does the same and tells. Of
+ * a probe that is disabled nothing is left to do but to take it out of a table, which
+ * needs no memory. ftrace still calls the kernel there, which finds no probe of ours.
+ * To try again would be wrong: the kernel counts down before it fails.
+ */
+static void disarm(struct kprobe *probe)
+{
+	if (disable_kprobe(probe))
+		probe->flags |= KPROBE_FLAG_DISABLED;
+}
+
+/*
  * Each call that unregisters waits for all CPUs to leave the probes, so there is
  * one for all probes and not one for each.
  */
@@ -183,15 +198,19 @@ static void detach_gaps(u64 kinds)
 		if (WARN_ON_ONCE(entries_count + calls_count == MOST_PROBES - 1))
 			break;
 		gap->attached = false;
-		if (entry_hook_is_attached(&gap->hook))
+		if (entry_hook_is_attached(&gap->hook)) {
 			entry_hook_detach(&gap->hook);
-		else if (gap->at_entry)
+			continue;
+		}
+		disarm(&gap->probe.kp);
+		if (gap->at_entry)
 			entries[entries_count++] = &gap->probe.kp;
 		else
 			calls[calls_count++] = &gap->probe;
 	}
 	if (!kinds && canary_attached) {
 		canary_attached = false;
+		disarm(&canary);
 		entries[entries_count++] = &canary;
 	}
 	if (calls_count)

@@ -78,7 +78,7 @@ PLAN = (
     Scenario("secrets", (*STOCK, *DEBUG), 1800),
     Scenario("reload", (*STOCK, *DEBUG), 7200),
     Scenario("load_faults", STOCK, 7200, needs=["nm", "strip"]),
-    Scenario("load_faults", DEBUG, 7200, taint="W", needs=["nm", "strip"]),
+    Scenario("load_faults", DEBUG, 14400, taint="W", needs=["nm", "strip"]),
     # Traffic, and what happens to it.
     Scenario("switch_storm", STOCK, needs=[CC]),
     Scenario("switch_storm", (*DEBUG, *KCSAN), processors=4, parallel=True, needs=[CC]),
