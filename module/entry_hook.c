@@ -65,15 +65,12 @@ static int hook_function(struct entry_hook *hook, unsigned long function,
 	/* The kernel leaves its traces in it: it must be new each time. */
 	memset(hook, 0, sizeof(*hook));
 	hook->ops.func = handler;
-	/* The handler may be called, and ask for it, before ftrace comes back to us. */
-	hook->function = function;
 	err = ftrace_set_filter_ip(&hook->ops, function, 0, 1);
 	if (!err)
 		err = register_ftrace_function(&hook->ops);
-	if (err) {
+	if (err)
 		ftrace_free_filter(&hook->ops);
-		hook->function = 0;
-	}
+	hook->attached = !err;
 	return err;
 }
 
@@ -81,7 +78,7 @@ static void unhook(struct entry_hook *hook)
 {
 	unregister_ftrace_function(&hook->ops);
 	ftrace_free_filter(&hook->ops);
-	hook->function = 0;
+	hook->attached = false;
 }
 
 /* ---- the canary ------------------------------------------------------- */
@@ -127,20 +124,24 @@ bool entry_hooks_are_off(void)
  * @hook: not attached
  * @symbol: the function's name
  * @handler: notrace; it is called in the function's context
+ * @found: told the address of the function's first byte before @handler is called
  *
  * Context: may sleep; one caller at a time.
  * Return: 0, or a negative error: -ENOENT if this kernel has no such function, others
  *	   if ftrace does not know it.
  */
 int entry_hook_attach(struct entry_hook *hook, const char *symbol,
-		      entry_hook_func_t handler)
+		      entry_hook_func_t handler,
+		      void (*found)(unsigned long function))
 {
 	unsigned long function;
 	int err;
 
 	err = find_function(symbol, &function);
-	if (!err)
-		err = hook_function(hook, function, handler);
+	if (err)
+		return err;
+	found(function);
+	err = hook_function(hook, function, handler);
 	if (!err && !hooks_attached++)
 		hook_function(&canary, (unsigned long)call_canary, hear_canary);
 	return err;

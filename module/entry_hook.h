@@ -5,7 +5,6 @@
 #ifndef RENOSCOPE_ENTRY_HOOK_H
 #define RENOSCOPE_ENTRY_HOOK_H
 
-#include <linux/container_of.h>
 #include <linux/errno.h>
 #include <linux/ftrace.h>
 #include <linux/types.h>
@@ -22,28 +21,22 @@ typedef void (*entry_hook_func_t)(unsigned long ip, unsigned long caller,
 /**
  * struct entry_hook - one function of the kernel, and what is called at its entry
  * @ops: the kernel's part, made anew each time
- * @function: the address of the function's first byte; 0 while not attached
+ * @attached: it is called
  */
 struct entry_hook {
 	struct ftrace_ops ops;
-	unsigned long function;
+	bool attached;
 };
 
 int entry_hook_attach(struct entry_hook *hook, const char *symbol,
-		      entry_hook_func_t handler);
+		      entry_hook_func_t handler,
+		      void (*found)(unsigned long function));
 void entry_hook_detach(struct entry_hook *hook);
 bool entry_hooks_are_off(void);
 
 static inline bool entry_hook_is_attached(const struct entry_hook *hook)
 {
-	return hook->function;
-}
-
-/* The hook that a handler is called for. */
-static __always_inline const struct entry_hook *
-entry_hook_of(const struct ftrace_ops *ops)
-{
-	return container_of(ops, struct entry_hook, ops);
+	return hook->attached;
 }
 
 #else
@@ -51,7 +44,8 @@ entry_hook_of(const struct ftrace_ops *ops)
 struct entry_hook { };
 
 static inline int entry_hook_attach(struct entry_hook *hook, const char *symbol,
-				    entry_hook_func_t handler)
+				    entry_hook_func_t handler,
+				    void (*found)(unsigned long function))
 {
 	return -EOPNOTSUPP;
 }

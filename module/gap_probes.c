@@ -109,7 +109,8 @@ static int register_gap(struct gap_probe *gap)
 	/* The kernel leaves its traces in it: it must be new each time. */
 	memset(probe, 0, sizeof(*probe));
 	if (gap->on_each_segment &&
-	    !entry_hook_attach(&gap->hook, gap->symbol, gap->on_each_segment))
+	    !entry_hook_attach(&gap->hook, gap->symbol, gap->on_each_segment,
+			       gap->function_found))
 		return 0;
 	probe->kp.symbol_name = gap->symbol;
 	if (gap->at_entry) {

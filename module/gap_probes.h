@@ -20,6 +20,7 @@ struct seq_file;
  * @at_entry: for a probe of the entry alone: called there
  * @on_each_segment: for a function that every segment passes: called at its entry in
  *		     place of @before and @after, where the kernel can; or NULL
+ * @function_found: told the function's address before @on_each_segment is called
  * @before: for a probe of both ends: called on entry; nonzero skips @after
  * @after: for a probe of both ends: called on return; NULL for @at_entry
  * @data_bytes: what @before keeps for @after, in bytes
@@ -37,6 +38,7 @@ struct gap_probe {
 	u64 kinds;
 	kprobe_pre_handler_t at_entry;
 	entry_hook_func_t on_each_segment;
+	void (*function_found)(unsigned long function);
 	kretprobe_handler_t before;
 	kretprobe_handler_t after;
 	size_t data_bytes;

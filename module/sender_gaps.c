@@ -21,6 +21,7 @@
 #include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/snmp.h>
+#include <linux/static_call.h>
 #include <linux/string.h>
 #include <net/mptcp.h>
 #include <net/sock.h>
@@ -192,6 +193,18 @@ static void record_own_window(const struct sock *sk, u32 window)
 
 #ifdef COMPAT_HAS_ENTRY_HOOKS
 /*
+ * No module can name the function, so its address is looked up. And nobody may call it
+ * by its address: the kernel never does, so where indirect branches are tracked (IBT) it
+ * is no place for one to land. A static call is written into our code as a direct one.
+ */
+DEFINE_STATIC_CALL_NULL(select_window, __tcp_select_window);
+
+static void select_window_found(unsigned long function)
+{
+	static_call_update(select_window, (void *)function);
+}
+
+/*
  * At the entry nothing tells what the function will choose, and there is no return.
  * But asked twice in a row it chooses the same: all that it changes are two limits
  * (icsk_ack.quick, rcv_ssthresh), which the second call finds where it would put them.
@@ -199,17 +212,15 @@ static void record_own_window(const struct sock *sk, u32 window)
  * ends at the caller's name.
  */
 static noinline notrace void ask_for_window(struct sock *sk,
-					    unsigned long function,
 					    unsigned long from)
 {
-	u32 (*select_window)(struct sock *sk) = (void *)function;
 	char caller[CALLER_TEXT_BYTES];
 	u32 window;
 
 	snprintf(caller, sizeof(caller), "%ps", (void *)from);
 	if (!called_by_transmit(caller))
 		return;
-	window = select_window(sk);
+	window = static_call(select_window)(sk);
 	if (!window_closes_or_opens(sk, window))
 		return;
 	/* As in any other probe. */
@@ -225,9 +236,10 @@ static void notrace enter_select_window(unsigned long ip, unsigned long caller,
 	struct sock *sk = (struct sock *)compat_ftrace_argument(regs, 0);
 
 	if (window_is_exhausted(sk))
-		ask_for_window(sk, entry_hook_of(ops)->function, caller);
+		ask_for_window(sk, caller);
 }
 #else
+#define select_window_found NULL
 #define enter_select_window NULL
 #endif
 
@@ -286,6 +298,7 @@ static struct gap_probe probes[] = {
 		.symbol = "__tcp_select_window",
 		.kinds = EVENT_KIND_BIT(zero_window),
 		.on_each_segment = enter_select_window,
+		.function_found = select_window_found,
 		.before = before_select_window,
 		.after = after_select_window,
 		.data_bytes = sizeof(struct select_window_call),

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import kernel_text
 import loopback
 import recorder
 from hosts import run
+from ktap_output import Skip, comment
 from recorder import FOLDER, MODULE, NAME, PARAMETERS, Recorder, renoscope
 
 RELOADS = 50
@@ -177,6 +179,18 @@ def test_kprobes_switched_off_by_hand() -> None:
             assert _words_of_kprobes() == {"attached"}, switch
             said = _record_a_moment()
             assert "nothing from" not in said, said
+
+
+def test_kernel_is_called_as_it_calls_itself() -> None:
+    """__tcp_select_window() is asked by a direct call: an indirect one would be a BUG under IBT"""
+    if os.uname().machine != "x86_64":
+        raise Skip("only x86's calls are known here")
+    with Recorder():
+        asked = kernel_text.function("__tcp_select_window")
+        asks = kernel_text.function("ask_for_window", NAME)
+        comment("__tcp_select_window() begins with "
+                + kernel_text.read(asked)[:4].hex(" "))
+        assert asked.start in kernel_text.directly_called(asks), (asks, asked)
 
 
 def test_open_file_holds_the_module() -> None:
