@@ -172,8 +172,8 @@ def add(commands: Any) -> None:
         "csv one table with a column for each field. pcapng is a capture for Wireshark "
         "and tshark, made of segment events: headers, and comments that tell cwnd and "
         "why; the payload was never recorded. perfetto is a trace for ui.perfetto.dev: "
-        "states as slices, cwnd, ssthresh and srtt as counters. npz is an array for "
-        "each field of each kind, for numpy (which it needs).",
+        "states as slices, cwnd, ssthresh and srtt as counters. npz, of a FILE only, "
+        "is an array for each field of each kind, for numpy (which it needs).",
         "scripts/renoscope export transfer.renoscope --format csv -o transfer.csv")
     add_file(export)
     export.add_argument("--format", required=True, choices=(*FORMATS, "npz"),
