@@ -68,7 +68,7 @@ help:
 	@echo 'make demo SCENE=...    a scene of its own: handshake, slow-connect, full-backlog, collapsing-window or syn-flood'
 	@echo 'make guest             a shell in such a kernel, the module loaded and two hosts to play with; exit ends it'
 	@echo 'make test              every check and test; installs what it needs'
-	@echo 'make check             static checks only, no root'
+	@echo 'make check             static checks only; root only for packages that are missing'
 	@echo 'make eval              our congestion control beside reno, cubic and bbr, 75 minutes; goes on where it stopped'
 	@echo 'make stress            load, faults and bad input, on kernels that check; hours long (PART=0.05 for a first look, SCENARIO=ring for one)'
 	@echo 'make bench             what it costs beside ftrace, perf, bpftrace, bcc and tcpdump, hours long; writes the tables of Documentation/performance.rst (PARTS=limit for one part: its tables go to out/bench)'
