@@ -668,12 +668,22 @@ struct cookie_call {
 	struct tcp_event seen;
 };
 
+/* A kernel without cookies sends none, and net/tcp.h has nothing of them. */
+static bool cookies_were_sent(const struct sock *listener)
+{
+#ifdef CONFIG_SYN_COOKIES
+	return !tcp_synq_no_recent_overflow(listener);
+#else
+	return false;
+#endif
+}
+
 /* As the first lines of cookie_v4_check() in net/ipv4/syncookies.c decide. */
 static bool cookie_is_expected(const struct sock *listener,
 			       const struct tcphdr *th)
 {
 	return READ_ONCE(sock_net(listener)->ipv4.sysctl_tcp_syncookies) &&
-	       th->ack && !th->rst && !tcp_synq_no_recent_overflow(listener);
+	       th->ack && !th->rst && cookies_were_sent(listener);
 }
 
 static int before_cookie_check(struct kretprobe_instance *instance,
