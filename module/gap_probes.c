@@ -19,7 +19,8 @@
  * A probe of the entry costs what a call costs where the kernel traces functions
  * (CONFIG_KPROBES_ON_FTRACE), a breakpoint elsewhere. A probe of both ends needs
  * an instance from its first moment to its last: there are eight for each CPU, since
- * some of these functions run in processes and can be preempted. The kernel skips a
+ * some of these functions run in processes and can be preempted, and fewer where CPUs
+ * are many. The kernel skips a
  * probe when an instance is missing, or when the call comes from an interrupt of
  * another probe's handler. It counts that, and `stats` and recordings tell. A function
  * that every segment passes is not probed where ftrace can call us itself
@@ -34,6 +35,7 @@
 #include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
@@ -102,6 +104,17 @@ static bool kprobes_are_off(void)
 
 /* ---- attaching and detaching ------------------------------------------ */
 
+/* 6.12 has room for all of them on each CPU (lib/objpool.c): 4 KiB for 512. */
+#define MOST_INSTANCES		512U
+
+/* Each CPU can run the function in a softirq, beside a process that it has preempted. */
+static unsigned int instances_of_a_probe(void)
+{
+	unsigned int cpus = num_possible_cpus();
+
+	return max(min(8 * cpus, MOST_INSTANCES), 2 * cpus);
+}
+
 static int register_gap(struct gap_probe *gap)
 {
 	struct kretprobe *probe = &gap->probe;
@@ -120,7 +133,7 @@ static int register_gap(struct gap_probe *gap)
 	probe->entry_handler = gap->before;
 	probe->handler = gap->after;
 	probe->data_size = gap->data_bytes;
-	probe->maxactive = 8 * num_possible_cpus();
+	probe->maxactive = instances_of_a_probe();
 	return register_kretprobe(probe);
 }
 
