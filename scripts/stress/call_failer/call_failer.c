@@ -80,11 +80,16 @@ static void detach(void)
 	attached = false;
 }
 
-/* The kernel calls it under the lock of all parameters. */
+/*
+ * The kernel calls it under the lock of the module's parameters. Not from the command
+ * line of insmod: if another word there is bad, the module goes and does not exit.
+ */
 static int set_function(const char *text, const struct kernel_param *param)
 {
 	int err;
 
+	if (THIS_MODULE->state != MODULE_STATE_LIVE)
+		return -EBUSY;
 	detach();
 	strscpy(probed, text, sizeof(probed));
 	strim(probed);
@@ -136,7 +141,9 @@ static int __init call_failer_init(void)
 
 static void __exit call_failer_exit(void)
 {
+	kernel_param_lock(THIS_MODULE);
 	detach();
+	kernel_param_unlock(THIS_MODULE);
 }
 
 module_init(call_failer_init);

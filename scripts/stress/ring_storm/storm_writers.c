@@ -18,6 +18,7 @@
  * itself, no counter is ever written by two at once.
  */
 #include <linux/bottom_half.h>
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -267,16 +268,9 @@ static int create_writer(struct storm_writer *writer)
 	return 0;
 }
 
-/**
- * storm_writers_create - a writer for each CPU that is online
- * @ring: where they write
- * @contexts: bits of enum storm_context
- * @events: how many each thread writes; 0 for no end
- *
- * Return: 0 or an error; storm_writers_free() undoes either.
- */
-int storm_writers_create(struct event_ring *ring, unsigned long contexts,
-			 u64 events)
+/* No CPU may come or go meanwhile. */
+static int create_writers(struct event_ring *ring, unsigned long contexts,
+			  u64 events)
 {
 	unsigned int count = num_online_cpus();
 	unsigned int cpu, i = 0;
@@ -300,6 +294,27 @@ int storm_writers_create(struct event_ring *ring, unsigned long contexts,
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+/**
+ * storm_writers_create - a writer for each CPU that is online
+ * @ring: where they write
+ * @contexts: bits of enum storm_context
+ * @events: how many each thread writes; 0 for no end
+ *
+ * Return: 0 or an error; storm_writers_free() undoes either.
+ */
+int storm_writers_create(struct event_ring *ring, unsigned long contexts,
+			 u64 events)
+{
+	int err;
+
+	cpus_read_lock();
+	err = create_writers(ring, contexts, events);
+	cpus_read_unlock();
+	if (err)
+		return err;
 	return register_nmi_handler(NMI_LOCAL, nmi_writes, 0, NMI_NAME);
 }
 
