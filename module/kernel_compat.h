@@ -2,7 +2,8 @@
 /*
  * Every difference between kernels, in one place, each with the version that made
  * it. Kbuild.compat asks the kernel's headers and not the version number, because
- * stable kernels carry newer code under older numbers.
+ * stable kernels carry newer code under older numbers. The number is asked only where
+ * no header shows the difference.
  *
  * A tracepoint whose signature differs from what is chosen here fails the
  * build: tracepoint_probes.c compares the types.
