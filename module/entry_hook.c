@@ -152,7 +152,8 @@ int entry_hook_attach(struct entry_hook *hook, const char *symbol,
  * @hook: attached
  *
  * When it returns, the handler does not run any more, not even preempted
- * (ftrace_shutdown() waits for RCU tasks).
+ * (ftrace_shutdown() waits for RCU tasks). But where ftrace has given up after a bug
+ * of its own (ftrace_kill()), nobody can take a hook off.
  *
  * Context: may sleep; one caller at a time.
  */
