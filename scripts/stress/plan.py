@@ -84,7 +84,7 @@ PLAN = (
     Scenario("switch_storm", (*DEBUG, *KCSAN), processors=4, parallel=True, needs=[CC]),
     Scenario("attach", (*STOCK, *DEBUG), timeout_s=7200, needs=["bpftrace"]),
     Scenario("namespaces", (*STOCK, *DEBUG), timeout_s=5400),
-    Scenario("syn_storm", (*STOCK, *DEBUG), timeout_s=3600, needs=[CC]),
+    Scenario("syn_storm", (*STOCK, *DEBUG), timeout_s=7200, needs=[CC]),
     Scenario("processors", (*STOCK, *DEBUG), timeout_s=3600, processors=4, append="maxcpus=2"),
     Scenario("suspend", (*STOCK, *DEBUG), in_busybox=20),
     Scenario("soak", (*STOCK, "debug-6.12"), timeout_s=5400, memory_mb=4096,
