@@ -1074,6 +1074,8 @@ static void sent_segment_is_captured(struct kunit *test)
  * @ca_state: of the socket
  * @snd_wnd: of the socket
  * @cause: an enum event_retransmit_cause
+ * @due: the timer has fired
+ * @last: nothing was sent after the segment
  */
 struct cause_case {
 	const char *name;
@@ -1082,6 +1084,8 @@ struct cause_case {
 	u8 ca_state;
 	u32 snd_wnd;
 	u8 cause;
+	bool due;
+	bool last;
 };
 
 #define CAUSE(cause)	EVENT_retransmit_cause_##cause
@@ -1099,7 +1103,15 @@ static const struct cause_case cause_cases[] = {
 	{ "Recovery by RACK's timer", TCPHDR_ACK, ICSK_TIME_REO_TIMEOUT,
 	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit) },
 	{ "Recovery, a probe was planned", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE,
-	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit) },
+	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit), .last = true },
+	{ "Recovery, a probe is due", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE,
+	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit), .due = true },
+	{ "a probe in Recovery", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE,
+	  TCP_CA_Recovery, 1000, CAUSE(tail_loss_probe), .due = true,
+	  .last = true },
+	{ "RACK's timer, the last segment", TCPHDR_ACK, ICSK_TIME_REO_TIMEOUT,
+	  TCP_CA_Recovery, 1000, CAUSE(fast_retransmit), .due = true,
+	  .last = true },
 	{ "ACKs in Loss", TCPHDR_ACK, ICSK_TIME_RETRANS, TCP_CA_Loss, 1000,
 	  CAUSE(loss_recovery) },
 	{ "a probe in Open", TCPHDR_ACK, ICSK_TIME_LOSS_PROBE, TCP_CA_Open,
@@ -1127,6 +1139,8 @@ static void cause_of_a_retransmission(struct kunit *test)
 	tp->snd_wnd = cause->snd_wnd;
 	inet_csk(sk)->icsk_pending = cause->pending;
 	inet_csk(sk)->icsk_ca_state = cause->ca_state;
+	inet_csk(sk)->icsk_timeout = jiffies + (cause->due ? 0 : HZ);
+	tp->snd_nxt = cause->last ? 0 : 1448;
 	begin(&event, EVENT_KIND_retransmit);
 	event_capture_retransmit(&event, sk, skb);
 	KUNIT_EXPECT_EQ(test, event.retransmit_cause, cause->cause);

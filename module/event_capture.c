@@ -423,10 +423,24 @@ void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb)
 EXPORT_SYMBOL_IF_KUNIT(event_capture_sent);
 
 /*
+ * A recovery may begin before the probe's timer fires, and leave the timer. Then the
+ * probe goes all the same, and is told from what the recovery sends by the timer's
+ * being due and by being the last segment there is.
+ */
+static bool loss_probe_is_due(const struct sock *sk, const struct sk_buff *skb)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+
+	return icsk->icsk_pending == ICSK_TIME_LOSS_PROBE &&
+	       !time_after(icsk->icsk_timeout, jiffies) &&
+	       TCP_SKB_CB(skb)->end_seq == tcp_sk(sk)->snd_nxt;
+}
+
+/*
  * Why is this segment sent again? Each way to __tcp_retransmit_skb() leaves its
  * mark on the socket: the retransmission timer's handler has cleared icsk_pending
  * and everybody else has not (tcp_write_timer_handler() in net/ipv4/tcp_timer.c);
- * only a tail loss probe comes while its own timer is pending and no recovery is
+ * a tail loss probe comes while its own timer is pending, mostly before any recovery is
  * under way (tcp_send_loss_probe() in net/ipv4/tcp_output.c); all others come
  * through tcp_xmit_retransmit_queue(), in Recovery or in Loss. Loss is entered by a
  * timeout, which an rto event tells of, or without one where segments turn out to be
@@ -443,6 +457,8 @@ static u8 retransmit_cause(const struct sock *sk, const struct sk_buff *skb)
 		return EVENT_retransmit_cause_zero_window;
 	if (!icsk->icsk_pending)
 		return EVENT_retransmit_cause_rto;
+	if (loss_probe_is_due(sk, skb))
+		return EVENT_retransmit_cause_tail_loss_probe;
 	if (icsk->icsk_ca_state == TCP_CA_Recovery)
 		return EVENT_retransmit_cause_fast_retransmit;
 	if (icsk->icsk_ca_state == TCP_CA_Loss)
