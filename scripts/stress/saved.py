@@ -7,6 +7,7 @@ read + lost = written, on each CPU. Every recording here must prove it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -32,7 +33,7 @@ class Saved:
     def __init__(self, file: Path = NOWHERE) -> None:
         self.file = file
         self.said = ""
-        self.read = self.lost = 0
+        self.read = self.lost = self.missed = 0
 
     def __enter__(self) -> Saved:
         self.process = subprocess.Popen(
@@ -64,6 +65,16 @@ class Saved:
         assert sums and all(int(read) + int(lost) == int(written)
                             for read, lost, written in sums), self.said
         assert sum(int(read) for read, _lost, _written in sums) == self.read, self.said
+        self.missed = sum(map(int, re.findall(r"(\d+) calls? missed", self.said)))
+
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """It reads nothing for the time of a with block."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def is_alive(self) -> bool:
         """Whether it still records."""
