@@ -208,6 +208,8 @@ static void select_window_found(unsigned long function)
  * At the entry nothing tells what the function will choose, and there is no return.
  * But asked twice in a row it chooses the same: all that it changes are two limits
  * (icsk_ack.quick, rcv_ssthresh), which the second call finds where it would put them.
+ * (Where a process has the socket, another CPU may add to its backlog in between, and
+ * so take away the window's last room.)
  * So it is asked, in the few calls that come so far; this call comes here, too, and
  * ends at the caller's name.
  */
