@@ -16,7 +16,9 @@
  *
  * Last of all on LOCAL_OUT: what goes out, after the output chain has dropped
  * and translated what it wanted. A segment that postrouting, the queueing
- * discipline or the device drops later is shown.
+ * discipline or the device drops later is shown. What leaves through a VRF passes
+ * here twice, for the VRF's device and for the one that sends; only the latter is
+ * shown.
  *
  * Ends are those of the segment as it lies here: behind prerouting's translation
  * of its destination and that of the output chain, before the translation of its
@@ -57,6 +59,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/minmax.h>
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
@@ -65,10 +68,13 @@
 #include <linux/skbuff.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
+#include <net/addrconf.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
@@ -210,6 +216,12 @@ static bool is_connection(const struct sock *sk)
 	       sk->sk_state != TCP_LISTEN;
 }
 
+/* The index of the VRF to which @dev belongs, 0 if to none. */
+static int vrf_of(const struct net_device *dev)
+{
+	return netif_is_l3_slave(dev) ? l3mdev_master_ifindex_rcu(dev) : 0;
+}
+
 /* The table's entry for the segment's ends, with a reference, or NULL. */
 static struct sock *find_ipv4(const struct tcp_event *seen,
 			      const struct sk_buff *skb,
@@ -225,7 +237,8 @@ static struct sock *find_ipv4(const struct tcp_event *seen,
 					 seen->local_port,
 					 incoming ? inet_iif(skb) :
 						    state->out->ifindex,
-					 incoming ? inet_sdif(skb) : 0);
+					 incoming ? inet_sdif(skb) :
+						    vrf_of(state->out));
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -243,7 +256,8 @@ static struct sock *find_ipv6(const struct tcp_event *seen,
 					  seen->local_port,
 					  incoming ? inet6_iif(skb) :
 						     state->out->ifindex,
-					  incoming ? inet6_sdif(skb) : 0);
+					  incoming ? inet6_sdif(skb) :
+						     vrf_of(state->out));
 }
 #else
 static struct sock *find_ipv6(const struct tcp_event *seen,
@@ -253,6 +267,44 @@ static struct sock *find_ipv6(const struct tcp_event *seen,
 	return NULL;
 }
 #endif
+
+/* ---- over a VRF ------------------------------------------------------- */
+
+static bool is_local_ipv4(const struct sk_buff *skb, const struct net_device *vrf)
+{
+	return inet_addr_type_dev_table(dev_net(vrf), vrf,
+					ip_hdr(skb)->daddr) == RTN_LOCAL;
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+static bool is_local_ipv6(const struct sk_buff *skb, const struct net_device *vrf)
+{
+	return ipv6_chk_addr(dev_net(vrf), &ipv6_hdr(skb)->daddr, vrf, 0);
+}
+#else
+static bool is_local_ipv6(const struct sk_buff *skb, const struct net_device *vrf)
+{
+	return false;
+}
+#endif
+
+/*
+ * Will LOCAL_OUT see @skb once more? A VRF whose queueing discipline is the default
+ * shows it as leaving through the VRF's device, its route leading to another one;
+ * any other VRF, and a route from outside that leads into the VRF, has the route
+ * lead to the VRF's device, which sends it on unless it is for this host (vrf.c:
+ * vrf_ip_out_direct(), vrf_ip_out_redirect(), vrf_process_v4_outbound()).
+ */
+static bool is_seen_again(const struct sk_buff *skb, u8 family,
+			  const struct nf_hook_state *state)
+{
+	const struct net_device *next = skb_dst(skb)->dev;
+
+	if (!netif_is_l3_master(next))
+		return netif_is_l3_master(state->out);
+	return family == 6 ? !is_local_ipv6(skb, next) :
+			     !is_local_ipv4(skb, next);
+}
 
 /* ---- the record ------------------------------------------------------- */
 
@@ -284,10 +336,13 @@ static void record_of_nobody(struct tcp_event *seen, const struct net *net)
 static void record_segment(struct sk_buff *skb, u8 family,
 			   const struct nf_hook_state *state)
 {
+	bool outgoing = state->hook == NF_INET_LOCAL_OUT;
 	struct tcp_event seen = {};
 	struct sock *sk;
 
-	if (!segment_read(&seen, skb, family, state->hook == NF_INET_LOCAL_OUT))
+	if (!segment_read(&seen, skb, family, outgoing))
+		return;
+	if (outgoing && is_seen_again(skb, family, state))
 		return;
 	if (is_connection(skb->sk)) {
 		record_of_sock(&seen, skb->sk);

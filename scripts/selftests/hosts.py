@@ -20,6 +20,7 @@ from types import TracebackType
 
 CLIENT = "client"
 SERVER = "server"
+VRF = "red"
 CLOSING_S = 20
 ADDRESSES = {CLIENT: ("10.77.0.1", "fd77::1"), SERVER: ("10.77.0.2", "fd77::2")}
 
@@ -160,6 +161,23 @@ class TwoHosts:
     def stop_dropping(self, host: str) -> None:
         """Take back every drop() and on_arrival() on a host."""
         self.run(host, "nft", "delete table inet fault")
+
+    def put_into_vrf(self, host: str, qdisc: str = "") -> None:
+        """The host's wire belongs to the VRF `red`; listeners need not know of it.
+
+        With a queueing discipline of its own the VRF's device sends what goes out;
+        without one it only looks on.
+        """
+        run("ip", "-n", host, "link", "add", VRF, "type", "vrf", "table", "10")
+        run("ip", "-n", host, "link", "set", VRF, "up")
+        run("ip", "-n", host, "link", "set", "wire", "master", VRF)
+        run("ip", "-n", host, "addr", "replace", f"{ADDRESSES[host][1]}/64",
+            "dev", "wire", "nodad")     # taken from a device that changes its master
+        if qdisc:
+            run("tc", "-n", host, "qdisc", "replace", "dev", VRF, "root", qdisc)
+        for setting in ("ipv4.tcp_l3mdev_accept", "ipv4.ip_nonlocal_bind",
+                        "ipv6.ip_nonlocal_bind"):
+            self.sysctl(host, f"net.{setting}=1")
 
     def route_to_nobody(self, network: str) -> None:
         """The server takes a network to be behind the client, which has no way to it."""

@@ -11,7 +11,7 @@ import loopback
 import recorder
 import sessions
 from endpoints import seen_on
-from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts, run
+from hosts import ADDRESSES, CLIENT, SERVER, VRF, TwoHosts, run
 from raw_tcp import ACK, FIN, RST, SYN, URG
 from recorder import FOLDER, PARAMETERS, Recorder, wait_until
 from renoscope_lib.ring.schema import Event
@@ -82,8 +82,10 @@ def _talk_on_loopback(address: str = "127.0.0.1") -> int:
 
 # ---- a whole session --------------------------------------------------------
 
-def _session(ipv6: bool) -> None:
+def _session(ipv6: bool, vrf: bool = False, qdisc: str = "") -> None:
     with Recorder("events=state,destroy,segment") as it, TwoHosts(delay_ms=2) as hosts:
+        if vrf:
+            hosts.put_into_vrf(SERVER, qdisc)
         sessions.greet(hosts, "Ann", ipv6)
         sessions.await_end(it)
         events = it.events("segment")
@@ -162,6 +164,65 @@ def test_session_ipv4() -> None:
 def test_session_ipv6() -> None:
     """The sample session over IPv6: each segment at both ends, and its id"""
     _session(ipv6=True)
+
+
+# ---- over a VRF -------------------------------------------------------------
+
+QDISCS = ("", "pfifo")
+
+
+def test_session_over_a_vrf() -> None:
+    """A VRF, without and with a qdisc: each segment once, although netfilter has it twice"""
+    for qdisc in QDISCS:
+        for ipv6 in (False, True):
+            _session(ipv6, vrf=True, qdisc=qdisc)
+
+
+def test_resets_over_a_vrf() -> None:
+    """A closed port behind a VRF: the SYN and the RST, once each"""
+    for qdisc in QDISCS:
+        for address in ADDRESSES[SERVER]:
+            with Recorder("events=segment") as it, TwoHosts() as hosts:
+                hosts.put_into_vrf(SERVER, qdisc)
+                hosts.run(CLIENT, "bash", "-c", f"! (: </dev/tcp/{address}/9) 2>/dev/null")
+                of_server = seen_on(SERVER, it.events("segment"))
+                assert [(e["seg_flags"], e["segment_flags"] & OUTGOING)
+                        for e in of_server] == [(SYN, 0), (RST | ACK, OUTGOING)], [
+                            e.values for e in of_server]
+
+
+WITHIN = """
+import socket, sys
+def bound(family):
+    s = socket.socket(family)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
+    return s
+family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+listener, client = bound(family), bound(family)
+listener.bind((sys.argv[2], 5000))
+listener.listen()
+client.connect((sys.argv[2], 5000))
+connection, _peer = listener.accept()
+connection.sendall(b"Welcome!")
+assert client.recv(100) == b"Welcome!"
+connection.close()
+client.close()
+"""
+
+
+def test_connection_within_a_vrf() -> None:
+    """A host that talks to itself in a VRF: out and in, once each"""
+    for qdisc in QDISCS:
+        for address in ADDRESSES[SERVER]:
+            with Recorder("events=segment") as it, TwoHosts() as hosts:
+                hosts.put_into_vrf(SERVER, qdisc)
+                hosts.run(SERVER, "python3", "-c", WITHIN, VRF, address)
+                wait_until("both FINs", lambda i=it: sum(
+                    1 for e in _in(i.events("segment")) if e["seg_flags"] & FIN) >= 2)
+                events = it.events("segment")
+                sent = sorted(map(_numbers, _out(events)))
+                assert sent == sorted(map(_numbers, _in(events))), events
+                assert len(sent) == len(set(sent)) >= 6, sent
 
 
 # ---- whose segment is it ----------------------------------------------------
