@@ -53,6 +53,12 @@ def complain(message: object) -> None:
             print(f"renoscope: {message}", file=sys.stderr, flush=True)
 
 
+def complain_if(message: str) -> None:
+    """The same, if there is something to say."""
+    if message:
+        complain(message)
+
+
 # ---- the values of options
 
 # No more than the kernel's calls and Python's own take, and far more than is of use.

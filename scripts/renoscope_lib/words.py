@@ -18,6 +18,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # An ssthresh that was never set (TCP_INFINITE_SSTHRESH).
 INFINITE_SSTHRESH = 0x7fffffff
 
+# Both clocks are made to run faster or slower as one, so what is between them changes
+# only by steps; reading one after the other is taken for none.
+CLOCK_MOVED_NS = 100_000_000
+
 UNSET = (bytes(16), bytes(10) + b"\xff\xff" + bytes(4))
 
 
@@ -67,6 +71,16 @@ def duration(us: int) -> str:
     if us >= 1000:
         return f"{_trimmed(us / 1000)} ms"
     return f"{us} us"
+
+
+def clock_moved(moved_ns: int) -> str:
+    """What is wrong with times of day; empty where nothing a person would see."""
+    if abs(moved_ns) < CLOCK_MOVED_NS:
+        return ""
+    how = (f"{duration(abs(moved_ns) // 1_000_000 * 1000)} "
+           f"{'forward' if moved_ns > 0 else 'back'}")
+    return (f"the wall clock went {how} meanwhile (the machine slept, or it was set): times "
+            "of day are by the clock as it was at the beginning")
 
 
 def finite_ssthresh(segments: int) -> int | None:

@@ -13,9 +13,12 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
+import demo
+import loopback
 from capture import FIELDS, RELATIVE, Capture, need_witness, rows_of
 from disturbed_traffic import disturb, exchange
 from endpoints import PORT
@@ -139,3 +142,29 @@ def test_lines_follow() -> None:
         told = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
         names = {e["name"] for e in told if e["ph"] == "X"}
         assert {"SYN-SENT", "ESTABLISHED", "FIN-WAIT-1"} <= names, names
+
+
+FORWARD_S = 3600
+
+
+def test_times_of_day_when_the_clock_is_set() -> None:
+    """The clock goes an hour forward meanwhile: times of day stay, and it is said"""
+    with Recorder(), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clock.renoscope"
+        with demo.Recording(file):
+            loopback.refuse()
+            _move_clock(FORWARD_S)
+            loopback.refuse()
+        _move_clock(-FORWARD_S)
+        done = renoscope("export", "--format", "jsonl", str(file))
+        assert done.returncode == 0, done.stderr
+        moved = re.search(r"the wall clock went ([\d.]+) s forward meanwhile", done.stderr)
+        assert moved and abs(float(moved[1]) - FORWARD_S) < 1, done.stderr
+        hours = {json.loads(line)["time_utc"][:len("YYYY-MM-DDTHH")]
+                 for line in done.stdout.splitlines()}
+        assert len(hours) <= 2, hours
+        assert "wall clock" not in renoscope("show", str(file)).stderr
+
+
+def _move_clock(seconds: float) -> None:
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)

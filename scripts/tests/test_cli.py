@@ -234,6 +234,23 @@ class Numbers(unittest.TestCase):
                     2, b"renoscope: show: the recording does not tell the wall clock\n"))
                 self.assertEqual(run("report", "-", "-o", "-", stdin=recording).stderr, b"")
 
+    def test_times_of_day_when_the_clock_moved(self) -> None:
+        begun = support.META["clocks"]
+        for moved_ns, told in ((10 ** 7, ""), (90_250 * 10 ** 6, "90.25 s forward"),
+                               (-10 ** 9, "1 s back")):
+            recording = support.recording(
+                Scene().pack("ack"), ended_monotonic_ns=begun["monotonic_ns"],
+                ended_realtime_ns=begun["realtime_ns"] + moved_ns)
+            for told_by in (("show", "-", "--absolute"), ("show", "-", "--json"),
+                            ("export", "-", "--format", "csv")):
+                done = run(*told_by, stdin=recording)
+                self.assertEqual(done.returncode, 0)
+                self.assertEqual(f"renoscope: the wall clock went {told} meanwhile"
+                                 in done.stderr.decode(), bool(told), told_by)
+            self.assertEqual(run("show", "-", stdin=recording).stderr, b"")
+            page = run("report", "-", "-o", "-", stdin=recording).stdout.decode()
+            self.assertEqual(f"the wall clock went {told}" in page, bool(told))
+
     def test_depths_that_no_recorder_writes(self) -> None:
         whole = support.recording()
         at = whole.index(b"META") + 4

@@ -40,6 +40,20 @@ class Files(unittest.TestCase):
         self.assertEqual(source.end_ns(), 9)
         self.assertEqual(source.wall_offset_ns(), (1700000000 - 1000) * SECOND)
 
+    def test_the_wall_clock_moves_while_recording(self) -> None:
+        begun = support.META["clocks"]
+        for moved_ns in (0, 3600 * SECOND, -7 * SECOND):
+            source = RecordingInput(self.file(support.recording(
+                ended_monotonic_ns=begun["monotonic_ns"] + 9 * SECOND,
+                ended_realtime_ns=begun["realtime_ns"] + 9 * SECOND + moved_ns)))
+            self.assertEqual([*source.batches()], [])
+            self.assertEqual(source.wall_clock_moved_ns(), moved_ns)
+
+    def test_an_older_recorder_did_not_note_the_wall_clocks_end(self) -> None:
+        source = RecordingInput(self.file(support.recording(ended_monotonic_ns=9)))
+        self.assertEqual([*source.batches()], [])
+        self.assertEqual(source.wall_clock_moved_ns(), 0)
+
     def test_a_recording_may_have_no_events(self) -> None:
         source = RecordingInput(self.file(support.recording()))
         self.assertEqual([e for batch in source.batches() for e in batch], [])

@@ -46,6 +46,8 @@ class Keeping(unittest.TestCase):
             names.append(self.save(shelf))
             self.now += 60
         self.assertEqual(self.files(), names[2:])
+        self.assertEqual(self.said, [f"gave up the oldest, {name}: at most 3 recordings kept"
+                                     for name in names[:2]])
 
     def test_more_than_ten_in_one_second(self) -> None:
         shelf = self.shelf(files=3)
@@ -54,13 +56,16 @@ class Keeping(unittest.TestCase):
         self.assertEqual([path.name for path in shelf.kept()], names[-3:])
 
     def test_the_oldest_make_room_by_size_too(self) -> None:
-        shelf = self.shelf(files=100, total_bytes=100)
+        shelf = self.shelf(files=100, total_bytes=5 << 20)
         names = []
-        for size in (40, 40, 40, 60):
+        for size in (2 << 20, 2 << 20, 2 << 20, 3 << 20):
             names.append(self.save(shelf, size))
             self.now += 1
         self.assertEqual(self.files(), names[2:])
-        self.save(shelf, 500)
+        self.assertEqual(self.said, [
+            f"gave up the oldest, {name}: at most 5 MB of recordings kept"
+            for name in names[:2]])
+        self.save(shelf, 10 << 20)
         self.assertEqual(len(self.files()), 1, "the newest always")
 
     def test_the_clock_was_set_back(self) -> None:

@@ -18,13 +18,13 @@ from ..export.lines import Lines
 from ..export.perfetto_file import PerfettoFile
 from ..export.rows import RowWriter
 from ..machine.host import set_command
-from ..options import add_choice, add_command, add_file, check_kinds, complain, count, kinds
+from ..options import add_choice, add_command, add_file, check_kinds, complain, complain_if, count, kinds
 from ..output.whole_file import check_is_another
 from ..recording.inputs import Input, input_name
 from ..ring.schema import LOST
 from ..tcp.wanted import ChoiceSeen, Filter
 from ..views.telling import finish_choice, joined, open_input
-from ..words import plural
+from ..words import clock_moved, plural
 
 BINARY = ("pcapng", "npz")
 BY_KIND = ("jsonl", "csv", "npz")
@@ -161,6 +161,8 @@ def _export(options: argparse.Namespace) -> int:
     wanted = Filter(options.kind, options.port, options.connection)
     with Output(options.output, source.follows) as output:
         chosen = FORMATS[options.format](options, source, wanted, output)
+    if options.format != "perfetto":
+        complain_if(clock_moved(source.wall_clock_moved_ns()))
     return finish_choice(options, source, chosen)
 
 

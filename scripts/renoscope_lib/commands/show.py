@@ -8,11 +8,12 @@ from typing import Any
 
 from ..errors import BAD_INPUT, Problem
 from ..export.json_lines import JsonWriter
-from ..options import add_choice, add_command, add_input, check_kinds, kinds
+from ..options import add_choice, add_command, add_input, check_kinds, complain_if, kinds
 from ..recording.inputs import Input
 from ..tcp.wanted import Filter
 from ..views.show import Clock, LineWriter
 from ..views.telling import choice_of, coloured, finish_choice, joined, open_input
+from ..words import clock_moved
 
 
 def _show_writer(options: argparse.Namespace,
@@ -42,6 +43,8 @@ def _show(options: argparse.Namespace) -> int:
             print(writer.line(event))
         else:
             writer.note(event)
+    if options.json or options.absolute:
+        complain_if(clock_moved(source.wall_clock_moved_ns()))
     return finish_choice(options, source, chosen)
 
 

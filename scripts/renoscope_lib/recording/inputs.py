@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import select
 import stat
-import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..errors import BAD_INPUT, Problem
+from ..machine import clocks
 from ..machine.host import Host
 from ..output.progress import Progress
 from ..ring.chosen import Chosen
@@ -53,6 +53,9 @@ class Input(Protocol):
 
     def wall_offset_ns(self) -> int | None:
         """Wall clock minus CLOCK_MONOTONIC, where it is known."""
+
+    def wall_clock_moved_ns(self) -> int:
+        """How far that changed by the end, after the last batch; 0 if it is not known."""
 
     def end_ns(self) -> int | None:
         """CLOCK_MONOTONIC when watching ended, after the last batch."""
@@ -179,6 +182,16 @@ class RecordingInput:
             return None
         return realtime_ns - monotonic_ns
 
+    def wall_clock_moved_ns(self) -> int:
+        """From the two clocks that were noted when recording ended."""
+        done = self._parser.done or {}
+        realtime_ns = _nanoseconds(done.get("ended_realtime_ns"))
+        monotonic_ns = _nanoseconds(done.get("ended_monotonic_ns"))
+        offset_ns = self.wall_offset_ns()
+        if realtime_ns is None or monotonic_ns is None or offset_ns is None:
+            return 0
+        return realtime_ns - monotonic_ns - offset_ns
+
     def _clock(self, name: str) -> int | None:
         """A clock as it was when recording began."""
         clocks = self._parser.meta.get("clocks")
@@ -230,6 +243,7 @@ class LiveInput:
         self.follows = follows
         self.schema = parse_schema(ring.schema_text())
         self._reader = ring.reader(self.schema.record_bytes, only_new)
+        self._wall_offset_ns = clocks.wall_offset_ns()
 
     def batches(self) -> Iterator[list[Event]]:
         """Its events in order."""
@@ -269,12 +283,16 @@ class LiveInput:
             yield b"".join(wanted)
 
     def wall_offset_ns(self) -> int | None:
+        """From this machine's clocks, when watching began."""
+        return self._wall_offset_ns
+
+    def wall_clock_moved_ns(self) -> int:
         """From this machine's clocks, now."""
-        return time.time_ns() - time.monotonic_ns()
+        return clocks.wall_offset_ns() - self._wall_offset_ns
 
     def end_ns(self) -> int | None:
         """Now."""
-        return time.monotonic_ns()
+        return clocks.monotonic_ns()
 
     def parameters(self) -> dict[str, str]:
         """As they are now."""
@@ -282,7 +300,7 @@ class LiveInput:
 
     def parameters_read(self) -> tuple[int, str]:
         """What is in the ring is older."""
-        return time.monotonic_ns(), Chosen.NOW
+        return clocks.monotonic_ns(), Chosen.NOW
 
     def about(self) -> dict[str, Any]:
         """This one."""

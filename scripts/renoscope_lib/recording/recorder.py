@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from ..machine import clocks
 from ..machine.host import Host, set_command
 from ..ring.heads import Heads
 from ..ring.ledger import Account, Ledger
@@ -116,8 +117,8 @@ def meta(host: Host) -> dict[str, Any]:
         "kernel": host.release,
         "machine": host.machine,
         "boot_id": host.boot_id(),
-        "clocks": {"monotonic_ns": time.monotonic_ns(),
-                   "realtime_ns": time.time_ns()},
+        "clocks": {"monotonic_ns": clocks.monotonic_ns(host),
+                   "realtime_ns": clocks.realtime_ns()},
         "parameters": host.parameters(),
     }
 
@@ -296,6 +297,7 @@ class Recorder:
             "not_asked_for": summary.limits,
             "skipped": summary.skipped,
             "silent": summary.silent,
-            "ended_monotonic_ns": time.monotonic_ns(),
+            "ended_monotonic_ns": clocks.monotonic_ns(),
+            "ended_realtime_ns": clocks.realtime_ns(),
             "cpus": cpus,
         }

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import NOT_SO, Problem
 from ..output.output_file import NoRoom, OutputFile
+from ..words import plural
 from .recorder import Summary
 from .save_order import Name, in_order
 
@@ -135,8 +136,16 @@ class Shelf:
         older = [(path, path.stat().st_size) for path in self.kept()
                  if path != newest]
         total = sum(size for _, size in older) + newest.stat().st_size
-        while older and (len(older) + 1 > self._bounds.files
-                         or total > self._bounds.total_bytes):
+        while older and (reason := self._too_many(len(older) + 1, total)):
             path, size = older.pop(0)
             path.unlink()
             total -= size
+            self._say(f"gave up the oldest, {path.name}: {reason}")
+
+    def _too_many(self, files: int, total_bytes: int) -> str:
+        """Which bound does not hold; empty if both do."""
+        if files > self._bounds.files:
+            return f"at most {plural(self._bounds.files, 'recording')} kept"
+        if total_bytes > self._bounds.total_bytes:
+            return f"at most {self._bounds.total_bytes >> 20} MB of recordings kept"
+        return ""

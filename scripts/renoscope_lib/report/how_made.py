@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..words import clock_moved
 from .markup import join
 from .parts import Section, facts, section
 from .told import Told
@@ -40,4 +41,7 @@ def show(told: Told) -> Section:
     first = told.clock(told.first_ns) if told.first_ns is not None else ""
     if first:
         rows.append(("first event", join(first, ", which is 0 s here")))
+    moved = clock_moved(told.wall_clock_moved_ns)
+    if moved:
+        rows.append(("wall clock", moved))
     return section("made", "How this was made", facts(*rows))

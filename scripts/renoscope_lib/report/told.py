@@ -22,6 +22,7 @@ class Told:
     meta: dict[str, Any] = field(default_factory=dict)
     done: dict[str, Any] = field(default_factory=dict)
     wall_offset_ns: int | None = None
+    wall_clock_moved_ns: int = 0
     end_ns: int = 0
     cut_off: str | None = None
     limit: int = ROWS
@@ -33,7 +34,7 @@ class Told:
         """After the last event."""
         meta = {"parameters": source.parameters(), **source.about()}
         return cls(views, name, meta, source.done(),
-                   source.wall_offset_ns(),
+                   source.wall_offset_ns(), source.wall_clock_moved_ns(),
                    views.whole.known_until_ns(source.end_ns()),
                    source.complaint(), limit, command)
 
