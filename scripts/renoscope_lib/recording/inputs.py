@@ -283,11 +283,11 @@ class LiveInput:
             yield b"".join(wanted)
 
     def wall_offset_ns(self) -> int | None:
-        """From this machine's clocks, when watching began."""
-        return self._wall_offset_ns
+        """From this machine's clocks, now."""
+        return clocks.wall_offset_ns()
 
     def wall_clock_moved_ns(self) -> int:
-        """From this machine's clocks, now."""
+        """Since watching began."""
         return clocks.wall_offset_ns() - self._wall_offset_ns
 
     def end_ns(self) -> int | None:
