@@ -18,7 +18,8 @@ from ..export.lines import Lines
 from ..export.perfetto_file import PerfettoFile
 from ..export.rows import RowWriter
 from ..machine.host import set_command
-from ..options import add_choice, add_command, add_file, check_kinds, complain, complain_if, count, kinds
+from ..options import (add_choice, add_command, add_file, check_kinds, complain, complain_if,
+                       count, kinds)
 from ..output.whole_file import check_is_another
 from ..recording.inputs import Input, input_name
 from ..ring.schema import LOST
