@@ -67,12 +67,17 @@ class Lives:
         else:
             self.unbegun.append(life)
 
-    def check(self) -> str:
-        """Nothing may be alive still, or have ended twice; what lived, in words."""
+    def check(self, missed: int = 0) -> str:
+        """Nothing may be alive still, or have ended twice; what lived, in words.
+
+        So many events may lack as the kernel skipped calls of probes, which `missed` tells;
+        of one `completed` that lacks, the request has no end and the socket no beginning.
+        """
         assert self.begun, "nothing began"
-        assert not self._alive, f"{len(self._alive)} without an end: {self._some()}"
-        assert not self.unbegun, (f"{len(self.unbegun)} ended without having begun: "
-                                  f"{self.unbegun[:5]}")
+        wrong = len(self._alive) + len(self.unbegun)
+        assert wrong <= 2 * missed, (
+            f"{len(self._alive)} without an end: {self._some()}; {len(self.unbegun)} ended "
+            f"without having begun: {self.unbegun[:5]}; {missed} calls of probes missed")
         return ", ".join(f"{number} {what}" for what, number in sorted(self.begun.items()))
 
     def _some(self) -> list[Life]:

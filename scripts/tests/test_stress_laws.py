@@ -72,6 +72,12 @@ class EverythingEnds(unittest.TestCase):
             with self.assertRaisesRegex(AssertionError, "without"):
                 _lives(WHOLE[:place] + WHOLE[place + 1:]).check()
 
+    def test_as_many_may_lack_as_the_kernel_skipped(self) -> None:
+        for place in (1, 2, 3, 5, 6, 7, 8, 9):
+            self.assertTrue(_lives(WHOLE[:place] + WHOLE[place + 1:]).check(missed=1))
+        with self.assertRaisesRegex(AssertionError, "3 without an end.*1 calls of probes"):
+            _lives([WHOLE[0], WHOLE[5], WHOLE[8]]).check(missed=1)
+
     def test_nothing_ends_twice(self) -> None:
         with self.assertRaisesRegex(AssertionError, "without having begun"):
             _lives([*WHOLE, WHOLE[-1]]).check()
