@@ -9,6 +9,7 @@ are the names, versions, forms of lines, bounds and defaults.
 import re
 import unittest
 
+from renoscope_lib.machine.load_parameters import LEAST_RECORDS, MOST_RECORDS
 from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.ring import schema_parser, stats
 from renoscope_lib.ring.schema_source import SIZES, kind_names, parameter_names, switch_names
@@ -211,6 +212,8 @@ class Bounds(Page):
                   f"at most {define('event_filter.h', 'FILTER_TERMS_MAX')} values")
 
     def test_of_the_ring(self) -> None:
+        self.assertEqual((LEAST_RECORDS, MOST_RECORDS), tuple(
+            define("event_ring.h", f"RING_RECORDS_{which}") for which in ("MIN", "MAX")))
         self.says("ring_records", *(f"{before}{define('event_ring.h', f'RING_RECORDS_{which}')}"
                                     for before, which in (
                                         ("from ", "MIN"), ("to ", "MAX"),

@@ -441,6 +441,8 @@ class Windows(Case):
             "did not read; the window was zero once, three probes asked for it"))
         self.assertEqual(finding.gist, "most likely the peer's program did not read")
         self.assertIn("at 5.100 s open again after 4.1 s", finding.evidence)
+        self.assertTrue(any(line.startswith("at 1.240 s three probes, the last at 3.240 s")
+                            for line in finding.evidence), finding.evidence)
 
     def test_our_zero_window_made_the_peer_wait(self) -> None:
         found = self.found(*self.standing("own"))
@@ -451,6 +453,8 @@ class Windows(Case):
     def test_a_short_one_is_no_trouble(self) -> None:
         found = self.found(*self.standing("peer", 1.5, 1))
         self.assertEqual(found["stood-still"].severity, NOTEWORTHY)
+        self.assertTrue(any(line.startswith("at 1.240 s one probe") and "the last" not in line
+                            for line in found["stood-still"].evidence))
 
     def test_a_zero_window_that_nobody_waited_for_is_no_standstill(self) -> None:
         """With something to send, the persist timer would have asked."""

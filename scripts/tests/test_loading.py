@@ -227,11 +227,15 @@ class Load(OnFakeHost):
                  + echo.format("port=443", "filter") + " && "
                  + echo.format("0", "modern_ecn"),
                  "events=ack,state", "filter=port=443", "modern_ecn=0"),
-                ("ring_records is '8192'; mend: sudo scripts/renoscope unload && sudo "
+                ("ring_records is '8192'; unloading loses what the ring holds, which "
+                 "`record --all` saves; mend: sudo scripts/renoscope unload && sudo "
                  "scripts/renoscope load events=ack,state ring_records=16",
                  "events=ack,state", "ring_records=16")):
             self.load_refused(NOT_SO, f"tcp_renoscope is already loaded, and {words}",
                               *arguments)
+        for records in ("1000", "8", "0x200000", "-16", "many", ""):
+            self.load_refused(BAD_INPUT, f"load: ring_records: {records!r} is not a power of "
+                              "two from 16 to 1048576", f"ring_records={records}")
         for asked in (["dance=1"], ["ring_records=16", "dance=1"]):
             self.load_refused(BAD_INPUT, "there is no parameter 'dance'; there are: events ",
                               *asked)

@@ -840,7 +840,7 @@ class Marks(unittest.TestCase):
                 ("events", "--- other kinds are recorded now; kinds on now: "
                            "state, ack, mark ---"),
                 ("filter", "--- filter or sampling changed (what holds now: "
-                           "`stats`) ---"),
+                           "sudo cat /sys/kernel/debug/renoscope/stats) ---"),
                 ("frozen", "--- recording frozen; "),
                 ("thawed", "--- recording goes on; ")):
             with self.subTest(cause):

@@ -39,7 +39,7 @@ COLOURS = {TROUBLE: "\033[1;31m", NOTEWORTHY: "\033[33m", FINE: "\033[32m"}
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s)\b)")
 
 HOW_TO_READ = (
-    "TROUBLE cost time or broke something, noteworthy may, fine is as it should "
+    "TROUBLE cost time or broke something, noteworthy may have, fine is as it should "
     "be. Times count from the first event, as in `renoscope show`. Lost is what did "
     "not arrive, whoever dropped it. (implied) is worked out from what happened around "
     "it. Where no event tells a cause, those that fit are named, or the usual one with "

@@ -128,9 +128,9 @@ def _lines(episode: Episode, clock: Clock) -> Iterator[str]:
         last = episode.probes[-1]
         wait = ("" if last.next_wait_us is None
                 else f", then a wait of {brief(last.next_wait_us)}")
+        until = (f", the last {clock.at(last.time_ns)}" if episode.probes_seen > 1 else "")
         yield (f"{clock.at(episode.probes[0].time_ns)} "
-               f"{spelled(episode.probes_seen, 'probe')}, the last "
-               f"{clock.at(last.time_ns)}{wait}")
+               f"{spelled(episode.probes_seen, 'probe')}{until}{wait}")
     if episode.ended_ns is not None:
         took = ("" if episode.took_us is None
                 else f" after {duration(episode.took_us)}")

@@ -32,6 +32,9 @@ BOOL = re.compile(r"(?P<Y>1|y|t|on)|(?P<N>0|n|f|of)", re.IGNORECASE)
 # What cannot be written while the module is loaded.
 ONLY_AT_LOAD = ("ring_records",)
 
+# What ring_records may be, as in module/event_ring.h: a power of two in between.
+LEAST_RECORDS, MOST_RECORDS = 16, 1 << 20
+
 A_PARAMETER = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
 
 
@@ -178,6 +181,19 @@ def _reads_as(parameter: Parameter, now: str) -> bool:
     return asked.split() == now.split() or _is_same_value(asked, now)
 
 
+def _check_records(parameter: Parameter) -> None:
+    """Before anybody unloads the module for a ring that it will not make."""
+    if parameter.name != "ring_records":
+        return
+    try:
+        records = int(parameter.value, 0)
+    except ValueError:
+        records = 0
+    if not LEAST_RECORDS <= records <= MOST_RECORDS or records & (records - 1):
+        raise Problem(f"load: ring_records: {parameter.value!r} is not a power of two from "
+                      f"{LEAST_RECORDS} to {MOST_RECORDS}", BAD_INPUT)
+
+
 def check_already(parameters: Sequence[Parameter], host: Host) -> None:
     """Problem if the module that is loaded would have to change for them."""
     now = host.parameters()
@@ -185,11 +201,14 @@ def check_already(parameters: Sequence[Parameter], host: Host) -> None:
     different = [one for one in parameters if not _reads_as(one, now[one.name])]
     for parameter in different:
         _check_kinds(parameter, host)
+        _check_records(parameter)
     mends = [parameter.set_command() for parameter in different]
+    warning = ""
     if any(parameter.name in ONLY_AT_LOAD for parameter in different):
+        warning = "unloading loses what the ring holds, which `record --all` saves; "
         mends = [f"sudo {COMMAND} unload && sudo {COMMAND} load "
                  + shlex.join(f"{one.name}={one.value}" for one in parameters)]
     if different:
         differ = " and ".join(f"{one.name} is {now[one.name]!r}" for one in different)
-        raise Problem(f"{MODULE} is already loaded, and {differ}; "
+        raise Problem(f"{MODULE} is already loaded, and {differ}; {warning}"
                       f"mend: {' && '.join(mends)}", NOT_SO)

@@ -425,7 +425,7 @@ class Sentences:
     def _mark(self, event: Event) -> str:
         cause = self._name(event, "mark_cause")
         if cause == "filter":
-            return "filter or sampling changed (what holds now: `stats`)"
+            return "filter or sampling changed (what holds now: sudo cat /sys/kernel/debug/renoscope/stats)"
         if cause == "begun":
             return ("recording begins; kinds on: "
                     f"{kinds_in_words(self._schema, event)}")
