@@ -35,6 +35,8 @@ FILE = Path("/tmp/flood.renoscope")
 # Room for two events of each SYN on one CPU, and for what follows.
 ROOM = "ring_records=262144"
 PACE_S = 0.5
+# One real client of so many may be reset while the flood lasts, and one more.
+MOST_RESET = 20
 ENDING_S = 300
 
 
@@ -87,27 +89,36 @@ def _stage(ipv6: bool, cookies: int) -> Iterator[TwoHosts]:
             server.close()
 
 
-def _visit(ipv6: bool) -> None:
-    """A real client is served."""
+def _visit(ipv6: bool) -> bool:
+    """A real client, and whether it was served.
+
+    In a slow guest its ACK may come when its request was given up, after one timeout
+    and 3 s: then it is reset, as it should be.
+    """
     with endpoints.tcp_socket(CLIENT, ipv6) as client:
         client.settimeout(ENDING_S)
-        client.connect((endpoints.address_of(SERVER, ipv6), PORT))
-        client.sendall(b"Hello")
-        assert endpoints.receive(client, 8) == b"Welcome!"
+        try:
+            client.connect((endpoints.address_of(SERVER, ipv6), PORT))
+            client.sendall(b"Hello")
+            greeting = endpoints.receive(client, 8)
+        except ConnectionResetError:
+            return False
+        assert greeting == b"Welcome!", greeting
+        return True
 
 
 def _flood(hosts: TwoHosts, ipv6: bool, served: bool) -> int:
     """All SYNs; how many real clients were served while they came."""
     flood = hosts.start(CLIENT, program("forged_syns"), FORGED[ipv6][0],
                         endpoints.address_of(SERVER, ipv6), str(PORT), str(part(SYNS)))
-    visits = 0
+    visits: list[bool] = []
     while flood.poll() is None:
         if served:
-            _visit(ipv6)
-            visits += 1
+            visits.append(_visit(ipv6))
         time.sleep(PACE_S)
     assert not flood.returncode
-    return visits
+    assert visits.count(False) <= 1 + len(visits) / MOST_RESET, visits
+    return visits.count(True)
 
 
 def _is_forged(address: bytes, ipv6: bool) -> bool:
@@ -135,7 +146,7 @@ def _check_counted(cookies: int, ipv6: bool) -> None:
             assert memory.check() == before
             used = free - memory.of_the_kernel("MemAvailable")
             sockets.wait_for_none(only=sockets.SYN_RECV)
-            _visit(ipv6)
+            assert _visit(ipv6), "nobody is served after the flood"
             sockets.wait_for_none(but=(sockets.LISTEN, sockets.TIME_WAIT))
             witnesses = {host: counters.steady_witness(hosts, host)
                          for host in (CLIENT, SERVER)}
