@@ -29,13 +29,16 @@
  *			valid RST, and for data that comes after both directions
  *			were shut; then a reset_sent of the same socket follows
  *  destroy		tcp:tcp_destroy_sock, on entry to tcp_v4_destroy_sock()
- *  error		sock:inet_sk_error_report, before the process is woken
+ *  error		sock:inet_sk_error_report, after the process was woken, who may
+ *			have taken the error by then: so that is noted at
+ *			sock:inet_sock_set_state, when the socket is closed
  *  bad_checksum	tcp:tcp_bad_csum, before the segment is dropped
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/errno.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
@@ -60,6 +63,40 @@ static u8 state_for_people(int state)
 	return state == TCP_NEW_SYN_RECV ? TCP_SYN_RECV : state;
 }
 
+/**
+ * struct error_note - the error of the socket that was closed last on a CPU
+ * @sk: the socket, only ever compared
+ * @error: its sk_err at that moment
+ *
+ * tcp_done_with_error() sets the error, closes, which wakes the process, and reports.
+ * MPTCP takes its subflow's error before the report, a process on another CPU may.
+ */
+struct error_note {
+	const struct sock *sk;
+	int error;
+};
+
+static DEFINE_PER_CPU(struct error_note, error_notes);
+
+static void note_error(const struct sock *sk)
+{
+	this_cpu_write(error_notes.sk, sk);
+	this_cpu_write(error_notes.error, READ_ONCE(sk->sk_err));
+}
+
+/* The error that is being reported; one report takes the note. */
+static int reported_error(const struct sock *sk)
+{
+	bool noted = sk->sk_state == TCP_CLOSE &&
+		     this_cpu_read(error_notes.sk) == sk;
+	int error = READ_ONCE(sk->sk_err);
+
+	if (!noted)
+		return error;
+	this_cpu_write(error_notes.sk, NULL);
+	return error ?: this_cpu_read(error_notes.error);
+}
+
 static void probe_state(void *data, const struct sock *sk, const int old_state,
 			const int new_state)
 {
@@ -67,6 +104,8 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 
 	if (sk->sk_protocol != IPPROTO_TCP)	/* MPTCP, SCTP and DCCP share it */
 		return;
+	if (new_state == TCP_CLOSE)
+		note_error(sk);
 	event = event_begin_sock(EVENT_KIND_state, sk);
 	if (!event)
 		return;
@@ -146,13 +185,15 @@ static void probe_destroy(void *data, struct sock *sk)
 static void probe_error(void *data, const struct sock *sk)
 {
 	struct tcp_event *event;
+	int error;
 
 	if (sk->sk_protocol != IPPROTO_TCP || !sk_is_inet(sk))
 		return;
+	error = reported_error(sk);
 	event = event_begin_captured(EVENT_KIND_error, sk);
 	if (!event)
 		return;
-	event->sk_error = READ_ONCE(sk->sk_err);
+	event->sk_error = error;
 	event_end(event);
 }
 
@@ -206,7 +247,8 @@ struct source {
 }
 
 static struct source sources[] = {
-	SOURCE(sock, inet_sock_set_state, state),
+	SOURCE_OF(sock, inet_sock_set_state, probe_state,
+		  EVENT_KIND_BIT(state) | EVENT_KIND_BIT(error)),
 	SOURCE_OF(tcp, tcp_probe, probe_ack,
 		  EVENT_KIND_BIT(ack) | EVENT_KIND_BIT(zero_window)),
 	SOURCE(tcp, tcp_retransmit_skb, retransmit),

@@ -8,6 +8,7 @@ What cannot be known must not be told.
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -85,3 +86,17 @@ def test_subflows() -> None:
         assert "never accepted" not in said and "window was zero" not in said, said
         row, = (row for row in told("handshakes")["handshakes"] if row["opened_by"] == "peer")
         assert row["outcome"] == "established" and row["never_accepted"] is False, row
+
+
+def test_error_of_a_subflow() -> None:
+    """connect() to a closed port: ECONNREFUSED is the subflow's, though MPTCP has taken it"""
+    for kinds in ("default", "error"):
+        with Recorder(f"events={kinds}") as it, TwoHosts():
+            with _mptcp_socket(CLIENT) as client:
+                code = client.connect_ex((address_of(SERVER, False), PORT))
+            assert code == errno.ECONNREFUSED, code
+            wait_until("the error", lambda i=it: i.events("error"))
+            errors = it.events("error")
+            assert [e["sk_error"] for e in errors] == [errno.ECONNREFUSED], errors
+            assert _is_mptcp(it, errors[0])
+            assert {e.kind for e in it.events()} <= {"error", "mark"} or kinds == "default"
