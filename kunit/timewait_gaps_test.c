@@ -84,10 +84,24 @@ static void segment_that_spared_the_socket_is_forgotten(struct kunit *test)
 	timewait_segment_done(&note, other, TCP_TW_SUCCESS);
 	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
 			EVENT_time_wait_ending_new_syn);
+	KUNIT_EXPECT_FALSE(test, note.reset_next);
 	note.seg_flags = TCPHDR_RST;
 	timewait_segment_done(&note, tw, TCP_TW_SUCCESS);
 	KUNIT_EXPECT_EQ(test, timewait_ending_by_segment(&note, tw, NULL),
 			EVENT_time_wait_ending_other);
+}
+
+static void segment_that_gets_a_rst_takes_the_socket_next(struct kunit *test)
+{
+	struct inet_timewait_sock *other = new_timewait(test, TCP_FIN_WAIT2);
+	struct inet_timewait_sock *tw = new_timewait(test, TCP_FIN_WAIT2);
+	struct timewait_note note = { .tw = tw, .seg_flags = TCPHDR_ACK };
+
+	timewait_segment_done(&note, other, TCP_TW_RST);
+	KUNIT_EXPECT_FALSE(test, note.reset_next);
+	timewait_segment_done(&note, tw, TCP_TW_RST);
+	KUNIT_EXPECT_TRUE(test, note.reset_next);
+	KUNIT_EXPECT_EQ(test, note.seg_flags, 0);
 }
 
 static void note_is_of_one_socket_and_used_once(struct kunit *test)
@@ -120,6 +134,7 @@ static struct kunit_case timewait_gaps_cases[] = {
 	KUNIT_CASE_PARAM(segment_ends_the_socket_it_was_for, segment_gen_params),
 	KUNIT_CASE(segment_ends_for_its_runner_alone),
 	KUNIT_CASE(segment_that_spared_the_socket_is_forgotten),
+	KUNIT_CASE(segment_that_gets_a_rst_takes_the_socket_next),
 	KUNIT_CASE(note_is_of_one_socket_and_used_once),
 	KUNIT_CASE(living_socket_has_no_ending_noted),
 	{}

@@ -117,6 +117,7 @@ static int before_timewait_state_process(struct kretprobe_instance *instance,
 	note->tw = tw;
 	note->runner = runner_now();
 	note->seg_flags = tcp_flag_byte(tcp_hdr(skb));
+	note->reset_next = false;
 	note->ending = EVENT_time_wait_ending_none;
 	event = event_begin_captured(EVENT_KIND_time_wait, sock_of(tw));
 	if (!event)
@@ -134,15 +135,19 @@ static int before_timewait_state_process(struct kretprobe_instance *instance,
  * @status: what tcp_timewait_state_process() returned, an enum tcp_tw_status
  *
  * A RST takes the socket away at once, or not at all. A new SYN does so when a
- * listener is found for it, next.
+ * listener is found for it, next; and next, too, does whoever received a segment that
+ * only a RST answers (tcp_v4_rcv() in net/ipv4/tcp_ipv4.c).
  *
  * Context: any.
  */
 void timewait_segment_done(struct timewait_note *note,
 			   const struct inet_timewait_sock *tw, int status)
 {
-	if (note->tw == tw && status != TCP_TW_SYN)
+	if (note->tw != tw)
+		return;
+	if (status != TCP_TW_SYN)
 		note->seg_flags = 0;
+	note->reset_next = status == TCP_TW_RST;
 }
 EXPORT_SYMBOL_IF_KUNIT(timewait_segment_done);
 
@@ -212,7 +217,7 @@ EXPORT_SYMBOL_IF_KUNIT(timewait_ending_by_segment);
 
 /*
  * Who takes a small socket away before its time? A segment, a RST or a SYN, as
- * noted by whoever receives it. Else a process that connects, in its own context,
+ * noted by whoever receives it, or one that got a RST, which has no word. Else a process that connects, in its own context,
  * or a namespace's end, in a kernel thread. (One mistake is left: a process that
  * itself received a new SYN, which found no listener, and itself connects next from
  * the same place to the same peer, on the same CPU.)
@@ -225,6 +230,8 @@ static u8 ending_of_early_death(const struct timewait_note *note,
 	if (by_segment != EVENT_time_wait_ending_other ||
 	    in_serving_softirq() || current->flags & PF_KTHREAD)
 		return by_segment;
+	if (note->tw == tw && note->runner == current && note->reset_next)
+		return EVENT_time_wait_ending_other;
 	return EVENT_time_wait_ending_reused;
 }
 
@@ -235,6 +242,7 @@ static int enter_twsk_deschedule_put(struct kprobe *probe, struct pt_regs *regs)
 
 	note->ending = ending_of_early_death(note, tw);
 	note->tw = tw;
+	note->reset_next = false;
 	return 0;
 }
 

@@ -18,12 +18,14 @@ struct task_struct;
  * @runner: on whose behalf the CPU processed the segment, NULL in a softirq; only
  *	    ever compared
  * @seg_flags: flags of that segment while it can end the socket, else 0
+ * @reset_next: that segment is answered by a RST, and the socket taken away next
  * @ending: an enum event_time_wait_ending, none while it lives
  */
 struct timewait_note {
 	const struct inet_timewait_sock *tw;
 	const struct task_struct *runner;
 	u8 seg_flags;
+	bool reset_next;
 	u8 ending;
 };
 
