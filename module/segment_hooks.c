@@ -204,12 +204,16 @@ EXPORT_SYMBOL_IF_KUNIT(segment_read);
 
 /*
  * Is it a connection? Not a listener, not a raw socket that writes its own
- * headers, not the kernel's control socket, which is a raw one.
+ * headers, not the kernel's control socket, which is a raw one; nor a cookie's request,
+ * which no queue has.
  */
 static bool is_connection(const struct sock *sk)
 {
 	if (!sk)
 		return false;
+	/* One that BPF made of a cookie of its own is filled in later, by TCP. */
+	if (sk->sk_state == TCP_NEW_SYN_RECV)
+		return !inet_reqsk(sk)->syncookie;
 	if (!sk_fullsock(sk))
 		return true;
 	return sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP &&
