@@ -48,7 +48,7 @@
 	EVENT_FIELD(u64, cookie, cookie,				\
 		"connection id: the kernel's socket cookie, as sk: in ss -e") \
 	EVENT_FIELD(u32, netns, number,					\
-		"inode of the network namespace, as in /proc/PID/ns/net") \
+		"inode of the network namespace, as in /proc/PID/ns/net; 0 if not known") \
 	EVENT_FIELD(u8, kind, kind,					\
 		"what happened")					\
 	EVENT_FIELD(u8, family, number,					\
@@ -392,7 +392,9 @@
 		"we sent a RST: a segment did not fit, or the accept queue was full") \
 	EVENT_WORD(request_ending, listener_gone, "the listener was closed") \
 	EVENT_WORD(request_ending, other,				\
-		"an ICMP error, a lost race, the namespace's end, or somebody killed it (ss -K)")
+		"an ICMP error, a lost race, the namespace's end, or somebody killed it (ss -K)") \
+	EVENT_WORD(request_ending, unsent,				\
+		"its SYN-ACK could not be sent again: a rule, a queue, or no route of this host")
 
 #define COOKIE_VERDICT_WORDS(EVENT_WORD)				\
 	EVENT_WORD(cookie_verdict, none, "not checked")			\

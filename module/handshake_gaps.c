@@ -36,6 +36,7 @@
 #include <linux/cpumask.h>
 #include <linux/if_ether.h>
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/ptrace.h>
@@ -68,7 +69,7 @@ enum stage {
  * @req: the request that was dropped, only ever compared
  * @seg_flags: flags of the segment that it is about
  * @queued: a request of this stage entered the half-open queue
- * @answered: a SYN-ACK was made
+ * @answered: a SYN-ACK was made, maybe to be sent again
  */
 struct handshake_stage {
 	enum stage stage;
@@ -271,9 +272,11 @@ static int enter_make_synack(struct kprobe *probe, struct pt_regs *regs)
 	enum tcp_synack_type type = regs_get_kernel_argument(regs, 4);
 	struct tcp_event *event;
 
-	if (!first || sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	this_cpu_write(stages.answered, true);
+	if (!first)
+		return 0;
 	event = event_begin_sock(EVENT_KIND_synack,
 				 type == TCP_SYNACK_FASTOPEN ? sk :
 							       req_to_sk(req));
@@ -625,12 +628,30 @@ static bool is_brake_of_closing(const struct request_sock *req)
 	       sock_owned_by_user_nocheck(listener);
 }
 
-/* Was it a connection's, or Fast Open's, so that no queue loses it? */
+/* Was it a connection's, Fast Open's, or a cookie's, so that no queue loses it? */
 static bool was_not_half_open(const struct request_sock *req)
 {
 	/* A completed one is freed by accept(). */
 	return has_moved(req) || this_cpu_read(parting_request) == req ||
-	       req->sk || is_brake_of_closing(req);
+	       req->sk || req->syncookie || is_brake_of_closing(req);
+}
+
+/* With a crowded queue the kernel waits for fewer timeouts, but never for less. */
+#define TIMEOUTS_AT_LEAST	2U
+
+/*
+ * The timer also gives a request up whose SYN-ACK it could not send again. Then it
+ * has just made one, or lacked the route to make one before its time was over. (With
+ * a crowded queue that time is not known to us: from the second timeout on a route
+ * that is gone is taken for patience that is.)
+ */
+static bool was_unsent(const struct request_sock *req, unsigned int max_retries)
+{
+	const struct handshake_stage *stage = this_cpu_ptr(&stages);
+
+	if (stage->stage == STAGE_TIMER && stage->answered)
+		return true;
+	return req->num_timeout < min(TIMEOUTS_AT_LEAST, max_retries);
 }
 
 static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
@@ -649,6 +670,9 @@ static int enter_reqsk_destructor(struct kprobe *probe, struct pt_regs *regs)
 	if (!event)
 		return 0;
 	event_capture_request(event, req->rsk_listener, req);
+	if (ending == EVENT_request_ending_expired &&
+	    was_unsent(req, event->max_retries))
+		ending = EVENT_request_ending_unsent;
 	event->request_ending = ending;
 	event_end(event);
 	return 0;
@@ -754,7 +778,8 @@ static struct gap_probe probes[] = {
 	},
 	[MAKE_SYNACK] = {
 		.symbol = "tcp_make_synack",
-		.kinds = EVENT_KIND_BIT(synack) | EVENT_KIND_BIT(refused),
+		.kinds = EVENT_KIND_BIT(synack) | EVENT_KIND_BIT(refused) |
+			 STAGE_KINDS,
 		.at_entry = enter_make_synack,
 	},
 	[CHECK_REQ] = {

@@ -130,7 +130,8 @@ COUNTERS: dict[str, Callable[[Counts], int]] = {
     "TcpExtTCPSlowStartRetrans": lambda c: c.resent(retransmit_cause="loss_recovery"),
     "TcpExtTCPTimeouts": lambda c: (
         c.number("rto") + c.number("synack_retransmit", by_timer=1)
-        + c.number("request_end", request_ending="expired")),
+        + c.number("request_end", request_ending="expired")
+        + c.number("request_end", request_ending="unsent")),
     "TcpExtTCPSackRecovery": lambda c: c.recoveries(sack=True),
     "TcpExtTCPRenoRecovery": lambda c: c.recoveries(sack=False),
     "TcpExtTCPLossProbes": lambda c: c.number("loss_probe"),

@@ -196,6 +196,33 @@ def test_m5_other_ends_of_a_request() -> None:
         for_each_family(check)
 
 
+SYNACKS_STAY = ("add table inet wall; "
+                "add chain inet wall out { type filter hook output priority 0; }; "
+                "add rule inet wall out tcp flags & (syn | ack) == syn | ack drop")
+
+
+def test_m5_synack_that_cannot_be_sent_again() -> None:
+    """M5: a firewall of our own keeps the SYN-ACK back, at once or after two timeouts: not `expired`, which needs its time"""
+    with Stage() as stage:
+        sysctl(SERVER, "tcp_synack_retries", 5)
+        listeners = {family: stage.listener(family) for family in (4, 6)}
+        late = {family: stage.ghost(listeners[family]) for family in (4, 6)}
+        for family in (4, 6):
+            late[family].half_open()
+        for family in (4, 6):
+            stage.story.wait("synack_retransmit", 2, remote_addr=late[family].address)
+        stage.hosts.run(SERVER, "nft", SYNACKS_STAY)
+        early = {family: stage.ghost(listeners[family]) for family in (4, 6)}
+        for family in (4, 6):
+            early[family].knock()
+        for family in (4, 6):
+            for ghost, timeouts in ((late[family], 2), (early[family], 0)):
+                end = stage.story.one("request_end", remote_addr=ghost.address)
+                assert stage.story.word(end, "request_ending") == "unsent", end.values
+                assert (end["num_timeout"], end["num_retrans"], end["max_retries"]) == (
+                    timeouts, timeouts, 5), end.values
+
+
 def _sharing_listener(stage: Stage, family: int, port: int = 0) -> socket.socket:
     with inside(SERVER):
         sock = stage.keep(socket.socket(DOMAINS[family], socket.SOCK_STREAM))

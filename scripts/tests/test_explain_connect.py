@@ -11,7 +11,7 @@ from renoscope_lib.tcp.wanted import Filter
 from . import support
 from .explain_scene import ISN, PEER_ISN, Case, Life, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
-                              RESET_BY_PEER, UNPROVEN, VALID, ListenerScene)
+                              RESET_BY_PEER, UNPROVEN, UNSENT, VALID, ListenerScene)
 from .support import (ACK, CLIENT, ESTABLISHED, SECOND, SERVER, SYN, SYN_RECEIVED,
                       number_of)
 
@@ -510,6 +510,15 @@ class Listening(Case):
         self.assertNotIn("DEFER", found["requests-given-up"].sentence)
         self.assertIn("one handshake ended by a RST",
                       found["requests-reset"].sentence)
+
+    def test_synacks_that_could_not_be_sent_are_this_hosts_trouble(self) -> None:
+        at = self.at
+        found = self.found(*at.queued(0, 3000, 0x200),
+                           at.request_end(1, 3000, 0x200, UNSENT))
+        self.assertNotIn("requests-given-up", found)
+        self.assertEqual(found["synacks-unsent"].severity, TROUBLE)
+        self.assertIn("one handshake given up as this host could not send its SYN-ACK again",
+                      found["synacks-unsent"].sentence)
 
     def test_given_up_after_a_deferred_ack_is_no_silent_client(self) -> None:
         """TCP_DEFER_ACCEPT: its timers sent nothing, as it had answered."""

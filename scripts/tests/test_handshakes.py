@@ -14,10 +14,9 @@ from renoscope_lib.views.handshakes import EXPECTED_KINDS, Handshakes, OpeningRo
 from renoscope_lib.views.handshakes_text import as_json, as_text
 
 from . import support
-from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL,
-                              INVALID, LISTENER_GONE, OTHER, RESET_BY_PEER,
-                              RESET_BY_US, UNPROVEN, US, VALID, VALID_REFUSED,
-                              ListenerScene)
+from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL, INVALID,
+                              LISTENER_GONE, OTHER, RESET_BY_PEER, RESET_BY_US, UNPROVEN,
+                              UNSENT, US, VALID, VALID_REFUSED, ListenerScene)
 from .support import (ANY, CLIENT, CLOSED, ESTABLISHED, LISTEN, MS, SECOND,
                       SERVER, SYN, SYN_RECEIVED, SYN_SENT, Scene, feed,
                       number_of)
@@ -389,7 +388,8 @@ class Lives(unittest.TestCase):
         for ending, outcome, why in (
                 (RESET_BY_PEER, "reset by peer", "forged and it never asked"),
                 (RESET_BY_US, "reset by us", "does not fit"),
-                (LISTENER_GONE, "listener gone", "listener was closed")):
+                (LISTENER_GONE, "listener gone", "listener was closed"),
+                (UNSENT, "unsent", "its output firewall")):
             with self.subTest(outcome):
                 row = self.row(*self.at.queued(0, 40, 9),
                                self.at.request_end(1, 40, 9, ending))

@@ -560,6 +560,7 @@ class Handshakes(unittest.TestCase):
                 ("reset_by_peer", "request ended: the peer sent a RST"),
                 ("reset_by_us", "made us send a RST"),
                 ("listener_gone", "request ended: the listener was closed"),
+                ("unsent", "its SYN-ACK could not be sent again, for a rule"),
                 ("other", "request ended: an ICMP error"),
                 ("other", "or somebody killed it (ss -K)")):
             with self.subTest(word):

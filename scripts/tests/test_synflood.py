@@ -17,7 +17,7 @@ from renoscope_lib.views.synflood import FloodWatch
 
 from . import support
 from .handshake_scene import (EXPIRED, HALF_OPEN_FULL, INVALID, LISTENER_GONE,
-                              RESET_BY_PEER, VALID, VALID_REFUSED, ListenerScene)
+                              RESET_BY_PEER, UNSENT, VALID, VALID_REFUSED, ListenerScene)
 from .support import MS, SECOND, feed, number_of
 
 
@@ -337,6 +337,13 @@ class NoFloods(FloodCase):
         verdict = self.verdict(9)
         self.assertEqual(verdict.words, flood_verdict.NO_FLOOD)
         self.assertRegex(verdict.why, r"^\d+ handshakes ended by a RST")
+
+    def test_who_was_sent_no_synack_is_not_silent(self) -> None:
+        for n in range(60):
+            self.events += self.at.queued(n / 10, 2000 + n, 0x900 + n)
+            self.events.append(self.at.request_end(
+                n / 10 + 1, 2000 + n, 0x900 + n, UNSENT))
+        self.assertEqual(self.verdict(9).words, flood_verdict.NO_FLOOD)
 
     def test_few_that_fill_a_small_queue_are_not_called_real(self) -> None:
         self.at.limit = 4

@@ -64,6 +64,7 @@ RULES = {
     "syn-flood": Rule("SYN flood", (
         "syn", "request", "synack", "completed", "request_end")),
     "syn-cookies": Rule("SYN cookies sent", ("synack",)),
+    "synacks-unsent": Rule("SYN-ACKs that could not be sent", ("request_end",)),
     "requests-given-up": Rule("requests given up", ("request_end",)),
     "requests-reset": Rule("requests reset", ("request_end",)),
     # rules_on_ports.py

@@ -163,6 +163,16 @@ def _endings(listener: Listener, proven: int,
             (f"SYN-ACKs sent again: {listener.synacks_again}",
              f"{plural(listener.completed, 'handshake')} completed"),
             _view(listener) + " --steps")
+    unsent = listener.endings["unsent"]
+    if unsent:
+        yield Finding(
+            "synacks-unsent", TROUBLE, subject,
+            f"{spelled(unsent, 'handshake')} given up as this host could not send its "
+            "SYN-ACK again, and maybe not the first time: its output firewall, a full "
+            "queue of a device, or no route back",
+            "our SYN-ACKs could not be sent",
+            (f"{plural(listener.completed, 'handshake')} completed",),
+            "nft list ruleset; tc -s qdisc; ip route get PEER")
     reset = listener.endings["reset_by_peer"]
     if reset:
         yield Finding(

@@ -29,6 +29,8 @@ REQUEST_ENDINGS = {
     "reset_by_us": "we sent a RST: a segment did not fit the handshake",
     "listener_gone": "the listener was closed",
     "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
+    "unsent": "our SYN-ACK could not be sent again: a rule, a full queue, or no route of "
+              "this host",
 }
 
 OVERFLOW_RESET = "the accept queue was full, and tcp_abort_on_overflow is 1"

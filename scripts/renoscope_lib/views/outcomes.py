@@ -40,7 +40,8 @@ ANSWERED_OTHERWISE = ("the first answer was to an older connection between the s
                       f"it got a RST, and the SYN went again at once{IMPLIED}")
 
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
-           "reset_by_us": "reset by us", "listener_gone": "listener gone"}
+           "reset_by_us": "reset by us", "listener_gone": "listener gone",
+           "unsent": "unsent"}
 
 
 def times(count: int) -> str:
@@ -320,6 +321,8 @@ PASSIVE_REASONS = {
     "listener gone": "the listener was closed while the request waited",
     "ended": "an ICMP error, a lost race, or the end of the namespace, or somebody "
              "killed it (ss -K)",
+    "unsent": "this host could not send its SYN-ACK again, and maybe not the first time: its "
+              "output firewall, a full queue, or no route",
     "cookie invalid": "the ACK that came bears no cookie of ours, one too old, or options "
                       "that are refused",
 }

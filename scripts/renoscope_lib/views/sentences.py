@@ -37,6 +37,8 @@ REQUEST_ENDINGS = {
     "listener_gone": "the listener was closed",
     "other": "an ICMP error, a lost race, or the end of the namespace, or somebody "
              "killed it (ss -K)",
+    "unsent": "its SYN-ACK could not be sent again, for a rule, a full queue or the lack of a "
+              "route of this host",
 }
 
 COOKIE_VERDICTS = {
