@@ -395,17 +395,24 @@ class Show(unittest.TestCase):
         self.assertEqual(len(self.show("--port", "80", "--kind", "rto")), 1 + 1)
 
     def test_the_exit_code_tells_as_well(self) -> None:
-        """And the complaint names those that are there, no listener, if they are few."""
+        """And the complaint names those that are there, if they are few.
+
+        No listener's id, but its port before the others.
+        """
         scene = Scene()
-        few = session() + scene.pack("accepted", SECOND, cookie=7, state=LISTEN)
-        many = b"".join(scene.pack("ack", n, cookie=n) for n in range(1, 11))
+        few = session() + scene.pack("accepted", SECOND, cookie=7, state=LISTEN,
+                                     local_port=5000)
+        many = b"".join(scene.pack("ack", n, cookie=n, local_port=1000 + n)
+                        for n in range(1, 11))
         for view in ("handshakes", "states", "losses", "windows", "rounds", "explain",
                      "cwnd", "show"):
             for data, option, value, told in (
                     (few, "--connection", "99", "sk:99 was not seen; these were: "
                      "sk:5, sk:6"),
                     (few, "--port", "1", "port 1 was not seen; these were: "
-                     "sk:5, sk:6"),
+                     "5000, 80, 40112"),
+                    (many, "--port", "1", "port 1 was not seen; these were: "
+                     "1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008 and 3 more"),
                     (many, "--connection", "99", "sk:99 was not seen; 10 "
                      "other ids were"),
                     (few, "--connection", "5", "")):
@@ -420,7 +427,7 @@ class Show(unittest.TestCase):
             done = run(view, "-", "--port", "1", stdin=support.recording(few)[:-30])
             self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr, rb"\Arenoscope: \w+: port 1 was not seen; these were: "
-                             rb"sk:5, sk:6; standard input: recording cut off .*\n\Z")
+                             rb"5000, 80, 40112; standard input: recording cut off .*\n\Z")
 
     def test_raw_and_absolute(self) -> None:
         lines = self.show("--raw-seq", "--absolute")

@@ -1201,12 +1201,14 @@ class Command(Stage):
 
     def test_none_and_nonsense(self) -> None:
         self.two()
-        for asked, told in ((("sk:99",), "sk:99"), (("9",), "port 9"),
-                            (("--connection", "99", "--port", "9"), "sk:99 port 9")):
+        ids, ports = "sk:a, sk:b, sk:c", "22, 7777, 63164"
+        for asked, told, there in (
+                (("sk:99",), "sk:99", ids), (("9",), "port 9", ports),
+                (("--port", "9"), "port 9", ports),
+                (("--connection", "99", "--port", "9"), "sk:99 port 9", ids)):
             code, out, err = self.run_flow(*asked)
             self.assertEqual((code, out), (1, ""))
-            self.assertIn(f"flow: {told} was not seen; these were: sk:a, "
-                          "sk:b, sk:c\n", err)
+            self.assertIn(f"flow: {told} was not seen; these were: {there}\n", err)
         code, _, err = self.run_flow("nonsense")
         self.assertEqual(code, 2)
         self.assertIn("'nonsense' names no connection", err)

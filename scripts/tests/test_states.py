@@ -948,7 +948,7 @@ class Command(Stage):
         for arguments, expected in (
                 (("states", "-", "--counts"), b"ESTABLISHED  1"),
                 (("states", "-", "--port", "1"),
-                 b"states: port 1 was not seen; these were: sk:5\n"),
+                 b"states: port 1 was not seen; these were: 5000, 40112\n"),
                 (("states", "-", "--counts", "--connection", "77"),
                  b"states: sk:77 was not seen; these were: sk:5\n"),
                 (("losses", "-", "--port", "1"), b"losses: port 1 was not seen;"),

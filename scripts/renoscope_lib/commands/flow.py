@@ -24,7 +24,7 @@ from ..output.json_pieces import json_pieces
 from ..output.tables import aligned, seconds
 from ..output.whole_file import WholeFile, check_is_another
 from ..place import COMMAND
-from ..tcp.wanted import Filter, who_was
+from ..tcp.wanted import Filter, which_ports, who_was
 from ..views.gaps import begins_time
 from ..views.telling import coloured, finish, print_view
 from ..words import connection, duration, file_word
@@ -221,7 +221,10 @@ def _none(options: argparse.Namespace, replay: Replay,
     code = finish(replay.source)
     if asked:
         ids = {cookie for one in conversations for ids in one.ids for cookie in ids}
-        raise Problem(f"flow: {' '.join(asked)} was not seen{who_was(ids)}", NOT_SO)
+        ports = {port for one in conversations for _, port in one.ends}
+        others = (which_ports(ports) if all(one.startswith("port") for one in asked)
+                  else who_was(ids))
+        raise Problem(f"flow: {' '.join(asked)} was not seen{others}", NOT_SO)
     return code
 
 

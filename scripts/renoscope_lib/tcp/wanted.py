@@ -12,8 +12,8 @@ from ..words import connection
 from .flows import MARK, is_lost, is_of_recording
 from .tcp_states import LISTEN
 
-# Ids told to somebody who has named none of them.
-FEW_IDS = 8
+# Ids, or ports, told to somebody who has named none of them.
+FEW = 8
 
 
 class Ends(Protocol):
@@ -92,6 +92,8 @@ class ChoiceSeen:
         self._listening = schema.numbers_of("state", LISTEN) if schema else []
         self._found = wanted.takes_all
         self._others: set[int] = set()
+        self._ports: set[int] = set()
+        self._services: set[int] = set()
 
     def see(self, event: Event) -> None:
         """The next event, shown or not."""
@@ -100,7 +102,11 @@ class ChoiceSeen:
         if self._wanted.chooses(event):
             self._found = True
             self._others.clear()
-        elif event["cookie"] and event["state"] not in self._listening:
+            return
+        self._ports.update((event["local_port"], event["remote_port"]))
+        if event["state"] in self._listening:
+            self._services.add(event["local_port"])
+        elif event["cookie"]:
             self._others.add(event["cookie"])
 
     def not_there(self) -> str:
@@ -108,16 +114,26 @@ class ChoiceSeen:
         if self._found:
             return ""
         cookie, port = self._wanted.cookie, self._wanted.port
-        asked = " ".join(filter(None, (
-            "" if cookie is None else connection(cookie),
-            "" if port is None else f"port {port}")))
-        return f"{asked} was not seen{who_was(self._others)}"
+        if cookie is None:
+            return (f"port {port} was not seen"
+                    f"{which_ports(self._ports, self._services)}")
+        also = "" if port is None else f" port {port}"
+        return f"{connection(cookie)}{also} was not seen{who_was(self._others)}"
 
 
 def who_was(cookies: Collection[int]) -> str:
     """Goes on from `was not seen`."""
     if not cookies:
         return ", nor was any connection"
-    if len(cookies) > FEW_IDS:
+    if len(cookies) > FEW:
         return f"; {len(cookies)} other ids were"
     return f"; these were: {', '.join(map(connection, sorted(cookies)))}"
+
+
+def which_ports(ports: Collection[int], services: Collection[int] = ()) -> str:
+    """The same of a port: those that somebody listens on come first."""
+    every = sorted(filter(None, ports), key=lambda port: (port not in services, port))
+    if not every:
+        return ", nor was any connection"
+    more = f" and {len(every) - FEW} more" if len(every) > FEW else ""
+    return f"; these were: {', '.join(map(str, every[:FEW]))}{more}"
