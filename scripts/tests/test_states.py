@@ -614,6 +614,21 @@ class Resets(Stage):
         self.assertEqual((states.resets_without_connection,
                           list(states.lives())), (1, []))
 
+    def test_what_is_of_no_connection_is_counted_as_far_as_it_was_chosen(self) -> None:
+        cookie = {"cookie": 0, "synack_type": number_of("synack_type", "cookie")}
+        events = [self.change(0, "CLOSED", "SYN-SENT"),
+                  self.event("reset_sent", 1, "CLOSED", cookie=0, local_port=80),
+                  self.event("synack", 2, "SYN-RECEIVED", local_port=80, **cookie),
+                  self.event("synack", 3, "SYN-RECEIVED", listener=LISTENER, **cookie)]
+        for wanted, cookies, resets in (
+                (Filter(), 2, 1), (Filter(port=80), 1, 1), (Filter(port=40112), 1, 0),
+                (Filter(cookie=5), 0, 0), (Filter(cookie=LISTENER), 1, 0)):
+            with self.subTest(wanted):
+                states = feed(States(support.schema(), wanted), *events)
+                told = as_json(states, None, wanted)
+                self.assertEqual((told["cookie_synacks"], told["resets_without_connection"]),
+                                 (cookies, resets))
+
     def test_an_error_long_ago_is_no_cause(self) -> None:
         self.assertEqual(self.ending(
             self.event("error", 5, sk_error=errno.EHOSTUNREACH),
@@ -943,6 +958,16 @@ class Command(Stage):
                 content = json.loads(done.stdout)
                 self.assertEqual(content["lost_events"], 3)
                 self.assertEqual(content["connections"][0]["connection"], "sk:5")
+
+    def test_states_of_a_port_tell_of_no_others_resets(self) -> None:
+        data = support.recording(
+            self.scene.pack("ack", 0, state=TCP["ESTABLISHED"]),
+            self.scene.pack("reset_sent", MS, cookie=0, state=TCP["CLOSED"], local_port=80))
+        words = b"1 RST answered segments of no connection."
+        for options, is_told in ((), True), (("--port", "5000"), True), (
+                ("--port", "40112"), False), (("--connection", "5"), False):
+            done = self.run_it("states", "-", *options, stdin=data)
+            self.assertEqual(words in done.stdout, is_told, options)
 
     def test_options(self) -> None:
         for arguments, expected in (

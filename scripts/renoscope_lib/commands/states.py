@@ -15,7 +15,7 @@ from ..views.telling import open_input, tell
 
 def _states(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = States(source.schema)
+    view = States(source.schema, chosen(options))
     if options.counts:
         return tell(options, source, view,
                     partial(states_text.counts_as_json, view, wanted=chosen(options)),

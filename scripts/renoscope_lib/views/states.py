@@ -51,10 +51,14 @@ def _place(event: Event) -> tuple[int, int]:
 
 
 class States:
-    """Feed it joined events, then ask for the connections."""
+    """Feed it joined events, then ask for the connections.
 
-    def __init__(self, schema: Schema) -> None:
+    What is of no connection is counted as far as `wanted` chooses it.
+    """
+
+    def __init__(self, schema: Schema, wanted: Filter = Filter()) -> None:
         self._schema = schema
+        self._wanted = wanted
         self._states = StateNames(schema)
         self.gaps = Gaps(schema, NEEDED_KINDS)
         self.kept: Kept[Life] = Kept(lambda life: life.is_over)
@@ -84,6 +88,8 @@ class States:
                 life.remote = self._remote(event)
 
     def _see_without_connection(self, event: Event) -> None:
+        if not self._wanted.chooses(event):
+            return
         if event.kind == "reset_sent":
             self.resets_without_connection += 1
         elif event.kind == "synack" and self._is_cookie(event):
