@@ -133,8 +133,10 @@ class Ends(Case):
     def test_an_orphan_given_up_tells_its_timeouts(self) -> None:
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
-                        life.change(20, "FIN-WAIT-1", "CLOSED", retransmits=7))
-        self.assertIn("after our close(): after 7 timeouts in a row",
+                        *(life.timeout(2 ** n, 1, retransmits=n, state="FIN-WAIT-1")
+                          for n in range(4)),
+                        life.change(20, "FIN-WAIT-1", "CLOSED", retransmits=3))
+        self.assertIn("after our close(): after 4 timeouts in a row",
                       found["orphan-given-up"].sentence)
         self.assertTrue(found["orphan-given-up"].sentence.endswith(
             "may be lost (net.ipv4.tcp_orphan_retries, or our program's TCP_USER_TIMEOUT)"))
@@ -145,7 +147,8 @@ class Ends(Case):
                         life.change(2, "CLOSE-WAIT", "LAST-ACK"),
                         life.change(20, "LAST-ACK", "CLOSED", retransmits=7,
                                     snd_nxt=life.snd_nxt + 1))
-        self.assertIn("given up in LAST-ACK, after our close(): after 7 timeouts in a row",
+        self.assertIn("given up in LAST-ACK, after our close(): after 7 retransmissions by "
+                      "timeout (implied)",
                       found["orphan-given-up"].sentence)
 
     def test_an_orphan_has_no_error(self) -> None:

@@ -86,7 +86,9 @@ class Life(PartlySeen):
     refused_ns: int | None = None
     overflowed: bool = False
     closed_from: str | None = None
-    timeouts: int = 0
+    last_timeout: tuple[int, int] | None = None     # which in a row; gaps before it
+    timeouts: int | None = None     # in a row at the end; None: not known
+    retransmits: int = 0            # those of them that sent again
     unsent_behind: int | None = None
     fin_unacked: bool = False
     disconnected: bool = False

@@ -212,8 +212,14 @@ def _error(life: Life) -> Ending:
 
 def _given_up_by_us(life: Life) -> Ending:
     """A connect() without an answer; the kernel would have reported ETIMEDOUT."""
-    after = f", after {plural(life.timeouts, 'timeout')}" if life.timeouts else ""
+    after = f", after {plural(life.retransmits, 'timeout')}" if life.retransmits else ""
     return Ending("failed", US, "closed by us before an answer came" + after, True)
+
+
+def _timeouts_words(life: Life) -> str:
+    if life.timeouts is None:
+        return f"after {plural(life.retransmits, 'retransmission')} by timeout"
+    return f"after {plural(life.timeouts, 'timeout')} in a row"
 
 
 def _quiet_ending(life: Life) -> Ending:
@@ -227,9 +233,8 @@ def _quiet_ending(life: Life) -> Ending:
     if fin_unacked and life.disconnected:
         return Ending("closed", US, "SO_LINGER 0, or disconnected by its program, before "
                       "our FIN was acknowledged", True)
-    if life.timeouts:
-        return Ending("given up", None,
-                      f"after {plural(life.timeouts, 'timeout')} in a row", True)
+    if life.retransmits:
+        return Ending("given up", None, _timeouts_words(life), True)
     if fin_unacked or life.closed_from == FIN_WAIT_1:  # an orphan's end is reported to nobody
         return Ending("given up", None, "before our FIN was acknowledged", True)
     if life.closed_from == LISTEN or life.closed_from == LAST_ACK:

@@ -217,13 +217,29 @@ class States:
             return
         self._settle_birth(life, event)
         life.closed_from = old
-        life.timeouts = event["retransmits"]
+        life.retransmits = event["retransmits"]
+        life.timeouts = self._timeouts_in_a_row(life)
         life.fin_unacked = (event["snd_una"] != event["snd_nxt"]
                             or event["snd_nxt"] == life.unsent_behind)
         self._move(life, event, CLOSED)
         if life.no_room and life.fin_and_ack:
             del life.stays[-2]      # FIN-WAIT-2, entered and left with one segment
             life.stays[-2].ended_ns, life.stays[-2].left_by = event["time_ns"], ""
+
+    def _timeouts_in_a_row(self, life: Life) -> int | None:
+        """The kernel counts those that sent again, not the one that gave up."""
+        if life.last_timeout is None:
+            return None
+        number, gaps_before = life.last_timeout
+        is_certain = (self.gaps.is_whole_since(gaps_before)
+                      and number - life.retransmits in (0, 1))
+        return number if is_certain else None
+
+    def _see_rto(self, event: Event) -> None:
+        self._see_any(event)
+        life = self.kept.get(event.key)
+        if life is not None:
+            life.last_timeout = event["retransmits"] + 1, self.gaps.number
 
     def _see_destroy(self, event: Event) -> None:
         life = self.kept.get(event.key)
