@@ -727,6 +727,24 @@ class WhyConnectFails(unittest.TestCase):
             self.assertEqual("both ends of 1 connection are in it, and each end is counted"
                              in as_text(handshakes, None), bool(count))
 
+    def test_of_one_end_nobody_says_that_the_other_sent_nothing_again(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        ours, others = self.connecting(), self.scene.event(
+            "state", 0, old_state=CLOSED, state=SYN_SENT, cookie=6, local_port=40113, snd_isn=7)
+        far = [*at.queued(0.02, 40112, 9), at.again(1, 40112, 9, 0, 0),
+               at.again(3, 40112, 9, 1, 1), at.completed(3.1, 40112, 9)]
+        for events, cookie, words in (
+                ([ours, others, *far], 5, "sk:5 sent no SYN-ACK again; its other end did: "
+                                          "sk:9, 2 times (--connection 9)."),
+                ([ours, others, *far], 6, "sk:6 sent no SYN-ACK again."),
+                ([ours], 5, "sk:5 sent no SYN-ACK again."),
+                ([ours, *far], at.listener, ""), ([ours], None, "No SYN-ACK was sent again.")):
+            with self.subTest(cookie=cookie, count=len(events)):
+                lines = as_text(feed(Handshakes(support.schema(), None, cookie), *events),
+                                None)
+                self.assertEqual([line for line in lines if "SYN-ACK" in line and "again" in line],
+                                 [words] if words else [])
+
     def test_what_the_peer_took_for_an_older_connections_was_not_lost(self) -> None:
         at = ListenerScene(scene=self.scene)
         connected = self.scene.event("state", 14 * MS, old_state=SYN_SENT,

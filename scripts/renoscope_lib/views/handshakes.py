@@ -178,6 +178,21 @@ class Handshakes:
         return sum(opening.opened_by == ACTIVE and _far_key(opening, ACTIVE) in far
                    for opening in rows)
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether a single connection was asked for."""
+        return self._wanted.cookie is not None
+
+    def other_ends_again(self) -> dict[int, int]:
+        """How many SYN-ACKs the other ends of those chosen sent again, by their ids."""
+        listeners = _far_ends(self._openings.all())
+        counts: Counter[int] = Counter()
+        for opening in self.chosen():
+            if opening.opened_by == ACTIVE and opening.snd_isn:
+                for far in listeners.get(_far_key(opening, ACTIVE), []):
+                    counts[far.cookie] += len(far.attempts)
+        return {cookie: count for cookie, count in counts.items() if count}
+
     def teller(self, end_ns: int | None = None) -> Callable[[Opening], Told]:
         """What makes a row of an opening: there may be too many to have all."""
         until_ns = self.gaps.known_until_ns(end_ns)

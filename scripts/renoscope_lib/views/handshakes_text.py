@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..output.tables import aligned, and_more, note
-from ..words import duration, or_dash, plural, spaced
+from ..words import connection, duration, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .opening import ACTIVE
@@ -154,11 +154,21 @@ def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
     again = handshakes.retransmits(end_ns)
     if again:
         lines += ["", *_retransmit_lines(again, limit)]
-    elif handshakes.knows_retransmits:
-        lines += ["", "No SYN-ACK was sent again."]
+    elif handshakes.knows_retransmits and (rows or not handshakes.is_of_one):
+        lines += ["", *_none_again(handshakes, rows)]
     lines += ["", *(_opening_lines(rows, limit, steps) if rows
                     else [handshakes.none_chosen()])]
     return lines if lines[0] else lines[1:]
+
+
+def _none_again(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
+    """Of one connection only what it sent itself; its other end may have sent some."""
+    if not handshakes.is_of_one:
+        return ["No SYN-ACK was sent again."]
+    others = [f"{connection(cookie)}, {plural(count, 'time')} (--connection {cookie:x})"
+              for cookie, count in handshakes.other_ends_again().items()]
+    did = f"; its other end did: {', '.join(others)}" if others else ""
+    return note(f"{rows[0].connection} sent no SYN-ACK again{did}.")
 
 
 def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
