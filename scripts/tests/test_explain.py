@@ -114,8 +114,8 @@ class Summary(Case):
                       self.text(*events, limit=3))
         self.assertEqual(self.text(*events, limit=0).count("\nsk:"), 12)
 
-    def test_who_is_told_of_at_both_ends_is_counted(self) -> None:
-        """No trouble is taken for two; one whose other end is fine stands there once."""
+    def test_both_ends_of_one_connection_are_said_to_be_that(self) -> None:
+        """Whether they have trouble, or both are fine."""
         def far(events: list[Event]) -> list[Event]:
             return [replace(event, values=event.values | {
                 "cookie": 1 + event["cookie"], "netns": 9} | {
@@ -123,11 +123,21 @@ class Summary(Case):
                 for end, other in (("local", "remote"), ("remote", "local"))})
                 for event in events]
         fine = Life(self.scene, 0x300, 42000).opens(5)
-        for others, words in (
-                ([], ""), (far(fine), ""), (far(self.slow(0)), "1 connection were"),
-                (far(self.slow(0) + self.slow(2)), "2 connections were")):
-            text = self.text(*self.slow(0), *self.slow(2), *fine, *others)
-            self.assertEqual(re.findall("Both ends of (.*) recorded", text),
+        slow = [*self.slow(0), *self.slow(2)]
+        sides = (": `to` lines are of the one that connected, `at` lines of the one that "
+                 "accepted")
+        for events, words in (
+                ([*slow, *fine], ""),
+                ([*slow, *fine, *far(fine)], f"1 connection (sk:300 and sk:301){sides}"),
+                ([*fine, *far(fine)], "1 connection (sk:300 and sk:301)"),
+                ([*slow, *far(slow)], "2 connections (sk:100 and sk:101, sk:102 and sk:103)"
+                 + sides),
+                ([e for n in range(5) for e in (*self.slow(2 * n), *far(self.slow(2 * n)))],
+                 "5 connections (sk:100 and sk:101, sk:102 and sk:103, sk:104 and sk:105, "
+                 f"sk:106 and sk:107 and 1 more){sides}")):
+            text = self.text(*events).replace("\n", " ")
+            said = re.findall(r"Both ends of (.*?\)), and each end is counted(.*?)\.", text)
+            self.assertEqual(["".join(one).replace(" were recorded", "") for one in said],
                              [words] if words else [])
 
     def test_beside_trouble_many_fine_ones_are_only_counted(self) -> None:

@@ -15,7 +15,7 @@ from ..place import INSTALLED
 from ..tcp.wanted import Filter
 from ..views.show import RESET
 from ..views.states_text import OPENED
-from ..words import file_word, plural
+from ..words import connection, file_word, plural
 from .explain import Explained
 from .finding import FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding, Report
 from .groups import Groups
@@ -104,8 +104,18 @@ def _summary(groups: Groups, limit: int, leaves_out_fine: bool) -> Iterator[str]
                  + (" (-v tells of each)" if leaves_out_fine else ""))
         yield from _wrapped(words, f"{LABELS[FINE]:<{LABEL_WIDTH}}", LABEL_WIDTH)
     if groups.told_twice:
-        yield from _wrapped(f"Both ends of {plural(groups.told_twice, 'connection')} were "
-                            "recorded: `to` a service and `at` it tell of the same.", "", 0)
+        yield from _wrapped(_both_ends(groups, bool(serious)), "", 0)
+
+
+def _both_ends(groups: Groups, has_lines: bool) -> str:
+    """Nobody shall take the two ends of one connection for two."""
+    pairs = [f"{connection(one)} and {connection(other)}" for one, other in groups.pairs]
+    left = groups.told_twice - len(pairs)
+    sides = (": `to` lines are of the one that connected, `at` lines of the one that accepted"
+             if has_lines else "")
+    return (f"Both ends of {plural(groups.told_twice, 'connection')} were recorded "
+            f"({', '.join(pairs)}{f' and {left} more' if left else ''}), and each end is "
+            f"counted{sides}.")
 
 
 def _finding_lines(finding: Finding, verbose: bool, typed: Typed) -> Iterator[str]:

@@ -11,6 +11,9 @@ from typing import Any
 from ..words import connection, plural
 from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, Subject, brief
 
+# Both ends of so many connections are named.
+FEW_PAIRS = 4
+
 
 @dataclass
 class Group:
@@ -92,18 +95,18 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str, bool], Group] = {}
-        self._ends: set[tuple[str, str]] = set()
+        self._ends: dict[int, int] = {}     # a hash of both: there may be many
         self.reports = 0
         self.fine = 0
-        self.told_twice = 0     # connections that have trouble at both of their ends
+        self.told_twice = 0     # connections of which both ends have a report
+        self.pairs: list[tuple[int, int]] = []  # the ids of the first ones' ends
 
     def passing(self, reports: Iterable[Report]) -> Iterator[Report]:
         """The same reports, counted."""
         for report in reports:
             self.reports += 1
             self.fine += report.is_fine
-            if not report.is_fine:
-                self._see_ends(report.subject)
+            self._see_ends(report.subject)
             for finding in report.findings:
                 self._add(finding)
             yield report
@@ -112,11 +115,13 @@ class Groups:
         """Whether the other end was told of before."""
         if subject.is_listener:
             return
-        if (subject.remote, subject.local) in self._ends:
-            self._ends.discard((subject.remote, subject.local))
-            self.told_twice += 1
-        else:
-            self._ends.add((subject.local, subject.remote))
+        other = self._ends.pop(hash((subject.remote, subject.local)), None)
+        if other is None:
+            self._ends[hash((subject.local, subject.remote))] = subject.cookie
+            return
+        self.told_twice += 1
+        if len(self.pairs) < FEW_PAIRS:
+            self.pairs.append((other, subject.cookie))
 
     def _add(self, finding: Finding) -> None:
         subject = finding.subject
