@@ -6,7 +6,8 @@ import errno
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import Case
+from .explain_scene import ISN, Case
+from .handshake_scene import ListenerScene
 from .support import ACK, FIN, number_of
 
 
@@ -88,6 +89,59 @@ class Ends(Case):
                         life.change(1, "ESTABLISHED", "CLOSED"))
         self.assertEqual(found["reset-by-peer"].sentence,
                          "reset by the peer in ESTABLISHED")
+
+    def other_end(self, closes_s: float, isn: int = ISN, is_reset: bool = True) -> list[Event]:
+        """The listener's child, which closes with data that nobody has read."""
+        at, port = ListenerScene(scene=self.scene), self.life.port
+        closed = at.change(closes_s, port, 9, "ESTABLISHED", "CLOSED", rcv_isn=isn)
+        return [*at.queued(0.02, port, 9, isn), at.completed(0.05, port, 9, rcv_isn=isn),
+                at.change(0.05, port, 9, "SYN-RECEIVED", "ESTABLISHED", rcv_isn=isn), closed,
+                *([at.event("reset_sent", closes_s, port, cookie=9, rcv_isn=isn, snd_isn=99,
+                            state=number_of("state", "CLOSED"))] if is_reset else [])]
+
+    def test_a_reset_by_the_peer_is_told_as_its_other_end_tells_it(self) -> None:
+        """If that was recorded, is of the same connection and sent it before it came."""
+        for other, is_known in (
+                ({"closes_s": 0.98}, True), ({"closes_s": 1.005}, True),
+                ({"closes_s": 2}, False), ({"closes_s": 0.98, "isn": 77}, False),
+                ({"closes_s": 0.98, "is_reset": False}, False)):
+            with self.subTest(other):
+                self.setUp()
+                life = self.life
+                finding = self.found(*sorted(
+                    (*life.opens(), life.reset_received(1),
+                     life.change(1, "ESTABLISHED", "CLOSED"), *self.other_end(**other)),
+                    key=lambda event: event["time_ns"]))["reset-by-peer"]
+                why = "closed with unread data (implied)"
+                self.assertEqual(
+                    (finding.sentence, finding.gist), (
+                        f"reset by the peer in ESTABLISHED: its other end, sk:9, sent it: {why}",
+                        f"in ESTABLISHED, its other end: {why}") if is_known
+                    else ("reset by the peer in ESTABLISHED", "in ESTABLISHED"))
+                self.assertEqual(finding.next_step, (
+                    "look at the end that sent it\nrenoscope explain FILE --connection 9"
+                    if is_known else
+                    "did the peer's program end it (its log), or a firewall or a load balancer "
+                    "between?\nrenoscope show FILE --connection 5"))
+
+    def test_the_other_ends_we_is_our_it(self) -> None:
+        life, after = self.life, number_of("state", "FIN-WAIT-2")
+        far = self.other_end(2, is_reset=False)[:-1]
+        at = ListenerScene(scene=self.scene)
+        moves = [at.change(0.9, life.port, 9, "ESTABLISHED", "FIN-WAIT-1", rcv_isn=ISN),
+                 at.change(0.95, life.port, 9, "FIN-WAIT-1", "FIN-WAIT-2", rcv_isn=ISN),
+                 at.event("reset_received", 1, life.port, cookie=9, state=after, seg_len=3,
+                          seg_flags=ACK, rcv_isn=ISN),
+                 at.change(1, life.port, 9, "FIN-WAIT-2", "CLOSED", rcv_isn=ISN)]
+        finding = self.found(*sorted(
+            (*life.opens(), life.change(0.92, "ESTABLISHED", "CLOSE-WAIT"), *far, *moves,
+             life.reset_received(1.02, "CLOSE-WAIT", snd_nxt=life.snd_nxt + 9),
+             life.change(1.02, "CLOSE-WAIT", "CLOSED")),
+            key=lambda event: event["time_ns"]))["reset-by-peer"]
+        self.assertEqual(finding.sentence, (
+            "reset by the peer in CLOSE-WAIT: it had closed, and more came from us (implied); "
+            "its other end, sk:9, sent it: data came after it had closed"))
+        self.assertIn("read the end of file before writing", finding.next_step)
 
     def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
         life = self.life

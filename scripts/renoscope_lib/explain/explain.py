@@ -204,10 +204,20 @@ class Explained:
         found = [*self._of_its_opening(life, own, clock),
                  *(self._of_its_sending(life, clock) if whole else ()),
                  *rules_on_ends.findings(
-                     self._states, life, self._pace.kept.get(life.key), clock)]
+                     self._states, life, self._pace.kept.get(life.key),
+                     self._other_ends(own), clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))
         return _report(rules_on_ends.subject_of(life), found)
+
+    def _other_ends(self, own: list[Told]) -> Iterator[Life]:
+        """Those that are known by their ISN to be of the same connection."""
+        for told in own:
+            far = told.far if told.opening.snd_isn else []
+            for opening in far if told.client is None else [told.client]:
+                other = self._states.kept.get(opening.key) if opening.cookie else None
+                if other is not None:
+                    yield other
 
     def _of_its_opening(self, life: Life, own: list[Told],
                         clock: Clock) -> Iterator[Finding]:

@@ -7,15 +7,16 @@ failed is the matter of rules_on_opening, a request's end that of its listener.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..tcp.life import Life, Stay
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
-from ..views.endings import RESET_REASONS, TIME_WAIT_ENDINGS, Ending
+from ..views.endings import IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, Ending
 from ..views.pace import Sender
 from ..views.states import States
-from ..words import plural
+from ..words import connection, plural
 from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
                       Subject, brief, look, often, spelled)
 
@@ -31,6 +32,15 @@ UNREAD = RESET_REASONS["TCP_ABORT_ON_CLOSE"]
 KEEPALIVE = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
 AFTER_CLOSE = RESET_REASONS["TCP_ABORT_ON_DATA"]
 
+# The kernel tells of a RST when it has sent it: between two namespaces it has come by then.
+TOLD_LATE_NS = 100_000_000
+
+# The reasons of an end, told at the other one.
+AT_OTHER_END = {
+    AFTER_CLOSE: "data came after it had closed",
+    "the peer's FIN did not come in time": "our FIN did not come in time",
+}
+
 # A RST that our own program, or an administrator, asked for.
 ASKED_FOR = ("SO_LINGER 0", "killed", "TCP_LINGER2", "its listener was closed",
              "disconnected with unsent data")
@@ -43,6 +53,18 @@ NEXT = {
 }
 
 
+class Sent(NamedTuple):
+    """Who sent the RST that came, where that end was recorded too, and why."""
+
+    by: Life
+    reason: str
+
+    def words(self) -> str:
+        """`its other end, sk:3, sent it: closed with unread data`."""
+        return (f"its other end, {connection(self.by.cookie)}, sent it"
+                + (self.reason and f": {self.reason}"))
+
+
 def subject_of(life: Life) -> Subject:
     """Whom it is about."""
     return Subject(life.cookie, life.netns, life.local, life.remote,
@@ -50,14 +72,15 @@ def subject_of(life: Life) -> Subject:
 
 
 def findings(states: States, life: Life, pace: Sender | None,
-             clock: Clock) -> Iterator[Finding]:
-    """Everything about one connection's end."""
+             others: Iterable[Life], clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's end; `others` may be its other one."""
     subject = subject_of(life)
     if life.stays[0].state not in (SYN_SENT, SYN_RECEIVED) or len(life.stays) > 2 \
             or life.closed_from not in (SYN_SENT, SYN_RECEIVED):
         ending = states.ending(life)
         if ending is not None:
-            yield from _ending(states, life, ending, pace, subject, clock)
+            sent = _sent(states, life, ending, others)
+            yield from _ending(states, life, ending, pace, sent, clock)
     yield from _hanging(states, life, subject, clock)
     yield from _fin(states, life, pace, subject, clock)
     if life.no_room:
@@ -70,13 +93,16 @@ def findings(states: States, life: Life, pace: Sender | None,
 
 # ---- the ending
 
-def _ending(states: States, life: Life, ending: Ending,
-            pace: Sender | None, subject: Subject,
-            clock: Clock) -> Iterator[Finding]:
-    reason = ending.reason + (" (implied)" if ending.implied else "")
+def _reason(ending: Ending) -> str:
+    return ending.reason + (IMPLIED if ending.implied else "")
+
+
+def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
+            sent: Sent | None, clock: Clock) -> Iterator[Finding]:
+    subject, reason = subject_of(life), _reason(ending)
     at_ns = life.now.began_ns if life.is_over else None
     if ending.how == "reset":
-        yield from _reset(life, ending, pace, reason, subject, clock)
+        yield from _reset(life, ending, pace, sent, clock)
     elif ending.how == "given up":
         yield _given_up(states, life, pace, reason, subject, clock)
     elif ending.how == "failed":
@@ -171,20 +197,46 @@ def _where(life: Life, clock: Clock) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _reset(life: Life, ending: Ending, pace: Sender | None, reason: str,
-           subject: Subject, clock: Clock) -> Iterator[Finding]:
-    state = life.closed_from or life.now.state
+def _reset_ns(life: Life, by_peer: bool) -> int | None:
+    """When the RST came, or went."""
+    reset = life.reset_received if by_peer else life.reset_sent
+    return reset.time_ns if reset is not None else life.now.began_ns
+
+
+def _sent(states: States, life: Life, ending: Ending,
+          others: Iterable[Life]) -> Sent | None:
+    """The other end, if it was ended by sending a RST, and did not after this one came."""
+    if ending.how != "reset" or ending.by != PEER:
+        return None
+    came_ns = _reset_ns(life, True)
+    for other in others:
+        theirs = states.ending(other)
+        if theirs is None or theirs.how != "reset" or theirs.by != US:
+            continue
+        sent_ns = _reset_ns(other, False)
+        if (sent_ns is not None and came_ns is not None
+                and sent_ns - came_ns < TOLD_LATE_NS):
+            reason = AT_OTHER_END.get(theirs.reason, theirs.reason)
+            return Sent(other, reason + (IMPLIED if theirs.implied else ""))
+    return None
+
+
+def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
+           clock: Clock) -> Iterator[Finding]:
+    state, subject = life.closed_from or life.now.state, subject_of(life)
     if state == TIME_WAIT and ending.by == PEER:
         return  # nobody is harmed any more
     by_peer = ending.by == PEER
     read_on = pace.acked_after_fin if by_peer and pace is not None else 0
-    gist = reason
+    gist = reason = _reason(ending)
     if read_on:
         gist = "it had shut down its sending only"
         reason = (f"{gist}, as {plural(read_on, 'byte')} that we sent after its FIN "
                   "were acknowledged")
-    reset = life.reset_received if by_peer else life.reset_sent
-    at_ns = reset.time_ns if reset is not None else life.now.began_ns
+    if sent is not None:
+        gist = gist or (sent.reason and f"its other end: {sent.reason}")
+        reason = "; ".join(filter(None, (reason, sent.words())))
+    at_ns = _reset_ns(life, by_peer)
     if ending.reason == KEEPALIVE:
         yield Finding(
             "keepalive-timeout", TROUBLE, subject,
@@ -204,7 +256,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, reason: str,
         (*_where(life, clock),
          f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
          f"{_outstanding(life)}"),
-        _next_of_reset(life, ending, state, bool(read_on), subject), at_ns)
+        _next_of_reset(life, ending, state, bool(read_on), sent), at_ns)
 
 
 def _outstanding(life: Life) -> str:
@@ -214,12 +266,15 @@ def _outstanding(life: Life) -> str:
 
 
 def _next_of_reset(life: Life, ending: Ending, state: str, read_on: bool,
-                   subject: Subject) -> str:
+                   sent: Sent | None) -> str:
+    subject = subject_of(life)
     if ending.by == US:
         return NEXT.get(ending.reason, look("show", subject))
     if state == CLOSE_WAIT and not read_on and _outstanding(life):
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")
+    if sent is not None:
+        return f"look at the end that sent it\n{look('explain', subject_of(sent.by))}"
     return ("did the peer's program end it (its log), or a firewall or a load balancer "
             f"between?\n{look('show', subject)}")
 
