@@ -63,6 +63,9 @@ WINDOWS = {
 
 PROBES = {"zero_window": "zero-window probe", "keepalive": "keepalive probe"}
 
+# Where it is told, in a line that goes with the recording to other machines.
+STATS = "/sys/kernel/debug/renoscope/stats"
+
 # Made by the recorder itself: nobody switches them on or off.
 UNASKED_KINDS = ("lost", "mark")
 
@@ -427,7 +430,7 @@ class Sentences:
     def _mark(self, event: Event) -> str:
         cause = self._name(event, "mark_cause")
         if cause == "filter":
-            return "filter or sampling changed (what holds now: sudo cat /sys/kernel/debug/renoscope/stats)"
+            return f"filter or sampling changed (what holds now: sudo cat {STATS})"
         if cause == "begun":
             return ("recording begins; kinds on: "
                     f"{kinds_in_words(self._schema, event)}")
