@@ -217,10 +217,11 @@ EXPORT_SYMBOL_IF_KUNIT(timewait_ending_by_segment);
 
 /*
  * Who takes a small socket away before its time? A segment, a RST or a SYN, as
- * noted by whoever receives it, or one that got a RST, which has no word. Else a process that connects, in its own context,
- * or a namespace's end, in a kernel thread. (One mistake is left: a process that
- * itself received a new SYN, which found no listener, and itself connects next from
- * the same place to the same peer, on the same CPU.)
+ * noted by whoever receives it, or one that got a RST, for which there is no word.
+ * Else a process that connects, in its own context, or a namespace's end, in a kernel
+ * thread. (One mistake is left: a process that itself received a new SYN, which found
+ * no listener, and itself connects next from the same place to the same peer, on the
+ * same CPU.)
  */
 static u8 ending_of_early_death(const struct timewait_note *note,
 				const struct inet_timewait_sock *tw)
