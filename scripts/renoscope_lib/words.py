@@ -77,10 +77,11 @@ def clock_moved(moved_ns: int) -> str:
     """What is wrong with times of day; empty where nothing a person would see."""
     if abs(moved_ns) < CLOCK_MOVED_NS:
         return ""
-    how = (f"{duration(abs(moved_ns) // 1_000_000 * 1000)} "
-           f"{'forward' if moved_ns > 0 else 'back'}")
-    return (f"the wall clock went {how} meanwhile (the machine slept, or it was set): times "
-            "of day are by the clock as it was at the beginning")
+    how_far = duration(abs(moved_ns) // 1_000_000 * 1000)
+    how = (f"{how_far} forward meanwhile (the machine slept, or it was set)" if moved_ns > 0
+           else f"{how_far} back meanwhile (it was set)")
+    return (f"the wall clock went {how}: times of day are by the clock as it was at the "
+            "beginning")
 
 
 def finite_ssthresh(segments: int) -> int | None:
@@ -123,11 +124,16 @@ def harmless(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
+def shell_word(text: str) -> str:
+    """A word of a command to be pasted into bash, harmless where that is shown."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(map(_escaped, os.fsencode(text))) + "'"
+
+
 def file_word(name: str) -> str:
-    """A file's name in a command to be pasted into bash, harmless where that is shown."""
-    if name.isprintable():
-        return shlex.quote(name)
-    return "$'" + "".join(map(_escaped, os.fsencode(name))) + "'"
+    """The same of a file, whose name may begin as an option does; - is none."""
+    return shell_word(f"./{name}" if name.startswith("-") and name != "-" else name)
 
 
 def _escaped(byte: int) -> str:

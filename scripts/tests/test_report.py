@@ -705,6 +705,11 @@ class Command(unittest.TestCase):
         self.assertEqual(result.stderr, b"renoscope: cannot write "
                          b"/nix/x.html: No such file or directory\n")
 
+    def test_a_name_that_a_terminal_would_obey_is_told_harmlessly(self) -> None:
+        result = run("report", str(self.file), "-o", str(self.folder / "a\x1b[31m\n.html"))
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, rb"^renoscope: [^\x1b\n]*a\?\[31m\?\.html: .*\n$")
+
     def report_here(self, *words: str, stdin: bytes = b"") -> tuple[int, str, list[str]]:
         """Without -o, in the folder: exit code, what is said, and the pages there."""
         done = run("report", *words, stdin=stdin, cwd=self.folder)

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from renoscope_lib.words import file_word
+from renoscope_lib.words import file_word, shell_word
 
 from . import support
 from .support import number_of
@@ -27,14 +27,18 @@ class Files(unittest.TestCase):
     def test_bash_reads_the_same(self) -> None:
         for name in ("plain.rec", "two words", "-x", "é'\"$(x)`", "\\'", "",
                      "tab\t", os.fsdecode(HOSTILE)):
-            word = file_word(name)
+            word = shell_word(name)
             self.assertTrue(word.isprintable(), word)
             self.assertEqual(as_bash_reads(word), os.fsencode(name))
 
     def test_each_byte(self) -> None:
         for byte in range(1, 256):
             name = os.fsdecode(bytes([byte]) + b"f")
-            self.assertEqual(as_bash_reads(file_word(name)), os.fsencode(name))
+            self.assertEqual(as_bash_reads(shell_word(name)), os.fsencode(name))
+
+    def test_a_file_is_no_option(self) -> None:
+        for name, word in (("-y", "./-y"), ("--help x", "'./--help x'"), ("-", "-")):
+            self.assertEqual(file_word(name), word)
 
 
 class Commands(unittest.TestCase):

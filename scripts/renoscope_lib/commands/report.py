@@ -19,7 +19,7 @@ from ..report.all_views import AllViews
 from ..report.parts import ROWS
 from ..report.told import Told
 from ..views.telling import finish, joined, open_input
-from ..words import file_word
+from ..words import harmless, shell_word
 
 # Where a page says of itself what it is.
 HEAD_BYTES = 4096
@@ -78,7 +78,7 @@ def _command(options: argparse.Namespace) -> str:
     words += ["-o", options.output.rpartition("/")[2]]
     if options.limit != ROWS:
         words += ["--limit", str(options.limit)]
-    return " ".join(map(file_word, words))
+    return " ".join(map(shell_word, words))
 
 
 def _write(html: str, path: str, say: Callable[[str], None]) -> None:
@@ -87,7 +87,7 @@ def _write(html: str, path: str, say: Callable[[str], None]) -> None:
         return
     with WholeFile(path) as file:
         file.write(html.encode())
-    say(f"{path}: {max(len(html) // 1000, 1)} kB, opens in any browser")
+    say(f"{harmless(path)}: {max(len(html) // 1000, 1)} kB, opens in any browser")
 
 
 def add(commands: Any) -> None:

@@ -15,6 +15,7 @@ from ..recording.inputs import Input, RecordingInput
 from ..stopping import Stop, stop_on_signals
 from ..tcp.wanted import Filter
 from ..views.telling import coloured, finish, open_input
+from ..words import clock_moved
 from .frame import Frame
 from .intervals import Intervals, StreamClock
 from .table import Choice, plain
@@ -141,6 +142,10 @@ def run(asked: Asked, choice: Choice, wanted: Filter) -> int:
             if _print_all(intervals.frames(), teller, stop,
                           asked.once and every_ns is not None):
                 return OK
+    if asked.file is not None and not asked.json:
+        moved = clock_moved(source.wall_clock_moved_ns())
+        if moved:
+            print(moved)
     if is_followed and asked.file is None:
         raise Problem("the ring has ended: the module was unloaded", NOT_THERE)
     return finish(source)
