@@ -708,7 +708,11 @@ class Command(unittest.TestCase):
     def test_a_name_that_a_terminal_would_obey_is_told_harmlessly(self) -> None:
         result = run("report", str(self.file), "-o", str(self.folder / "a\x1b[31m\n.html"))
         self.assertEqual(result.returncode, 0)
-        self.assertRegex(result.stderr, rb"^renoscope: [^\x1b\n]*a\?\[31m\?\.html: .*\n$")
+        self.assertRegex(result.stdout, rb"^[^\x1b\n]*a\?\[31m\?\.html: .*\n$")
+        name = "b\x1b[31m.renoscope"
+        (self.folder / name).write_bytes(self.whole)
+        (self.folder / "b\x1b[31m.html").write_text("mine")
+        self.assertNotIn("\x1b", self.report_here(name)[1])
 
     def report_here(self, *words: str, stdin: bytes = b"") -> tuple[int, str, list[str]]:
         """Without -o, in the folder: exit code, what is said, and the pages there."""
