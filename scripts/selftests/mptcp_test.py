@@ -91,7 +91,8 @@ def test_subflows() -> None:
 def test_error_of_a_subflow() -> None:
     """connect() to a closed port: ECONNREFUSED is the subflow's, though MPTCP has taken it"""
     for kinds in ("default", "error"):
-        with Recorder(f"events={kinds}") as it, TwoHosts():
+        # The RST comes when connect() has let go of MPTCP's socket.
+        with Recorder(f"events={kinds}") as it, TwoHosts(delay_ms=50):
             with _mptcp_socket(CLIENT) as client:
                 code = client.connect_ex((address_of(SERVER, False), PORT))
             assert code == errno.ECONNREFUSED, code
