@@ -341,6 +341,77 @@ class BothEnds(Case):
         self.assertIn("the SYN went again at once (implied)", finding.sentence)
         self.assertNotIn("lost", finding.sentence + finding.gist)
 
+    def begun_later(self, skipped: int, *events: Event) -> Finding:
+        """What is found of the client where the recording begins so many events later."""
+        finding, = (f for r in self.reports(*self.ordered(*events)[skipped:])
+                    for f in r.findings
+                    if f.rule == "connect-slow" and f.subject.cookie == self.life.cookie)
+        return finding
+
+    def test_where_the_first_syn_was_before_the_recording_no_loss_is_told(self) -> None:
+        """It is not among those sent, nor among those that came."""
+        at, port = self.at, 40112
+        finding = self.begun_later(
+            1, *self.client((1, 1), took_s=1.04), *at.queued(1.02, port, 0x101, ISN),
+            at.completed(1.06, port, 0x101, rcv_isn=ISN))
+        self.assertIn("connect() took 40 ms or more: the SYN was sent again once or more: SYNs or "
+                      "SYN-ACKs were lost or late, or the listener dropped them, or",
+                      finding.sentence)
+        self.assertIn("which is not known: its beginning was not seen", finding.sentence)
+        self.assertEqual((finding.severity, finding.gist), (NOTEWORTHY, "why is not known"))
+        self.assertTrue(finding.evidence[0].endswith("SYN sent again, predicted 1 s"))
+
+    def test_nor_is_its_path_slow(self) -> None:
+        """The uptime is no time on the path."""
+        at, port = self.at, 40112
+        events = [
+            *self.client((1, 1), (3, 2), took_s=3.04), *at.queued(0.02, port, 0x101, ISN),
+            at.again(1.02, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
+            at.again(3.02, port, 0x101, 1, 0, by_timer=False, rcv_isn=ISN),
+            at.completed(3.06, port, 0x101, rcv_isn=ISN)]
+        finding = self.begun_later(1, *events)
+        self.assertIn("took 2 s or more: the SYN was sent again twice or more (2 s)",
+                      finding.sentence)
+        self.assertEqual((finding.severity, finding.gist), (TROUBLE, "why is not known"))
+        gists = {f.gist for r in self.reports(*self.ordered(*events)[1:]) for f in r.findings}
+        self.assertIn("SYN-ACKs lost, or a slow path", gists)
+
+    def test_a_full_queue_after_the_beginning_is_a_cause_all_the_same(self) -> None:
+        at, port = self.at, 40112
+        at.accept_queue = 129
+        refused = [event for at_s in (0.02, 1.02) for event in (
+            at.syn(at_s, port, ISN), at.refused(at_s, port, ACCEPT_FULL, ISN))]
+        at.accept_queue = 3
+        finding = self.begun_later(
+            3, *self.client((1, 1), (2, 1), took_s=2.04), *refused,
+            *at.queued(2.02, port, 0x101, ISN), at.completed(2.06, port, 0x101, rcv_isn=ISN))
+        self.assertIn("connect() took 1 s or more: 1 SYN dropped by the listener, accept queue "
+                      "full", finding.sentence)
+        self.assertTrue(finding.sentence.endswith("; waits of 1 s; its beginning was not seen"))
+        self.assertEqual(finding.severity, TROUBLE)
+
+    def test_a_long_round_trip_may_hide_syns_sent_before(self) -> None:
+        """With timestamps it may count from the first of them."""
+        life = self.life
+        finding = self.begun_later(0, life.change(3, "SYN-SENT", "ESTABLISHED", srtt_us=2_600_000))
+        self.assertIn("took 2.6 s or more: why it took so long is not known: its beginning was not "
+                      "seen", finding.sentence)
+        self.assertEqual((finding.severity, finding.gist), (NOTEWORTHY, "why is not known"))
+
+    def test_one_that_waits_or_fails_may_have_waited_longer(self) -> None:
+        life = self.life
+        again = [life.syn_again(1, 1), life.syn_again(3, 2)]
+        failed = [life.event("error", 7, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+                  life.change(7, "SYN-SENT", "CLOSED")]
+        for rule, more, words in (
+                ("connect-waiting", [], "has waited 3 s or more when watching ended: no answer to "
+                 "three SYNs or more (2 s)"),
+                ("connect-failed", failed, "failed after 6 s or more: no answer at all "
+                 "(ETIMEDOUT); the SYN was sent 3 times or more (2 s)")):
+            with self.subTest(rule):
+                found = self.found(*again, *more, end_s=4 + len(more) * 2)[rule]
+                self.assertIn(words, found.sentence)
+
     def test_a_full_accept_queue_is_the_cause_at_both_ends(self) -> None:
         at, port = self.at, 40112
         at.accept_queue = 129
@@ -433,6 +504,31 @@ class Listening(Case):
         self.assertIn("backlog of 64", finding.sentence)
         self.assertTrue(finding.subject.is_listener)
         self.assertEqual(finding.severity, TROUBLE)
+
+    def test_without_syn_events_the_handshake_began_with_the_first_one_dropped(self) -> None:
+        at = self.at
+        at.accept_queue = 129
+        events = [at.refused(at_s, 41, ACCEPT_FULL) for at_s in (0, 1)]
+        at.accept_queue = 3
+        finding = self.found(
+            *events, *list(at.queued(3, 41, 0x101))[1:], at.completed(3.04, 41, 0x101),
+            events=without("syn"))["connect-slow"]
+        self.assertIn("the handshake took 3 s or more: 2 SYNs dropped by the listener",
+                      finding.sentence)
+        self.assertEqual(finding.severity, TROUBLE)
+
+    def test_a_request_whose_synacks_went_before_the_recording_counts_them_all(self) -> None:
+        """Each one sent again has its number; how the time went is not known."""
+        at = self.at
+        finding = self.found(at.again(3, 41, 0x101, 1, 1), at.completed(
+            3.04, 41, 0x101, since_synack_us=3_040_000))["connect-slow"]
+        self.assertIn("took 3 s or more: the SYN-ACK was sent again twice: two SYN-ACKs or",
+                      finding.sentence)
+        finding = self.found(at.completed(
+            3.04, 41, 0x101, since_synack_us=3_040_000))["connect-slow"]
+        self.assertIn("took 3 s or more: why it took so long is not known: its beginning was not "
+                      "seen", finding.sentence)
+        self.assertEqual(finding.gist, "why is not known")
 
     def test_an_accept_queue_at_its_limit_is_not_full(self) -> None:
         """At its limit, and nothing dropped."""

@@ -198,6 +198,20 @@ class Openings(unittest.TestCase):
                          ("us", "established", 1_036_000, "SYN", 1,
                           "10.77.0.1:40112"))
 
+    def test_one_whose_syn_was_not_seen_takes_from_the_first_one_seen_on(self) -> None:
+        """The longer of the two times that are known: it took that or more."""
+        again = self.scene.event("retransmit", SECOND, seg_flags=SYN, snd_isn=7)
+        for srtt_us, took_us, measured in (
+                (20_000, 36_000, "first SYN seen"),
+                (900_000, 900_000, "SYN-ACK (first RTT sample)")):
+            row, = watch(again, self.scene.event(
+                "state", 1036 * MS, old_state=SYN_SENT, state=ESTABLISHED, snd_isn=7,
+                srtt_us=srtt_us)).openings()
+            self.assertEqual((row.took_us, row.measured, row.syns_sent_again),
+                             (took_us, measured, 1))
+            self.assertIn("the SYN was sent again once or more", row.why)
+            self.assertEqual(row.steps[0]["what"], "SYN sent again, predicted 0 us")
+
     def test_an_active_open_that_is_closed_has_failed(self) -> None:
         row, = watch(
             self.connecting(),
@@ -446,6 +460,12 @@ class Lives(unittest.TestCase):
                      self.at.refused(1, 40, ACCEPT_FULL, isn=8)).openings()
         self.assertEqual([(r.outcome, r.refused) for r in rows],
                          [("refused", 1), ("refused", 1)])
+
+    def test_without_syn_events_two_isns_refused_are_two_handshakes_too(self) -> None:
+        rows = watch(self.at.refused(0, 40, ACCEPT_FULL, isn=7),
+                     self.at.refused(1, 40, ACCEPT_FULL, isn=7),
+                     self.at.refused(2, 40, ACCEPT_FULL, isn=8)).openings()
+        self.assertEqual([r.refused for r in rows], [2, 1])
 
     def test_the_same_ports_after_the_end_are_another_handshake(self) -> None:
         rows = watch(*self.at.queued(0, 40, 9), self.at.completed(0.1, 40, 9),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import CROSSED_RESET, SLOW_US, outcome_words
+from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, spelled)
@@ -103,7 +103,8 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
         "connect-slow",
         TROUBLE if took_us >= TROUBLE_US and _was_disturbed(opening)
         else NOTEWORTHY, subject,
-        f"{who} took {brief(took_us)}: {what}" if told.row.took_us is not None
+        f"{who} took {brief(took_us)}{at_least(opening)}: {what}"
+        if told.row.took_us is not None
         else f"{who}: {what}",
         gist, _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, took_us)
@@ -121,6 +122,11 @@ def _swollen_rto(opening: Opening) -> str:
         return f". No round trip was measured, so the RTO stands at {brief(rto_us)}"
     return (". The whole time was taken for the first round trip, so the RTO stands at "
             f"{brief(rto_us)}: the next loss may cost as much")
+
+
+def _waits(opening: Opening) -> str:
+    waits = waits_us(opening)
+    return f" ({added(waits)})" if waits else ""
 
 
 def _next_of_slow(told: Told, subject: Subject) -> str:
@@ -146,13 +152,13 @@ def _failed(told: Told, clock: Clock) -> Finding:
     words = (CROSSED_RESET if opening.was_reset_after_crossing
              else FAILURES.get(outcome) or _error_words(told))
     if opening.syns_again:
-        words += (f"; the SYN was sent {1 + opening.syns_again} times "
-                  f"({added(waits_us(opening))})")
+        words += (f"; the SYN was sent {1 + opening.syns_again} times"
+                  f"{at_least(opening)}{_waits(opening)}")
     refusals = refusals_of(told)
     if refusals:
         words += f"; {refusal_words(refusals)}"
     after = ("" if told.row.took_us is None
-             else f" after {brief(told.row.took_us)}")
+             else f" after {brief(told.row.took_us)}{at_least(opening)}")
     quietly = (not opening.error and not opening.syns_again
                and outcome in ("given up", "failed"))
     subject = subject_of(told)
@@ -210,9 +216,9 @@ def _waiting(told: Told, is_known_to_last: bool,
     subject = subject_of(told)
     yield Finding(
         "connect-waiting", TROUBLE, subject,
-        f"connect() has waited {brief(since_us)} when watching ended: no answer "
-        f"to {spelled(1 + opening.syns_again, 'SYN')} "
-        f"({added(waits_us(opening))}){reason}",
+        f"connect() has waited {brief(since_us)}{at_least(opening)} when watching ended: no "
+        f"answer to {spelled(1 + opening.syns_again, 'SYN')}{at_least(opening)}"
+        f"{_waits(opening)}{reason}",
         queue_gist(refusals) or "no answer yet", _steps(opening, clock),
         _next_of_slow(told, subject), opening.began_ns, since_us)
 
@@ -227,8 +233,8 @@ def _waited_at_least(told: Told, clock: Clock) -> Finding:
     return Finding(
         "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
         f"connect() waited {brief(waited_us)} or more: no answer to "
-        f"{spelled(opening.syns_again, 'SYN')} by then "
-        f"({added(waits_us(opening))}){reason}; what came of it was not seen",
+        f"{spelled(opening.syns_again, 'SYN')}{at_least(opening)} by then"
+        f"{_waits(opening)}{reason}; what came of it was not seen",
         queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
         _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, waited_us)
@@ -286,4 +292,4 @@ def healthy_words(told: Told) -> str:
     if took_us is None or told.row.result != "established":
         return ""
     what = "connected" if told.opening.opened_by == ACTIVE else "opened"
-    return f"{what} in {brief(took_us)}"
+    return f"{what} in {brief(took_us)}{at_least(told.opening)}"

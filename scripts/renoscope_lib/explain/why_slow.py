@@ -12,7 +12,8 @@ from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.endings import IMPLIED
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import ANSWERED_OTHERWISE, DEFERRED, syns_that_never_came
+from ..views.outcomes import (ANSWERED_OTHERWISE, BEGAN_UNSEEN, DEFERRED, at_least,
+                              syns_that_never_came)
 from .finding import added, brief, often, spelled
 
 QUEUE_GISTS = {
@@ -27,11 +28,9 @@ DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
 
 def waits_us(opening: Opening) -> list[int]:
     """The waits between its SYNs, or its SYN-ACKs."""
-    if opening.opened_by == ACTIVE:
-        return [w.predicted_us if w.waited_us is None else w.waited_us
-                for w in opening.syn_waits]
-    return [a.wait.waited_us for a in opening.attempts
-            if a.wait.waited_us is not None]
+    waits = ([wait.waited_us for wait in opening.syn_waits] if opening.opened_by == ACTIVE
+             else [attempt.wait.waited_us for attempt in opening.attempts])
+    return [waited_us for waited_us in waits if waited_us is not None]
 
 
 def refusals_of(told: Told) -> list[Refusal]:
@@ -57,6 +56,7 @@ def cause_of(told: Told) -> tuple[str, str]:
         same = [r for r in refusals if r.reason == reason]
         if same:
             after = f"; waits of {added(waits)}" if waits else ""
+            after += f"; {BEGAN_UNSEEN}" if opening.began_unseen else ""
             return f"{refusal_words(same)}{after}", gist
     if opening.opened_by == ACTIVE:
         return _active_cause(told, waited)
@@ -71,6 +71,10 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     if again == opening.was_answered_otherwise:
         return (f"{ANSWERED_OTHERWISE}{waited}",
                 f"the peer still had an older connection{IMPLIED}")
+    if opening.began_unseen:
+        return (f"the SYN was sent again {often(again)} or more{waited}: SYNs or SYN-ACKs were "
+                "lost or late, or the listener dropped them, or the peer still had an older "
+                f"connection; which is not known: {BEGAN_UNSEEN}", "why is not known")
     missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
         return (f"the SYN was sent again {often(again)}{waited}: "
@@ -96,7 +100,7 @@ def _were(count: int) -> str:
 
 
 def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
-    again = len(told.opening.attempts)
+    again = told.opening.synacks_again
     if told.opening.deferred:
         return _deferred_cause(again, waited)
     if not again:
@@ -105,7 +109,8 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
     if repeated:
         why, gist = _why_repeated(told)
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
-                f"repeated its SYN {often(repeated)}, so it had not seen the "
+                f"repeated its SYN {often(repeated)}{at_least(told.opening)}, so it had not "
+                "seen the "
                 f"SYN-ACK by then: {why}", gist)
     why, gist = _why_by_timer(told)
     return f"the SYN-ACK was sent again {often(again)}{waited}{why}", gist
@@ -114,7 +119,7 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
 def _why_by_timer(told: Told) -> tuple[str, str]:
     """Its timer sent the SYN-ACK again, and no SYN came: who did not hear whom."""
     opening = told.opening
-    again = len(opening.attempts)
+    again = opening.synacks_again
     answer_us = _answer_came_us(told)
     first_wait_us = opening.attempts[0].since_first_us
     if answer_us is not None and answer_us < first_wait_us:
@@ -122,7 +127,8 @@ def _why_by_timer(told: Told) -> tuple[str, str]:
                 f"{DEFERRED_1S}, or something dropped it here",
                 "TCP_DEFER_ACCEPT, or the last ACK dropped here")
     had_us = _client_had_it_us(told)
-    if had_us is not None and had_us < first_wait_us:
+    is_first = again == len(opening.attempts)  # or else those before it were not seen
+    if had_us is not None and had_us < first_wait_us and is_first:
         why, gist = _why_last_ack(told)
         return f"; the client had the first one after {brief(had_us)}{why}", gist
     if told.synacks_lost:
@@ -197,8 +203,8 @@ def _why_repeated(told: Told) -> tuple[str, str]:
 
 def _undisturbed(told: Told) -> tuple[str, str]:
     why = told.row.why or "nothing was sent again"
-    return why, ("why is not known" if "retransmit" in told.lacking
-                 else "nothing sent again")
+    is_unknown = "retransmit" in told.lacking or told.opening.began_unseen
+    return why, "why is not known" if is_unknown else "nothing sent again"
 
 
 def _undisturbed_passive(told: Told) -> tuple[str, str]:
@@ -207,5 +213,7 @@ def _undisturbed_passive(told: Told) -> tuple[str, str]:
         return f"the client repeated its SYN {often(again)}", "SYN repeated"
     if "synack_retransmit" in told.lacking:
         return told.row.why, "why is not known"
+    if told.opening.began_unseen:
+        return f"why it took so long is not known: {BEGAN_UNSEEN}", "why is not known"
     return ("nothing was sent again: the round trip itself, or the client, "
             "took so long", "nothing sent again")

@@ -138,8 +138,9 @@ RETRANSMIT_HELP = (
     "end.")
 OPENING_HELP = (
     "How to read it: `took` counts from what `since` names: SYN (sent or "
-    "arrived), the first SYN-ACK, or one round trip (RTT) where no more was "
-    "seen. `accepted` is the wait in the accept queue, - if its end was not "
+    "arrived), the first SYN-ACK, or, where its beginning was not seen and it "
+    "may have taken more, the first SYN seen or one round trip (RTT). "
+    "`accepted` is the wait in the accept queue, - if its end was not "
     "seen, never if the listener was closed first. --steps shows each step.")
 
 

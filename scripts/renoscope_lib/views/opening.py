@@ -25,6 +25,9 @@ from ..words import plural
 ACTIVE = "us"
 PASSIVE = "peer"
 
+# Since when a time is measured where no first one was seen: it took that long or more.
+SYN_SEEN, FIRST_RTT = "first SYN seen", "SYN-ACK (first RTT sample)"
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -144,6 +147,18 @@ class Opening:
         return self.synacks_left > len(self.attempts)
 
     @property
+    def began_unseen(self) -> bool:
+        """Whether what came before its first event is not known: SYNs, waits, refusals."""
+        return self.syn_ns is None and (self.opened_by == ACTIVE or self.synack_ns is None
+                                        or self.measured == SYN_SEEN)
+
+    @property
+    def synacks_again(self) -> int:
+        """How often its SYN-ACK was sent again: the last time tells of those before."""
+        last = self.attempts[-1].wait.attempt if self.attempts else 0
+        return max(last, len(self.attempts))
+
+    @property
     def took_us(self) -> int | None:
         """From the earliest thing known to the end."""
         return self._measured()[0]
@@ -159,6 +174,20 @@ class Opening:
             return None, None
         if self.syn_ns is not None:
             return (over_ns - self.syn_ns) // 1000, "SYN"
+        since_us, since = self._measured_without_syn(over_ns)
+        syn_ns = self._later_syn_ns
+        if syn_ns is not None and (over_ns - syn_ns) // 1000 > (since_us or 0):
+            return (over_ns - syn_ns) // 1000, SYN_SEEN
+        return since_us, since
+
+    @property
+    def _later_syn_ns(self) -> int | None:
+        """When a SYN is known to have been sent, or to have come, if not the first one."""
+        if self.syn_waits:
+            return self.syn_waits[0].time_ns
+        return next((r.time_ns for r in self.refusals if not r.last_ack), None)
+
+    def _measured_without_syn(self, over_ns: int) -> tuple[int | None, str | None]:
         if self.synack_ns is not None:
             return (over_ns - self.synack_ns) // 1000, "first SYN-ACK"
         if self.attempts:
@@ -166,7 +195,7 @@ class Opening:
         if self.since_synack_us:
             return self.since_synack_us, "first SYN-ACK"
         if self.established and self.first_rtt_us:
-            return self.first_rtt_us, "SYN-ACK (first RTT sample)"
+            return self.first_rtt_us, FIRST_RTT
         return None, None
 
     def since_first_us(self, time_ns: int) -> int:

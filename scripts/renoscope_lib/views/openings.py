@@ -182,10 +182,12 @@ class Openings:
     def _take_refused(self, event: Event) -> None:
         opening = self._found(event)
         last_ack = is_last_ack(event)
-        if opening is None or (opening.over_ns is not None and not last_ack):
+        isn = event["rcv_isn"] if last_ack else event["seg_seq"]
+        is_another = not last_ack and opening is not None and (
+            opening.over_ns is not None or opening.rcv_isn not in (0, isn))
+        if opening is None or is_another:
             opening = self._new(event, PASSIVE)
-            opening.rcv_isn = (event["rcv_isn"] if last_ack
-                               else event["seg_seq"])
+            opening.rcv_isn = isn
         opening.listener = event["listener"] or opening.listener
         reason = self._schema.name_of("refusal", event["refusal"])
         opening.refusals.append(Refusal(
@@ -265,8 +267,8 @@ class Openings:
         opening.syns_again += 1
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
         opening.syn_waits.append(wait)
-        opening.step(event, f"SYN sent again, attempt {wait.attempt}"
-                     f"{_wait_words(wait)}")
+        attempt = "" if opening.began_unseen else f", attempt {wait.attempt}"
+        opening.step(event, f"SYN sent again{attempt}{_wait_words(wait)}")
 
     def _take_reset_received(self, event: Event) -> None:
         opening = self._by_cookie.get(event["cookie"])

@@ -27,6 +27,8 @@ ENDS_TELL = ("completed", "request_end")
 
 RECKONED = " (reckoned)"
 
+BEGAN_UNSEEN = "its beginning was not seen"
+
 # Kinds of which events may be missing in an opening's time, and why.
 Lacking = Mapping[str, str]
 
@@ -47,6 +49,11 @@ ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
 def times(count: int) -> str:
     """`once`, `3 times`."""
     return "once" if count == 1 else f"{count} times"
+
+
+def at_least(opening: Opening) -> str:
+    """What is said behind a time, or a count of SYNs, that may be too low."""
+    return " or more" if opening.began_unseen else ""
 
 
 # ---- what became of it
@@ -174,6 +181,8 @@ def reasons_of(opening: Opening, outcome: str, far: list[Opening],
         reasons.append(
             f"why it took so long is not known: {lacking[kind]}"
             if kind in lacking else
+            f"why it took so long is not known: {BEGAN_UNSEEN}"
+            if opening.began_unseen else
             "nothing was sent again: the round trip itself, the peer, or ARP or NDP "
             "before the SYN took so long" if active else
             "nothing was sent again: the round trip itself, or the peer, took "
@@ -202,7 +211,8 @@ def _far_reasons(opening: Opening, far: list[Opening],
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
     missing = syns_that_never_came(opening, far, lacking)
     if missing is None:
-        return _reset_between(reset, reset == len(far)) if reset else []
+        is_each = reset == len(far) and not opening.began_unseen
+        return _reset_between(reset, is_each) if reset else []
     sent = 1 + opening.syns_again
     if missing > 0:
         words = (f"seen at the listener: {plural(missing, 'SYN')} of these "
@@ -220,7 +230,7 @@ def _far_reasons(opening: Opening, far: list[Opening],
 def syns_that_never_came(opening: Opening, far: list[Opening],
                          lacking: Lacking) -> int | None:
     """How many of our SYNs the listener did not see; None if nobody knows."""
-    if (not far or any(one.syn_ns is None for one in far)
+    if (not far or any(one.syn_ns is None for one in [opening, *far])
             or any(kind in lacking for kind in LISTENER_TELLS)):
         return None
     came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
@@ -233,7 +243,8 @@ def synacks_lost(opening: Opening, far: list[Opening]) -> int:
 
     Those sent within the last round trip may have, all of them.
     """
-    path_ns = min((one.syn_ns or 0) for one in far) - (opening.syn_ns or 0)
+    assert opening.syn_ns is not None
+    path_ns = min((one.syn_ns or 0) for one in far) - opening.syn_ns
     sent = [sent_ns for one in far
             for sent_ns in (one.synack_ns, *(a.time_ns for a in one.attempts))
             if sent_ns is not None]
@@ -265,7 +276,7 @@ def _reset_between(reset: int, is_each: bool) -> list[str]:
 def _syn_wait_words(opening: Opening) -> str:
     waited = [w.waited_us for w in opening.syn_waits]
     known = [duration(us) for us in waited if us is not None]
-    again = f"the SYN was sent again {times(opening.syns_again)}"
+    again = f"the SYN was sent again {times(opening.syns_again)}{at_least(opening)}"
     waits = "waits of " if len(known) > 1 else ""
     return again + (f", after {waits}{', '.join(known)}" if known else "")
 
@@ -283,7 +294,8 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append(f"we gave it up (SO_LINGER 0 or disconnect){IMPLIED}")
     elif outcome == "timed out":
         reasons.append("ETIMEDOUT: no answer to "
-                       f"{plural(opening.syns_again + 1, 'SYN')}: the peer is "
+                       f"{plural(opening.syns_again + 1, 'SYN')}{at_least(opening)}: "
+                       "the peer is "
                        "gone, a firewall drops, or the listener is full")
     elif outcome == "failed":
         reasons.append(f"{errno_words(opening.error)}: "
@@ -330,7 +342,7 @@ PASSIVE_REASONS = {
 
 def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     reasons = []
-    sent = 1 + len(opening.attempts)
+    sent = 1 + opening.synacks_again
     proven = any(r.last_ack for r in opening.refusals)
     if outcome in ("expired", "given up") and not proven:
         reasons.append(f"{DEFERRED} in vain" if opening.deferred else
@@ -353,6 +365,5 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     if opening.refusals:
         reasons.append(refusal_words(opening.refusals))
     if opening.attempts and (outcome == "established" or opening.is_undecided_child):
-        reasons.append("the SYN-ACK was sent again "
-                       f"{times(len(opening.attempts))}")
+        reasons.append(f"the SYN-ACK was sent again {times(opening.synacks_again)}")
     return reasons
