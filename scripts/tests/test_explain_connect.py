@@ -123,6 +123,16 @@ class Connect(Case):
         self.assertIn("waited 2 s when watching ended", self.found(
             *connects, thawed[0])["connect-waiting"].sentence)
 
+    def test_one_that_went_on_unseen_does_not_wait_still(self) -> None:
+        """Its SYN-SENT -> ESTABLISHED was lost; what came later tells that it was answered."""
+        life = self.life
+        events = [life.connects(), life.syn_again(1, 1),
+                  self.scene.event("lost", lost_events=1), *life.closes(2)]
+        found = self.found(*events, end_s=9)
+        self.assertNotIn("connect-waiting", found)
+        self.assertIn("connect() waited 1 s or more: no answer to one SYN by then (1 s); what "
+                      "came of it was not seen", found["connect-slow"].sentence)
+
     def test_one_syn_on_its_way_is_healthy(self) -> None:
         """One SYN that waits for its answer is nothing yet."""
         self.assert_healthy(self.life.connects(), end_s=0.5)

@@ -234,6 +234,12 @@ class Openings(unittest.TestCase):
         row, = watch(self.connecting()).openings()
         self.assertEqual((row.result, row.took_us), ("not seen", None))
 
+    def test_one_whose_end_may_be_lost_is_not_connecting(self) -> None:
+        lost = self.scene.event("lost", MS, lost_events=1)
+        for events, outcome in (([], "connecting"), ([lost], "not seen")):
+            row, = watch(self.connecting(), *events).openings()
+            self.assertEqual((row.outcome, row.result), (outcome, "not seen"))
+
     def test_one_socket_that_connects_twice_is_two_openings(self) -> None:
         rows = watch(
             self.connecting(),

@@ -221,9 +221,10 @@ class Explained:
 
     def _of_its_opening(self, life: Life, own: list[Told],
                         clock: Clock) -> Iterator[Finding]:
+        still_opens = (life.now.state in (SYN_SENT, SYN_RECEIVED)
+                       and self._states.is_known_to_last(life))
         for told in own:
-            yield from rules_on_opening.findings(
-                told, self._states.is_known_to_last(life), clock)
+            yield from rules_on_opening.findings(told, still_opens, clock)
             if not life.is_over and "accepted" not in told.lacking:
                 yield from rules_on_opening.still_waiting(told, clock)
 

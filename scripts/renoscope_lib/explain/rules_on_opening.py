@@ -47,11 +47,10 @@ def subject_of(told: Told) -> Subject:
                    opening.remote, by)
 
 
-def findings(told: Told, is_known_to_last: bool,
-             clock: Clock) -> Iterator[Finding]:
+def findings(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's beginning.
 
-    What is not over may be over unseen, but where it is known to last.
+    What is not over may be over unseen, but where it is known to open still.
     """
     active = told.opening.opened_by == ACTIVE
     result = told.row.result
@@ -61,7 +60,7 @@ def findings(told: Told, is_known_to_last: bool,
     elif active and result == "failed":
         yield _failed(told, clock)
     elif active:
-        yield from _waiting(told, is_known_to_last, clock)
+        yield from _waiting(told, still_opens, clock)
     elif told.opening.fast_open and told.row.why:
         yield from unfinished(told, clock)
 
@@ -202,12 +201,11 @@ def _gist_of_failure(outcome: str, opening: Opening,
             }.get(outcome, outcome)
 
 
-def _waiting(told: Told, is_known_to_last: bool,
-             clock: Clock) -> Iterator[Finding]:
+def _waiting(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
     opening = told.opening
     if not opening.syns_again or opening.ended is not None:
         return
-    if not is_known_to_last:
+    if not still_opens:
         yield _waited_at_least(told, clock)
         return
     since_us = clock.since_us(opening.began_ns) or 0

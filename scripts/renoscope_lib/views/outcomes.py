@@ -118,7 +118,7 @@ def _timer_is_over(opening: Opening, end_ns: int) -> bool:
 
 def _active_outcome(opening: Opening, lacking: Lacking) -> str:
     if opening.ended is None:
-        return "connecting"
+        return "not seen" if "state" in lacking else "connecting"
     if opening.error == ECONNREFUSED or opening.reset_received:
         return "refused by RST" if opening.reset_received else "refused"
     if opening.error == ECONNRESET:
