@@ -12,6 +12,7 @@ from renoscope_lib.ring.schema import Event
 from renoscope_lib.views import openings
 from renoscope_lib.views.handshakes import EXPECTED_KINDS, Handshakes, OpeningRow
 from renoscope_lib.views.handshakes_text import as_json, as_text
+from renoscope_lib.views.outcomes import synacks_lost_between
 
 from . import support
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, FAST_OPEN, HALF_OPEN_FULL, INVALID,
@@ -770,6 +771,18 @@ class WhyConnectFails(unittest.TestCase):
                                 None)
                 self.assertEqual([line for line in lines if "SYN-ACK" in line and "again" in line],
                                  [words] if words else [])
+
+    def test_a_client_of_many_far_ends_is_looked_at_once(self) -> None:
+        """A forged SYN with its ISN makes one each time; none of them goes through all."""
+        at = ListenerScene(scene=self.scene)
+        far = [event for number in range(100) for event in (
+            *at.queued(number, 40112, 0x100 + number),
+            at.request_end(number + 0.1, 40112, 0x100 + number, RESET_BY_PEER))]
+        view = watch(self.connecting(), *far)
+        with unittest.mock.patch("renoscope_lib.views.handshakes.synacks_lost_between",
+                                 wraps=synacks_lost_between) as looked:
+            self.assertEqual(len(view.openings()), 101)
+        self.assertEqual(looked.call_count, 1)
 
     def test_what_the_peer_took_for_an_older_connections_was_not_lost(self) -> None:
         at = ListenerScene(scene=self.scene)

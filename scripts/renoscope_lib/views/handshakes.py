@@ -9,6 +9,7 @@ with the waits predicted and seen, and the handshakes.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -202,6 +203,11 @@ class Handshakes:
                    if opening.opened_by == ACTIVE and opening.snd_isn}
         lacking_of = self._lacking()
 
+        @functools.cache  # all of a client's far ends are told of it
+        def synacks_lost(key: tuple[Any, ...]) -> int | None:
+            client = clients[key]
+            return synacks_lost_between(client, listeners.get(key, []), lacking_of(client))
+
         def tell(opening: Opening) -> Told:
             lacking = lacking_of(opening)
             active = opening.opened_by == ACTIVE
@@ -211,7 +217,7 @@ class Handshakes:
             return Told(
                 opening, _row(opening, until_ns, far if active else [], lacking),
                 far if active else [], lacking,
-                synacks_lost_between(client, far, lacking),
+                None if client is None else synacks_lost(key),
                 None if active else client)
         return tell
 

@@ -254,10 +254,10 @@ def synacks_lost(opening: Opening, far: list[Opening]) -> int:
     return max(0, min(early, len(sent) - 1))
 
 
-def synacks_lost_between(client: Opening | None, far: list[Opening],
+def synacks_lost_between(client: Opening, far: list[Opening],
                          lacking: Lacking) -> int | None:
     """The same if both ends tell, and every SYN did come."""
-    if client is None or syns_that_never_came(client, far, lacking) != 0:
+    if syns_that_never_came(client, far, lacking) != 0:
         return None
     return synacks_lost(client, far)
 
