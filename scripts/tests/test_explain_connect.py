@@ -123,6 +123,29 @@ class Connect(Case):
         self.assertIn("waited 2 s when watching ended", self.found(
             *connects, thawed[0])["connect-waiting"].sentence)
 
+    def test_one_answered_in_the_name_of_an_older_connection_is_told_so(self) -> None:
+        """A RST went back, and its SYN again in two jiffies: that one may be answered yet."""
+        life = self.life
+        why = "the first answer was to an older connection between the same ports"
+        again = [life.connects(), life.syn_again(0.012, 1)]
+        for more, end_s, severity, words in (
+                ([], 0.02, NOTEWORTHY, "waited 20 ms when watching ended: no answer to one SYN "),
+                ([], 0.9, TROUBLE, "waited 900 ms when watching ended: no answer to one SYN "),
+                ([life.syn_again(1.012, 1)], 1.1, TROUBLE, "no answer to two SYNs ")):
+            finding = self.found(*again, *more, end_s=end_s)["connect-waiting"]
+            self.assertEqual(finding.severity, severity)
+            self.assertIn(words, finding.sentence)
+            self.assertIn(why, finding.sentence)
+        finding = self.found(*again, self.scene.event("lost", lost_events=1))["connect-slow"]
+        self.assertTrue(finding.sentence.startswith(f"connect() waited 12 ms or more: {why}"))
+        self.assertEqual(finding.gist, "the peer still had an older connection (implied)")
+        finding = self.found(*again, life.event("error", 2, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+                             life.change(2, "SYN-SENT", "CLOSED"))["connect-failed"]
+        self.assertIn(f"no answer (ETIMEDOUT); {why}", finding.sentence)
+        finding = self.found(*again, life.syn_again(1.012, 1),
+                             life.change(1.1, "SYN-SENT", "ESTABLISHED"))["connect-slow"]
+        self.assertEqual(finding.gist, "one SYN without an answer")
+
     def test_one_that_went_on_unseen_does_not_wait_still(self) -> None:
         """Its SYN-SENT -> ESTABLISHED was lost; what came later tells that it was answered."""
         life = self.life

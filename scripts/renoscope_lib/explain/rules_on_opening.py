@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words
+from ..views.outcomes import (ANSWERED_OTHERWISE, CROSSED_RESET, SLOW_US, at_least,
+                              outcome_words)
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, spelled)
-from .why_slow import cause_of, queue_gist, refusals_of, waits_us
+from .why_slow import OLDER_GIST, cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
 TROUBLE_US = 900_000
@@ -150,6 +151,8 @@ def _failed(told: Told, clock: Clock) -> Finding:
     opening, outcome = told.opening, told.row.outcome
     words = (CROSSED_RESET if opening.was_reset_after_crossing
              else FAILURES.get(outcome) or _error_words(told))
+    if opening.was_answered_otherwise:
+        words = f"{words.replace(' at all', '')}; {ANSWERED_OTHERWISE}"
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times"
                   f"{at_least(opening)}{_waits(opening)}")
@@ -209,16 +212,22 @@ def _waiting(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
         yield _waited_at_least(told, clock)
         return
     since_us = clock.since_us(opening.began_ns) or 0
-    refusals = refusals_of(told)
-    reason = f"; {refusal_words(refusals)}" if refusals else ""
     subject = subject_of(told)
     yield Finding(
-        "connect-waiting", TROUBLE, subject,
-        f"connect() has waited {brief(since_us)}{at_least(opening)} when watching ended: no "
-        f"answer to {spelled(1 + opening.syns_again, 'SYN')}{at_least(opening)}"
-        f"{_waits(opening)}{reason}",
-        queue_gist(refusals) or "no answer yet", _steps(opening, clock),
+        "connect-waiting", TROUBLE if since_us >= TROUBLE_US else NOTEWORTHY, subject,
+        f"connect() has waited {brief(since_us)}{at_least(opening)} when watching ended: "
+        + _why_waiting(told, opening.syns_unanswered),
+        queue_gist(refusals_of(told)) or "no answer yet", _steps(opening, clock),
         _next_of_slow(told, subject), opening.began_ns, since_us)
+
+
+def _why_waiting(told: Told, unanswered: int, when: str = "") -> str:
+    opening = told.opening
+    count = f"{spelled(unanswered, 'SYN')}{at_least(opening)}"
+    said = (f"no answer to {count}{when}{_waits(opening)}" if unanswered else "",
+            ANSWERED_OTHERWISE if opening.was_answered_otherwise else "",
+            refusal_words(refusals_of(told)))
+    return "; ".join(filter(None, said))
 
 
 def _waited_at_least(told: Told, clock: Clock) -> Finding:
@@ -226,14 +235,13 @@ def _waited_at_least(told: Told, clock: Clock) -> Finding:
     opening, subject = told.opening, subject_of(told)
     last_ns = opening.syn_waits[-1].time_ns
     waited_us = clock.since_us(opening.began_ns, last_ns) or 0
-    refusals = refusals_of(told)
-    reason = f"; {refusal_words(refusals)}" if refusals else ""
+    unanswered = opening.syns_unanswered - 1
+    gist = f"{spelled(unanswered, 'SYN')} without an answer" if unanswered else OLDER_GIST
     return Finding(
         "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,
-        f"connect() waited {brief(waited_us)} or more: no answer to "
-        f"{spelled(opening.syns_again, 'SYN')}{at_least(opening)} by then"
-        f"{_waits(opening)}{reason}; what came of it was not seen",
-        queue_gist(refusals) or f"{spelled(opening.syns_again, 'SYN')} without an answer",
+        f"connect() waited {brief(waited_us)} or more: "
+        f"{_why_waiting(told, unanswered, ' by then')}; what came of it was not seen",
+        queue_gist(refusals_of(told)) or gist,
         _steps(opening, clock), _next_of_slow(told, subject),
         opening.began_ns, waited_us)
 

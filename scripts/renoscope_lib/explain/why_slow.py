@@ -22,6 +22,8 @@ QUEUE_GISTS = {
     "unproven_peer": "the rest of the listener's half-open queue was for known peers",
 }
 
+OLDER_GIST = f"the peer still had an older connection{IMPLIED}"
+
 # All others have a timer that sends nothing, which tells.
 DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
 
@@ -69,20 +71,20 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     if not again:
         return _undisturbed(told)
     if again == opening.was_answered_otherwise:
-        return (f"{ANSWERED_OTHERWISE}{waited}",
-                f"the peer still had an older connection{IMPLIED}")
+        return f"{ANSWERED_OTHERWISE}{waited}", OLDER_GIST
     if opening.began_unseen:
         return (f"the SYN was sent again {often(again)} or more{waited}: SYNs or SYN-ACKs were "
                 "lost or late, or the listener dropped them, or the peer still had an older "
                 f"connection; which is not known: {BEGAN_UNSEEN}", "why is not known")
     missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
+        unanswered = spelled(opening.syns_unanswered - 1, "SYN")
         return (f"the SYN was sent again {often(again)}{waited}: "
-                f"{spelled(again, 'SYN')} or their SYN-ACKs were lost or late, or the "
+                f"{unanswered} or their SYN-ACKs were lost or late, or the "
                 "listener dropped them; "
                 + ("which is not known: not all of the listener's side was seen"
                    if told.far else "which, only its own host can tell"),
-                f"{spelled(again, 'SYN')} without an answer")
+                f"{unanswered} without an answer")
     if missing:
         return (f"{spelled(missing, 'SYN')} never came to the listener{waited}",
                 f"{spelled(missing, 'SYN')} lost")

@@ -221,6 +221,11 @@ class Opening:
                 and 2 * first.waited_us < first.predicted_us)
 
     @property
+    def syns_unanswered(self) -> int:
+        """How many were sent and got no answer, of one that is not established."""
+        return 1 + self.syns_again - self.was_answered_otherwise
+
+    @property
     def was_reset_by_overflow(self) -> bool:
         """Whether the RST answered the last ACK that found no room (tcp_check_req())."""
         last = self.refusals[-1] if self.refusals else None

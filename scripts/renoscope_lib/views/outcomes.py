@@ -235,7 +235,7 @@ def syns_that_never_came(opening: Opening, far: list[Opening],
         return None
     came = sum(1 + one.syns_again + sum(a.wait.by == DUPLICATE_SYN
                                         for a in one.attempts) for one in far)
-    return max(0, 1 + opening.syns_again - opening.was_answered_otherwise - came)
+    return max(0, opening.syns_unanswered - came)
 
 
 def synacks_lost(opening: Opening, far: list[Opening]) -> int:
@@ -294,7 +294,7 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append(f"we gave it up (SO_LINGER 0 or disconnect){IMPLIED}")
     elif outcome == "timed out":
         reasons.append("ETIMEDOUT: no answer to "
-                       f"{plural(opening.syns_again + 1, 'SYN')}{at_least(opening)}: "
+                       f"{plural(opening.syns_unanswered, 'SYN')}{at_least(opening)}: "
                        "the peer is "
                        "gone, a firewall drops, or the listener is full")
     elif outcome == "failed":
