@@ -423,6 +423,23 @@ class BothEnds(Case):
         self.assertTrue(finding.sentence.endswith("; waits of 1 s; its beginning was not seen"))
         self.assertEqual(finding.severity, TROUBLE)
 
+    def test_the_listener_did_not_see_what_its_client_sent_before(self) -> None:
+        """Its first SYN is one that was sent again, as the client's side tells."""
+        at, port = self.at, 40112
+        at.accept_queue = 129
+        refused = [at.syn(1.02, port, ISN), at.refused(1.02, port, ACCEPT_FULL, ISN)]
+        at.accept_queue = 3
+        events = self.ordered(
+            *self.client((1, 1), (2, 1), took_s=2.04), *refused,
+            *at.queued(2.02, port, 0x101, ISN), at.completed(2.06, port, 0x101, rcv_isn=ISN))
+        for skipped, words in ((0, "the handshake took 1 s: 1 SYN dropped"),
+                               (1, "the handshake took 1 s or more: 1 SYN dropped")):
+            explained = self.explained(*events[skipped:])
+            finding, = (f for f in explained.findings() if f.rule == "connect-slow"
+                        and f.subject.cookie == 0x101)
+            self.assertIn(words, finding.sentence)
+        self.assertTrue(finding.sentence.endswith("; its beginning was not seen"))
+
     def test_a_long_round_trip_may_hide_syns_sent_before(self) -> None:
         """With timestamps it may count from the first of them."""
         life = self.life

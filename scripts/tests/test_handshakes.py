@@ -772,6 +772,15 @@ class WhyConnectFails(unittest.TestCase):
                 self.assertEqual([line for line in lines if "SYN-ACK" in line and "again" in line],
                                  [words] if words else [])
 
+    def test_a_listener_takes_from_the_first_syn_seen_if_its_client_sent_one_before(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        far = [*at.queued(1.01, 40112, 9), at.completed(1.05, 40112, 9)]
+        again = self.again(1000, US)
+        for events, measured in (([self.connecting(), again, *far], "SYN"),
+                                 ([again, *far], "first SYN seen")):
+            row = watch(*events).openings()[-1]
+            self.assertEqual((row.took_us, row.measured), (40_000, measured))
+
     def test_a_client_of_many_far_ends_is_looked_at_once(self) -> None:
         """A forged SYN with its ISN makes one each time; none of them goes through all."""
         at = ListenerScene(scene=self.scene)

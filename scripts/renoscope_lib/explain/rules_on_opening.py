@@ -103,7 +103,7 @@ def _slow(told: Told, clock: Clock) -> Iterator[Finding]:
         "connect-slow",
         TROUBLE if took_us >= TROUBLE_US and _was_disturbed(opening)
         else NOTEWORTHY, subject,
-        f"{who} took {brief(took_us)}{at_least(opening)}: {what}"
+        f"{who} took {brief(took_us)}{at_least(told.began_unseen)}: {what}"
         if told.row.took_us is not None
         else f"{who}: {what}",
         gist, _steps(opening, clock), _next_of_slow(told, subject),
@@ -155,12 +155,12 @@ def _failed(told: Told, clock: Clock) -> Finding:
         words = f"{words.replace(' at all', '')}; {ANSWERED_OTHERWISE}"
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times"
-                  f"{at_least(opening)}{_waits(opening)}")
+                  f"{at_least(opening.began_unseen)}{_waits(opening)}")
     refusals = refusals_of(told)
     if refusals:
         words += f"; {refusal_words(refusals)}"
     after = ("" if told.row.took_us is None
-             else f" after {brief(told.row.took_us)}{at_least(opening)}")
+             else f" after {brief(told.row.took_us)}{at_least(opening.began_unseen)}")
     quietly = (not opening.error and not opening.syns_again
                and outcome in ("given up", "failed"))
     subject = subject_of(told)
@@ -212,18 +212,19 @@ def _waiting(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
         yield _waited_at_least(told, clock)
         return
     since_us = clock.since_us(opening.began_ns) or 0
+    waited = f"{brief(since_us)}{at_least(opening.began_unseen)}"
     subject = subject_of(told)
     yield Finding(
         "connect-waiting", TROUBLE if since_us >= TROUBLE_US else NOTEWORTHY, subject,
-        f"connect() has waited {brief(since_us)}{at_least(opening)} when watching ended: "
-        + _why_waiting(told, opening.syns_unanswered),
+        f"connect() has waited {waited} when watching ended: "
+        f"{_why_waiting(told, opening.syns_unanswered)}",
         queue_gist(refusals_of(told)) or "no answer yet", _steps(opening, clock),
         _next_of_slow(told, subject), opening.began_ns, since_us)
 
 
 def _why_waiting(told: Told, unanswered: int, when: str = "") -> str:
     opening = told.opening
-    count = f"{spelled(unanswered, 'SYN')}{at_least(opening)}"
+    count = f"{spelled(unanswered, 'SYN')}{at_least(opening.began_unseen)}"
     said = (f"no answer to {count}{when}{_waits(opening)}" if unanswered else "",
             ANSWERED_OTHERWISE if opening.was_answered_otherwise else "",
             refusal_words(refusals_of(told)))
@@ -298,4 +299,4 @@ def healthy_words(told: Told) -> str:
     if took_us is None or told.row.result != "established":
         return ""
     what = "connected" if told.opening.opened_by == ACTIVE else "opened"
-    return f"{what} in {brief(took_us)}{at_least(told.opening)}"
+    return f"{what} in {brief(took_us)}{at_least(told.began_unseen)}"

@@ -58,7 +58,7 @@ def cause_of(told: Told) -> tuple[str, str]:
         same = [r for r in refusals if r.reason == reason]
         if same:
             after = f"; waits of {added(waits)}" if waits else ""
-            after += f"; {BEGAN_UNSEEN}" if opening.began_unseen else ""
+            after += f"; {BEGAN_UNSEEN}" if told.began_unseen else ""
             return f"{refusal_words(same)}{after}", gist
     if opening.opened_by == ACTIVE:
         return _active_cause(told, waited)
@@ -111,7 +111,7 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
     if repeated:
         why, gist = _why_repeated(told)
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
-                f"repeated its SYN {often(repeated)}{at_least(told.opening)}, so it had not "
+                f"repeated its SYN {often(repeated)}{at_least(told.began_unseen)}, so it had not "
                 "seen the "
                 f"SYN-ACK by then: {why}", gist)
     why, gist = _why_by_timer(told)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..ring.schema import Event, Schema
@@ -20,7 +20,7 @@ from ..tcp.wanted import Filter
 from ..words import connection
 from .gaps import Gaps
 from .listeners import LeftOut, Listener, Listeners
-from .opening import ACTIVE, PASSIVE, Opening
+from .opening import ACTIVE, PASSIVE, SYN_SEEN, Opening
 from .openings import Openings
 from .outcomes import Lacking, outcome_of, reasons_of, request_end, result_of, synacks_lost_between
 
@@ -86,6 +86,11 @@ class Told(NamedTuple):
     lacking: Lacking
     synacks_lost: int | None
     client: Opening | None
+
+    @property
+    def began_unseen(self) -> bool:
+        """Whether SYNs before its first event may be missing: its client tells, too."""
+        return self.opening.began_unseen or _began_unseen(self.client)
 
 
 class Handshakes:
@@ -214,11 +219,12 @@ class Handshakes:
             key = _far_key(opening, ACTIVE if active else "peer")
             far = listeners.get(key, [])
             client = clients.get(key)
-            return Told(
-                opening, _row(opening, until_ns, far if active else [], lacking),
-                far if active else [], lacking,
-                None if client is None else synacks_lost(key),
-                None if active else client)
+            row = _row(opening, until_ns, far if active else [], lacking)
+            if not active and row.measured == "SYN" and _began_unseen(client):
+                row = replace(row, measured=SYN_SEEN)
+            return Told(opening, row, far if active else [], lacking,
+                        None if client is None else synacks_lost(key),
+                        None if active else client)
         return tell
 
     def _lacking(self) -> Callable[[Opening], Lacking]:
@@ -244,6 +250,10 @@ def _is_shown(opening: Opening) -> bool:
     """Not if only a retransmit was seen of it."""
     return (opening.opened_by == ACTIVE or opening.ended is not None
             or len(opening.steps) > len(opening.attempts))
+
+
+def _began_unseen(client: Opening | None) -> bool:
+    return client is not None and client.began_unseen
 
 
 # ---- finding the other side

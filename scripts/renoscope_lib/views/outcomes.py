@@ -51,9 +51,9 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def at_least(opening: Opening) -> str:
+def at_least(began_unseen: bool) -> str:
     """What is said behind a time, or a count of SYNs, that may be too low."""
-    return " or more" if opening.began_unseen else ""
+    return " or more" if began_unseen else ""
 
 
 # ---- what became of it
@@ -276,7 +276,7 @@ def _reset_between(reset: int, is_each: bool) -> list[str]:
 def _syn_wait_words(opening: Opening) -> str:
     waited = [w.waited_us for w in opening.syn_waits]
     known = [duration(us) for us in waited if us is not None]
-    again = f"the SYN was sent again {times(opening.syns_again)}{at_least(opening)}"
+    again = f"the SYN was sent again {times(opening.syns_again)}{at_least(opening.began_unseen)}"
     waits = "waits of " if len(known) > 1 else ""
     return again + (f", after {waits}{', '.join(known)}" if known else "")
 
@@ -293,9 +293,8 @@ def _active_reasons(opening: Opening, outcome: str,
     elif opening.error == ECONNRESET and outcome == "given up":
         reasons.append(f"we gave it up (SO_LINGER 0 or disconnect){IMPLIED}")
     elif outcome == "timed out":
-        reasons.append("ETIMEDOUT: no answer to "
-                       f"{plural(opening.syns_unanswered, 'SYN')}{at_least(opening)}: "
-                       "the peer is "
+        syns = plural(opening.syns_unanswered, "SYN") + at_least(opening.began_unseen)
+        reasons.append(f"ETIMEDOUT: no answer to {syns}: the peer is "
                        "gone, a firewall drops, or the listener is full")
     elif outcome == "failed":
         reasons.append(f"{errno_words(opening.error)}: "
