@@ -459,6 +459,10 @@ class Lives(unittest.TestCase):
                      ).openings()
         self.assertEqual([r.outcome for r in rows], ["refused", "established"])
 
+    def test_a_repeated_syn_is_a_reason_where_refusals_were_not_recorded(self) -> None:
+        row = self.row(self.at.syn(0, 40), *self.at.queued(1, 40, 9), self.at.completed(1.1, 40, 9))
+        self.assertEqual(row.why, "the client repeated its SYN once")
+
     def test_two_isns_refused_are_two_handshakes(self) -> None:
         """Another client of the same address, or another attempt."""
         rows = watch(self.at.syn(0, 40, isn=7),
@@ -772,6 +776,17 @@ class WhyConnectFails(unittest.TestCase):
                 self.assertEqual([line for line in lines if "SYN-ACK" in line and "again" in line],
                                  [words] if words else [])
 
+    def test_a_client_whose_last_ack_is_under_way_is_not_established_alone(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        connected = self.scene.event("state", 1010 * MS, old_state=SYN_SENT,
+                                     state=ESTABLISHED, snd_isn=7)
+        refused = [at.syn(0, 40112), at.refused(0, 40112, ACCEPT_FULL)]
+        view = watch(self.connecting(), *refused, self.again(1005, US),
+                     *at.queued(1.005, 40112, 9), connected)
+        for end_s, is_alone in ((1.02, False), (3, True)):
+            client = view.openings(self.scene.start_ns + round(end_s * SECOND))[0]
+            self.assertEqual("established here alone" in client.why, is_alone)
+
     def test_a_listener_takes_from_the_first_syn_seen_if_its_client_sent_one_before(self) -> None:
         at = ListenerScene(scene=self.scene)
         far = [*at.queued(1.01, 40112, 9), at.completed(1.05, 40112, 9)]
@@ -827,9 +842,10 @@ class WhyConnectFails(unittest.TestCase):
                       "host or between, answers in its place (implied)", walled[0].why)
         self.assertNotIn("never came there", walled[0].why)
         self.assertIn("or a firewall refuses", walled[1].why)
-        part = watch(*fire[:-4]).openings()[0]
+        part = watch(*fire[:-4])
         self.assertIn("1 SYN of these never came there; each SYN-ACK",
-                      part.why)
+                      part.openings(self.scene.start_ns + 4 * SECOND)[0].why)
+        self.assertNotIn("never came", part.openings()[0].why)  # it may be under way
         answers_lost = watch(first, *at.queued(0, 40112, 9), again,
                              at.again(1.005, 40112, 9, 0, 0, by_timer=False),
                              connected).openings()[0]

@@ -290,7 +290,7 @@ def _row(opening: Opening, end_ns: int, far: list[Opening],
         opening.never_accepted and "accepted" not in lacking,
         0 if arrived else opening.syns_again, opening.syns_again if arrived else 0,
         len(opening.attempts), opening.cookies_sent, len(opening.refusals),
-        "; ".join(reasons_of(opening, outcome, far, lacking)),
+        "; ".join(reasons_of(opening, outcome, far, lacking, end_ns)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,
           "what": s.words} for s in opening.steps])
 

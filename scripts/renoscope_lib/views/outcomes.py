@@ -168,13 +168,13 @@ def result_of(outcome: str) -> str:
 # ---- and why
 
 def reasons_of(opening: Opening, outcome: str, far: list[Opening],
-               lacking: Lacking) -> list[str]:
+               lacking: Lacking, end_ns: int) -> list[str]:
     """Why it failed or was slow; nothing of one that went well."""
     active = opening.opened_by == ACTIVE
     reasons = (_active_reasons(opening, outcome, lacking) if active
                else _passive_reasons(opening, outcome))
     if active and far:
-        reasons += _far_reasons(opening, far, lacking)
+        reasons += _far_reasons(opening, far, lacking, end_ns)
     slow_us = opening.took_us or 0
     if outcome == "established" and not reasons and slow_us >= SLOW_US:
         kind = "retransmit" if active else "synack_retransmit"
@@ -197,19 +197,29 @@ def reasons_of(opening: Opening, outcome: str, far: list[Opening],
     return reasons
 
 
+def _may_be_under_way(sent_ns: int, end_ns: int) -> bool:
+    """Whether what was sent may not have come yet when watching ended."""
+    return end_ns - sent_ns < FIRST_WAIT_US * 1000
+
+
 def _far_reasons(opening: Opening, far: list[Opening],
-                 lacking: Lacking) -> list[str]:
+                 lacking: Lacking, end_ns: int) -> list[str]:
     """What the listener's side, if it was recorded too, adds."""
     refusals = [refusal for one in far for refusal in one.refusals]
     if refusals:
         words = "seen at the listener: " + refusal_words(refusals)
-        if opening.established and not any(one.established for one in far):
+        if opening.established and not any(one.established for one in far) and (
+                any(refusal.last_ack for refusal in refusals)
+                or not _may_be_under_way(opening.over_ns or 0, end_ns)):
             words += "; so it is established here alone"
         return [words]
     if opening.syns_again <= opening.was_answered_otherwise:
         return []
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
     missing = syns_that_never_came(opening, far, lacking)
+    if missing and opening.over_ns is None and _may_be_under_way(
+            opening.syn_waits[-1].time_ns, end_ns):
+        missing = missing - 1 or None
     if missing is None:
         is_each = reset == len(far) and not opening.began_unseen
         return _reset_between(reset, is_each) if reset else []
@@ -363,6 +373,8 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
         reasons.append(DEFERRED)
     if opening.refusals:
         reasons.append(refusal_words(opening.refusals))
+    elif opening.syns_again and outcome == "established":
+        reasons.append(f"the client repeated its SYN {times(opening.syns_again)}")
     if opening.attempts and (outcome == "established" or opening.is_undecided_child):
         reasons.append(f"the SYN-ACK was sent again {times(opening.synacks_again)}")
     return reasons
