@@ -217,6 +217,20 @@ class Textbook(unittest.TestCase):
         sender.rounds(4)
         return sender.events
 
+    def test_a_phase_told_within_the_change_is_no_second_recovery(self) -> None:
+        """A timeout in Recovery: the algorithm is told of Loss while Recovery still stands."""
+        sender = Sender()
+        sender.rounds(5)
+        sender.ca = "Recovery"
+        sender.tell("ca_state", old_ca_state=CA["Open"])
+        sender.tell("rto", rto_us=200_000)
+        sender.tell("ca_state", old_ca_state=CA["Recovery"], ca_state=CA["Loss"])
+        sender.tell("reno_phase")
+        sender.ca = "Loss"
+        sender.send()
+        series = one(*sender.events)
+        self.assertEqual((series.recoveries, series.timeouts), (1, 1))
+
     def test_fast_recovery(self) -> None:
         series = one(*self.fast_recovery())
         self.assertEqual(told(series)[11:], [

@@ -312,12 +312,15 @@ class Cwnd:
     # ---- the congestion state
 
     def _see_ca_state(self, track: Track, event: Event) -> None:
-        """Every event shows it; the one of its change comes first if it is recorded."""
+        """Every event shows it; the one of its change comes first if it is recorded.
+
+        What the algorithm tells while it is told of the change has still the old one.
+        """
         name = self._word(event, "ca_state")
         if track.reduction.is_undone(event, name, self.gaps.number):
             track.mark(event, UNDONE)
             track.trips.flow.tell(UNDONE)
-        if name == track.ca_state:
+        if name == track.ca_state or event.kind in OWN_KINDS:
             return
         track.ca_state = name
         if name == RECOVERY:
