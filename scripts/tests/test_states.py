@@ -322,6 +322,11 @@ class Closing(Stage):
         life = self.one(*self.path(0, "CLOSED", "SYN-SENT", "SYN-RECEIVED"), again)
         self.assertEqual(life.syns_again, 1)
 
+    def test_what_goes_again_where_no_event_told_of_the_opening_is_no_syn(self) -> None:
+        """As of a recording without `state`: the life stands where a segment showed it."""
+        life = self.one(self.event("ack", 0, "SYN-SENT"), self.event("retransmit", 5))
+        self.assertEqual((life.now.state, life.syns_again), ("SYN-SENT", 0))
+
     def test_passive(self) -> None:
         states = watch(*self.path(0, *self.UP, "CLOSE-WAIT", "LAST-ACK",
                                   "CLOSED"))

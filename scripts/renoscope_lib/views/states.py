@@ -289,9 +289,9 @@ class States:
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
-        life = self.kept.get(event.key)
-        if life is not None and (life.now.state == SYN_SENT or (
-                life.now.state == SYN_RECEIVED and life.opened_by == US)):
+        life, state = self.kept.get(event.key), self._states.name_of(event)
+        if life is not None and (state == SYN_SENT or (
+                state == SYN_RECEIVED and life.opened_by == US)):
             life.syns_again += 1    # with an ACK, once the peer's has crossed it
 
     def _see_ack(self, event: Event) -> None:
