@@ -15,19 +15,26 @@ from typing import Any, NamedTuple
 
 from all_told import Told
 from renoscope_lib.explain.finding import brief
-from tellers import (Teller, column, explained_cost, kind_count, listeners, marks, number,
-                     of_events, of_ladders, of_listeners, of_marks, of_rows, of_sentences,
-                     peer_of, rows_sum, said, said_healthy, sample, went_well, whole)
-from told_words import (after_opening, alike_stays, blamed_for_reset, both_ends_again, close_us,
-                        cwnd_told, exported_causes, flow_counts, is_on_line, is_open, is_reset,
-                        keepalive_probe, ladder_closer, ladder_opener, ladder_stays, last_state,
-                        loss_probes, never_accepted, opened_us, opener_in_findings, opening,
-                        opening_in_words, opening_timeouts, persist_probe, probes, refused_by,
-                        reset_by, seen, segments_again, sent_again_as, settled_seconds, states,
-                        stays, time_wait)
+from tellers import (Teller, begun_between, but_opening, but_straight_on, caught_up, column,
+                     explained_cost, from_start, if_settled, kind_count, listeners, marks,
+                     number, of_events, of_ladders, of_listeners, of_marks, of_rows,
+                     of_sentences, peer_of, rows_sum, said, said_healthy, sample, went_well,
+                     where_on, where_whole, whole)
+from told_words import (OPENED, after_opening, alike_stays, blamed_for_reset, both_ends_again,
+                        close_us, closed_first, cwnd_told, exported_causes, flow_counts,
+                        is_on_line, is_open, is_reset, keepalive_probe, ladder_closer,
+                        ladder_open, ladder_opener, ladder_stays, last_state, loss_probes,
+                        never_accepted, opened_us, opener_in_findings, opening,
+                        opening_in_words, opening_timeouts, path_seen, persist_probe, probes,
+                        refused_by, reset_by, same_path, seen, segments_again, sent_again_as,
+                        settled_seconds, states, stays, time_wait, windows_closed)
 
 BY_LISTENER = ("top", "--by", "listener")
 SWAPPED = {"us": "peer", "peer": "us"}
+# What `losses` counts; `flow` sees the segments themselves, the kernel has a count of its own.
+RESENT = ("retransmit", "synack_retransmit")
+# What tells of FIN-WAIT-2 where a FIN leads straight through it: by segments flow knows it, too.
+CLOSING = ("state", "time_wait", "ack")
 CLOSERS = {"by us first": "us", "by the peer first": "peer", "by both at once": "both"}
 
 
@@ -73,17 +80,21 @@ FACTS = (
     Fact("state", {
         "states": column("states", "state"),
         "states' path": of_rows("states", lambda row: states(row)[-1]),
-        "top": column("top", "state"),
-        "flow": of_ladders(last_state),
-        "flow's list": lambda told: said({
-            key: end["state"] for key, end in told.flow_ends.items()}),
+        "top": where_on(column("top", "state"), "state"),
+        "flow": but_straight_on(where_on(of_ladders(last_state), "state")),
+        "flow's list": but_straight_on(where_on(lambda told: said({
+            key: end["state"] for key, end in told.flow_ends.items()}), "state")),
         "explain": of_sentences("healthy", r"(?:still|now in) ([A-Z0-9-]+)$", str)}),
     Fact("states gone through", {
-        "states": of_rows("states", states),
-        "flow": of_ladders(lambda end: [step["state"] for step in end.states()])}),
+        "states": path_seen,
+        "flow": but_straight_on(where_whole(of_ladders(
+            lambda end: [step["state"] for step in end.states()]), *CLOSING))},
+         same=same_path),
     Fact("time in each state", {
-        "states": of_rows("states", stays),
-        "flow": of_ladders(ladder_stays)}, same=alike_stays),
+        "states": but_opening(of_rows("states", stays)),
+        "flow": but_straight_on(where_whole(
+            but_opening(of_ladders(ladder_stays)), *CLOSING))},
+         same=alike_stays),
     Fact("length of TIME-WAIT", {
         "states": of_rows("states", lambda row: time_wait(stays(row))),
         "flow": of_ladders(lambda end: time_wait(ladder_stays(end)))}, same=close_us),
@@ -101,9 +112,9 @@ FACTS = (
         "states": of_rows("states", reset_by),
         "explain": blamed_for_reset}, matters=lambda by: by != "nobody"),
     Fact("who closed first, by either end", {
-        "states": column("states", "closed_first_by"),
+        "states": of_rows("states", closed_first),
         "states of the other end": peer_of(
-            column("states", "closed_first_by"),
+            of_rows("states", closed_first),
             {**SWAPPED, "both": "both"}.get)}),
     Fact("who reset, by either end", {
         "states": of_rows("states", lambda row: reset_by(row) if row["ending"] and
@@ -111,9 +122,10 @@ FACTS = (
         "states of the other end": peer_of(
             of_rows("states", reset_by), SWAPPED.get)}),
     Fact("whether it was opened", {
-        "states": of_rows("states", lambda row: is_open(states(row))),
-        "handshakes": of_rows("handshakes", lambda row: row["result"] == "established"),
-        "flow": of_ladders(lambda end: is_open([step["state"] for step in end.states()]))}),
+        "states": if_settled(where_whole(of_rows("states", lambda row: is_open(states(row))),
+                                         "state")),
+        "handshakes": of_rows("handshakes", lambda row: OPENED.get(row["result"])),
+        "flow": if_settled(where_whole(of_ladders(ladder_open), "state"))}),
     Fact("how long opening took", {
         "handshakes": of_rows("handshakes", lambda row: row["took_us"]
                               if row["opened_by"] == "us" else None),
@@ -130,11 +142,12 @@ FACTS = (
     Fact("segments sent again", {
         "losses": column("losses", "segments_sent_again"),
         "top": column("top", "segments_sent_again_seen"),
-        "top, by the kernel's count": of_rows("top", lambda row: max(
-            row["segments_sent_again_seen"], row["segments_sent_again_total"] or 0)),
-        "flow": of_ladders(segments_again)}),
+        "top, by the kernel's count": from_start(where_whole(of_rows("top", lambda row: max(
+            row["segments_sent_again_seen"], row["segments_sent_again_total"] or 0)), *RESENT)),
+        "flow": begun_between(where_whole(of_ladders(segments_again), "segment", *RESENT))}),
     Fact("segments sent again by both ends", {
-        "losses": both_ends_again, "flow's list": flow_counts}),
+        "losses": both_ends_again,
+        "flow's list": begun_between(where_whole(flow_counts, "segment", *RESENT))}),
     Fact("segments sent again once open", {
         "losses": of_rows("losses", after_opening),
         "cwnd": column("cwnd", "segments_sent_again")}),
@@ -145,13 +158,14 @@ FACTS = (
         "losses": column("losses", "timeouts"),
         "export": of_events("rto")}),
     Fact("timeouts once open", {
-        "losses": of_rows("losses", lambda row: row["timeouts"] - opening_timeouts(row)),
+        "losses": where_whole(of_rows("losses", lambda row: row["timeouts"]
+                                      - opening_timeouts(row)), "retransmit"),
         "cwnd": column("cwnd", "timeouts"),
         "cwnd's marks": of_marks("rto"),
         "explain": of_sentences(
             "timeouts", r"^(\w+) retransmission timeout", number)}),
     Fact("recoveries", {
-        "losses": column("losses", "recoveries"),
+        "losses": where_whole(column("losses", "recoveries"), "ca_state"),
         "cwnd": column("cwnd", "recoveries"),
         "cwnd's marks": of_marks("fast_retransmit")}),
     Fact("tail loss probes", {
@@ -160,16 +174,17 @@ FACTS = (
         "export": of_events("loss_probe")}),
     Fact("tail loss probes of what was on its way", {
         "losses": column("losses", "loss_probes", "sent_again"),
-        "flow": of_ladders(loss_probes)}),
+        "flow": begun_between(where_whole(
+            of_ladders(loss_probes), "segment", "loss_probe", *RESENT))}),
     Fact("reductions", {
-        "losses": column("losses", "reductions"),
+        "losses": where_whole(column("losses", "reductions"), "ca_state"),
         "cwnd's marks": of_rows("cwnd", lambda row: marks(row, "ecn")
                                 + marks(row, "reduced"))}),
     Fact("ECN reductions", {
         "cwnd's marks": of_marks("ecn"),
         "explain": of_sentences("ecn", r"^cwnd was cut (\w+) as the peer echoed", number)}),
     Fact("undone", {
-        "losses": column("losses", "undone"),
+        "losses": where_whole(column("losses", "undone"), "ca_state"),
         "cwnd's marks": of_marks("undone"),
         "explain": of_sentences("spurious", r"^(\w+) reductions? of cwnd undone", number)}),
     Fact("SYNs sent again", {
@@ -191,23 +206,25 @@ FACTS = (
         "explain": of_sentences("made-peer-wait", r"window was zero (\w+)", number)}),
     Fact("zero windows, by either end", {
         "windows": column("windows", "zero_windows", "peer"),
-        "windows of the other end": peer_of(
-            column("windows", "zero_windows", "own"))}),
+        "windows of the other end": from_start(where_whole(peer_of(
+            column("windows", "zero_windows", "own")), "zero_window", "ack"))}),
     Fact("any window closed", {
         "windows": of_rows("windows", lambda row: sum(row["zero_windows"].values())),
         "explain": said_healthy("no window closed")}, matters=lambda count: True),
     Fact("standing still", {
         "windows": column("windows", "stalled_us", "peer"),
         "explain": explained_cost("stood-still")}),
-    Fact("probes of a window", {
+    Fact("the persist timer's firing", {
         "windows": column("windows", "persist_probes"),
-        "export": of_events("probe", persist_probe),
+        "export": of_events("probe", persist_probe)}),
+    Fact("probes of a window", {
+        "windows": column("windows", "persist_probes_of_zero_windows"),
         "explain": of_sentences("stood-still", r"(\w+) probes? asked", number)}),
     Fact("keepalive probes", {
         "windows": column("windows", "keepalive_probes"),
         "export": of_events("probe", keepalive_probe)}),
     Fact("probes of a window or a silent peer", {
-        "windows": of_rows("windows", lambda row: row["persist_probes"]
+        "windows": of_rows("windows", lambda row: row["persist_probes_of_zero_windows"]
                            + row["keepalive_probes"]),
         "flow": of_ladders(probes)}),
     Fact("cwnd in time", {
@@ -219,16 +236,17 @@ FACTS = (
                         else row["rounds"])}),
     Fact("bytes received", {
         "cwnd": column("cwnd", "bytes_received"),
-        "top": column("top", "bytes_received_seen")}),
+        "top": where_on(caught_up(column("top", "bytes_received_seen"), "rcv_nxt"), "state")}),
     Fact("bytes acknowledged", {
         "cwnd": column("cwnd", "bytes_acked"),
-        "top, but for a FIN": went_well(column("top", "bytes_acked_seen"))},
-        same=lambda cwnd, top: top - cwnd in (0, 1)),
+        "top, but for a FIN": where_on(caught_up(went_well(
+            column("top", "bytes_acked_seen")), "snd_una"), "state")},
+         same=lambda cwnd, top: top - cwnd in (0, 1)),
     Fact("how many in each state", {
         "states": lambda told: told.whole("states")["counts"],
         "states' rows": lambda told: Counter(
             row["state"] for row in told.whole("states")["connections"]),
-        "top": lambda told: told.whole("top")["counts"]}),
+        "top": where_on(lambda told: told.whole("top")["counts"], "state")}),
     Fact("seconds in each state", {
         "states": settled_seconds,
         "metrics": lambda told: told.samples_by("state_seconds_sum", "state")},
@@ -280,14 +298,19 @@ FACTS = (
         "metrics": sample("resets_total"),
         "export": whole(lambda told: sum(map(is_reset, told.events)))}),
     Fact("zero windows in all", {
-        "windows": whole(lambda told: sum(
-            sum(row["zero_windows"].values())
-            for row in told.whole("windows")["connections"])),
-        "metrics": sample("zero_windows_total")}),
+        "windows": windows_closed,
+        "metrics": where_on(sample("zero_windows_total"), "zero_window")}),
 )
 
 
 # ---- comparing
+
+def _alike(fact: Fact, here: Any, there: Any) -> bool:
+    """What is not known is like nothing that is."""
+    if here is None or there is None:
+        return here is there
+    return fact.same(here, there)
+
 
 def _compare(told: Told, fact: Fact, verdict: Verdict) -> None:
     words = {teller: tell(told) for teller, tell in fact.tellers.items()}
@@ -296,7 +319,7 @@ def _compare(told: Told, fact: Fact, verdict: Verdict) -> None:
         verdict.compared.setdefault(pair, 0)
         for who in words[one].keys() & words[other].keys():
             here, there = words[one][who], words[other][who]
-            if not fact.same(here, there):
+            if not _alike(fact, here, there):
                 verdict.disagreements.append(
                     f"{fact.name} of {who}: {one}: {here}; {other}: {there}")
             elif fact.matters(here):

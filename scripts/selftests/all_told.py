@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+from missing import Missing
 from renoscope_lib import cli
 from renoscope_lib.commands import flow
 from renoscope_lib.errors import BAD_INPUT, OK
 from renoscope_lib.ladder.replay import Replay
-from renoscope_lib.ring.schema import Event
+from renoscope_lib.ring.schema import OWN_KINDS, Event
 
 Row = dict[str, Any]
 
@@ -59,6 +60,18 @@ class LadderEnd(NamedTuple):
     def states(self) -> list[Row]:
         """The states it entered."""
         return [line for line in self.ladder["states"] if line["end"] == self.end]
+
+    def leads_straight_on(self) -> bool:
+        """Whether it is in FIN-WAIT-1, and the peer's FIN came."""
+        return [step["state"] for step in self.states()][-1:] == ["FIN-WAIT-1"] and any(
+            "FIN" in rung["flags"] and rung["received_ns"] is not None
+            for rung in self.ladder["rungs"] if rung["from_end"] != self.end)
+
+    def is_heard_of_after(self, moment_ns: int) -> bool:
+        """Whether its ladder goes on behind a moment."""
+        return any(line["end"] == self.end and line["time_ns"] > moment_ns
+                   for line in self.ladder["facts"] + self.ladder["states"]) or any(
+                       (rung["sent_ns"] or 0) > moment_ns for rung in self.rungs())
 
     def facts(self, kind: str) -> list[Row]:
         """What is said of it, by kind."""
@@ -125,9 +138,11 @@ def key_of_event(event: Row) -> Key:
 class Told:
     """Every view of one recording, each asked once, when somebody wants to know."""
 
-    def __init__(self, file: Path, run_command: Callable[..., str] = run) -> None:
+    def __init__(self, file: Path, run_command: Callable[..., str] = run,
+                 missing: Missing = Missing()) -> None:
         self._file = str(file)
         self._run = run_command
+        self.missing = missing
         self._wholes: dict[str, Any] = {}
         self._rows: dict[str, dict[Key, Row]] = {}
 
@@ -168,6 +183,28 @@ class Told:
         return [json.loads(line) for line in text.splitlines()]
 
     @functools.cached_property
+    def seen_to_begin(self) -> set[Key]:
+        """Connections whose opening is in the recording from its first event on."""
+        return {key_of_event(event) for event in self.events
+                if event["kind"] == "request" or (
+                    event["kind"] == "state" and event["state"] == "SYN-SENT")}
+
+    @functools.cached_property
+    def begun_behind_a_segment(self) -> set[Key]:
+        """Connections of which the first event tells of a segment, as it goes again."""
+        first: dict[Key, str] = {}
+        for event in self.events:
+            if event["kind"] not in OWN_KINDS:
+                first.setdefault(key_of_event(event), event["kind"])
+        return {key for key, kind in first.items()
+                if kind in ("retransmit", "synack_retransmit", "loss_probe")}
+
+    @functools.cached_property
+    def completed(self) -> set[Key]:
+        """Connections whose last ACK came; just behind that they enter ESTABLISHED."""
+        return {key_of_event(event) for event in self.events if event["kind"] == "completed"}
+
+    @functools.cached_property
     def samples(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """What Prometheus is told: by name and labels."""
         found = {}
@@ -194,29 +231,33 @@ class Told:
         with mock.patch.object(flow, "Replay", lambda file: kept):
             self._tell_ladders()
         for row in self.flow_list:
-            ladder = self.whole("flow", row["choose"])
+            ladder = self.ladder_of(row)
             for end in (0, 1):
                 key = self._key_in(ladder["ends"], end)
                 if key is not None:
                     found[key] = LadderEnd(ladder, end)
         return found
 
+    def ladder_of(self, row: Row) -> Row:
+        """The ladder of one in the list."""
+        ladder: Row = self.whole("flow", *filter(None, [row["choose"]]))
+        return ladder
+
     def _tell_ladders(self) -> None:
         for row in self.flow_list:
-            self.whole("flow", row["choose"])
+            self.ladder_of(row)
 
     @functools.cached_property
     def flow_list(self) -> list[Row]:
         """The connections that `flow` lets one choose from: a usage error, as it says.
 
-        One alone is told at once.
+        One alone is told at once; it may have no id, if only a SYN was seen.
         """
         told: Row = json.loads(self._run(
             "flow", self._file, "--limit", "0", "--json", exits=(OK, BAD_INPUT)))
         if "rungs" not in told:
             return list(told["connections"])
-        ids = [one for end in told["ends"] for one in end["connections"]]
-        return [{"choose": ids[0], "segments_sent_again": told["segments_sent_again"],
+        return [{"choose": None, "segments_sent_again": told["segments_sent_again"],
                  "ends": [end | {"state": None} for end in told["ends"]]}]
 
     @functools.cached_property

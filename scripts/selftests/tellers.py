@@ -21,6 +21,7 @@ Words = Mapping[Any, Any]
 Teller = Callable[[Told], Words]
 
 ALL = "all of it"
+SHOW_NUMBERS = ("ack", "state", "retransmit", "segment")
 
 
 def column(view: str, *path: str) -> Teller:
@@ -167,4 +168,87 @@ def went_well(teller: Teller) -> Teller:
         return {key: word for key, word in teller(told).items() if key in rows
                 and {"FIN-WAIT-2", "TIME-WAIT"} & {
                     stay["state"] for stay in rows[key]["path"]}}
+    return tell
+
+
+# ---- of recordings that lack something
+
+def where_on(teller: Teller, *kinds: str) -> Teller:
+    """What is counted by events of these kinds, or follows from them: not where one is off."""
+    def tell(told: Told) -> Words:
+        return {} if told.missing.off.intersection(kinds) else teller(told)
+    return tell
+
+
+def where_whole(teller: Teller, *kinds: str) -> Teller:
+    """The same; nor of a connection of which one was lost."""
+    def tell(told: Told) -> Words:
+        return {who: word for who, word in teller(told).items()
+                if not told.missing.lacks(who, kinds)}
+    return tell
+
+
+def from_start(teller: Teller) -> Teller:
+    """What is counted since a connection began: of those whose beginning was recorded."""
+    def tell(told: Told) -> Words:
+        return {who: word for who, word in teller(told).items() if who in told.seen_to_begin}
+    return tell
+
+
+def begun_between(teller: Teller) -> Teller:
+    """Of segments: not where recording began behind one and before the event that counts it.
+
+    Nor of the connection's other end.
+    """
+    def tell(told: Told) -> Words:
+        ends = {frozenset((key.local, key.remote)) for key in told.begun_behind_a_segment}
+        return {who: word for who, word in teller(told).items()
+                if frozenset((who.local, who.remote)) not in ends}
+    return tell
+
+
+def but_straight_on(teller: Teller) -> Teller:
+    """Not of who is in FIN-WAIT-1 and has the peer's FIN: it leads on to TIME-WAIT at once.
+
+    The kernel passes through FIN-WAIT-2 then, and a ladder leaves that out.
+    """
+    def tell(told: Told) -> Words:
+        return {who: word for who, word in teller(told).items()
+                if who not in told.ladders or not told.ladders[who].leads_straight_on()}
+    return tell
+
+
+def but_opening(teller: Teller) -> Teller:
+    """Times in states; of those whose beginning was not recorded, without its opening's.
+
+    `states` dates that by what a SYN-ACK tells of the time before the recording; a ladder
+    has only what happened in it.
+    """
+    def tell(told: Told) -> Words:
+        return {who: stays if who in told.seen_to_begin else [
+            stay for stay in stays if stay[0] not in ("SYN-SENT", "SYN-RECEIVED")]
+            for who, stays in teller(told).items()}
+    return tell
+
+
+def if_settled(teller: Teller) -> Teller:
+    """Whether it was opened: not of whose last ACK came, and who is half open yet."""
+    def tell(told: Told) -> Words:
+        return {who: is_open for who, is_open in teller(told).items()
+                if is_open or who not in told.completed}
+    return tell
+
+
+def caught_up(teller: Teller, number: str) -> Teller:
+    """Of those whose last ACK shows a number as their last event does: top is one ACK behind."""
+    def tell(told: Told) -> Words:
+        by_ack, last = {}, {}
+        for event in told.events:
+            if event["kind"] in SHOW_NUMBERS:
+                key = key_of_event(event)
+                last[key] = event[number]
+                if event["kind"] == "ack":
+                    by_ack[key] = event[number]
+        return {who: word for who, word in teller(told).items()
+                if who in by_ack and by_ack[who] == last[who]}
     return tell

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from all_told import Key, LadderEnd, Row, Told
-from tellers import Words, of_sentences, said
+from all_told import Key, LadderEnd, Row, Told, key_of
+from tellers import ALL, Words, of_sentences, said
 
 # A state, and how long it lasted in microseconds.
 Stays = list[tuple[str, int]]
@@ -81,13 +81,19 @@ def _first_fins(ladder: Row) -> dict[int, Row]:
 
 
 def ladder_closer(end: LadderEnd) -> str | None:
-    """Whose FIN left first; both, where each left before the other's first had come."""
+    """Whose FIN left first; both, where each left before the other's first had come.
+
+    Only who entered FIN-WAIT-1 can be first: where another's FIN is the first that was
+    seen, recording began behind the first one.
+    """
     if not _both_tell_all(end):
         return None
     fins = _first_fins(end.ladder)
-    if not fins or any(rung["received_ns"] is None for rung in fins.values()):
+    if not fins or any(None in (rung["sent_ns"], rung["received_ns"]) for rung in fins.values()):
         return None
     first = min(fins, key=lambda way: fins[way]["sent_ns"])
+    if "FIN-WAIT-1" not in _ladder_states(LadderEnd(end.ladder, first)):
+        return None
     other = fins.get(1 - first)
     if other is not None and other["sent_ns"] < fins[first]["received_ns"]:
         return "both"
@@ -95,15 +101,31 @@ def ladder_closer(end: LadderEnd) -> str | None:
 
 
 def segments_again(end: LadderEnd) -> int | None:
-    """What it sent again, where every segment was recorded."""
+    """What it sent again, where every segment was recorded.
+
+    A segment is told just before the kernel says that it went again: where a recording
+    ends with it, there is no event to count.
+    """
     if not _both_tell_all(end):
         return None
+    sent = [rung for rung in end.rungs() if rung["sent_again"]]
+    if sent and not end.is_heard_of_after(sent[-1]["sent_ns"] or 0):
+        return None
     return sum(rung["sent_again"] for rung in end.rungs())
+
+
+def _ladder_states(end: LadderEnd) -> list[str]:
+    return [step["state"] for step in end.states()]
 
 
 def sent_again_as(*causes: str) -> Callable[[LadderEnd], int]:
     """How many segments it sent again for one of these."""
     return lambda end: sum(rung["cause"] in causes for rung in end.rungs())
+
+
+def closed_first(row: Row) -> str | None:
+    """Who closed first; not known in FIN-WAIT-1, as the peer's FIN may have crossed ours."""
+    return None if row["state"] == "FIN-WAIT-1" else row["closed_first_by"]
 
 
 def reset_by(row: Row) -> str | None:
@@ -147,10 +169,11 @@ def is_on_line(line: list[tuple[int, int, int]], told: list[tuple[int, int]]) ->
     """Whether a line of steps has what was told, each at its moment.
 
     A change is dated to the event before the one that shows it, so at either both fit.
+    Where no ACK shows the first window, the line begins later than the connection.
     """
     return all(any(began <= moment <= ended and cwnd == value
                    for began, ended, cwnd in line)
-               for moment, value in told if moment <= line[-1][1])
+               for moment, value in told if line[0][0] <= moment <= line[-1][1])
 
 
 def after_opening(row: Row) -> int:
@@ -160,8 +183,8 @@ def after_opening(row: Row) -> int:
 
 
 def opening_timeouts(row: Row) -> int:
-    """How often the timer of a SYN or a SYN-ACK fired."""
-    return sum(timeout["sent_again"] in ("SYN", "SYN-ACK")
+    """How often the timer of a SYN or a SYN-ACK fired, be it that nothing could be sent."""
+    return sum(episode["what"] == "SYN" or timeout["sent_again"] in ("SYN", "SYN-ACK")
                for episode in row["episodes"] for timeout in episode["timeouts"])
 
 
@@ -183,17 +206,65 @@ def is_open(path: list[str]) -> bool:
     return not set(path) <= {"SYN-SENT", "SYN-RECEIVED", "CLOSED"}
 
 
+def ladder_open(end: LadderEnd) -> bool | None:
+    """The same by the states it entered; not known, where it was in another before."""
+    path = _ladder_states(end)
+    if is_open(path):
+        return True
+    return False if path and path[0] != "CLOSED" else None
+
+
+# Of one whose opening was not seen, or not to its end, `handshakes` does not say.
+OPENED = {"established": True, "failed": False}
+
+
+def path_seen(told: Told) -> Words:
+    """The states it went through, with ? those that nobody saw it enter.
+
+    A SYN-ACK tells of SYN-RECEIVED afterwards.
+    """
+    return {key: [
+        f"?{stay['state']}" if stay["began_ns"] is None or (
+            stay["state"] == "SYN-RECEIVED" and key not in told.seen_to_begin)
+        else stay["state"] for stay in row["path"]]
+        for key, row in told.rows("states").items()}
+
+
+def same_path(path: list[str], steps: list[str]) -> bool:
+    """Whether a ladder has the same steps; what was before the first of them it may leave out."""
+    before = len(path) - len(steps)
+    return before >= 0 and [state.lstrip("?") for state in path[before:]] == steps and all(
+        state.startswith("?") for state in path[:before])
+
+
+def windows_closed(told: Told) -> Words:
+    """How often a window closed, in all; not known where some may have been closed before."""
+    rows = [row for row in told.whole("windows")["connections"] if any(
+        row["zero_windows"].values())]
+    if not {key_of(row) for row in rows} <= told.seen_to_begin:
+        return {}
+    return {ALL: sum(sum(row["zero_windows"].values()) for row in rows)}
+
+
 # What the view may still correct is counted at a connection's end (state_times.py).
 SETTLED = ("SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT")
 
 
 def settled_seconds(told: Told) -> Words:
-    """By state, as the metrics add them up."""
+    """By state, as the metrics add them up.
+
+    They wait for the end of a socket that may live on as a small one: where one is, only
+    the states before closing are theirs yet.
+    """
     found: Counter[str] = Counter()
-    for row in told.whole("states")["connections"]:
+    rows = told.whole("states")["connections"]
+    may_live_on = any(row["state"] == "CLOSED" and len(row["path"]) > 1
+                      and row["path"][-2]["took_us"] is None for row in rows)
+    for row in rows:
         for stay in row["path"]:
             if stay["took_us"] is not None and stay["state"] != "LISTEN" and (
-                    stay["state"] in SETTLED or row["state"] == "CLOSED"):
+                    stay["state"] in SETTLED
+                    or row["state"] == "CLOSED" and not may_live_on):
                 found[stay["state"]] += stay["took_us"] / 1e6
     return found
 
@@ -211,7 +282,7 @@ def flow_counts(told: Told) -> Words:
     """Of both ends together, by the first one's name."""
     return {key: row["segments_sent_again"] for row in told.flow_list
             for key in told.ladders if told.ladders[key].end == 0
-            and told.ladders[key].ladder is told.whole("flow", row["choose"])}
+            and told.ladders[key].ladder is told.ladder_of(row)}
 
 
 def both_ends_again(told: Told) -> Words:
@@ -219,7 +290,8 @@ def both_ends_again(told: Told) -> Words:
     words = {}
     rows = told.rows("losses")
     for key, end in told.ladders.items():
-        if end.end == 0:
+        if end.end == 0 and None not in (
+                segments_again(LadderEnd(end.ladder, one)) for one in (0, 1)):
             both = [rows[one]["segments_sent_again"] for one, other in told.ladders.items()
                     if other.ladder is end.ladder and one in rows]
             words[key] = sum(both)
@@ -236,10 +308,16 @@ def keepalive_probe(event: Row) -> int:
     return int(event["probe_cause"] == "keepalive")
 
 
-def loss_probes(end: LadderEnd) -> int:
-    """Tail loss probes in its ladder; of new data there is no word."""
-    return sum("loss_probe" in rung["marks"] or rung["cause"] == "tail loss probe"
-               for rung in end.rungs())
+def loss_probes(end: LadderEnd) -> int | None:
+    """Tail loss probes in its ladder; of new data there is no word.
+
+    The event comes behind the segment: a recording may end in between.
+    """
+    found = [rung for rung in end.rungs()
+             if "loss_probe" in rung["marks"] or rung["cause"] == "tail loss probe"]
+    if found and not end.is_heard_of_after(found[-1]["sent_ns"] or 0):
+        return None
+    return len(found)
 
 
 def probes(end: LadderEnd) -> int:
