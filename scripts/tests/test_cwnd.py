@@ -217,6 +217,13 @@ class Textbook(unittest.TestCase):
         sender.rounds(4)
         return sender.events
 
+    def test_a_recovery_that_is_the_first_that_is_heard(self) -> None:
+        sender = Sender()
+        sender.ca = "Recovery"
+        sender.tell("ca_state", old_ca_state=CA["Disorder"])
+        sender.ack()
+        self.assertEqual(one(*sender.events[1:]).recoveries, 1)
+
     def test_a_phase_told_within_the_change_is_no_second_recovery(self) -> None:
         """A timeout in Recovery: the algorithm is told of Loss while Recovery still stands."""
         sender = Sender()

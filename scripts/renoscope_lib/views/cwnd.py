@@ -215,10 +215,12 @@ class Cwnd:
         return self._schema.name_of(unit or name, event[name])
 
     def _begin(self, event: Event) -> Track:
+        """A change of the congestion state may be what is heard of it first."""
         identity = identity_of(event)
+        before = "old_ca_state" if event.kind == "ca_state" else "ca_state"
         return self.kept.add(event.key, Track(
             *identity, Trips(Flow(*identity)), event["time_ns"], event["time_ns"],
-            event["snd_una"], event["rcv_nxt"], self._word(event, "ca_state"),
+            event["snd_una"], event["rcv_nxt"], self._word(event, before, "ca_state"),
             self.gaps.number, self._opens(event)))
 
     def _opens(self, event: Event) -> bool:
