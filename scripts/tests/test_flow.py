@@ -806,6 +806,12 @@ class StatesAndFacts(Stage):
                 self.assertEqual([state for _, state in self.steps(self.ladder())],
                                  ["FIN-WAIT-1", *([] if came else ["FIN-WAIT-2"]), "CLOSED"])
 
+    def test_an_ack_shows_an_opening_of_which_the_event_was_lost(self) -> None:
+        self.change(A, 0, "CLOSED", "SYN-SENT")
+        self.came(B, 1, 1, 1)
+        self.came(B, 2, 1, 9)
+        self.assertEqual(self.steps(self.ladder()), [(0, "SYN-SENT"), (0, "ESTABLISHED")])
+
     def test_a_syn_that_ends_time_wait(self) -> None:
         """The socket is the old connection's, the SYN the new one's."""
         forgotten = {"snd_isn": 0, "rcv_isn": 0, "state": number_of("state", "TIME-WAIT")}

@@ -8,7 +8,7 @@ FIN-WAIT-2 or TIME-WAIT. states.py says where else the kernel's word differs.
 from __future__ import annotations
 
 from ..ring.schema import Event, Schema
-from ..tcp.tcp_states import CLOSED, SYN_RECEIVED
+from ..tcp.tcp_states import CLOSED, SYN_RECEIVED, SYN_SENT, SYNCHRONIZED
 
 
 class EndState:
@@ -34,5 +34,7 @@ class EndState:
         elif event.kind == "state" and state != CLOSED:
             self._is_small = False
         if event.kind in ("time_wait", "request") or (
-                event.kind == "state" and not self._is_small):
+                event.kind == "state" and not self._is_small) or (
+                event.kind == "ack" and state in SYNCHRONIZED
+                and self.now in (SYN_SENT, SYN_RECEIVED)):  # the event of its opening was lost
             self.now = state
