@@ -224,6 +224,23 @@ class Textbook(unittest.TestCase):
         sender.ack()
         self.assertEqual(one(*sender.events[1:]).recoveries, 1)
 
+    def test_without_acks_the_first_window_is_not_that_of_the_beginning(self) -> None:
+        """It has grown by the time that something shows it."""
+        sender = Sender()
+        sender.at_ms, sender.cwnd = 300.0, 31
+        sender.send()
+        sender.tell("ca_state", old_ca_state=CA["Open"], ca_state=CA["Disorder"])
+        sender.una = sender.highest
+        sender.tell("retransmit", retransmit_segs=1)
+        for off, began_ms in (("", 0), ("ack", 300)):
+            cwnd = Cwnd(support.schema())
+            cwnd.gaps.begin({"events": ",".join(
+                kind for kind in support.schema().kinds.values() if kind != off)})
+            support.feed(cwnd, *sender.events)
+            series, = cwnd.series()
+            self.assertEqual(series.cwnd[0].began_ns - sender.events[0]["time_ns"],
+                             began_ms * MS, off)
+
     def test_a_phase_told_within_the_change_is_no_second_recovery(self) -> None:
         """A timeout in Recovery: the algorithm is told of Loss while Recovery still stands."""
         sender = Sender()

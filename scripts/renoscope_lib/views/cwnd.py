@@ -281,10 +281,9 @@ class Cwnd:
         is_fall: bool = event["cwnd"] < min(track.last_cwnd, event["packets_out"])
         return is_fall and event["mss"] == track.last_mss
 
-    @staticmethod
-    def _date(track: Track, event: Event) -> int:
+    def _date(self, track: Track, event: Event) -> int:
         """When what an event shows came about; see above."""
-        if track.is_whole and not track.cwnd.values:
+        if track.is_whole and not track.cwnd.values and not self.gaps.not_recorded("ack"):
             return track.began_ns
         fell_at_rest = (event["cwnd"] < track.last_cwnd
                         and track.ca_state in GROWING)
