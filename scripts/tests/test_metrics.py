@@ -271,6 +271,12 @@ class Times(Stage):
             0, "CLOSED", "SYN-SENT", "ESTABLISHED", step_ms=40)),
             {"SYN-SENT": (1, 0.04)})
 
+    def test_of_a_request_only_the_end_was_heard(self) -> None:
+        """It tells since when its SYN-ACK waits; `states` has the same."""
+        series = told(ListenerScene().request_end(
+            63, 1, 9, handshake.EXPIRED, since_synack_us=63_000_000))
+        self.assertEqual(series['state_seconds_sum{state="SYN-RECEIVED"}'], 63)
+
     def test_a_whole_life_once(self) -> None:
         life = self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", "CLOSE-WAIT",
                          "LAST-ACK", "CLOSED", step_ms=40)

@@ -42,12 +42,14 @@ class StateTimes(States):
         """The next event."""
         key = event.key if event.values.get("cookie") else 0
         before = self.kept.get(key) if key else None
-        stays_before = len(before.stays) if before is not None else None
+        stays_before = len(before.stays) if before is not None else 0
         super().feed(event)
         life = self.kept.get(key) if key else None
         if life is None:
             return
-        if life is before and len(life.stays) - 1 == stays_before:
+        if life is not before:
+            stays_before = 1    # its first event may be that of its end
+        if len(life.stays) - 1 == stays_before:
             left = life.stays[-2]
             if left.state in SETTLED_ONCE_LEFT:
                 self._count(life, left)
