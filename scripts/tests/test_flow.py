@@ -936,6 +936,9 @@ class Joining(Stage):
         small("request_end", 2, "SYN-RECEIVED", "expired")
         self.assertEqual(state(), "CLOSED")
         self.setUp()
+        small("request_end", 2, "SYN-RECEIVED", "expired")  # its beginning was not recorded
+        self.assertEqual(state(), "CLOSED")
+        self.setUp()
         small("time_wait", 2, "TIME-WAIT", "started")
         self.came(B, 3, 90_000, flags=SYN)      # another ISN: the next connection
         small("time_wait_end", 4, "TIME-WAIT", "new_syn")

@@ -29,7 +29,7 @@ class EndState:
         elif event.kind == "time_wait_end" and (self._is_small or not self.now):
             self._is_small = False
             self.now = CLOSED
-        elif event.kind == "request_end" and self.now == SYN_RECEIVED:
+        elif event.kind == "request_end" and self.now in ("", SYN_RECEIVED):
             self.now = CLOSED
         elif event.kind == "state" and state != CLOSED:
             self._is_small = False
