@@ -372,6 +372,25 @@ class Tables(Stage):
             "synack_retransmit", 7, by_timer=1, rto_us=2_000_000)), None))
         self.assertIn("a SYN-ACK's timer is not counted", text)
 
+    def outcome_of_a_timer(self, *then: Event) -> str:
+        """Of a SYN's timer, and of what comes after it."""
+        rto = self.event("rto", 1000, state=SYN_SENT, rto_us=1_000_000, serial=7)
+        line, = (line for line in as_text(watch(rto, *then), None, verbose=True)
+                 if line.startswith("  0.") and "SYN" in line)
+        return line.split("  ")[-1].strip()
+
+    def test_a_timer_that_sends_no_syn_has_given_nothing_up(self) -> None:
+        """The SYN before may still stand in this host's queue."""
+        def closes(serial: int, state: int = CLOSED) -> Event:
+            return self.event("state", 1001, old_state=SYN_SENT, state=state, serial=serial)
+
+        self.assertEqual(self.outcome_of_a_timer(closes(8)), "given up")
+        for then in ((closes(8, ESTABLISHED),), (closes(9),), ()):
+            self.assertEqual(self.outcome_of_a_timer(*then), "nothing went out")
+        self.assertEqual(self.outcome_of_a_timer(
+            closes(9), self.scene.event("lost", 0, lost_events=1), self.event("ack", 1002, serial=10)),
+            "none seen to go")
+
     def test_filter(self) -> None:
         losses = watch(self.again(0, "rto"), self.again(0, "rto", cookie=6))
         content = as_json(losses, None, Filter(cookie=6))

@@ -218,11 +218,12 @@ class Losses:
 
     def _finish(self, flow: Flow, event: Event) -> None:
         """No sender yet, or no more."""
-        if flow.ca_state is None or event.kind not in (
-                "state", "destroy", "time_wait"):
+        if event.kind not in ("state", "destroy", "time_wait"):
+            return
+        self._gives_up(flow, event)
+        if flow.ca_state is None:
             return
         self._account(flow, event["time_ns"], flow.ca_state)
-        self._gives_up(flow, event)
         self._leave(flow, event, "the connection ended")
         flow.ca_state = None
 
@@ -346,7 +347,8 @@ class Losses:
 
     def _gives_up(self, flow: Flow, event: Event) -> None:
         """Whether its timer has ended it, and sent nothing: tcp_write_timeout()."""
-        if (flow.fired is not None and not self.gaps.lacks("retransmit")
+        if (flow.fired is not None and self._state(event) == CLOSED
+                and not self.gaps.lacks("retransmit")
                 and flow.after_fired == (event["cpu"], event["serial"])):
             flow.fired.gave_up = True
 

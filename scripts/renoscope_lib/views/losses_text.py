@@ -13,6 +13,7 @@ from ..tcp.ca_states import CA_STATES, CWR, DISORDER, LOSS, OPEN, RECOVERY
 from ..tcp.connections import both_ends, heading, identity_json, name_of
 from ..tcp.wanted import Filter
 from ..words import connection, duration, finite_ssthresh, plural, ssthresh_words
+from .gaps import Gaps
 from .losses import CAUSES, SYNACK, Episode, Flow, Losses, Speed, Sums
 
 
@@ -195,9 +196,19 @@ def _change(episode: Episode, cwnd: bool) -> str:
     return " -> ".join(words)
 
 
-def _outcome(episode: Episode) -> str:
+def _outcome_of_syn(episode: Episode, gaps: Gaps) -> str:
+    """Its timer sends nothing while the SYN before still stands in this host's queue."""
+    if episode.segments:
+        return ""
+    if any(timeout.gave_up for timeout in episode.timeouts):
+        return "given up"
+    return ("none seen to go" if gaps.may_lack("retransmit", since_ns=episode.began_ns)
+            else "nothing went out")
+
+
+def _outcome(episode: Episode, gaps: Gaps) -> str:
     if episode.what == "SYN":
-        return "" if episode.segments else "given up"
+        return _outcome_of_syn(episode, gaps)
     if episode.what not in WHAT_WORDS:
         return episode.detail
     if episode.undone:
@@ -210,17 +221,17 @@ def _outcome(episode: Episode) -> str:
                 if episode.ended_by.startswith("a ") else episode.ended_by)
 
 
-def _episode_row(episode: Episode, first_ns: int | None) -> tuple[str, ...]:
+def _episode_row(episode: Episode, gaps: Gaps) -> tuple[str, ...]:
     main = episode.what in WHAT_WORDS
     lasted = ""
     if main:
         lasted = ("?" if episode.ended_ns is None else
                   duration((episode.ended_ns - episode.began_ns) // 1000))
-    return (seconds(episode.began_ns, first_ns),
+    return (seconds(episode.began_ns, gaps.first_ns),
             _what(episode), lasted,
             _change(episode, True), _change(episode, False),
             str(episode.dup_acks) if main else "", str(episode.segments),
-            _outcome(episode))
+            _outcome(episode, gaps))
 
 
 def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
@@ -235,17 +246,17 @@ def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
     return lines
 
 
-def _episodes(flow: Flow, first_ns: int | None) -> list[str]:
+def _episodes(flow: Flow, gaps: Gaps) -> list[str]:
     columns = ("at (s)", "what", "lasted", "cwnd", "ssthresh", "dup", "again",
                "outcome")
     head, *table = aligned(
-        [columns, *(_episode_row(episode, first_ns)
+        [columns, *(_episode_row(episode, gaps)
                     for episode in flow.episodes)],
         right=(0, 2, 5, 6), indent=2)
     lines = ["", heading(flow),
              head]
     for episode, line in zip(flow.episodes, table):
-        lines += [line, *_timeout_lines(episode, first_ns)]
+        lines += [line, *_timeout_lines(episode, gaps.first_ns)]
     left_out = flow.episodes_seen - len(flow.episodes)
     if left_out:
         lines.append(f"  ({plural(left_out, 'earlier episode')} left out)")
@@ -289,5 +300,5 @@ def as_text(losses: Losses, end_ns: int | None, wanted: Filter = Filter(),
     yield from _standing(lossy, sums)
     if verbose:
         for flow in lossy():
-            yield from _episodes(flow, losses.gaps.first_ns)
+            yield from _episodes(flow, losses.gaps)
         yield from note(HOW_TO_READ_EPISODES)
