@@ -454,6 +454,32 @@ class BothEnds(Stage):
         self.assertEqual(self.fates(events="segment,ack"), [LOST, "", ""])
         self.assertEqual(self.fates(filter="cookie=10,11"), [NOT_SEEN, "", ""])
 
+    def test_what_was_under_way_when_recording_began_was_not_sent_again(self) -> None:
+        """Nor what is sent while the record of its sending is lost."""
+        self.sent(A, 0, 401, 1, 100)
+        for n, seq in enumerate((1, 201, 101, 301)):
+            self.came(A, 1 + n, seq, 1, 100)
+        self.came(A, 20, 401, 1, 100)
+        self.sent(A, 30, 501, 1, 100)
+        self.sent(A, 32, 701, 1, 100)
+        for n, seq in enumerate((501, 601, 701)):
+            self.came(A, 50 + n, seq, 1, 100)
+        ladder = self.ladder()
+        self.assertEqual([rung.number for rung in self.rungs(ladder)
+                          if rung.again or rung.marks], [])
+        self.assertNotIn("sent again", ladder_words.heading(ladder))
+
+    def test_but_where_no_more_is_told_of_sending_what_came_shows_it(self) -> None:
+        self.sent(A, 0, 1, 1, 100)
+        self.came(A, 20, 1, 1, 100)
+        self.put("mark", A, 30, mark_cause=number_of("mark_cause", "events"),
+                 kinds_on=0)
+        for n, seq in enumerate((201, 101, 1)):
+            self.came(A, 40 + n, seq, 1, 100, kinds=("ack",))
+        self.assertEqual([[code for code, _ in rung.marks] for rung in self.rungs(
+            self.ladder())], [
+            [], ["gap"], ["fills_gap"], ["retransmission"]])
+
     def test_sent_again_with_its_cause(self) -> None:
         self.sent(A, 0, 1, 1, 100)
         self.put("rto", A, 200, rto_us=200_000)
@@ -673,6 +699,16 @@ class OneEnd(Stage):
             "sent again, first as 1"])
         self.assertEqual([rung.again for rung in self.rungs(ladder)],
                          [False, False, False, False, True, True])
+
+    def test_before_the_first_that_came_others_may_be_missing(self) -> None:
+        """Recording began in the midst of it: the first may have overtaken them."""
+        self.came(A, 0, 501, 1, 100)
+        self.came(A, 1, 101, 1, 100)
+        self.came(A, 2, 101, 1, 100)
+        ladder = self.ladder()
+        self.assertEqual([self.notes(ladder, n) for n in (2, 3)], [
+            "fills a gap: sent again, or overtaken", "sent again, first as 2"])
+        self.assertEqual(ladder_words.heading(ladder).count("1 sent again"), 1)
 
     def test_a_syn_again_is_known_by_its_answer(self) -> None:
         """Without `segment` a listener tells of one only by sending its SYN-ACK again."""

@@ -4,7 +4,8 @@
 Both directions are followed in the order of the ladder: that of sending where the
 sender was recorded, otherwise that of arrival.  In the order of sending, numbers
 that come a second time were sent again.  In the order of arrival they may also have
-been overtaken; then timestamps decide, where there are any.
+been overtaken; then timestamps decide, where there are any.  Of what an end sent unseen
+that tells of all it sends, as before recording began, no order is known.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .rungs import SHAPE, Rung, is_before
 # Remembered of one direction: segments by their numbers, and gaps in what came.
 MOST_OUTSTANDING = 10_000
 MOST_GAPS = 64
+
+# No window reaches further back (RFC 7323, 2.3).
+MOST_UNSEEN = 1 << 30
 
 
 @dataclass(slots=True)
@@ -64,6 +68,7 @@ class Analyst:
         self._ways = (_Way(), _Way())
         self._scaled = scaled
         self.one_way = False
+        self.tells_of_sending = [False, False]
         self.again = 0
 
     def see(self, rung: Rung) -> None:
@@ -96,7 +101,8 @@ class Analyst:
         if way.next is None or not rung.takes or rung.crosses:
             return
         if rung.sent_ns is None:
-            self._see_order(rung, way)
+            if not self.tells_of_sending[rung.way]:
+                self._see_order(rung, way)
         elif is_before(rung.seq, way.next):
             self._mark_again(rung, way)
 
@@ -158,6 +164,9 @@ class Analyst:
         """What is expected next, and what waits to be acknowledged."""
         if rung.flags & RST:
             return
+        if way.next is None and rung.sent_ns is None and not rung.flags & SYN:
+            # it may itself have overtaken what was sent before
+            way.gaps.append(_Gap((rung.seq - MOST_UNSEEN) % MODULUS, rung.seq, _stamp(rung)))
         if way.next is None or is_after(rung.after, way.next) \
                 or rung.flags & SYN and not rung.again:
             way.next = rung.after

@@ -202,6 +202,8 @@ class Ladder:
                   if event["kinds_on"] >> number & 1]
             self._deaf = cause == "frozen" or not any(
                 kind in on for kind in HEARD_BY)
+            if cause == "filter" or "segment" not in on:
+                self._analyst.tells_of_sending = [False, False]
         if words or self._deaf:
             self._segments.doubt()
         if words and self.conversation is not None:
@@ -296,6 +298,7 @@ class Ladder:
     def _see_segment(self, seen: Seen, event: Event) -> None:
         if seen.kind == "segment":
             self.told_all[seen.end] = True
+            self._analyst.tells_of_sending[seen.end] = True
         elif seen.kind == "ack" and not self.told_all[seen.end]:
             self.told_less[seen.end] = True
         if not seen.outgoing:
