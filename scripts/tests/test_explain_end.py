@@ -161,6 +161,14 @@ class Ends(Case):
                         self.error(1, errno.ECONNRESET))
         self.assertEqual(found["reset-by-us"].severity, NOTEWORTHY)
 
+    def test_what_ended_it_is_not_guessed_where_it_may_lack(self) -> None:
+        life = self.life
+        finding = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),
+                          life.event("lost", 1.5, lost_events=1),
+                          life.change(2, "FIN-WAIT-1", "CLOSED", snd_una=life.snd_nxt - 1)
+                          )["healthy"]
+        self.assertIn("gone from FIN-WAIT-1: why was not recorded", finding.sentence)
+
     def test_a_rst_in_time_wait_harms_nobody(self) -> None:
         life = self.life
         self.assert_healthy(*life.opens(), *life.closes(1), life.event(

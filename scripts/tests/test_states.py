@@ -594,7 +594,7 @@ class Resets(Stage):
                 ("state,error", 4, "closed by us before an answer came, "
                                    "after 4 timeouts (implied)"),
                 ("state,error", 0, "closed by us before an answer came (implied)"),
-                ("state", 4, "after 4 retransmissions by timeout (implied)")):
+                ("state", 4, "why was not recorded, after 4 retransmissions by timeout")):
             with self.subTest(on=on, timeouts=timeouts):
                 self.setUp()
                 states = States(support.schema())
@@ -671,6 +671,40 @@ class Resets(Stage):
                     *self.path(5, "ESTABLISHED", *way), *events,
                     self.closed(9, way[-1], **at_end)), words)
 
+    def test_what_ended_it_may_not_be_recorded(self) -> None:
+        """A RST or an ICMP message, too, ends what is not acknowledged."""
+        def lost(at_ms: float) -> Event:
+            return self.event("lost", at_ms, lost_events=1)
+
+        def gone(at_ms: float) -> Event:
+            return self.event("destroy", at_ms, "CLOSED")
+
+        def ends(between: Callable[[], list[Event]] = list,
+                 after: Callable[[], list[Event]] = list, off: str = "") -> list[str]:
+            found = []
+            for way, timeouts in (("FIN-WAIT-1", 0), ("FIN-WAIT-1", 3), ("ESTABLISHED", 3)):
+                self.setUp()
+                states = States(support.schema())
+                states.gaps.begin({"events": ",".join(
+                    kind for kind in support.schema().kind_meanings if kind != off)})
+                feed(states, *self.path(0, *self.UP, way), *between(),
+                     self.closed(9, way, snd_una=500, snd_nxt=501, retransmits=timeouts),
+                     *after())
+                found.append(states.ending(next(states.lives())).words())
+            return found
+
+        after = "after 3 retransmissions by timeout"
+        told = ["before our FIN was acknowledged (implied)", *[f"{after} (implied)"] * 2]
+        unknown = ["why was not recorded", *[f"why was not recorded, {after}"] * 2]
+        self.assertEqual(ends(), told)
+        for off in ("reset_received", "reset_sent", "error"):
+            self.assertEqual(ends(off=off), unknown)
+        self.assertEqual(ends(between=lambda: [lost(8)]), unknown)
+        self.assertEqual(ends(between=lambda: [lost(7), self.event("ack", 8)]), told)
+        self.assertEqual(ends(after=lambda: [lost(9), gone(9)]), unknown)
+        self.assertEqual(ends(after=lambda: [lost(9)]), unknown)
+        self.assertEqual(ends(after=lambda: [gone(9), lost(10)]), told)
+
     def test_a_request_that_found_no_room(self) -> None:
         """tcp_abort_on_overflow resets it at once; a later segment may not fit."""
         for end_ms, words in (
@@ -706,13 +740,13 @@ class Resets(Stage):
 
     def test_timeouts_in_a_row(self) -> None:
         """The kernel does not count the one that gave up: 3 went again, the 4th did not."""
-        lost = self.scene.event("lost", lost_events=1)
+        lost, heard = self.scene.event("lost", lost_events=1), self.event("ack", 8)
         for before, events, words in (
                 ((0, 1, 2, 3), (), "4 timeouts in a row"),
                 ((0, 1, 2), (), "3 timeouts in a row"),
                 ((), (), "3 retransmissions by timeout"),
                 ((0, 1), (), "3 retransmissions by timeout"),
-                ((0, 1, 2), (lost,), "3 retransmissions by timeout")):
+                ((0, 1, 2), (lost, heard), "3 retransmissions by timeout")):
             with self.subTest(before=before, events=events):
                 self.setUp()
                 self.assertEqual(self.ending(

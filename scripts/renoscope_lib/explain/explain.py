@@ -258,7 +258,7 @@ class Explained:
         if whole:
             words += self._healthy_sending(life)
         if not self._states.may_have_ended(life, clock.end_ns):
-            words.append(rules_on_ends.healthy_words(life))
+            words.append(rules_on_ends.healthy_words(self._states, life))
         said = ", ".join(word for word in words if word)
         return Finding(
             "healthy", FINE, rules_on_ends.subject_of(life),

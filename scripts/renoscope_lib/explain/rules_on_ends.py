@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..tcp.life import Life, Stay
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
-from ..views.endings import IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, Ending
+from ..views.endings import (IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, WHY_UNKNOWN,
+                             Ending)
 from ..views.pace import Sender
 from ..views.states import States
 from ..words import connection, plural
@@ -355,8 +356,11 @@ def _fin(states: States, life: Life, pace: Sender | None,
         look("losses", subject, "-v"), stay.began_ns, us)
 
 
-def healthy_words(life: Life) -> str:
-    """How it ended, of one where nothing went wrong."""
+def healthy_words(states: States, life: Life) -> str:
+    """How it ended, of one where nothing went wrong, or nothing tells of it."""
+    ending = states.ending(life)
+    if ending is not None and ending.reason.startswith(WHY_UNKNOWN):
+        return f"gone from {life.closed_from}: {ending.reason}"
     closed = {"us": "closed by us first", "peer": "closed by the peer first",
               "both": "closed by both at once"}.get(
                   life.closed_first_by() or "", "closed")

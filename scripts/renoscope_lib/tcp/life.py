@@ -95,6 +95,8 @@ class Life(PartlySeen):
     reset_sent: Reset | None = None
     reset_received: Reset | None = None
     error: int = 0
+    ended_in_gap: bool = False
+    destroyed: bool = False
     left_behind: bool = False
     fin_and_ack: bool = False
     last_place: tuple[int, int] = (-1, 0)

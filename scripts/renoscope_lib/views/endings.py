@@ -18,6 +18,7 @@ from ..words import errno_words, plural
 from .gaps import Gaps
 
 IMPLIED = " (implied)"
+WHY_UNKNOWN = "why was not recorded"
 
 # Why a RST answers a SYN; and why one answers a SYN-ACK.
 NOBODY_OR_FIREWALL = "nobody listens there, or a firewall refuses"
@@ -86,10 +87,18 @@ def ending_of(life: Life, gaps: Gaps) -> Ending:
         return _reset_at_fin_wait_2(life.reset_sent)
     if life.error:
         return _error(life)
-    if life.closed_from == SYN_SENT and not gaps.may_lack(
-            "error", since_ns=life.stays[-2].began_ns):
+    if life.closed_from == SYN_SENT and not _may_lack(life, gaps, "error"):
         return _given_up_by_us(life)
-    return _quiet_ending(life)
+    return _quiet_ending(life, gaps)
+
+
+def _may_lack(life: Life, gaps: Gaps, *kinds: str) -> bool:
+    """Whether events may be missing from between its last one before CLOSED and the next.
+
+    There stands what ended it.
+    """
+    return (life.ended_in_gap or bool(gaps.lacks(*kinds))
+            or not (life.destroyed or gaps.is_whole_since(life.gaps_before)))
 
 
 def _small_ending(life: Life) -> Ending:
@@ -222,8 +231,8 @@ def _timeouts_words(life: Life) -> str:
     return f"after {plural(life.timeouts, 'timeout')} in a row"
 
 
-def _quiet_ending(life: Life) -> Ending:
-    """CLOSED without a RST and without an error."""
+def _quiet_ending(life: Life, gaps: Gaps) -> Ending:
+    """CLOSED without a RST and without an error that was seen."""
     if life.no_room:
         return Ending("closed", None, "closed at once: no room for TIME-WAIT",
                       False)
@@ -233,13 +242,17 @@ def _quiet_ending(life: Life) -> Ending:
     if fin_unacked and life.disconnected:
         return Ending("closed", US, "SO_LINGER 0, or disconnected by its program, before "
                       "our FIN was acknowledged", True)
+    if life.closed_from == LISTEN or life.closed_from == LAST_ACK and not (
+            fin_unacked or life.retransmits):
+        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
+    if _may_lack(life, gaps, "reset_received", "reset_sent", "error"):
+        after = f", {_timeouts_words(life)}" if life.retransmits else ""
+        return Ending("closed", None, WHY_UNKNOWN + after, False)
     if life.retransmits:
         return Ending("given up", None, _timeouts_words(life), True)
     if fin_unacked or life.closed_from == FIN_WAIT_1:  # an orphan's end is reported to nobody
         return Ending("given up", None, "before our FIN was acknowledged", True)
-    if life.closed_from == LISTEN or life.closed_from == LAST_ACK:
-        return Ending("closed", None, LEFT_BY[life.closed_from, CLOSED], False)
     if life.closed_from in (FIN_WAIT_2, CLOSING):
         return Ending("closed", None,
                       "its socket went; TIME-WAIT was not recorded", False)
-    return Ending("closed", None, "why was not recorded", False)
+    return Ending("closed", None, WHY_UNKNOWN, False)

@@ -76,10 +76,13 @@ class States:
         if not event["cookie"]:
             self._see_without_connection(event)
             return
+        life = self.kept.get(event.key)
+        after_gap = life is not None and not self.gaps.is_whole_since(life.gaps_before)
         handler = getattr(self, f"_see_{event.kind}", self._see_any)
         handler(event)
         life = self.kept.get(event.key)
         if life is not None:
+            life.ended_in_gap |= life.is_over and after_gap
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
             life.left_behind |= left_behind
@@ -248,6 +251,8 @@ class States:
                 self._from_the_middle(event, CLOSED)
         elif not life.is_over and life.small is None:
             self._missed(life, CLOSED)
+        if life is not None:
+            life.destroyed = True
 
     def _see_reset_sent(self, event: Event) -> None:
         reason = ""
