@@ -477,6 +477,24 @@ class Resets(Stage):
                          "the peer sent a RST: nobody listens there, or a firewall "
                          "refuses (implied)")
 
+    def test_refused_by_what_may_have_been_a_reset(self) -> None:
+        """An ICMP message it is only where a RST would have been recorded."""
+        for on, lost, sort in (("state,error,reset_received", False, "an ICMP message"),
+                               ("state,error", False, "a RST or an ICMP message"),
+                               ("state,error,reset_received", True,
+                                "a RST or an ICMP message")):
+            with self.subTest(on=on, lost=lost):
+                self.setUp()
+                states = States(support.schema())
+                states.gaps.begin({"events": on})
+                feed(states, self.change(0, "CLOSED", "SYN-SENT"),
+                     *[self.event("lost", 1, lost_events=1)] * lost,
+                     self.closed(1, "SYN-SENT"),
+                     self.event("error", 1, "CLOSED", sk_error=errno.ECONNREFUSED))
+                ending = states.ending(next(states.lives()))
+                self.assertEqual((ending.how, ending.words()),
+                                 ("failed", f"refused by {sort} (implied)"))
+
     def test_data_after_close_is_our_reset(self) -> None:
         """The kernel tells of it as of a RST received."""
         self.assertEqual(self.ending(

@@ -86,7 +86,7 @@ def ending_of(life: Life, gaps: Gaps) -> Ending:
     if life.was_reset_at_fin_wait_2:
         return _reset_at_fin_wait_2(life.reset_sent)
     if life.error:
-        return _error(life)
+        return _error(life, gaps)
     if life.closed_from == SYN_SENT and not _may_lack(life, gaps, "error"):
         return _given_up_by_us(life)
     return _quiet_ending(life, gaps)
@@ -202,7 +202,7 @@ def _request_ending(life: Life) -> Ending:
     return Ending(kind, by, words, False)
 
 
-def _error(life: Life) -> Ending:
+def _error(life: Life, gaps: Gaps) -> Ending:
     name = errno_words(life.error)
     if name == "ETIMEDOUT":
         if life.closed_from == SYN_SENT:
@@ -211,7 +211,9 @@ def _error(life: Life) -> Ending:
                           False)
         return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
     if name == "ECONNREFUSED":
-        return Ending("failed", PEER, "refused by an ICMP message", True)
+        sort = ("a RST or an ICMP message" if _may_lack(life, gaps, "reset_received")
+                else "an ICMP message")
+        return Ending("failed", PEER, f"refused by {sort}", True)
     if name == "ECONNRESET" and life.closed_from == SYN_SENT:
         # a RST would be ECONNREFUSED here: this is tcp_disconnect()'s
         return Ending("failed", US,
