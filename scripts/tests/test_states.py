@@ -547,10 +547,11 @@ class Resets(Stage):
 
         abandoned = "its listener was closed while it waited in the accept queue"
         program = "SO_LINGER 0, or disconnected by its program"
+        either = f"SO_LINGER 0, disconnected by its program, or {abandoned}"
         cases: list[tuple[Callable[[], States], str]] = [
             (life, abandoned),
             (lambda: life(self.event("accepted", 3)), program),
-            (lambda: life(self.event("lost", 3, lost_events=1)), program),
+            (lambda: life(self.event("lost", 3, lost_events=1)), either),
             (lambda: life(closed_ms=2000), program)]
         for make, words in cases:
             with self.subTest(words):
@@ -559,6 +560,29 @@ class Resets(Stage):
                 ending = states.ending(next(states.lives()))
                 self.assertEqual(ending.words(),
                                  f"we sent a RST: {words} (implied)")
+
+    def test_it_may_have_waited_since_before_recording_began(self) -> None:
+        """Its listener went just before; whether a program had it is not known."""
+        def told(*before: Event, cookie: int = LISTENER, port: int = 40112,
+                 lost: bool = False) -> str:
+            states = watch(
+                self.event("ack", 0), *before,
+                self.change(8, "LISTEN", "CLOSED", cookie=cookie, local_port=port),
+                *[self.event("lost", 8, lost_events=1)] * lost,
+                self.closed(9), self.event("reset_sent", 9, "CLOSED"),
+                self.event("error", 9, "CLOSED", sk_error=errno.ECONNRESET))
+            ending = states.ending(next(states.lives()))
+            assert ending is not None
+            return ending.reason
+
+        self.ends = {"snd_isn": 0, "rcv_isn": 0}
+        waited = "its listener was closed while it waited in the accept queue"
+        self.assertIn(waited, told())
+        self.assertIn(waited, told(port=7, lost=True))
+        for elsewhere in (told(port=7), told(self.event("accepted", 1))):
+            self.assertEqual(elsewhere, "SO_LINGER 0, or disconnected by its program")
+        self.ends = {"snd_isn": 7, "rcv_isn": 9}    # we opened it
+        self.assertNotIn(waited, told())
 
     def test_left_behind_only_where_an_accept_would_be_known(self) -> None:
         """A CPU that is overwritten may have had its accept()."""

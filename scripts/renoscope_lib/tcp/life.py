@@ -98,6 +98,8 @@ class Life(PartlySeen):
     ended_in_gap: bool = False
     destroyed: bool = False
     left_behind: bool = False
+    with_listener: bool = False
+    accepted: bool = False
     fin_and_ack: bool = False
     last_place: tuple[int, int] = (-1, 0)
 

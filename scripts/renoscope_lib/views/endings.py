@@ -34,6 +34,7 @@ REQUEST_ENDINGS = {
               "this host",
 }
 
+LEFT_BEHIND = "its listener was closed while it waited in the accept queue"
 OVERFLOW_RESET = "the accept queue was full, and tcp_abort_on_overflow is 1"
 
 TIME_WAIT_ENDINGS = {
@@ -176,15 +177,27 @@ def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> str:
         return "killed, or too many orphans"
     if life.left_behind and not gaps.may_lack(
             "accepted", since_ns=life.stays[0].began_ns):
-        return "its listener was closed while it waited in the accept queue"
+        return LEFT_BEHIND
+    waited = [LEFT_BEHIND] if _may_have_waited(life) else []
     if disconnect or error == "ECONNRESET":
-        return "SO_LINGER 0, or disconnected by its program"
+        return _either("SO_LINGER 0", "disconnected by its program", *waited)
     unread = "closed with unread data"
     if life.closed_from == FIN_WAIT_2:
         unread += ", or TCP_LINGER2 below 0"
     if gaps.may_lack("error", since_ns=sent.time_ns):
-        return f"{unread}, or SO_LINGER 0"
+        return _either(unread, "SO_LINGER 0", *waited)
     return unread
+
+
+def _either(*causes: str) -> str:
+    *most, last = causes
+    return f"{', '.join(most)}, or {last}"
+
+
+def _may_have_waited(life: Life) -> bool:
+    """Whether it may have been in the accept queue as its listener went, if nothing proves it."""
+    return life.opened_by != US and not life.accepted and (
+        life.left_behind or life.with_listener or life.ended_in_gap)
 
 
 def _request_ending(life: Life) -> Ending:

@@ -324,6 +324,13 @@ class AcceptQueues:
         self._states = StateNames(schema)
         self._waiting: dict[int, int] = {}
         self._closed_ns: dict[int, int] = {}
+        self._port_closed_ns: dict[tuple[int, int], int] = {}
+
+    def goes_with_one(self, event: Event) -> bool:
+        """Whether a listener of its port went just before it, whoever waited there."""
+        closed_ns = self._port_closed_ns.get((event["netns"], event["local_port"]))
+        return (closed_ns is not None and not is_mptcp(self._schema, event)
+                and event["time_ns"] - closed_ns < AT_ONCE_NS)
 
     def leaves_behind(self, event: Event) -> bool:
         """The next event; whether its connection ends as its listener did."""
@@ -339,6 +346,8 @@ class AcceptQueues:
         change = self._states.change(event)
         if change == (LISTEN, CLOSED):
             remember(self._closed_ns, cookie, event["time_ns"], REMEMBERED)
+            remember(self._port_closed_ns, (event["netns"], event["local_port"]),
+                     event["time_ns"], REMEMBERED)
         if event.kind != "destroy" and (change is None or change[1] != CLOSED):
             return False
         closed_ns = self._closed_ns.get(self._waiting.get(cookie, 0))

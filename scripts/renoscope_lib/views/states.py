@@ -220,6 +220,7 @@ class States:
             return
         self._settle_birth(life, event)
         life.closed_from = old
+        life.with_listener = self._queues.goes_with_one(event)
         life.retransmits = event["retransmits"]
         life.timeouts = self._timeouts_in_a_row(life)
         life.fin_unacked = (event["snd_una"] != event["snd_nxt"]
@@ -376,6 +377,9 @@ class States:
     def _see_accepted(self, event: Event) -> None:
         if self.kept.get(event.key) is None:
             self._see_any(event)
+        life = self.kept.get(event.key)
+        if life is not None:
+            life.accepted = True
 
     @staticmethod
     def _first_synack_ns(event: Event) -> int | None:
