@@ -161,6 +161,26 @@ class Ends(Case):
                         self.error(1, errno.ECONNRESET))
         self.assertEqual(found["reset-by-us"].severity, NOTEWORTHY)
 
+    def test_where_closed_was_not_seen_another_word_tells_what_it_left(self) -> None:
+        """The RST's own, or what it was in before."""
+        life, lost = self.life, "a state that was not seen (after CLOSE-WAIT)"
+        for events, rule, words in (
+                (lambda: [life.reset_received(2, "CLOSE-WAIT")], "reset-by-peer",
+                 "reset by the peer in CLOSE-WAIT"),
+                (lambda: [self.reset_sent(2, "CLOSED")], "reset-by-us",
+                 f"reset by us in {lost}: "),
+                (lambda: [self.error(2, errno.EHOSTUNREACH)], "failed",
+                 f"ended in {lost} by an error: "),
+                (lambda: [self.error(2, errno.ETIMEDOUT)], "timed-out",
+                 f"the kernel gave it up in {lost}: ")):
+            with self.subTest(rule):
+                self.setUp()
+                life = self.life
+                found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT"), *events(),
+                                life.event("lost", 2, lost_events=1),
+                                life.event("destroy", 2, "CLOSED"))
+                self.assertIn(words, found[rule].sentence)
+
     def test_what_ended_it_is_not_guessed_where_it_may_lack(self) -> None:
         life = self.life
         finding = self.of(life.change(1, "ESTABLISHED", "FIN-WAIT-1"),

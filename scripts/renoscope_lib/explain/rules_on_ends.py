@@ -109,7 +109,7 @@ def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
     elif ending.how == "failed":
         yield Finding(
             "failed", TROUBLE, subject,
-            f"ended in {life.closed_from} by an error: {reason}",
+            f"ended in {life.ended_in} by an error: {reason}",
             ending.reason, _where(life, clock),
             look("show", subject), at_ns)
 
@@ -142,12 +142,12 @@ def _given_up(states: States, life: Life, pace: Sender | None,
 def _given_up_words(life: Life, reason: str, is_orphan: bool,
                     is_heard: bool) -> str:
     if is_orphan:
-        return (f"given up in {life.closed_from}, after our close(): {reason}; what "
+        return (f"given up in {life.ended_in}, after our close(): {reason}; what "
                 "was not acknowledged by then may be lost (net.ipv4.tcp_orphan_retries, or "
                 "our program's TCP_USER_TIMEOUT)")
     if is_heard:
         reason = "the peer was still heard"
-    return (f"the kernel gave it up in {life.closed_from}: {reason}; what was sent "
+    return (f"the kernel gave it up in {life.ended_in}: {reason}; what was sent "
             "last was never acknowledged (net.ipv4.tcp_retries2, or our program's "
             "TCP_USER_TIMEOUT)")
 
@@ -156,7 +156,7 @@ def _given_up_unsent(life: Life, subject: Subject, clock: Clock) -> Finding:
     """All that was sent was acknowledged: the peer has nothing to do with it."""
     return Finding(
         "timed-out", TROUBLE, subject,
-        f"the kernel gave it up in {life.closed_from} (ETIMEDOUT): what was to be sent "
+        f"the kernel gave it up in {life.ended_in} (ETIMEDOUT): what was to be sent "
         "last never left this host (net.ipv4.tcp_retries2, or our program's "
         "TCP_USER_TIMEOUT)", "what was to be sent never left this host",
         _where(life, clock), f"{LET_OUT}\n{look('show', subject)}", life.now.began_ns)
@@ -168,7 +168,7 @@ def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
 
     (tcp_probe_timer().)
     """
-    where = f"the kernel gave it up in {life.closed_from} (ETIMEDOUT)"
+    where = f"the kernel gave it up in {life.ended_in} (ETIMEDOUT)"
     if pace.answers_probes:
         return Finding(
             "timed-out", TROUBLE, subject,
@@ -224,7 +224,7 @@ def _sent(states: States, life: Life, ending: Ending,
 
 def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
            clock: Clock) -> Iterator[Finding]:
-    state, subject = life.closed_from or life.now.state, subject_of(life)
+    state, subject = life.ended_in, subject_of(life)
     if state == TIME_WAIT and ending.by == PEER:
         return  # nobody is harmed any more
     by_peer = ending.by == PEER
@@ -360,7 +360,7 @@ def healthy_words(states: States, life: Life) -> str:
     """How it ended, of one where nothing went wrong, or nothing tells of it."""
     ending = states.ending(life)
     if ending is not None and ending.reason.startswith(WHY_UNKNOWN):
-        return f"gone from {life.closed_from}: {ending.reason}"
+        return f"gone from {life.ended_in}: {ending.reason}"
     closed = {"us": "closed by us first", "peer": "closed by the peer first",
               "both": "closed by both at once"}.get(
                   life.closed_first_by() or "", "closed")

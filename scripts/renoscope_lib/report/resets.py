@@ -52,8 +52,7 @@ def resets_of(told: Told) -> Resets:
     for life in told.views.states.lives():
         ending = told.views.states.ending(life)
         if ending is not None and ending.how == "reset":
-            state = life.closed_from or life.now.state
-            found.add((ending.by, state, ending.reason, ending.implied), life)
+            found.add((ending.by, life.ended_in, ending.reason, ending.implied), life)
     return found
 
 

@@ -55,6 +55,7 @@ class Reset(Packable):
     once_closed: bool = False
     segment_was_empty: bool = False
     ours_outstanding: bool = False
+    state: str = ""
 
 
 @dataclass(slots=True)
@@ -112,6 +113,17 @@ class Life(PartlySeen):
     def is_over(self) -> bool:
         """Whether its end was seen."""
         return self.now.state == CLOSED
+
+    @property
+    def ended_in(self) -> str:
+        """The state that it ended in, in words; of one that is not over, where it is."""
+        if self.closed_from or not self.is_over:
+            return self.closed_from or self.now.state
+        reset = self.reset_received or self.reset_sent
+        if reset is not None and reset.state != CLOSED:
+            return reset.state
+        seen = [stay.state for stay in self.stays if stay.state != CLOSED]
+        return "a state that was not seen" + (f" (after {seen[-1]})" if seen else "")
 
     def closed_first_by(self) -> str | None:
         """Whose FIN came first; None while there is none, or it was unseen."""

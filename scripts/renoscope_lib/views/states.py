@@ -266,7 +266,8 @@ class States:
             life.reset_sent = Reset(
                 event["time_ns"], reason, has_segment(event), False,
                 _place(event), self._states.name_of(event) == CLOSED,
-                not event["seg_len"] and not event["seg_flags"] & FIN)
+                not event["seg_len"] and not event["seg_flags"] & FIN,
+                state=self._states.name_of(event))
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
@@ -275,7 +276,8 @@ class States:
             life.reset_received = Reset(
                 event["time_ns"], "", has_segment(event),
                 bool(event["seg_flags"] & RST), _place(event),
-                ours_outstanding=event["snd_una"] != event["snd_nxt"])
+                ours_outstanding=event["snd_una"] != event["snd_nxt"],
+                state=self._states.name_of(event))
 
     def _see_error(self, event: Event) -> None:
         self._see_any(event)
