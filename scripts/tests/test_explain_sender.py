@@ -339,6 +339,26 @@ class Losses(Case):
             "cwnd was cut once without a loss on the way: ECN or segments dropped by this "
             "host itself; which, was not recorded")
 
+    def test_it_may_have_been_a_probes_where_that_is_not_known(self) -> None:
+        """loss_probe is off, or the connection began before the recording."""
+        life = self.life
+        sentence = ("cwnd was cut once, and no loss was seen: ECN, segments dropped by this "
+                    "host itself or a loss that a tail loss probe made good for; which, was "
+                    "not recorded")
+        late = self.found(life.turn(1, "Open", "CWR", ssthresh=5),
+                          life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5))["reduced"]
+        self.assertEqual(late.sentence, sentence)
+        self.assertIn("tcp_congestion_control=renoscope", late.next_step)
+        self.setUp()
+        off = self.reduced(life.event("lost", 0.5, lost_events=1),
+                           life.event("reno_round", 0.9))["reduced"]
+        self.assertEqual(off.sentence, sentence)
+        self.assertNotIn("tcp_congestion_control=renoscope", off.next_step, "it is in use")
+
+    def test_what_the_algorithm_tells_of_a_cut_goes_before_the_probes_own(self) -> None:
+        found = self.reduced(own="loss")
+        self.assertFalse({"ecn", "reduced", "local-drops"} & found.keys())
+
     def test_reductions_of_two_causes_are_listed_once(self) -> None:
         life = self.life
         found = self.reduced(

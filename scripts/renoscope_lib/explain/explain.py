@@ -235,7 +235,7 @@ class Explained:
         pace = self._pace.kept.get(life.key)
         if lost is not None:
             yield from rules_on_losses.findings(
-                lost, pace, self._knows_timeouts, subject, clock)
+                lost, pace, self._seen_of(life), subject, clock)
         yield from rules_on_losses.on_arrival(
             self._arrivals.dropped(life.key, clock.end_ns), subject, clock)
         if window is not None:
@@ -245,10 +245,14 @@ class Explained:
             yield from rules_on_pace.findings(
                 pace, not self.gaps.not_recorded("ack"), subject, clock)
 
-    @property
-    def _knows_timeouts(self) -> bool:
-        """Whether every timeout was seen."""
-        return not self.gaps.may_lack("rto", since_ns=None)
+    def _seen_of(self, life: Life) -> rules_on_losses.Seen:
+        """What nothing of can be missing."""
+        first = life.stays[0]
+        is_whole = life.opening_seen or first.state in (SYN_SENT, SYN_RECEIVED)
+        return rules_on_losses.Seen(
+            timeouts=not self.gaps.may_lack("rto", since_ns=None),
+            probes=is_whole and not self._losses.gaps.may_lack(
+                "loss_probe", since_ns=first.began_ns))
 
     # ---- nothing wrong
 

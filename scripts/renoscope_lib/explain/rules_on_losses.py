@@ -39,16 +39,25 @@ REPAIRS = {"fast_retransmit": "fast retransmit",
            "tail_loss_probe": "tail loss probe"}
 
 
-def findings(flow: Flow, pace: Sender | None, knows_timeouts: bool,
+@dataclass(frozen=True)
+class Seen:
+    """What of a connection was seen to its full extent: every timeout, every loss probe."""
+
+    timeouts: bool
+    probes: bool
+
+
+def findings(flow: Flow, pace: Sender | None, seen: Seen,
              subject: Subject, clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's losses."""
+    causes = _causes(flow, pace, seen)
     yield from _timeouts(flow, subject, clock)
     yield from _repaired(flow, pace, subject, clock)
     yield from _spurious(flow, pace, subject, clock)
-    yield from _collapsed(flow, _causes(flow, pace), subject, clock)
-    if knows_timeouts:  # else one may have begun it
+    yield from _collapsed(flow, causes, subject, clock)
+    if seen.timeouts:  # else one may have begun it
         yield from _path_mtu(flow, subject, clock)
-    yield from _reductions(flow, pace, subject, clock)
+    yield from _reductions(flow, causes, subject, clock)
     yield from _restarts(pace, subject, clock)
 
 
@@ -309,25 +318,29 @@ class Causes:
     marked: int
     dropped: int
     unknown: int
+    probes_seen: bool
+    uses_ours: bool
 
     @property
     def why(self) -> str:
         """One cause, if it is one: which reduction had which is not kept."""
         words = [what for count, what in (
-            (self.probed, "loss at the end of a flight"),
+            (self.probed or self.unknown and not self.probes_seen, "loss at the end of a flight"),
             (self.marked + self.unknown, "ECN"),
             (self.dropped + self.unknown, "segments dropped by this host itself"))
             if count]
         return listed(words, "or") if words else "congestion"
 
 
-def _causes(flow: Flow, pace: Sender | None) -> Causes:
-    """A tail loss probe that repairs a loss enters CWR as well."""
-    probed = sum(episode.is_repair for episode in flow.episodes)
+def _causes(flow: Flow, pace: Sender | None, seen: Seen) -> Causes:
+    """A tail loss probe that repairs a loss enters CWR as well: tcp_process_tlp_ack()."""
+    probed = max(sum(episode.is_repair for episode in flow.episodes),
+                 pace.repaired if pace is not None else 0)
     marked = max(pace.marked, pace.reduced_by_ece) if pace is not None else 0
     dropped = pace.dropped_here if pace is not None else 0
     return Causes(probed, marked, dropped,
-                  max(0, flow.entered[CWR] - probed - marked - dropped))
+                  max(0, flow.entered[CWR] - probed - marked - dropped),
+                  seen.probes, pace is not None and pace.uses_ours)
 
 
 def _collapsed(flow: Flow, causes: Causes, subject: Subject,
@@ -395,13 +408,13 @@ def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
 
 # ---- without a loss
 
-def _reductions(flow: Flow, pace: Sender | None, subject: Subject,
+def _reductions(flow: Flow, causes: Causes, subject: Subject,
                 clock: Clock) -> Iterator[Finding]:
     """Which of them had which cause is not kept: the first finding lists them all."""
     cuts = _of(flow, CWR)
     evidence = capped(_episode_line(e, clock) for e in cuts)
     at_ns = next((e.began_ns for e in cuts), None)
-    for finding in _by_cause(_causes(flow, pace), subject, at_ns):
+    for finding in _by_cause(causes, subject, at_ns):
         yield replace(finding, evidence=evidence)
         if len(evidence) > 1:
             evidence = (_listed_with(finding.rule),)
@@ -423,20 +436,28 @@ def _by_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Iterator[F
             "tc -s qdisc shows drops; fq paces senders: tc qdisc replace dev "
             "DEV root fq; or raise txqueuelen", at_ns)
     if causes.unknown:
-        yield Finding(
-            "reduced", NOTEWORTHY, subject,
-            f"cwnd was cut {often(causes.unknown)} without a loss on the way: ECN or "
-            "segments dropped by this host itself; which, was not recorded",
-            "ECN or segments dropped by this host itself", (),
-            "tc -s qdisc shows drops of this host's; with "
-            "net.ipv4.tcp_congestion_control=renoscope the cause is recorded",
-            at_ns)
+        yield _for_unknown_cause(causes, subject, at_ns)
     if causes.marked:
         yield Finding(
             "ecn", FINE, subject,
             f"cwnd was cut {often(causes.marked)} as the peer echoed congestion (ECN), "
             "and not for a loss: most likely a router marked segments",
             "the peer echoed congestion", (), look("losses", subject, "-v"), at_ns)
+
+
+def _for_unknown_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Finding:
+    what = ["ECN", "segments dropped by this host itself"]
+    without = " without a loss on the way"
+    if not causes.probes_seen:
+        what.append("a loss that a tail loss probe made good for")
+        without = ", and no loss was seen"
+    cause = listed(what, "or")
+    recorded = ("`reno_reduction` tells the cause" if causes.uses_ours else
+                "with net.ipv4.tcp_congestion_control=renoscope the cause is recorded")
+    return Finding(
+        "reduced", NOTEWORTHY, subject,
+        f"cwnd was cut {often(causes.unknown)}{without}: {cause}; which, was not recorded",
+        cause, (), f"tc -s qdisc shows drops of this host's; {recorded}", at_ns)
 
 
 def _restarts(pace: Sender | None, subject: Subject,

@@ -106,6 +106,9 @@ class Sender(Packable):
     marked: int = 0
     dropped_here: int = 0
     reduced_by_ece: int = 0
+    repaired: int = 0
+    own_cause: str = ""
+    uses_ours: bool = False
     restarts: list[Restart] = field(default_factory=list)
     rests: Restart | None = None
     ece_at_ns: int = 0
@@ -375,6 +378,7 @@ class Pace:
 
     def _see_kind(self, flow: Sender, event: Event) -> None:
         kind = event.kind
+        flow.uses_ours |= kind in OWN_KINDS
         if kind == "ack":
             if event["seg_flags"] & ECE:
                 flow.ece_at_ns = event["time_ns"]
@@ -382,8 +386,10 @@ class Pace:
             by_ece = flow.ece_at_ns == flow.last_ns != 0
             if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
                 flow.reduced_by_ece += by_ece
+                flow.repaired += flow.own_cause == "loss"  # or it were Recovery
             elif by_ece:  # what one ACK ends, it may begin anew
                 flow.ece_at_ns = event["time_ns"]
+            flow.own_cause = ""
         elif kind == "probe":
             flow.tries = self._is_try(event)
         elif kind == "retransmit":
@@ -392,6 +398,7 @@ class Pace:
             cause = self._schema.name_of("reno_cause", event["reno_cause"])
             flow.marked += cause == "ecn"
             flow.dropped_here += cause == "other"
+            flow.own_cause = cause
         elif kind == "reno_restart":
             flow.rests = Restart(event["time_ns"], event["cwnd"])
 
