@@ -203,6 +203,23 @@ class Ends(Case):
                       found["keepalive-timeout"].sentence)
         self.assertNotIn("reset-by-us", found)
 
+    def test_keepalives_are_known_without_the_reset(self) -> None:
+        """Everything was acknowledged: the probes alone got no answer."""
+        for asked, unacked, rule, words in (
+                (True, 0, "keepalive-timeout", "no answer to keepalives (implied); the peer"),
+                (True, 9, "timed-out", "what was sent last was never acknowledged"),
+                (False, 0, "timed-out", "what was sent was acknowledged, so most likely "
+                                        "keepalives got no answer")):
+            with self.subTest(asked=asked, unacked=unacked):
+                self.setUp()
+                life = self.life
+                probes = [life.event("probe", at_s, probe_cause=number_of(
+                    "probe_cause", "keepalive")) for at_s in (7, 8)] * asked
+                found = self.of(*probes, life.change(
+                    9, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + unacked),
+                    self.error(9, errno.ETIMEDOUT))
+                self.assertIn(words, found[rule].sentence)
+
     # ---- given up
 
     def test_one_that_timed_out_was_given_up_by_the_kernel(self) -> None:
@@ -277,7 +294,8 @@ class Ends(Case):
             life = self.life
             heard = life.event("ack", heard_s, seg_flags=ACK, seg_seq=life.rcv_nxt,
                                seg_ack=life.snd_una, rto_us=4_000_000)
-            found = self.of(heard, life.change(9, "ESTABLISHED", "CLOSED"),
+            found = self.of(heard, life.change(9, "ESTABLISHED", "CLOSED",
+                                               snd_nxt=life.snd_nxt + 9),
                             self.error(9, errno.ETIMEDOUT))
             self.assertIn(told, found["timed-out"].sentence)
 

@@ -780,6 +780,23 @@ class Resets(Stage):
             self.event("error", 9, sk_error=errno.ETIMEDOUT), self.closed(9)),
             "no answer any more (ETIMEDOUT)")
 
+    def test_keepalives_without_an_answer(self) -> None:
+        """Their RST is not recorded; nothing else waited for an ACK."""
+        for way, unacked, words in (
+                ((), 0, "no answer to keepalives (implied)"),
+                (("FIN-WAIT-1", "FIN-WAIT-2"), 0, "no answer to keepalives (implied)"),
+                ((), 1, "no answer any more (ETIMEDOUT)"),
+                (("FIN-WAIT-1",), 0, "no answer any more (ETIMEDOUT)")):
+            with self.subTest(way=way, unacked=unacked):
+                self.setUp()
+                state = ("ESTABLISHED", *way)[-1]
+                self.assertEqual(self.ending(
+                    *self.path(3, "ESTABLISHED", *way),
+                    self.event("probe", 7, state, probe_cause=number_of(
+                        "probe_cause", "keepalive")),
+                    self.closed(9, state, snd_una=500, snd_nxt=500 + unacked),
+                    self.event("error", 9, "CLOSED", sk_error=errno.ETIMEDOUT)), words)
+
     def test_timeouts_in_a_row(self) -> None:
         """The kernel does not count the one that gave up: 3 went again, the 4th did not."""
         lost, heard = self.scene.event("lost", lost_events=1), self.event("ack", 8)

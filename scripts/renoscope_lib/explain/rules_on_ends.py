@@ -104,6 +104,8 @@ def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
     at_ns = life.now.began_ns if life.is_over else None
     if ending.how == "reset":
         yield from _reset(life, ending, pace, sent, clock)
+    elif ending.reason == KEEPALIVE:
+        yield _no_answer_to_keepalives(life, reason, at_ns, clock)
     elif ending.how == "given up":
         yield _given_up(states, life, pace, reason, subject, clock)
     elif ending.how == "failed":
@@ -128,7 +130,8 @@ def _given_up(states: States, life: Life, pace: Sender | None,
         return _given_up_unsent(life, subject, clock)
     is_orphan = (life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
                  and not life.error and not states.gaps.not_recorded("error"))
-    is_heard = (pace is not None and pace.heard_ns and at_ns is not None
+    is_heard = (not life.all_was_acknowledged
+                and pace is not None and pace.heard_ns and at_ns is not None
                 and at_ns - pace.heard_ns < pace.rto_us * 1000)
     return Finding(
         "orphan-given-up" if is_orphan else "timed-out", TROUBLE, subject,
@@ -145,11 +148,24 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
         return (f"given up in {life.ended_in}, after our close(): {reason}; what "
                 "was not acknowledged by then may be lost (net.ipv4.tcp_orphan_retries, or "
                 "our program's TCP_USER_TIMEOUT)")
+    if life.all_was_acknowledged:
+        return (f"the kernel gave it up in {life.ended_in}: {reason}; what was sent was "
+                "acknowledged, so most likely keepalives got no answer "
+                "(net.ipv4.tcp_keepalive_*)")
     if is_heard:
         reason = "the peer was still heard"
     return (f"the kernel gave it up in {life.ended_in}: {reason}; what was sent "
             "last was never acknowledged (net.ipv4.tcp_retries2, or our program's "
             "TCP_USER_TIMEOUT)")
+
+
+def _no_answer_to_keepalives(life: Life, reason: str, at_ns: int | None,
+                             clock: Clock) -> Finding:
+    return Finding(
+        "keepalive-timeout", TROUBLE, subject_of(life),
+        f"given up in {life.ended_in}: {reason}; the peer is gone, or something on "
+        "the way forgot the connection", "no answer to keepalives",
+        _where(life, clock), "ping the peer; net.ipv4.tcp_keepalive_*", at_ns)
 
 
 def _given_up_unsent(life: Life, subject: Subject, clock: Clock) -> Finding:
@@ -239,12 +255,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
         reason = "; ".join(filter(None, (reason, sent.words())))
     at_ns = _reset_ns(life, by_peer)
     if ending.reason == KEEPALIVE:
-        yield Finding(
-            "keepalive-timeout", TROUBLE, subject,
-            f"given up in {state}: {reason}; the peer is gone, or something on "
-            "the way forgot the connection", "no answer to keepalives",
-            _where(life, clock), "ping the peer; net.ipv4.tcp_keepalive_*",
-            at_ns)
+        yield _no_answer_to_keepalives(life, reason, at_ns, clock)
         return
     who = "the peer" if by_peer else "us"
     because = f": {reason}" if reason else ""

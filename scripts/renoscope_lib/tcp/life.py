@@ -91,6 +91,7 @@ class Life(PartlySeen):
     timeouts: int | None = None     # in a row at the end; None: not known
     retransmits: int = 0            # those of them that sent again
     unsent_behind: int | None = None
+    asked_alive: bool = False
     fin_unacked: bool = False
     disconnected: bool = False
     reset_sent: Reset | None = None
@@ -113,6 +114,12 @@ class Life(PartlySeen):
     def is_over(self) -> bool:
         """Whether its end was seen."""
         return self.now.state == CLOSED
+
+    @property
+    def all_was_acknowledged(self) -> bool:
+        """Whether nothing of ours was on its way, nor known to wait, as it became CLOSED."""
+        return (self.closed_from in (ESTABLISHED, CLOSE_WAIT, FIN_WAIT_2)
+                and not self.fin_unacked)
 
     @property
     def ended_in(self) -> str:

@@ -222,6 +222,8 @@ def _error(life: Life, gaps: Gaps) -> Ending:
             return Ending("given up", None,
                           f"no answer to our {1 + life.syns_again} SYNs (ETIMEDOUT)",
                           False)
+        if life.asked_alive and life.all_was_acknowledged:
+            return Ending("given up", None, RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"], True)
         return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
     if name == "ECONNREFUSED":
         sort = ("a RST or an ICMP message" if _may_lack(life, gaps, "reset_received")

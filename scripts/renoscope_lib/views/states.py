@@ -291,9 +291,12 @@ class States:
         """Of a zero window: what waits behind snd_nxt, the FIN at least, has not gone."""
         self._see_any(event)
         life = self.kept.get(event.key)
-        if life is not None and self._schema.name_of(
-                "probe_cause", event["probe_cause"]) == "zero_window":
+        if life is None:
+            return
+        cause = self._schema.name_of("probe_cause", event["probe_cause"])
+        if cause == "zero_window":
             life.unsent_behind = event["snd_nxt"]
+        life.asked_alive |= cause == "keepalive"
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
