@@ -246,6 +246,15 @@ class Losses(Case):
             "the peer told of one duplicate (D-SACK), though nothing was seen to be sent "
             "again: doubled on the way, most likely"))
 
+    def test_what_was_sent_again_before_recording_began_may_be_what_came_twice(self) -> None:
+        life = self.life
+        acked = life.acked(0.5)
+        twice = self.dsack(life.snd_nxt - MSS, life.snd_nxt)
+        words = "again: it was sent again unseen, or doubled on the way"
+        self.assertIn(words, self.found(acked, twice)["doubled"].sentence)
+        self.assertIn(words, self.found(*life.opens(), life.event(
+            "lost", 0.4, lost_events=1), acked, twice)["doubled"].sentence)
+
     def test_a_d_sack_of_the_syn_tells_of_nothing_sent_again(self) -> None:
         """After a simultaneous open Linux gets our SYN twice, once in the SYN-ACK."""
         opening = [*self.life.opens(), self.life.acked(0.5)]

@@ -25,6 +25,7 @@ from ..views.arrivals import Arrivals
 from ..views.gaps import Gaps, View
 from ..views.handshakes import Handshakes, Told
 from ..views.listeners import HANDSHAKE_KINDS
+from ..views.losses import NEEDED_KINDS as NEEDED_OF_LOSSES
 from ..views.losses import Losses
 from ..views.opening import Opening
 from ..views.pace import Pace
@@ -248,11 +249,13 @@ class Explained:
     def _seen_of(self, life: Life) -> rules_on_losses.Seen:
         """What nothing of can be missing."""
         first = life.stays[0]
-        is_whole = life.opening_seen or first.state in (SYN_SENT, SYN_RECEIVED)
+        may_lack = set(NEEDED_OF_LOSSES)
+        if life.opening_seen or first.state in (SYN_SENT, SYN_RECEIVED):
+            may_lack = set(self._losses.gaps.may_lack(
+                *NEEDED_OF_LOSSES, since_ns=first.began_ns))
         return rules_on_losses.Seen(
             timeouts=not self.gaps.may_lack("rto", since_ns=None),
-            probes=is_whole and not self._losses.gaps.may_lack(
-                "loss_probe", since_ns=first.began_ns))
+            probes="loss_probe" not in may_lack, sent_again="retransmit" not in may_lack)
 
     # ---- nothing wrong
 

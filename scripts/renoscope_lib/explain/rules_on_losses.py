@@ -41,10 +41,11 @@ REPAIRS = {"fast_retransmit": "fast retransmit",
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a connection was seen to its full extent: every timeout, every loss probe."""
+    """What of a connection was seen to its full extent, each one that there was."""
 
     timeouts: bool
     probes: bool
+    sent_again: bool
 
 
 def findings(flow: Flow, pace: Sender | None, seen: Seen,
@@ -53,7 +54,7 @@ def findings(flow: Flow, pace: Sender | None, seen: Seen,
     causes = _causes(flow, pace, seen)
     yield from _timeouts(flow, subject, clock)
     yield from _repaired(flow, pace, subject, clock)
-    yield from _spurious(flow, pace, subject, clock)
+    yield from _spurious(flow, pace, seen, subject, clock)
     yield from _collapsed(flow, causes, subject, clock)
     if seen.timeouts:  # else one may have begun it
         yield from _path_mtu(flow, subject, clock)
@@ -260,11 +261,11 @@ def on_arrival(dropped: list[Arrival], subject: Subject,
 
 # ---- for nothing
 
-def _spurious(flow: Flow, pace: Sender | None, subject: Subject,
+def _spurious(flow: Flow, pace: Sender | None, seen: Seen, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     duplicates = pace.duplicates if pace is not None else 0
     if duplicates and not flow.undone and not flow.sent_again:
-        yield _doubled(duplicates, subject)
+        yield _doubled(duplicates, seen.sent_again, subject)
         return
     words = []
     if flow.undone:
@@ -299,13 +300,14 @@ def _told_of(duplicates: int) -> str:
     return f"the peer told of {spelled(duplicates, 'duplicate')} (D-SACK)"
 
 
-def _doubled(duplicates: int, subject: Subject) -> Finding:
-    """What was not sent again and came twice."""
+def _doubled(duplicates: int, all_seen: bool, subject: Subject) -> Finding:
+    """What was not seen to be sent again, and came twice."""
+    most_likely = ("doubled on the way, most likely" if all_seen
+                   else "it was sent again unseen, or doubled on the way")
     return Finding(
         "doubled", NOTEWORTHY, subject,
-        f"{_told_of(duplicates)}, though nothing was seen to be sent again: doubled on "
-        "the way, most likely", "doubled on the way, most likely",
-        next_step=look("flow", subject))
+        f"{_told_of(duplicates)}, though nothing was seen to be sent again: {most_likely}",
+        most_likely, next_step=look("flow", subject))
 
 
 # ---- cwnd
