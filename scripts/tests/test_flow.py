@@ -829,6 +829,20 @@ class StatesAndFacts(Stage):
                               if isinstance(line, Step)
                               and line.state == "TIME-WAIT"), "for 60 s")
 
+    def test_what_is_destroyed_is_closed(self) -> None:
+        """Its change to CLOSED was lost; TIME-WAIT goes on without the socket."""
+        closed = number_of("state", "CLOSED")
+        self.change(A, 0, "CLOSE-WAIT", "LAST-ACK")
+        self.put("destroy", A, 1, state=closed)
+        ladder = self.ladder()
+        self.assertEqual([(step.state, step.detail) for step in ladder.lines
+                          if isinstance(step, Step)], [("LAST-ACK", ""), ("CLOSED", "by now")])
+        self.setUp()
+        self.change(A, 0, "CLOSING", "TIME-WAIT")
+        self.small(0, "TIME-WAIT", "started")
+        self.put("destroy", A, 1, state=closed)
+        self.assertEqual(self.steps(self.ladder()), [(0, "TIME-WAIT")])
+
     def test_no_room_for_time_wait(self) -> None:
         """It is closed at once: there is no small sock."""
         for state, came in (("TIME-WAIT", FIN), ("FIN-WAIT-2", 0)):

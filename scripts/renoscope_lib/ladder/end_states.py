@@ -31,6 +31,8 @@ class EndState:
             self.now = CLOSED
         elif event.kind == "request_end" and self.now in ("", SYN_RECEIVED):
             self.now = CLOSED
+        elif event.kind == "destroy" and self.now and not self._is_small:
+            self.now = CLOSED       # if nothing else told
         elif event.kind == "state" and state != CLOSED:
             self._is_small = False
         if event.kind in ("time_wait", "request") or (

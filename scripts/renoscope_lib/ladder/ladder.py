@@ -240,6 +240,8 @@ class Ladder:
         state = self._new_state(end, now) if step != "overflow" else ""  # it is closed at once
         lasts = event.values.get("time_wait_us", 0)
         detail = f"for {duration(lasts)}" if lasts else ""
+        if event.kind == "destroy":
+            detail = "by now"
         if is_restored(self._schema, event):
             detail = "restored (TCP_REPAIR)"
         if state:
