@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Windows, closed ones, and the probes that ask for them."""
 
+import re
 import unittest
 from unittest import mock
 from typing import Any
@@ -185,8 +186,30 @@ class InPart(Stage):
         self.assertEqual((episode.began_ns, episode.took_us), (None, None))
         self.assertEqual([p.number for p in episode.probes], [None, None])
         self.assertEqual(episode.probes[1].waited_us, 2_000_000)
-        self.assertEqual(flow.stalled_ns["peer"], 0)
+        self.assertEqual(flow.stalled_ns["peer"], 2_500 * MS)
         self.assertTrue(flow.partly)
+
+    def test_the_time_is_told_as_far_as_it_was_seen(self) -> None:
+        """Recording began while it was closed, or a part of it was lost."""
+        lost = self.scene.event("lost", 0, lost_events=1)
+        opens = self.event("ack", 2900, seg_flags=ACK, snd_wnd=1280)
+        for events, least, episode in (
+                ((self.probe(0, 3), self.turns(2500, "opened")), "at least 2.5 s",
+                 "opened after 2.5 s at least"),
+                ((self.probe(0, 3), self.probe(2000, 4)), "at least 3 s",
+                 "still zero at the end after 3 s at least"),
+                ((self.turns(0, "closed"), self.probe(2000, 3), lost, opens),
+                 "at least 2 s", "its end was not seen"),
+                ((self.turns(0, "closed"), self.probe(2000, 3), lost),
+                 "at least 2 s", "its end may be lost"),
+                ((self.turns(0, "opened"),), "?", "opened to"),
+                ((self.turns(0, "closed"), self.turns(2000, "opened")), "2 s",
+                 "opened after 2 s to")):
+            with self.subTest(episode):
+                text = list(as_text(watch(*events), self.scene.start_ns + 3000 * MS))
+                row = next(line for line in text if "peer's     1" in line)
+                self.assertEqual(re.split("  +", row)[3:5], [least, least])
+                self.assertIn(episode, "\n".join(text))
 
     def test_after_a_gap_an_open_window_opened_unseen(self) -> None:
         """A gap, and then the window is open: when it opened is not known."""

@@ -85,12 +85,11 @@ def _is_short(episode: Episode) -> bool:
 
 def _how_long(windows: Windows, flow: Flow, side: str, clock: Clock) -> str:
     """The time of its episodes together; nothing if that is not known of any."""
-    unseen = sum(e.took_us is None and e is not flow.open.get(side)
-                 for e in flow.episodes if e.side == side)
-    if unseen == flow.episodes_seen[side]:
-        return ""
+    at_least = windows.is_at_least(flow, side)
     stood_us = windows.stalled_us(flow, side, clock.end_ns)
-    return f"{'at least ' if unseen else ''}{brief(stood_us)}"
+    if at_least and not stood_us:
+        return ""
+    return f"{'at least ' if at_least else ''}{brief(stood_us)}"
 
 
 def _peer_words(long: str, subject: Subject) -> tuple[str, str, str]:

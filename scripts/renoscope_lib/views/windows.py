@@ -81,12 +81,19 @@ class Episode(Lasting):
 
     side: str
     began_ns: int | None
+    seen_ns: int
     ended_ns: int | None = None
     ended_by: str | None = None
     probes: deque[Probe] = field(default_factory=lambda: deque(maxlen=KEPT))
     probes_seen: int = 0
     update: Window | None = None
     update_ack: int | None = None
+
+    def least_ns(self, until_ns: int | None) -> int:
+        """So long it was zero at the least: from when it was seen until it last was."""
+        if until_ns is None:
+            until_ns = self.probes[-1].time_ns if self.probes else self.seen_ns
+        return until_ns - self.seen_ns
 
 
 @dataclass(slots=True)
@@ -120,6 +127,7 @@ class Flow(PartlySeen):
         default_factory=lambda: {PEER: 0, OWN: 0})
     longest_us: dict[str, int] = field(
         default_factory=lambda: {PEER: 0, OWN: 0})
+    at_least: set[str] = field(default_factory=set)  # of these sides not all was seen
     persist_probes: int = 0
     probes_of_zero: int = 0
     keepalive_probes: int = 0
@@ -207,12 +215,14 @@ class Windows:
 
     # ---- episodes
 
-    def _begin(self, flow: Flow, side: str, began_ns: int | None) -> Episode:
-        episode = Episode(side, began_ns)
+    def _begin(self, flow: Flow, side: str, event: Event, closes: bool) -> Episode:
+        began_ns = event["time_ns"] if closes else None
+        episode = Episode(side, began_ns, event["time_ns"])
         flow.open[side] = episode
         flow.episodes.append(episode)
         flow.episodes_seen[side] += 1
         if began_ns is None:
+            flow.at_least.add(side)
             flow.note_once("a window was zero before it was seen to close")
         return episode
 
@@ -221,10 +231,11 @@ class Windows:
         del flow.open[episode.side]
         episode.ended_ns = ended_ns
         episode.ended_by = ended_by
-        if episode.began_ns is not None and ended_ns is not None:
-            flow.stalled_ns[episode.side] += ended_ns - episode.began_ns
-            flow.longest_us[episode.side] = max(
-                flow.longest_us[episode.side], episode.took_us or 0)
+        if ended_ns is None:
+            flow.at_least.add(episode.side)
+        least_ns = episode.least_ns(ended_ns)
+        flow.stalled_ns[episode.side] += least_ns
+        flow.longest_us[episode.side] = max(flow.longest_us[episode.side], least_ns // 1000)
 
     def _see_zero_window(self, flow: Flow, event: Event) -> None:
         side = self._schema.name_of("window_side", event["window_side"])
@@ -236,10 +247,10 @@ class Windows:
             if episode is not None:
                 self._end(flow, episode, None, UNSEEN)
                 flow.note_once("a window opened unseen")
-            self._begin(flow, side, event["time_ns"])
+            self._begin(flow, side, event, closes=True)
             return
         if episode is None:
-            episode = self._begin(flow, side, None)
+            episode = self._begin(flow, side, event, closes=False)
         episode.update, episode.update_ack = self._update(event, side)
         self._end(flow, episode, event["time_ns"], OPENED)
 
@@ -266,7 +277,7 @@ class Windows:
         if episode is None:
             if event["snd_wnd"]:
                 return  # the window is too small, not zero
-            episode = self._begin(flow, PEER, None)
+            episode = self._begin(flow, PEER, event, closes=False)
         flow.probes_of_zero += 1
         episode.probes_seen += 1
         episode.probes.append(self._probe(event, episode))
@@ -329,10 +340,19 @@ class Windows:
         return not self.gaps.is_whole_since(flow.gaps_before)
 
     def stalled_us(self, flow: Flow, side: str, end_ns: int) -> int:
-        """All its episodes together, and what is still going on."""
-        total = flow.stalled_ns[side]
+        """All its episodes together, and what is still going on; at the least."""
+        return (flow.stalled_ns[side] + self._lasting_ns(flow, side, end_ns)) // 1000
+
+    def longest_us(self, flow: Flow, side: str, end_ns: int) -> int:
+        """The longest of them, at the least."""
+        return max(flow.longest_us[side], self._lasting_ns(flow, side, end_ns) // 1000)
+
+    def is_at_least(self, flow: Flow, side: str) -> bool:
+        """Whether these times may have been longer."""
+        return side in flow.at_least or side in flow.open and self.is_stale(flow)
+
+    def _lasting_ns(self, flow: Flow, side: str, end_ns: int) -> int:
         episode = flow.open.get(side)
-        if episode is not None and episode.began_ns is not None \
-                and not self.is_stale(flow):
-            total += end_ns - episode.began_ns
-        return total // 1000
+        if episode is None:
+            return 0
+        return episode.least_ns(None if self.is_stale(flow) else end_ns)

@@ -123,11 +123,10 @@ def _stall_row(windows: Windows, flow: Flow, side: str,
     now = "ended" if flow.ended else "open"
     if side in flow.open:
         now = "zero?" if windows.is_stale(flow) else "zero"
-    longest = max(flow.longest_us[side], _lasting_us(flow, side, end_ns))
     return (connection(flow.cookie), WHOSE[side],
             str(flow.episodes_seen[side]),
-            duration(windows.stalled_us(flow, side, end_ns)),
-            duration(longest),
+            _at_least(windows, flow, side, windows.stalled_us(flow, side, end_ns)),
+            _at_least(windows, flow, side, windows.longest_us(flow, side, end_ns)),
             str(flow.probes_of_zero) if side == PEER else "-", now,
             both_ends(flow))
 
@@ -139,11 +138,21 @@ def _what_closed(flow: Flow, side: str) -> str:
     return CLOSED[side]
 
 
-def _lasting_us(flow: Flow, side: str, end_ns: int) -> int:
-    episode = flow.open.get(side)
-    if episode is None or episode.began_ns is None:
-        return 0
-    return (end_ns - episode.began_ns) // 1000
+def _at_least(windows: Windows, flow: Flow, side: str, us: int) -> str:
+    """A time; `?` if there is none, as beginning or end was not seen."""
+    if not windows.is_at_least(flow, side):
+        return duration(us)
+    return f"at least {duration(us)}" if us else "?"
+
+
+def _after(episode: Episode, until_ns: int | None) -> str:
+    """How long it had been zero by then."""
+    if until_ns is None:
+        return ""
+    least_us = episode.least_ns(until_ns) // 1000
+    if episode.began_ns is not None:
+        return f" after {duration(least_us)}"
+    return f" after {duration(least_us)} at least" if least_us else ""
 
 
 def _ending_words(windows: Windows, flow: Flow, episode: Episode,
@@ -151,10 +160,8 @@ def _ending_words(windows: Windows, flow: Flow, episode: Episode,
     if episode.ended_by is None:
         if windows.is_stale(flow):
             return "not seen any more; its end may be lost"
-        lasts = ("" if episode.began_ns is None else
-                 f" after {duration((end_ns - episode.began_ns) // 1000)}")
-        return f"still zero at the end{lasts}"
-    took = "" if episode.took_us is None else f" after {duration(episode.took_us)}"
+        return f"still zero at the end{_after(episode, end_ns)}"
+    took = _after(episode, episode.ended_ns)
     if episode.ended_by == OPENED:
         update = "" if episode.update is None else f" to {episode.update}"
         ack = ("" if episode.update_ack is None
