@@ -401,6 +401,18 @@ class Closing(Stage):
                          "we sent a RST: data came after we had closed")
 
 
+class WhoClosedFirst(Stage):
+    def test_ours_only_once_it_is_acknowledged(self) -> None:
+        """Before, the peer's FIN may be on its way."""
+        for way, who in ((("FIN-WAIT-1",), None), (("FIN-WAIT-1", "FIN-WAIT-2"), "us"),
+                         (("FIN-WAIT-1", "CLOSING"), "both"), (("CLOSE-WAIT",), "peer"),
+                         (("FIN-WAIT-1", "CLOSED"), None)):
+            with self.subTest(way=way):
+                self.setUp()
+                life = self.one(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED", *way))
+                self.assertEqual(life.closed_first_by(), who)
+
+
 class Resets(Stage):
     UP = ("CLOSED", "SYN-SENT", "ESTABLISHED")
 

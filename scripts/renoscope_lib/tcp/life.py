@@ -133,13 +133,17 @@ class Life(PartlySeen):
         return "a state that was not seen" + (f" (after {seen[-1]})" if seen else "")
 
     def closed_first_by(self) -> str | None:
-        """Whose FIN came first; None while there is none, or it was unseen."""
+        """Whose FIN came first; None while there is none, or it was unseen.
+
+        Ours did only if it was acknowledged: before, the peer's may be on its way.
+        """
         states = {stay.state for stay in self.stays}
         if CLOSING in states:
             return BOTH
         if CLOSE_WAIT in states:
             return PEER
-        return US if FIN_WAIT_1 in states else None
+        is_acked = self.no_room or states & {FIN_WAIT_2, TIME_WAIT}
+        return US if FIN_WAIT_1 in states and is_acked else None
 
     @property
     def may_live_on(self) -> bool:
