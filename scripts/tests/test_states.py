@@ -827,6 +827,17 @@ class Resets(Stage):
 
 
 class InPart(Stage):
+    def test_not_both_ends_opened_it(self) -> None:
+        """Both were there before; a child of listen(fd, 0) does not show that it is one."""
+        other = {"cookie": 6, "local_addr": SERVER, "remote_addr": CLIENT,
+                 "local_port": 5000, "remote_port": 40112}
+        for more, openers in (({}, [None, None]), ({"sock_flags": 1}, ["us", "peer"]),
+                              ({"remote_port": 1}, ["us", "us"])):
+            with self.subTest(more=more):
+                self.setUp()
+                states = watch(self.event("ack", 0), self.event("ack", 1, **other | more))
+                self.assertEqual([life.opened_by for life in states.lives()], openers)
+
     def test_from_the_middle(self) -> None:
         life = self.one(self.event("ack", 0, sock_flags=1),
                         *self.path(5, "ESTABLISHED", "CLOSE-WAIT"))

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from ..ring.schema import Event, Schema
 from ..tcp.connections import identity_of
 from ..tcp.flows import StateNames, is_fast_open, is_passive
-from ..tcp.kept import Kept
+from ..tcp.kept import Kept, remember
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
 from ..tcp.segments import has_segment, is_received
 from ..tcp.sequence import ACK, FIN, RST, SYN
@@ -45,6 +45,9 @@ NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
 # A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
 SAME_SEGMENT_NS = 200_000
 
+# Connections of which nobody saw who opened them, to be compared with their other ends.
+MOST_SEEM_OPENERS = 1000
+
 
 def _place(event: Event) -> tuple[int, int]:
     return event["cpu"], event["serial"]
@@ -63,6 +66,7 @@ class States:
         self.gaps = Gaps(schema, NEEDED_KINDS)
         self.kept: Kept[Life] = Kept(lambda life: life.is_over)
         self._queues = AcceptQueues(schema)
+        self._seem_openers: dict[tuple[str, str], Life] = {}
         self.cookie_synacks = 0
         self.resets_without_connection = 0
 
@@ -126,7 +130,19 @@ class States:
             opened_by = US
         life = self._new(event, Stay(state, None), opened_by)
         life.note_once("its beginning " + self._was_not_seen())
+        if opened_by == US:
+            self._doubt_opener(life)
         return life
+
+    def _doubt_opener(self, life: Life) -> None:
+        """Of two ends that both seem to be the opener nobody knows which one is.
+
+        The child of a listener without a backlog does not show that it is one.
+        """
+        other = self._seem_openers.get((life.remote, life.local))
+        if other is not None and other.key != life.key:
+            life.opened_by = other.opened_by = None
+        remember(self._seem_openers, (life.local, life.remote), life, MOST_SEEM_OPENERS)
 
     def _was_not_seen(self) -> str:
         """Once connections were left out, one may be among them that was seen."""
