@@ -388,7 +388,8 @@ class Tables(Stage):
         for then in ((closes(8, ESTABLISHED),), (closes(9),), ()):
             self.assertEqual(self.outcome_of_a_timer(*then), "nothing went out")
         self.assertEqual(self.outcome_of_a_timer(
-            closes(9), self.scene.event("lost", 0, lost_events=1), self.event("ack", 1002, serial=10)),
+            closes(9), self.scene.event("lost", 0, lost_events=1),
+            self.event("ack", 1002, serial=10)),
             "none seen to go")
 
     def test_filter(self) -> None:
