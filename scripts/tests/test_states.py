@@ -829,10 +829,12 @@ class Resets(Stage):
 class InPart(Stage):
     def test_not_both_ends_opened_it(self) -> None:
         """Both were there before; a child of listen(fd, 0) does not show that it is one."""
-        other = {"cookie": 6, "local_addr": SERVER, "remote_addr": CLIENT,
-                 "local_port": 5000, "remote_port": 40112}
-        for more, openers in (({}, [None, None]), ({"sock_flags": 1}, ["us", "peer"]),
-                              ({"remote_port": 1}, ["us", "us"])):
+        other: dict[str, Any] = {"cookie": 6, "local_addr": SERVER, "remote_addr": CLIENT,
+                                 "local_port": 5000, "remote_port": 40112}
+        cases: list[tuple[dict[str, int], list[str | None]]] = [
+            ({}, [None, None]), ({"sock_flags": 1}, ["us", "peer"]),
+            ({"remote_port": 1}, ["us", "us"])]
+        for more, openers in cases:
             with self.subTest(more=more):
                 self.setUp()
                 states = watch(self.event("ack", 0), self.event("ack", 1, **other | more))
