@@ -240,7 +240,7 @@ FACTS = (
     Fact("bytes acknowledged", {
         "cwnd": column("cwnd", "bytes_acked"),
         "top, but for a FIN": where_on(caught_up(went_well(
-            column("top", "bytes_acked_seen")), "snd_una"), "state")},
+            column("top", "bytes_acked_seen")), "snd_una", fin=1), "state")},
          same=lambda cwnd, top: top - cwnd in (0, 1)),
     Fact("how many in each state", {
         "states": lambda told: told.whole("states")["counts"],

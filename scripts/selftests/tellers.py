@@ -239,8 +239,11 @@ def if_settled(teller: Teller) -> Teller:
     return tell
 
 
-def caught_up(teller: Teller, number: str) -> Teller:
-    """Of those whose last ACK shows a number as their last event does: top is one ACK behind."""
+def caught_up(teller: Teller, number: str, fin: int = 0) -> Teller:
+    """Of those whose last ACK shows a number as their last event does: top is one ACK behind.
+
+    With `fin` that of a FIN may lack, which the last ACK is still to acknowledge.
+    """
     def tell(told: Told) -> Words:
         by_ack, last = {}, {}
         for event in told.events:
@@ -250,5 +253,5 @@ def caught_up(teller: Teller, number: str) -> Teller:
                 if event["kind"] == "ack":
                     by_ack[key] = event[number]
         return {who: word for who, word in teller(told).items()
-                if who in by_ack and by_ack[who] == last[who]}
+                if who in by_ack and (last[who] - by_ack[who]) % 2**32 <= fin}
     return tell
