@@ -299,7 +299,7 @@ FACTS = (
         "export": whole(lambda told: sum(map(is_reset, told.events)))}),
     Fact("zero windows in all", {
         "windows": windows_closed,
-        "metrics": where_on(sample("zero_windows_total"), "zero_window")}),
+        "metrics": where_whole(sample("zero_windows_total"), "zero_window")}),
 )
 
 

@@ -140,10 +140,12 @@ RESETS = {"reset-by-us": "us", "reset-by-peer": "peer", "keepalive-timeout": "us
 
 
 def blamed_for_reset(told: Told) -> Words:
-    """Of connect() that failed its opening tells."""
+    """Of connect() that failed its opening tells; keepalives end without their RST, too."""
     words = {}
     for key, findings in told.findings.items():
         rules = {finding["rule"] for finding in findings}
+        if told.missing.lacks(key, ("reset_sent",)):
+            rules.discard("keepalive-timeout")
         by = [RESETS[rule] for rule in rules if rule in RESETS]
         if by or not rules & {"connect-failed", "connect-waiting", "request-unfinished"}:
             words[key] = by[0] if by else "nobody"
@@ -352,8 +354,8 @@ HOW_LONG = {"healthy": r"(?:opened|connected) in ([^,]+?)(?:,|$)",
 
 
 def opening_in_words(told: Told) -> Words:
-    """How long opening took, as explain says it."""
+    """How long opening took, as explain says it; the least, where its beginning was not seen."""
     words: dict[Key, str] = {}
     for rule, pattern in HOW_LONG.items():
-        words |= of_sentences(rule, pattern, str)(told)
+        words |= of_sentences(rule, pattern, lambda took: took.removesuffix(" or more"))(told)
     return words
