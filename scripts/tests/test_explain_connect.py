@@ -184,18 +184,22 @@ class BothEnds(Case):
         return [life.connects(), *(life.syn_again(*one) for one in again),
                 life.change(took_s, "SYN-SENT", "ESTABLISHED")]
 
-    def ordered(self, *events: Event) -> list[Event]:
-        return sorted(events, key=lambda event: event["time_ns"])
-
-    def test_where_every_syn_came_the_synacks_were_lost(self) -> None:
-        """Every SYN came: so what was lost are the answers."""
+    def two_synacks_lost(self) -> list[Event]:
+        """Of both ends: each SYN comes and is answered, the third answer is the first to come."""
         at, port = self.at, 40112
-        events = [
+        return [
             *self.client((1, 1), (3, 2), took_s=3.04),
             *at.queued(0.02, port, 0x101, ISN),
             at.again(1.02, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
             at.again(3.02, port, 0x101, 1, 0, by_timer=False, rcv_isn=ISN),
             at.completed(3.06, port, 0x101, rcv_isn=ISN)]
+
+    def ordered(self, *events: Event) -> list[Event]:
+        return sorted(events, key=lambda event: event["time_ns"])
+
+    def test_where_every_syn_came_the_synacks_were_lost(self) -> None:
+        """Every SYN came: so what was lost are the answers."""
+        events = self.two_synacks_lost()
         of_client, of_server = sorted(
             (f for r in self.reports(*self.ordered(*events))
              for f in r.findings if f.rule == "connect-slow"),
@@ -396,12 +400,7 @@ class BothEnds(Case):
 
     def test_nor_is_its_path_slow(self) -> None:
         """The uptime is no time on the path."""
-        at, port = self.at, 40112
-        events = [
-            *self.client((1, 1), (3, 2), took_s=3.04), *at.queued(0.02, port, 0x101, ISN),
-            at.again(1.02, port, 0x101, 0, 0, by_timer=False, rcv_isn=ISN),
-            at.again(3.02, port, 0x101, 1, 0, by_timer=False, rcv_isn=ISN),
-            at.completed(3.06, port, 0x101, rcv_isn=ISN)]
+        events = self.two_synacks_lost()
         finding = self.begun_later(1, *events)
         self.assertIn("took 2 s or more: the SYN was sent again twice or more (2 s)",
                       finding.sentence)

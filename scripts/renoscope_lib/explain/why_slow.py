@@ -112,8 +112,7 @@ def _passive_cause(told: Told, waited: str) -> tuple[str, str]:
         why, gist = _why_repeated(told)
         return (f"the SYN-ACK was sent again {often(again)}{waited}; the client "
                 f"repeated its SYN {often(repeated)}{at_least(told.began_unseen)}, so it had not "
-                "seen the "
-                f"SYN-ACK by then: {why}", gist)
+                f"seen the SYN-ACK by then: {why}", gist)
     why, gist = _why_by_timer(told)
     return f"the SYN-ACK was sent again {often(again)}{waited}{why}", gist
 
