@@ -211,6 +211,19 @@ static enum ring_next read_one(struct ring_reader *reader,
 	return next;
 }
 
+/* Up to RUN records at once, entered into its ledger. Return: how many. */
+#define RUN	3
+
+static unsigned int read_run(struct ring_reader *reader, struct ledger *ledger)
+{
+	struct ring_record records[RUN];
+	unsigned int i, count = ring_reader_run(reader, records, RUN);
+
+	for (i = 0; i < count; i++)
+		enter_record(ledger, &records[i]);
+	return count;
+}
+
 /*
  * Read until there is nothing more, or a record is being written. With no
  * writer about, BUSY would be a reader that hangs for ever.
@@ -221,6 +234,8 @@ static enum ring_next read_all(struct ring_reader *reader,
 	enum ring_next next;
 
 	do {
+		while (read_run(reader, ledger))
+			;
 		next = read_one(reader, ledger);
 	} while (next == RING_NEXT_RECORD || next == RING_NEXT_LOST);
 	return next;
@@ -513,6 +528,43 @@ static void reader_overtaken_between_records_keeps_the_law(struct kunit *test)
 		write_many(ring, burst);
 		read_one(reader, ledger);
 	}
+	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
+	expect_law(test, ring, ledger);
+}
+
+static void run_holds_what_would_come_one_by_one(struct kunit *test)
+{
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_reader *reader = new_reader(test, ring);
+	struct ledger *ledger = new_ledger(test);
+
+	write_many(ring, 1 + RUN + 2);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), RUN);
+	/* No part of the batch that the run is of. */
+	write_one(ring, 77);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 2);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 77);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_NONE);
+	expect_law(test, ring, ledger);
+}
+
+static void run_ends_where_events_were_lost(struct kunit *test)
+{
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_reader *reader = new_reader(test, ring);
+	struct ledger *ledger = new_ledger(test);
+
+	write_many(ring, RECORDS);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	/* All but the last three of the batch. */
+	write_many(ring, RECORDS - 3);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_LOST);
+	KUNIT_EXPECT_EQ(test, ledger->accounts[home_cpu()].lost, RECORDS - 4);
 	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
 	expect_law(test, ring, ledger);
 }
@@ -907,6 +959,29 @@ static void loss_on_one_cpu_is_none_on_another(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
 	KUNIT_EXPECT_EQ(test, ledger->accounts[here].lost, 0);
 	KUNIT_EXPECT_EQ(test, ledger->accounts[there].lost, 3);
+	expect_law(test, ring, ledger);
+}
+
+static void run_ends_where_another_cpu_comes_next(struct kunit *test)
+{
+	unsigned int here = home_cpu(), there = other_cpu(test);
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_reader *reader = new_reader(test, ring);
+	struct ledger *ledger = new_ledger(test);
+
+	write_on(test, ring, here, 1);
+	write_on(test, ring, here, 2);
+	write_on(test, ring, there, 3);
+	write_on(test, ring, here, 4);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 1);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 2);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 3);
+	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
+	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 4);
 	expect_law(test, ring, ledger);
 }
 
@@ -1500,6 +1575,8 @@ static struct kunit_case event_ring_cases[] = {
 	KUNIT_CASE(readers_take_nothing_from_each_other),
 	KUNIT_CASE(slow_reader_is_told_exactly_what_it_missed),
 	KUNIT_CASE(reader_overtaken_between_records_keeps_the_law),
+	KUNIT_CASE(run_holds_what_would_come_one_by_one),
+	KUNIT_CASE(run_ends_where_events_were_lost),
 	KUNIT_CASE(reader_that_starts_now_sees_only_what_follows),
 	KUNIT_CASE(reader_can_start_again),
 	KUNIT_CASE_PARAM(frozen_reader_ends_where_it_froze, freeze_gen_params),
@@ -1514,6 +1591,7 @@ static struct kunit_case event_ring_cases[] = {
 
 	KUNIT_CASE(cpu_reader_reads_its_cpu_alone),
 	KUNIT_CASE(loss_on_one_cpu_is_none_on_another),
+	KUNIT_CASE(run_ends_where_another_cpu_comes_next),
 	KUNIT_CASE(cpus_are_merged_by_time),
 	KUNIT_CASE_SLOW(cpu_that_leaves_keeps_its_records),
 	KUNIT_CASE_SLOW(cpu_that_comes_later_gets_its_slots),

@@ -120,13 +120,22 @@ static enum ring_next store_line(struct open_trace *trace)
 	return next;
 }
 
-static enum ring_next store_record(struct open_trace *trace)
+/* All records that are to be had at once and have room, or one. */
+static enum ring_next store_records(struct open_trace *trace)
 {
-	void *place = trace->buffer + trace->end;
-	enum ring_next next = next_event(trace, place);
+	struct tcp_event *place = (void *)(trace->buffer + trace->end);
+	unsigned int room = (sizeof(trace->buffer) - trace->end) / sizeof(*place);
+	unsigned int count = ring_reader_run(trace->reader,
+					     (struct ring_record *)place, room);
+	enum ring_next next = RING_NEXT_RECORD;
 
-	if (next == RING_NEXT_RECORD)
-		WRITE_ONCE(trace->end, trace->end + sizeof(struct tcp_event));
+	if (count) {
+		trace->last_ns = place[count - 1].time_ns;
+	} else {
+		next = next_event(trace, place);
+		count = next == RING_NEXT_RECORD;
+	}
+	WRITE_ONCE(trace->end, trace->end + count * sizeof(*place));
 	return next;
 }
 
@@ -139,7 +148,7 @@ static enum ring_next fill_buffer(struct open_trace *trace)
 	WRITE_ONCE(trace->end, 0);
 	while (next == RING_NEXT_RECORD &&
 	       trace->end + room_wanted(trace) <= sizeof(trace->buffer))
-		next = trace->text ? store_line(trace) : store_record(trace);
+		next = trace->text ? store_line(trace) : store_records(trace);
 	return next;
 }
 

@@ -107,6 +107,8 @@ void ring_reader_freeze(struct ring_reader *reader);
 enum ring_next ring_reader_next(struct ring_reader *reader,
 				struct ring_record *record,
 				struct ring_lost *lost);
+unsigned int ring_reader_run(struct ring_reader *reader,
+			     struct ring_record *records, unsigned int most);
 bool ring_reader_ready(struct ring_reader *reader);
 int ring_reader_wait(struct ring_reader *reader);
 __poll_t ring_reader_poll(struct ring_reader *reader, struct file *file,

@@ -18,6 +18,8 @@
 
 #include "storm.h"
 
+/* At once, and on the stack. */
+#define RUN		4
 #define SLOW_READS	10
 #define SLOW_SLEEP_MS	20
 #define PATIENCE	(20 * HZ)
@@ -101,12 +103,28 @@ static enum ring_next read_one(struct storm_reader *reader)
 	return next;
 }
 
+static unsigned int read_run(struct storm_reader *reader)
+{
+	struct ring_record records[RUN];
+	unsigned int i, count = ring_reader_run(reader->reader, records, RUN);
+
+	for (i = 0; i < count; i++)
+		enter_record(reader, &records[i]);
+	return count;
+}
+
+/* As the files do it: all that is to be had at once, or whatever comes next. */
+static enum ring_next read_next(struct storm_reader *reader)
+{
+	return read_run(reader) ? RING_NEXT_RECORD : read_one(reader);
+}
+
 static void read_some(struct storm_reader *reader, unsigned int count)
 {
 	enum ring_next next;
 
 	do {
-		next = read_one(reader);
+		next = read_next(reader);
 	} while (--count &&
 		 (next == RING_NEXT_RECORD || next == RING_NEXT_LOST));
 }
@@ -118,7 +136,7 @@ static void read_the_rest(struct storm_reader *reader)
 	enum ring_next next;
 
 	do {
-		next = read_one(reader);
+		next = read_next(reader);
 		cond_resched();
 	} while (next != RING_NEXT_NONE && time_before(jiffies, deadline));
 	reader->unfinished = next != RING_NEXT_NONE;
