@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What bookkeeping takes of records, one by one and many at once."""
 
+import itertools
+import re
 import sys
 import unittest
 
@@ -31,23 +33,38 @@ class OfRecords(unittest.TestCase):
         self.assertEqual(runs(b""), [])
         self.assertEqual(runs(acks((3, 7))), [(3, 7, 1)])
         self.assertEqual(runs(acks((300, 2**40), (300, 2**40 + 1))), [(300, 2**40, 2)])
-        for first in (1, 250, 255, 65_530, 2**32 - 3, 2**40 + 65_500):
+        for first in (2, 250, 255, 65_530, 2**32 - 3, 2**40 + 65_500):
             places = [(258, first + more) for more in range(40)]
             self.assertEqual(runs(acks(*places)), [(258, first, 40)])
-            for at in (1, 20, 39):
-                for other in ((258, first + at + 1), (258, first + at + 256), (2, first + at),
-                              (257, first + at), (258, first + at + 65_536),
-                              (258, first + at + 2**48)):
-                    wrong = runs(acks(*places[:at], other, *places[at + 1:]))
-                    self.assertNotEqual(wrong, [(258, first, 40)])
-                    self.assertTrue(wrong is None or len(wrong) == 2, wrong)
-        mixed = acks((1, 5), (0, 9), (0, 10), (1, 6), (0, 11))
-        self.assertEqual(sorted(runs(mixed) or []), [(0, 9, 3), (1, 5, 2)])
+            for at, more in itertools.product((0, 39), (-1, 1, 256, 65_536, 2**48)):
+                wrong = (258, first + at + more)
+                self.assertIsNone(runs(acks(*places[:at], wrong, *places[at + 1:])))
+            for at, cpu in itertools.product((1, 20, 38), (2, 257)):
+                self.assertIsNone(runs(acks(*places[:at], (cpu, first + at),
+                                            *places[at + 1:])))
+            # The last of it is then a run by itself, of another CPU.
+            self.assertEqual(runs(acks(*places[:-1], (257, 7))), [(258, first, 39), (257, 7, 1)])
+            for at, more in itertools.product(range(40), (-1, 1, 2, 255)):
+                wrong = (258, first + at + more)
+                self.assertIsNone(runs(acks(*places[:at], wrong, *places[at + 1:])))
+        mixed = (1, 5), (0, 9), (0, 10), (1, 6), (0, 11)
+        self.assertEqual(runs(acks(*mixed)), [(1, 5, 2), (0, 9, 3)])
+        self.assertIsNone(runs(acks(*mixed, (257, 4))), "more than one byte tells them apart")
+        self.assertIsNone(runs(acks((1, 5), (257, 6), (1, 7))))
+        self.assertIsNone(runs(acks((1, 5)) + scene.pack("lost", cpu=1, serial=6)))
         for odd in (acks((0, 1), (0, 3)), acks((0, 2), (0, 1)), acks((0, 4), (0, 4)),
-                    acks((1, 5), (0, 9), (1, 7)),
-                    acks((0, 1)) + scene.pack("lost", serial=2, lost_events=1),
-                    acks((0, 1)) + scene.pack("mark", serial=2)):
+                    acks((1, 5), (0, 9), (1, 7))):
             self.assertIsNone(runs(odd))
+
+    def test_what_no_run_can_have_stands_by_itself(self) -> None:
+        for text in ("", "a", "aaa", "l", "la", "al", "aalmaala", "llmaa"):
+            scene = Scene()
+            records = [scene.pack({"a": "ack", "l": "lost", "m": "mark"}[letter])
+                       for letter in text]
+            stretches = list(Heads(support.schema()).stretches(b"".join(records)))
+            lengths = [len(part) for part in re.findall("a+|l|m", text)]
+            self.assertEqual(b"".join(stretches), b"".join(records))
+            self.assertEqual([len(part) // len(records[0]) for part in stretches], lengths)
 
     def test_runs_of_another_machine(self) -> None:
         """Other byte order, or fields that do not lie on multiples of their size."""

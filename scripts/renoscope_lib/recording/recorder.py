@@ -249,15 +249,19 @@ class Recorder:
         """Account for records and write them, as far as they are wanted."""
         if mark is not None or self._limits.count is not None:
             records = self._wanted(records, mark)
+        for stretch in self._heads.stretches(records):
+            self._account(stretch)
+        self._writer.records(records)
+        self._records += len(records) // self._schema.record_bytes
+
+    def _account(self, records: bytes) -> None:
         runs = self._heads.runs(records)
         if runs is None:
             self._account_each(records)
-        else:
-            for run in runs:
-                self._ledger.add_run(run)
-                self._unrecorded.see_event()
-        self._writer.records(records)
-        self._records += len(records) // self._schema.record_bytes
+            return
+        for run in runs:
+            self._ledger.add_run(run)
+            self._unrecorded.see_event()
 
     def _account_each(self, records: bytes) -> None:
         for head, record in zip(self._heads.each(records), self._schema.each(records)):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from ..errors import Problem
 from ..ring.schema import EXTRA_KIND, MARK, OWN_KINDS, Event, Schema
-from ..ring.stats import Stats, missed_between, parse_stats, unhooked_words
+from ..ring.stats import Stats, missed_between, parse_stats, sources_text, unhooked_words
 
 # The extra kind is told of apart: it is missed only where it was on once.
 NEVER_MISSED = frozenset({*OWN_KINDS, EXTRA_KIND})
@@ -43,13 +43,15 @@ def limits_of(stats: Stats) -> list[str]:
     return limits
 
 
-def _missing(stats: Stats) -> dict[str, str]:
-    """Places that nothing comes from, as they are called now and later.
+class Places:
+    """Where nothing comes from at a moment of the stats."""
 
-    Of what all kprobes share one is enough.
-    """
-    return {source.named: source.named_later for source in stats.sources
-            if source.is_missing}
+    def __init__(self, stats: Stats) -> None:
+        # As they are called now and later; of what all kprobes share one is enough.
+        self.missing = {source.named: source.named_later for source in stats.sources
+                        if source.is_missing}
+        # All hooks miss the same namespaces.
+        self.unhooked = max((source.unhooked for source in stats.sources), default=0)
 
 
 class Unrecorded:
@@ -67,6 +69,7 @@ class Unrecorded:
         self._missed_since_load = whole_ring
         self._first_stats: Stats | None = None
         self._looks = 0
+        self._seen_last: tuple[str, Places] | None = None
         self._silent: dict[str, int] = {}   # in how many looks
         self._named_later: dict[str, str] = {}
         self._unknown: dict[str, None] = {}
@@ -79,7 +82,7 @@ class Unrecorded:
         """A reading of `stats`: before and after the reader is placed, and at the end."""
         stats = parse_stats(text)
         self._note(limits_of(stats))
-        self._look(stats)
+        self._see(Places(stats))
         if stats.kinds_off is not None:
             self._extra_was_off.add(EXTRA_KIND in stats.kinds_off)
         if self._first_stats is None:
@@ -91,17 +94,23 @@ class Unrecorded:
     def look(self, stats_text: Callable[[], str]) -> None:
         """In between: which places are silent now.  All else leaves a mark."""
         try:
-            self._look(parse_stats(stats_text()))
+            self._see(self._places(stats_text()))
         except Problem as problem:  # the events can still be read
             self._unknown[f"it was not seen whether places were silent: {problem}"] = None
 
-    def _look(self, stats: Stats) -> None:
+    def _places(self, text: str) -> Places:
+        """Mostly nothing has changed, and then there is nothing to be understood."""
+        sources = sources_text(text)
+        if self._seen_last is None or self._seen_last[0] != sources:
+            self._seen_last = sources, Places(parse_stats(text))
+        return self._seen_last[1]
+
+    def _see(self, places: Places) -> None:
         self._looks += 1
-        for name, later in _missing(stats).items():
+        for name, later in places.missing.items():
             self._silent[name] = self._silent.get(name, 0) + 1
             self._named_later[name] = later
-        # All hooks miss the same namespaces.
-        self._unhooked = max(self._unhooked, *(s.unhooked for s in stats.sources), 0)
+        self._unhooked = max(self._unhooked, places.unhooked)
 
     def see_event(self) -> None:
         """An event that was recorded, or was lost."""

@@ -2,23 +2,19 @@
 """What bookkeeping needs of records, without decoding them: serials, CPUs, losses.
 
 A recorder accounts for each record that it writes, and must keep up with the kernel.
-Most of what it gets at once is a run of one CPU's serials, and that shows in a few
-operations on all of the bytes.
+Most of what it gets at once is a run of one CPU's serials, or a run of each of some
+CPUs', and that shows in a few operations on all of the bytes.
 """
 
 from __future__ import annotations
 
-import struct
-import sys
-from array import array
 from collections.abc import Iterator
-from itertools import compress
 from typing import NamedTuple
 
-from .schema import LOST, OWN_KINDS, TYPE_FORMATS, Schema
+from .schema import LOST, OWN_KINDS, Field, Schema
 
-# Every number of 16 bits in its order, and once more, because serials wrap in theirs.
-HALVES = memoryview(array("H", [*range(1 << 16)] * 2))
+# The lowest bytes of serials that follow each other are a part of this, again and again.
+LOW_BYTES = bytes(range(256))
 
 
 class Head(NamedTuple):
@@ -48,11 +44,6 @@ class Heads:
         self._lost = schema.kind_number(LOST)
         self._apart = [number for number, kind in schema.kinds.items() if kind in OWN_KINDS]
         self._serial, self._cpu = schema.field_named("serial"), schema.field_named("cpu")
-        # Where numbers of the records can be looked at in place, as this machine's.
-        self._lies_well = (schema.byte_order == sys.byteorder == "little"
-                           and self._serial.size == 8
-                           and not any(number % place.size for place in (self._serial, self._cpu)
-                                       for number in (place.offset, schema.record_bytes)))
 
     def each(self, records: bytes) -> Iterator[Head]:
         """Of whole records, one by one."""
@@ -61,45 +52,69 @@ class Heads:
             yield Head(row[serial], row[cpu],
                        row[lost_events] if row[kind] == self._lost else 0, row[kind])
 
-    def runs(self, records: bytes) -> list[Run] | None:
-        """Of many events at once; None where each() must look.
+    def stretches(self, records: bytes) -> Iterator[bytes]:
+        """All of them, those of kinds that no run can have by themselves."""
+        size = self._schema.record_bytes
+        begins = 0
+        for place in self._places_apart(self._schema.kinds_of(records)):
+            if begins < place:
+                yield records[begins * size:place * size]
+            begins = place + 1
+            yield records[place * size:begins * size]
+        if rest := records[begins * size:]:
+            yield rest
 
-        That is where something tells of a loss or of a change of what is recorded, or
-        a CPU's serials do not follow each other. Else it is a run for each CPU.
+    def _places_apart(self, kinds: bytes) -> list[int]:
+        """Where they stand; mostly nowhere, which is seen at once."""
+        if not any(number in kinds for number in self._apart):
+            return []
+        return [place for place, number in enumerate(kinds) if number in self._apart]
+
+    def runs(self, events: bytes) -> list[Run] | None:
+        """A run for each CPU; None where each() must look.
+
+        The module gives a CPU's serials in their order, each once: so as many as there
+        are from the first to the last are all of them. Where one CPU is alone, the
+        lowest byte of each is looked at, too, as it costs next to nothing: it counts up.
+        None where that is not so, where CPUs' numbers differ in more than one byte, and
+        where something tells of a loss or of a change of what is recorded.
         """
-        kinds = self._schema.kinds_of(records)
-        if any(number in kinds for number in self._apart):
+        if self._places_apart(self._schema.kinds_of(events)):
             return None
-        run = self._one_run(records)
-        if run:
-            return [run]
-        serials, cpus = (self._schema.column(name, records) for name in ("serial", "cpu"))
-        runs = []
-        for cpu in set(cpus):
-            own = list(compress(serials, map(cpu.__eq__, cpus)))
-            if own != list(range(own[0], own[0] + len(own))):
-                return None
-            runs.append(Run(cpu, own[0], len(own)))
+        cpus, *highs = (self._byte_of_each(self._cpu, number, events)
+                        for number in range(self._cpu.size))
+        if any(high != high[:1] * len(high) for high in highs):
+            return None
+        present = list(_distinct(cpus))
+        runs = [self._run(events, cpus.index(cpu), cpus.rindex(cpu)) for cpu in present]
+        if any(run.length != cpus.count(cpu) for run, cpu in zip(runs, present)):
+            return None
+        if len(runs) == 1 and self._byte_of_each(self._serial, 0, events) != _low_bytes(runs[0]):
+            return None
         return runs
 
-    def _one_run(self, records: bytes) -> Run | None:
-        """All records as a run of one CPU; None where that is not to be seen so.
+    def _run(self, events: bytes, first_place: int, last_place: int) -> Run:
+        """From the event at one place to that at another."""
+        size = self._schema.record_bytes
+        first, last = (next(self.each(events[place * size:(place + 1) * size]))
+                       for place in (first_place, last_place))
+        return Run(first.cpu, first.serial, last.serial - first.serial + 1)
 
-        The same number of all records is a view of their bytes, and views are compared
-        at once: the low 16 bits of successive serials are a slice of HALVES, and what
-        is above them is, as the CPU, that of the record before.
-        """
-        if not records or not self._lies_well:
-            return None
-        step, at, cpu_at = self._schema.record_bytes, self._serial.offset, self._cpu.offset
+    def _byte_of_each(self, place: Field, number: int, records: bytes) -> bytes:
+        """The same byte of a field in all records, counted from its lowest."""
+        at = number if self._schema.byte_order == "little" else place.size - 1 - number
+        return records[place.offset + at::self._schema.record_bytes]
 
-        def of_each(offset: int, code: str) -> memoryview:
-            size = struct.calcsize(code)
-            return memoryview(records).cast(code)[offset // size::step // size]
 
-        low, cpu = of_each(at, "H"), of_each(cpu_at, TYPE_FORMATS[self._cpu.type])
-        if low != HALVES[low[0]:low[0] + len(low)]:
-            return None
-        if any(part[1:] != part[:-1] for part in (of_each(at + 2, "H"), of_each(at + 4, "I"), cpu)):
-            return None
-        return Run(cpu[0], of_each(at, "Q")[0], len(low))
+def _low_bytes(run: Run) -> bytes:
+    """Of all its serials."""
+    begins = run.first % len(LOW_BYTES)
+    often = (begins + run.length) // len(LOW_BYTES) + 1
+    return (LOW_BYTES * often)[begins:begins + run.length]
+
+
+def _distinct(numbers: bytes) -> Iterator[int]:
+    """Each that is there, once."""
+    while numbers:
+        yield numbers[0]
+        numbers = numbers.translate(None, numbers[:1])

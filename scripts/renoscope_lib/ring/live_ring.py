@@ -29,10 +29,8 @@ class LiveReader:
                  only_new: bool = False) -> None:
         self._path = path
         self._record_bytes = record_bytes
-        # As many records as fit, and what a pipe gives of the one behind them.
-        self._buffer = bytearray(max(BATCH_BYTES // record_bytes, 1) * record_bytes)
-        self._view = memoryview(self._buffer)
-        self._kept = 0
+        self._batch_bytes = max(BATCH_BYTES // record_bytes, 1) * record_bytes
+        self._kept = b""    # what a pipe gave of a record that it has not all of yet
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if only_new:
@@ -48,28 +46,18 @@ class LiveReader:
 
     def read(self) -> bytes | None:
         """Whole records; None when there is nothing now, b"" at the end."""
-        got = self._kept
-        while got < len(self._buffer):
-            count = self._fill(got)
-            if not count:
-                break
-            got += count
-        if count == 0 and got < self._record_bytes:
-            return b""
-        whole = got - got % self._record_bytes
-        records = bytes(self._view[:whole])
-        self._kept = got - whole
-        self._view[:self._kept] = self._view[whole:got]
-        return records or None
-
-    def _fill(self, at: int) -> int | None:
-        """Read into the buffer; None when there is nothing now, 0 at the end."""
         try:
-            return os.readv(self._fd, [self._view[at:]])
+            got = os.read(self._fd, self._batch_bytes)
         except BlockingIOError:
             return None
         except OSError as error:
             raise _refused(self._path, error) from None
+        if not got:
+            return b""
+        records = self._kept + got
+        whole = len(records) - len(records) % self._record_bytes
+        self._kept = records[whole:]
+        return records[:whole] or None
 
     def wait(self, timeout_s: float | None, wake_fd: int | None = None) -> None:
         """Sleep until there is something to read, or wake_fd has something.

@@ -11,6 +11,7 @@ from ..errors import BAD_INPUT, Problem
 from ..words import plural
 
 SUPPORTED_VERSION = "1"
+SOURCE = "source"
 ATTACHED = "attached"
 OFF = "off"
 # What the module found out by calls that nobody heard.
@@ -142,7 +143,7 @@ def _line(stats: Stats, word: str, rest: str) -> None:
     if word == "cpu":
         cpu, numbers = _cpu_line(rest)
         stats.cpus[cpu] = numbers
-    elif word == "source":
+    elif word == SOURCE:
         stats.sources.append(Source(*rest.split(" ", 2)))
     elif word == "filter":
         stats.filter = _unless_none(rest)
@@ -155,6 +156,11 @@ def _line(stats: Stats, word: str, rest: str) -> None:
         pairs = _pairs(rest)
         stats.frozen = bool(int(pairs["frozen"]))
         stats.pending = int(pairs.get("pending", 0))
+
+
+def sources_text(text: str) -> str:
+    """What holds all that the file says of sources, parsed or not: its end."""
+    return text.partition(f"\n{SOURCE} ")[2]
 
 
 def parse_stats(text: str) -> Stats:
