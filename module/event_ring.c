@@ -50,7 +50,8 @@
  * Order
  * -----
  * A reader of all CPUs merges by time. It works in batches: it notes the time,
- * then each CPU's head, and hands out what lies below both. Time is taken after
+ * then each CPU's head, and hands out what lies below both. The CPUs wait for
+ * their turn in a heap by the time of their next record. Time is taken after
  * claiming, so what is claimed later is timed later than the batch, and batches
  * do not overlap. Two things blur that by nanoseconds, and are not worth a
  * barrier for each event: a claim may still be on its way to the other CPUs
@@ -101,24 +102,44 @@
  * struct ring_cursor - where a reader stands on one CPU
  * @next: serial it wants next
  * @end: last serial of the current batch
- * @time_ns: time of record @next
- * @peeked: @time_ns is known
  */
 struct ring_cursor {
 	u64 next;
 	u64 end;
-	u64 time_ns;
-	bool peeked;
 };
 
+/**
+ * struct ring_turn - a CPU that waits for its turn in the current batch
+ * @time_ns: time of the record that its cursor wants
+ * @cpu: its number
+ */
+struct ring_turn {
+	u64 time_ns;
+	unsigned int cpu;
+};
+
+/**
+ * struct ring_reader - a cursor on each CPU, and who comes next
+ * @ring: what it reads
+ * @only_cpu: the CPU it reads, or RING_ALL_CPUS
+ * @frozen: there is no batch after this one
+ * @queued: all CPUs that have records in this batch are in @turns
+ * @horizon_ns: the batch ends before this time
+ * @run_end_ns: the first of @turns comes next, before this time; 0: not known
+ * @turn_count: so many CPUs wait for their turn
+ * @turns: a heap of them, the earliest first
+ * @cursors: by CPU number
+ */
 struct ring_reader {
 	struct event_ring *ring;
 	int only_cpu;
-	bool frozen;			/* no batch after this one */
-	u64 horizon_ns;			/* the batch ends at this time */
-	unsigned int run_cpu;		/* whose records come next ... */
-	u64 run_end_ns;			/* ... before this time; 0: not known */
-	struct ring_cursor cursors[];	/* by CPU number */
+	bool frozen;
+	bool queued;
+	u64 horizon_ns;
+	u64 run_end_ns;
+	unsigned int turn_count;
+	struct ring_turn *turns;
+	struct ring_cursor cursors[];
 };
 
 /* ---- writing ---------------------------------------------------------- */
@@ -482,6 +503,11 @@ struct ring_reader *ring_reader_create(struct event_ring *ring, int only_cpu)
 	reader = kvzalloc(struct_size(reader, cursors, nr_cpu_ids), GFP_KERNEL);
 	if (!reader)
 		return NULL;
+	reader->turns = kvcalloc(nr_cpu_ids, sizeof(*reader->turns), GFP_KERNEL);
+	if (!reader->turns) {
+		kvfree(reader);
+		return NULL;
+	}
 	reader->ring = ring;
 	reader->only_cpu = only_cpu;
 	ring_reader_start(reader, RING_START_FIRST);
@@ -497,6 +523,7 @@ EXPORT_SYMBOL_IF_KUNIT(ring_reader_create);
  */
 void ring_reader_destroy(struct ring_reader *reader)
 {
+	kvfree(reader->turns);
 	kvfree(reader);
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_destroy);
@@ -504,6 +531,14 @@ EXPORT_SYMBOL_IF_KUNIT(ring_reader_destroy);
 static bool reads_cpu(const struct ring_reader *reader, unsigned int cpu)
 {
 	return reader->only_cpu == RING_ALL_CPUS || reader->only_cpu == cpu;
+}
+
+static void end_batch(struct ring_reader *reader)
+{
+	reader->horizon_ns = 0;
+	reader->run_end_ns = 0;
+	reader->turn_count = 0;
+	reader->queued = false;
 }
 
 /**
@@ -530,8 +565,7 @@ void ring_reader_start(struct ring_reader *reader, enum ring_start start)
 		};
 	}
 	reader->frozen = false;
-	reader->horizon_ns = 0;
-	reader->run_end_ns = 0;
+	end_batch(reader);
 }
 EXPORT_SYMBOL_IF_KUNIT(ring_reader_start);
 
@@ -540,8 +574,9 @@ static void begin_batch(struct ring_reader *reader)
 {
 	unsigned int cpu;
 
-	reader->run_end_ns = 0;
-	reader->horizon_ns = ktime_get_mono_fast_ns();
+	end_batch(reader);
+	/* Its last moment belongs to it. */
+	reader->horizon_ns = ktime_get_mono_fast_ns() + 1;
 	/* The heads after the time; see "Order". */
 	smp_mb();
 	for_each_possible_cpu(cpu)
@@ -579,7 +614,6 @@ static bool skip_lost(const struct ring_reader *reader,
 	lost->first_serial = cursor->next;
 	lost->count = oldest - cursor->next;
 	cursor->next = oldest;
-	cursor->peeked = false;
 	return true;
 }
 
@@ -589,7 +623,6 @@ static enum ring_next skip_one(struct ring_cursor *cursor,
 {
 	lost->first_serial = cursor->next++;
 	lost->count = 1;
-	cursor->peeked = false;
 	return RING_NEXT_LOST;
 }
 
@@ -602,19 +635,17 @@ static enum ring_next judge(u64 word, u64 wanted)
 	return RING_NEXT_LOST;
 }
 
-/* Learn the time of the cursor's next record, for merging. */
-static enum ring_next peek(const struct ring_reader *reader,
-			   const struct ring_cpu *cpu,
-			   struct ring_cursor *cursor, struct ring_lost *lost)
+/* What comes next on one CPU; of a record also its time, for merging. */
+static enum ring_next peek(struct ring_reader *reader, unsigned int number,
+			   u64 *time_ns, struct ring_lost *lost)
 {
+	const struct ring_cpu *cpu = per_cpu_ptr(reader->ring->cpus, number);
+	struct ring_cursor *cursor = &reader->cursors[number];
 	const struct ring_record *slot;
 	enum ring_next verdict;
-	u64 time_ns;
 
 	if (cursor->next > cursor->end)
 		return RING_NEXT_NONE;
-	if (cursor->peeked)
-		return RING_NEXT_RECORD;
 	if (skip_lost(reader, cpu, cursor, lost))
 		return RING_NEXT_LOST;
 
@@ -622,73 +653,125 @@ static enum ring_next peek(const struct ring_reader *reader,
 	/* Pairs with the release in event_ring_publish(). */
 	verdict = judge(smp_load_acquire(&slot->serial), cursor->next);
 	if (verdict == RING_NEXT_RECORD) {
-		time_ns = READ_ONCE(slot->time_ns);
+		*time_ns = READ_ONCE(slot->time_ns);
 		/* Pairs with smp_wmb() in event_ring_claim(). */
 		smp_rmb();
 		verdict = judge(READ_ONCE(slot->serial), cursor->next);
 	}
 	if (verdict == RING_NEXT_LOST)
 		return skip_one(cursor, lost);
-	if (verdict == RING_NEXT_RECORD) {
-		cursor->time_ns = time_ns;
-		cursor->peeked = true;
-	}
 	return verdict;
 }
 
-/* Behind the batch? Its last moment belongs to it. */
 static bool in_batch(const struct ring_reader *reader, u64 time_ns)
 {
-	return time_ns <= reader->horizon_ns;
+	return time_ns < reader->horizon_ns;
+}
+
+/* The turn at a place of the heap may be later than those below it: let it sink. */
+static void sink(struct ring_reader *reader, unsigned int place)
+{
+	struct ring_turn *turns = reader->turns, turn = turns[place];
+	unsigned int below;
+
+	while ((below = 2 * place + 1) < reader->turn_count) {
+		if (below + 1 < reader->turn_count &&
+		    turns[below + 1].time_ns < turns[below].time_ns)
+			below++;
+		if (turn.time_ns <= turns[below].time_ns)
+			break;
+		turns[place] = turns[below];
+		place = below;
+	}
+	turns[place] = turn;
 }
 
 /*
- * Find the CPU whose next record is the oldest within the batch, and until when
- * it will be: no other CPU's next record can become older than it is now, so a
- * run of records can be had without looking at all CPUs for each. @chosen is that
- * CPU, or the one that events were lost on, or that is being written.
+ * Queue all CPUs that have something in the batch. A record that is being written
+ * may be the earliest, and so is waited for. @chosen is its CPU, or the one that
+ * events were lost on.
  */
-static enum ring_next choose_cpu(struct ring_reader *reader,
-				 unsigned int *chosen, struct ring_lost *lost)
+static enum ring_next queue_all(struct ring_reader *reader,
+				unsigned int *chosen, struct ring_lost *lost)
 {
-	u64 earliest_ns = U64_MAX, second_ns = U64_MAX;
-	enum ring_next result = RING_NEXT_NONE;
-	unsigned int cpu;
+	unsigned int cpu, place;
 
+	reader->turn_count = 0;
 	for_each_possible_cpu(cpu) {
-		struct ring_cursor *cursor = &reader->cursors[cpu];
 		enum ring_next next;
+		u64 time_ns;
 
 		if (!reads_cpu(reader, cpu))
 			continue;
-		next = peek(reader, per_cpu_ptr(reader->ring->cpus, cpu),
-			    cursor, lost);
+		next = peek(reader, cpu, &time_ns, lost);
 		if (next == RING_NEXT_NONE)
 			continue;
 		*chosen = cpu;
 		if (next != RING_NEXT_RECORD)
 			return next;
-		if (!in_batch(reader, cursor->time_ns))
-			continue;
-		if (cursor->time_ns < earliest_ns) {
-			second_ns = earliest_ns;
-			earliest_ns = cursor->time_ns;
-			reader->run_cpu = cpu;
-			result = RING_NEXT_RECORD;
-		} else {
-			second_ns = min(second_ns, cursor->time_ns);
-		}
+		if (in_batch(reader, time_ns))
+			reader->turns[reader->turn_count++] = (struct ring_turn){
+				.time_ns = time_ns,
+				.cpu = cpu,
+			};
 	}
-	/* The first one in any case, also where two have the same time. */
-	if (result == RING_NEXT_RECORD)
-		reader->run_end_ns = max(second_ns, earliest_ns + 1);
-	return result;
+	for (place = reader->turn_count / 2; place-- > 0;)
+		sink(reader, place);
+	reader->queued = true;
+	return RING_NEXT_RECORD;
+}
+
+/* The first CPU's run has ended: queue it where its next record belongs. */
+static enum ring_next queue_again(struct ring_reader *reader,
+				  unsigned int *chosen, struct ring_lost *lost)
+{
+	struct ring_turn *first = reader->turns;
+	enum ring_next next = peek(reader, first->cpu, &first->time_ns, lost);
+
+	*chosen = first->cpu;
+	if (next == RING_NEXT_LOST || next == RING_NEXT_BUSY)
+		return next;
+	if (next == RING_NEXT_NONE || !in_batch(reader, first->time_ns))
+		*first = reader->turns[--reader->turn_count];
+	sink(reader, 0);
+	return RING_NEXT_RECORD;
 }
 
 /*
- * Copy the run's next record, which is most of what a reader does: so what it is,
- * and of when, is asked of the copy. False where the run has ended, or where
- * choose_cpu() is to find out why there is no such record.
+ * Find the CPU whose next record is the oldest within the batch, and until when
+ * it will be: no other CPU's next record can become older than it is now, so a
+ * run of records can be had without looking at all CPUs for each.
+ */
+static enum ring_next choose_cpu(struct ring_reader *reader,
+				 unsigned int *chosen, struct ring_lost *lost)
+{
+	const struct ring_turn *turns = reader->turns;
+	u64 end_ns = reader->horizon_ns;
+	enum ring_next next;
+	unsigned int place;
+
+	if (!reader->queued) {
+		next = queue_all(reader, chosen, lost);
+		if (next != RING_NEXT_RECORD)
+			return next;
+	} else if (reader->turn_count) {
+		next = queue_again(reader, chosen, lost);
+		if (next != RING_NEXT_RECORD)
+			return next;
+	}
+	if (!reader->turn_count)
+		return RING_NEXT_NONE;
+	/* The earliest of the others is one of the two below the first. */
+	for (place = 1; place < min(3U, reader->turn_count); place++)
+		end_ns = min(end_ns, turns[place].time_ns);
+	/* The first one in any case, also where two have the same time. */
+	reader->run_end_ns = max(end_ns, turns[0].time_ns + 1);
+	return RING_NEXT_RECORD;
+}
+
+/*
+ * Copy the run's next record. False where the run has ended, or where choose_cpu()
+ * is to find out why there is no such record.
  */
 static bool take_one(const struct ring_reader *reader,
 		     const struct ring_cpu *cpu, struct ring_cursor *cursor,
@@ -700,15 +783,14 @@ static bool take_one(const struct ring_reader *reader,
 		return false;
 	slot = ring_slot(reader->ring, cpu, cursor->next);
 	/* Pairs with the release in event_ring_publish(). */
-	if (smp_load_acquire(&slot->serial) != cursor->next)
+	if (smp_load_acquire(&slot->serial) != cursor->next ||
+	    READ_ONCE(slot->time_ns) >= reader->run_end_ns)
 		return false;
 	/* Races with the next writer; the second look finds out. */
 	data_race(memcpy(record, slot, sizeof(*record)));
 	/* Pairs with smp_wmb() in event_ring_claim(). */
 	smp_rmb();
-	if (READ_ONCE(slot->serial) != cursor->next ||
-	    record->time_ns >= reader->run_end_ns ||
-	    !in_batch(reader, record->time_ns))
+	if (READ_ONCE(slot->serial) != cursor->next)
 		return false;
 	record->serial = cursor->next++;
 	return true;
@@ -728,14 +810,12 @@ static bool take_one(const struct ring_reader *reader,
 unsigned int ring_reader_run(struct ring_reader *reader,
 			     struct ring_record *records, unsigned int most)
 {
-	const struct ring_cpu *cpu = per_cpu_ptr(reader->ring->cpus,
-						 reader->run_cpu);
-	struct ring_cursor *cursor = &reader->cursors[reader->run_cpu];
-	unsigned int count = 0;
+	unsigned int number = reader->turns[0].cpu, count = 0;
+	const struct ring_cpu *cpu = per_cpu_ptr(reader->ring->cpus, number);
+	struct ring_cursor *cursor = &reader->cursors[number];
 
 	if (!reader->run_end_ns)
 		return 0;
-	cursor->peeked = false;
 	while (count < most && take_one(reader, cpu, cursor, &records[count]))
 		count++;
 	if (count < most)
