@@ -516,7 +516,7 @@ static void slow_reader_is_told_exactly_what_it_missed(struct kunit *test)
 	expect_law(test, ring, ledger);
 }
 
-/* A record peeked at for merging and overwritten before it is copied. */
+/* Always a little later than the writer, and in the end too late. */
 static void reader_overtaken_between_records_keeps_the_law(struct kunit *test)
 {
 	struct event_ring *ring = new_ring(test, RECORDS);
@@ -982,6 +982,33 @@ static void run_ends_where_another_cpu_comes_next(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_run(reader, ledger), 0);
 	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
 	KUNIT_EXPECT_EQ(test, ledger->last_number, 4);
+	expect_law(test, ring, ledger);
+}
+
+/* A CPU waits for its turn, and its record is gone when that comes. */
+static void cpu_overtaken_before_its_turn_has_lost(struct kunit *test)
+{
+	unsigned int here = home_cpu(), there = other_cpu(test);
+	struct event_ring *ring = new_ring(test, RECORDS);
+	struct ring_reader *reader = new_reader(test, ring);
+	struct ledger *ledger = new_ledger(test);
+	unsigned int i;
+
+	write_on(test, ring, here, 1);
+	write_on(test, ring, there, 2);
+	write_on(test, ring, here, 3);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 1);
+	for (i = 0; i < RECORDS; i++)
+		write_on(test, ring, there, 4 + i);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_LOST);
+	KUNIT_EXPECT_EQ(test, ledger->accounts[there].lost, 1);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 3);
+	KUNIT_EXPECT_EQ(test, read_one(reader, ledger), RING_NEXT_RECORD);
+	KUNIT_EXPECT_EQ(test, ledger->last_number, 4);
+	KUNIT_EXPECT_EQ(test, read_all(reader, ledger), RING_NEXT_NONE);
+	KUNIT_EXPECT_EQ(test, ledger->accounts[there].lost, 1);
 	expect_law(test, ring, ledger);
 }
 
@@ -1592,6 +1619,7 @@ static struct kunit_case event_ring_cases[] = {
 	KUNIT_CASE(cpu_reader_reads_its_cpu_alone),
 	KUNIT_CASE(loss_on_one_cpu_is_none_on_another),
 	KUNIT_CASE(run_ends_where_another_cpu_comes_next),
+	KUNIT_CASE(cpu_overtaken_before_its_turn_has_lost),
 	KUNIT_CASE(cpus_are_merged_by_time),
 	KUNIT_CASE_SLOW(cpu_that_leaves_keeps_its_records),
 	KUNIT_CASE_SLOW(cpu_that_comes_later_gets_its_slots),

@@ -110,7 +110,8 @@ struct ring_cursor {
 
 /**
  * struct ring_turn - a CPU that waits for its turn in the current batch
- * @time_ns: time of the record that its cursor wants
+ * @time_ns: time of the record that its cursor wanted when it was queued; of what
+ *	     it wants now it is never later, and when its turn comes that is asked
  * @cpu: its number
  */
 struct ring_turn {
@@ -592,6 +593,8 @@ static void begin_batch(struct ring_reader *reader)
  */
 void ring_reader_freeze(struct ring_reader *reader)
 {
+	if (reader->frozen)
+		return;
 	begin_batch(reader);
 	reader->horizon_ns = U64_MAX;
 	reader->frozen = true;

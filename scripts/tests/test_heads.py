@@ -53,7 +53,10 @@ class OfRecords(unittest.TestCase):
         self.assertIsNone(runs(acks((1, 5), (257, 6), (1, 7))))
         self.assertIsNone(runs(acks((1, 5)) + scene.pack("lost", cpu=1, serial=6)))
         for odd in (acks((0, 1), (0, 3)), acks((0, 2), (0, 1)), acks((0, 4), (0, 4)),
-                    acks((1, 5), (0, 9), (1, 7))):
+                    acks((1, 5), (0, 9), (1, 7)),
+                    acks((0, 1), (1, 1), (0, 1), (0, 2), (0, 4)),
+                    acks((0, 1), (1, 1), (0, 3), (0, 2), (0, 4)),
+                    acks((0, 1), (1, 1), (0, 77_777), (0, 3))):
             self.assertIsNone(runs(odd))
 
     def test_what_no_run_can_have_stands_by_itself(self) -> None:

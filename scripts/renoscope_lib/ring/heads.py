@@ -8,7 +8,8 @@ CPUs', and that shows in a few operations on all of the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import cycle, islice
 from typing import NamedTuple
 
 from .schema import LOST, OWN_KINDS, Field, Schema
@@ -73,9 +74,8 @@ class Heads:
     def runs(self, events: bytes) -> list[Run] | None:
         """A run for each CPU; None where each() must look.
 
-        The module gives a CPU's serials in their order, each once: so as many as there
-        are from the first to the last are all of them. Where one CPU is alone, the
-        lowest byte of each is looked at, too, as it costs next to nothing: it counts up.
+        As many as there are from the first of a CPU to the last are all of them, if none
+        is there twice: for that the lowest byte of each is looked at, which counts up.
         None where that is not so, where CPUs' numbers differ in more than one byte, and
         where something tells of a loss or of a change of what is recorded.
         """
@@ -85,13 +85,13 @@ class Heads:
                         for number in range(self._cpu.size))
         if any(high != high[:1] * len(high) for high in highs):
             return None
-        present = list(_distinct(cpus))
-        runs = [self._run(events, cpus.index(cpu), cpus.rindex(cpu)) for cpu in present]
-        if any(run.length != cpus.count(cpu) for run, cpu in zip(runs, present)):
+        runs = {cpu: self._run(events, cpus.index(cpu), cpus.rindex(cpu))
+                for cpu in _distinct(cpus)}
+        if any(run.length != cpus.count(cpu) for cpu, run in runs.items()):
             return None
-        if len(runs) == 1 and self._byte_of_each(self._serial, 0, events) != _low_bytes(runs[0]):
+        if self._byte_of_each(self._serial, 0, events) != _low_bytes(cpus, runs):
             return None
-        return runs
+        return list(runs.values())
 
     def _run(self, events: bytes, first_place: int, last_place: int) -> Run:
         """From the event at one place to that at another."""
@@ -106,11 +106,15 @@ class Heads:
         return records[place.offset + at::self._schema.record_bytes]
 
 
-def _low_bytes(run: Run) -> bytes:
-    """Of all its serials."""
-    begins = run.first % len(LOW_BYTES)
-    often = (begins + run.length) // len(LOW_BYTES) + 1
-    return (LOW_BYTES * often)[begins:begins + run.length]
+def _low_bytes(cpus: bytes, runs: Mapping[int, Run]) -> bytes:
+    """Of the serials that these runs have, where their CPUs stand."""
+    begins = {cpu: run.first % len(LOW_BYTES) for cpu, run in runs.items()}
+    if len(runs) == 1:
+        begin, = begins.values()
+        end = begin + len(cpus)
+        return (LOW_BYTES * (end // len(LOW_BYTES) + 1))[begin:end]
+    due = {cpu: islice(cycle(LOW_BYTES), begin, None).__next__ for cpu, begin in begins.items()}
+    return bytes([take() for take in map(due.__getitem__, cpus)])
 
 
 def _distinct(numbers: bytes) -> Iterator[int]:
