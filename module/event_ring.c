@@ -538,7 +538,6 @@ static void end_batch(struct ring_reader *reader)
 {
 	reader->horizon_ns = 0;
 	reader->run_end_ns = 0;
-	reader->turn_count = 0;
 	reader->queued = false;
 }
 
@@ -750,18 +749,15 @@ static enum ring_next choose_cpu(struct ring_reader *reader,
 {
 	const struct ring_turn *turns = reader->turns;
 	u64 end_ns = reader->horizon_ns;
-	enum ring_next next;
+	enum ring_next next = RING_NEXT_RECORD;
 	unsigned int place;
 
-	if (!reader->queued) {
+	if (!reader->queued)
 		next = queue_all(reader, chosen, lost);
-		if (next != RING_NEXT_RECORD)
-			return next;
-	} else if (reader->turn_count) {
+	else if (reader->turn_count)
 		next = queue_again(reader, chosen, lost);
-		if (next != RING_NEXT_RECORD)
-			return next;
-	}
+	if (next != RING_NEXT_RECORD)
+		return next;
 	if (!reader->turn_count)
 		return RING_NEXT_NONE;
 	/* The earliest of the others is one of the two below the first. */
