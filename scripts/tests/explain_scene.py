@@ -68,6 +68,11 @@ class Life:
                           seg_seq=ISN, rto_us=round(waited_s * 1e6), rcv_isn=0,
                           retransmit_cause=number_of("retransmit_cause", "syn"))
 
+    def misfit(self, at_s: float) -> Event:
+        """A SYN was answered for an older connection: a RST goes back, and nothing ends."""
+        return self.event("reset_sent", at_s, "SYN-SENT", seg_seq=555_555, seg_ack=ISN - 1000,
+                          seg_flags=ACK, rcv_isn=0)
+
     def opens(self, at_s: float = 0, took_s: float = 0.04) -> list[Event]:
         """A handshake as it should be."""
         return [self.connects(at_s),

@@ -146,6 +146,40 @@ class Connect(Case):
                              life.change(1.1, "SYN-SENT", "ESTABLISHED"))["connect-slow"]
         self.assertEqual(finding.gist, "one SYN without an answer")
 
+    def test_syns_that_were_answered_otherwise_are_not_unanswered(self) -> None:
+        """Only the first goes again at once; that a RST went back tells of the others."""
+        life = self.life
+        each = [life.connects(), life.misfit(0.01), life.syn_again(0.02, 1), life.misfit(0.03),
+                life.syn_again(2.02, 2), life.misfit(2.03)]
+        older = "answers were to an older connection between the same ports: each got a RST"
+        over = [life.event("error", 6, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+                life.change(6, "SYN-SENT", "CLOSED")]
+        for skipped, count in ((0, 3), (2, 2)):
+            finding = self.found(*each[skipped:], *over)["connect-failed"]
+            self.assertIn(f"no answer that fits (ETIMEDOUT); {count} {older}", finding.sentence)
+            self.assertEqual(finding.gist, "no answer that fits")
+            self.assertIn("does a firewall drop our RSTs?", finding.next_step)
+        finding = self.found(*each[:5], *over)["connect-failed"]
+        self.assertIn(f"no answer (ETIMEDOUT); 2 {older}", finding.sentence)
+        finding = self.found(*each[:5], life.change(2.04, "SYN-SENT", "ESTABLISHED")
+                             )["connect-slow"]
+        self.assertIn(f"connect() took 2 s: 2 {older}", finding.sentence)
+        self.assertEqual(finding.gist, "the peer still had an older connection (implied)")
+        waiting = self.found(*each, end_s=3)["connect-waiting"]
+        self.assertIn(f"watching ended: 3 {older}", waiting.sentence)
+
+    def test_fast_opens_data_that_is_too_large_is_no_older_connection(self) -> None:
+        """ICMP tells, and tcp_simple_retransmit() sends the SYN without it."""
+        life = self.life
+        again = life.syn_again(0.15, 1)
+        again.values.update(snd_una=ISN, snd_nxt=ISN + 1201)
+        done = life.change(0.2, "SYN-SENT", "ESTABLISHED")
+        finding = self.found(life.connects(), again, done)["connect-slow"]
+        self.assertIn("without Fast Open's data", finding.sentence)
+        self.assertEqual(finding.gist, "Fast Open's data was too large for the path (implied)")
+        finding = self.found(life.connects(), life.misfit(0.1), again, done)["connect-slow"]
+        self.assertIn("the first answer was to an older connection", finding.sentence)
+
     def test_one_that_went_on_unseen_does_not_wait_still(self) -> None:
         """Its SYN-SENT -> ESTABLISHED was lost; what came later tells that it was answered."""
         life = self.life

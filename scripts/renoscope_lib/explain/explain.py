@@ -42,7 +42,7 @@ NEEDED_KINDS = tuple(dict.fromkeys(
 
 # What the views of listeners and openings look at.
 OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit",
-                           "reset_received", "error"))
+                           "reset_sent", "reset_received", "error"))
 
 
 class SharedGaps(Gaps):

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import (ANSWERED_OTHERWISE, CROSSED_RESET, SLOW_US, at_least,
-                              outcome_words)
+from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words, why_again
 from ..words import errno_words
 from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
                       look, spelled)
@@ -36,6 +35,8 @@ NEXT = {
     "refused by RST": "is the server running? on it: ss -ltn",
     "refused": "is the server running? on it: ss -ltn; firewall: nft list ruleset",
     "timed out": "record on the server too: do the SYNs come there?",
+    "misfits": "on the peer: which connection has these ports? ss -tan; and does a firewall "
+               "drop our RSTs?",
     "failed": "ip route get ADDRESS; ip neigh; does a firewall answer with ICMP?",
 }
 
@@ -151,8 +152,9 @@ def _failed(told: Told, clock: Clock) -> Finding:
     opening, outcome = told.opening, told.row.outcome
     words = (CROSSED_RESET if opening.was_reset_after_crossing
              else FAILURES.get(outcome) or _error_words(told))
-    if opening.was_answered_otherwise:
-        words = f"{words.replace(' at all', '')}; {ANSWERED_OTHERWISE}"
+    if why_again(opening):
+        fits = "" if opening.syns_unanswered else " that fits"
+        words = f"{words.replace(' at all', fits)}; {why_again(opening)}"
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times"
                   f"{at_least(opening.began_unseen)}{_waits(opening)}")
@@ -177,6 +179,8 @@ def _next_of_failure(told: Told, subject: Subject) -> str:
     if _next_of_queue(told):
         return _next_of_queue(told)
     outcome = told.row.outcome
+    if outcome == "timed out" and not told.opening.syns_unanswered:
+        return NEXT["misfits"]
     is_known = ((outcome != "failed" or told.opening.error)
                 and not told.opening.was_reset_after_crossing)
     return (NEXT.get(outcome, "") if is_known else "") or look(
@@ -200,7 +204,8 @@ def _gist_of_failure(outcome: str, opening: Opening,
         return queue_gist(refusals)
     if outcome == "failed":
         return errno_words(opening.error) if opening.error else "why is not known"
-    return {"timed out": "no answer", "refused": "refused by RST or ICMP"
+    no_answer = "no answer" if opening.syns_unanswered else "no answer that fits"
+    return {"timed out": no_answer, "refused": "refused by RST or ICMP"
             }.get(outcome, outcome)
 
 
@@ -226,8 +231,7 @@ def _why_waiting(told: Told, unanswered: int, when: str = "") -> str:
     opening = told.opening
     count = f"{spelled(unanswered, 'SYN')}{at_least(opening.began_unseen)}"
     said = (f"no answer to {count}{when}{_waits(opening)}" if unanswered else "",
-            ANSWERED_OTHERWISE if opening.was_answered_otherwise else "",
-            refusal_words(refusals_of(told)))
+            why_again(opening), refusal_words(refusals_of(told)))
     return "; ".join(filter(None, said))
 
 
@@ -236,7 +240,7 @@ def _waited_at_least(told: Told, clock: Clock) -> Finding:
     opening, subject = told.opening, subject_of(told)
     last_ns = opening.syn_waits[-1].time_ns
     waited_us = clock.since_us(opening.began_ns, last_ns) or 0
-    unanswered = opening.syns_unanswered - 1
+    unanswered = opening.syns_unanswered_before
     gist = f"{spelled(unanswered, 'SYN')} without an answer" if unanswered else OLDER_GIST
     return Finding(
         "connect-slow", TROUBLE if waited_us >= TROUBLE_US else NOTEWORTHY, subject,

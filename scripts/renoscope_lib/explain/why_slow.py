@@ -12,8 +12,8 @@ from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.endings import IMPLIED
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import (ANSWERED_OTHERWISE, BEGAN_UNSEEN, DEFERRED, at_least,
-                              syns_that_never_came)
+from ..views.outcomes import (BEGAN_UNSEEN, DEFERRED, at_least, syns_that_never_came,
+                              why_again)
 from .finding import added, brief, often, spelled
 
 QUEUE_GISTS = {
@@ -23,6 +23,7 @@ QUEUE_GISTS = {
 }
 
 OLDER_GIST = f"the peer still had an older connection{IMPLIED}"
+TOO_LARGE_GIST = f"Fast Open's data was too large for the path{IMPLIED}"
 
 # All others have a timer that sends nothing, which tells.
 DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
@@ -70,20 +71,22 @@ def _active_cause(told: Told, waited: str) -> tuple[str, str]:
     again = opening.syns_again
     if not again:
         return _undisturbed(told)
-    if again == opening.was_answered_otherwise:
-        return f"{ANSWERED_OTHERWISE}{waited}", OLDER_GIST
+    if opening.syns_unanswered_before <= 0:
+        return (f"{why_again(opening)}{waited}",
+                TOO_LARGE_GIST if opening.data_was_too_large else OLDER_GIST)
     if opening.began_unseen:
         return (f"the SYN was sent again {often(again)} or more{waited}: SYNs or SYN-ACKs were "
                 "lost or late, or the listener dropped them, or the peer still had an older "
                 f"connection; which is not known: {BEGAN_UNSEEN}", "why is not known")
     missing = syns_that_never_came(opening, told.far, told.lacking)
     if missing is None:
-        unanswered = spelled(opening.syns_unanswered - 1, "SYN")
+        unanswered = spelled(opening.syns_unanswered_before, "SYN")
         return (f"the SYN was sent again {often(again)}{waited}: "
                 f"{unanswered} or their SYN-ACKs were lost or late, or the "
                 "listener dropped them; "
                 + ("which is not known: not all of the listener's side was seen"
-                   if told.far else "which, only its own host can tell"),
+                   if told.far else "which, only its own host can tell")
+                + (f"; {why_again(opening)}" if why_again(opening) else ""),
                 f"{unanswered} without an answer")
     if missing:
         return (f"{spelled(missing, 'SYN')} never came to the listener{waited}",

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from ..ring.schema import Event
 from .kernel_timers import doubled_us
 from .kept import remember
+from .sequence import MODULUS
 
 TIMER = "timer"
 DUPLICATE_SYN = "duplicate SYN"
@@ -56,18 +57,23 @@ class Wait:
 
 @dataclass(frozen=True)
 class SynWait:
-    """A SYN sent again; waited_us is None where the one before was not seen."""
+    """A SYN sent again; waited_us is None where the one before was not seen.
+
+    had_data tells of Fast Open's, which counts as sent although it goes no more.
+    """
 
     time_ns: int
     attempt: int
     waited_us: int | None
     predicted_us: int
+    had_data: bool
 
     @classmethod
     def of(cls, event: Event, attempt: int, last_ns: int | None) -> SynWait:
         """From the retransmit event, and the time of the SYN before it."""
         waited = None if last_ns is None else (event["time_ns"] - last_ns) // 1000
-        return cls(event["time_ns"], attempt, waited, event["rto_us"])
+        had_data = (event["snd_nxt"] - event["snd_una"]) % MODULUS > 1
+        return cls(event["time_ns"], attempt, waited, event["rto_us"], had_data)
 
 
 def ack_was_deferred(event: Event) -> bool:

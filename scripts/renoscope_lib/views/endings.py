@@ -219,9 +219,9 @@ def _error(life: Life, gaps: Gaps) -> Ending:
     name = errno_words(life.error)
     if name == "ETIMEDOUT":
         if life.closed_from == SYN_SENT:
-            return Ending("given up", None,
-                          f"no answer to our {1 + life.syns_again} SYNs (ETIMEDOUT)",
-                          False)
+            that_fits = " that fits" if life.reset_sent is not None else ""
+            return Ending("given up", None, f"no answer{that_fits} to our "
+                          f"{1 + life.syns_again} SYNs (ETIMEDOUT)", False)
         if life.asked_alive and life.all_was_acknowledged:
             return Ending("given up", None, RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"], True)
         return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)

@@ -86,6 +86,7 @@ class Opening:
     syn_ns: int | None = None
     syns_again: int = 0
     syn_waits: list[SynWait] = field(default_factory=list)
+    misfits: set[int] = field(default_factory=set)  # SYNs answered with what got a RST, from 0
     queued_ns: int | None = None
     synack_ns: int | None = None
     synacks_left: int = 0
@@ -210,20 +211,46 @@ class Opening:
                 and self.error == ECONNRESET)
 
     @property
-    def was_answered_otherwise(self) -> bool:
-        """Whether its first SYN met what the peer had of an older connection.
-
-        The answer acknowledges what this one never sent. A RST goes back, and the SYN
-        again in two jiffies and not in a second (tcp_rcv_synsent_state_process()).
-        """
+    def went_at_once(self) -> bool:
+        """Whether its first SYN went again before its timer was due."""
         first = self.syn_waits[0] if self.syn_waits else None
         return (first is not None and first.attempt == 1 and first.waited_us is not None
                 and 2 * first.waited_us < first.predicted_us)
 
     @property
+    def data_was_too_large(self) -> bool:
+        """Whether it went without Fast Open's data, as the path's MTU had shrunk.
+
+        An ICMP message told so (tcp_v4_mtu_reduced(), tcp_simple_retransmit()); nothing
+        else has a SYN with data sent again before its time, but a misfit.
+        """
+        return self.went_at_once and 0 not in self.misfits and self.syn_waits[0].had_data
+
+    @property
+    def answered_otherwise(self) -> int:
+        """How many of its SYNs met what the peer had of an older connection.
+
+        The answer acknowledges what this one never sent. A RST goes back, and the first
+        SYN again in two jiffies and not in a second (tcp_rcv_synsent_state_process()):
+        so of that it is known where the RST is not.
+        """
+        by_haste = self.went_at_once and not self.syn_waits[0].had_data
+        return len(self.misfits | {0} if by_haste else self.misfits)
+
+    @property
     def syns_unanswered(self) -> int:
-        """How many were sent and got no answer, of one that is not established."""
-        return 1 + self.syns_again - self.was_answered_otherwise
+        """How many were sent and got no answer, of one that is not established.
+
+        Where SYNs were answered for an older connection, so was one before what was seen.
+        """
+        first_unknown = self.began_unseen and bool(self.misfits)
+        return (1 + self.syns_again - first_unknown - self.answered_otherwise
+                - self.data_was_too_large)
+
+    @property
+    def syns_unanswered_before(self) -> int:
+        """The same without the last, which may be answered yet."""
+        return self.syns_unanswered - (self.syns_again not in self.misfits)
 
     @property
     def was_reset_by_overflow(self) -> bool:

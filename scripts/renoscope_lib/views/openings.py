@@ -270,6 +270,14 @@ class Openings:
         attempt = "" if opening.began_unseen else f", attempt {wait.attempt}"
         opening.step(event, f"SYN sent again{attempt}{_wait_words(wait)}")
 
+    def _take_reset_sent(self, event: Event) -> None:
+        """In SYN-SENT it tells of an answer that does not fit, and nothing ends."""
+        opening = self._by_cookie.get(event["cookie"])
+        if (opening is not None and opening.opened_by == ACTIVE and opening.over_ns is None
+                and self._states.name_of(event) == SYN_SENT):
+            opening.misfits.add(opening.syns_again)
+            opening.step(event, "an answer that does not fit came: RST sent")
+
     def _take_reset_received(self, event: Event) -> None:
         opening = self._by_cookie.get(event["cookie"])
         if opening is not None and opening.over_ns is None:

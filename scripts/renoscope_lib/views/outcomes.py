@@ -38,8 +38,10 @@ DEFERRED = "the last ACK came, and TCP_DEFER_ACCEPT waited for data"
 CROSSED_RESET = ("a RST came after the peer's own SYN, which had crossed ours: it gave up, or "
                  "a firewall refuses")
 
-ANSWERED_OTHERWISE = ("the first answer was to an older connection between the same ports: "
-                      f"it got a RST, and the SYN went again at once{IMPLIED}")
+OLDER = "to an older connection between the same ports"
+
+DATA_TOO_LARGE = ("the SYN went again at once, without Fast Open's data: an ICMP message told "
+                  f"that it was too large for the path{IMPLIED}")
 
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone",
@@ -49,6 +51,21 @@ ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
 def times(count: int) -> str:
     """`once`, `3 times`."""
     return "once" if count == 1 else f"{count} times"
+
+
+def why_again(opening: Opening) -> str:
+    """Why SYNs went again that were not lost; empty if there was no such reason."""
+    if opening.data_was_too_large:
+        return DATA_TOO_LARGE
+    count = opening.answered_otherwise
+    if not count:
+        return ""
+    if count > 1:
+        return f"{count} answers were {OLDER}: each got a RST{IMPLIED}"
+    if opening.went_at_once:
+        return (f"the first answer was {OLDER}: it got a RST, and the SYN went again at "
+                f"once{IMPLIED}")
+    return f"one answer was {OLDER}: it got a RST{IMPLIED}"
 
 
 def at_least(began_unseen: bool) -> str:
@@ -213,7 +230,7 @@ def _far_reasons(opening: Opening, far: list[Opening],
                 or not _may_be_under_way(opening.over_ns or 0, end_ns)):
             words += "; so it is established here alone"
         return [words]
-    if opening.syns_again <= opening.was_answered_otherwise:
+    if opening.syns_unanswered_before <= 0:
         return []
     reset = sum(one.request_ending == "reset_by_peer" for one in far)
     missing = syns_that_never_came(opening, far, lacking)
@@ -305,7 +322,8 @@ def _active_reasons(opening: Opening, outcome: str,
     elif outcome == "timed out":
         syns = plural(opening.syns_unanswered, "SYN") + at_least(opening.began_unseen)
         reasons.append(f"ETIMEDOUT: no answer to {syns}: the peer is "
-                       "gone, a firewall drops, or the listener is full")
+                       "gone, a firewall drops, or the listener is full"
+                       if opening.syns_unanswered else "ETIMEDOUT: no answer that fits")
     elif outcome == "failed":
         reasons.append(f"{errno_words(opening.error)}: "
                        + _why_failed(opening.error) if opening.error else
@@ -314,8 +332,8 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append(f"no error was seen: the process itself gave it up{IMPLIED}")
     if opening.syns_again:
         reasons.append(_syn_wait_words(opening))
-    if opening.was_answered_otherwise:
-        reasons.append(ANSWERED_OTHERWISE)
+    if why_again(opening):
+        reasons.append(why_again(opening))
     return reasons
 
 
