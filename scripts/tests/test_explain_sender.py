@@ -189,6 +189,21 @@ class Losses(Case):
         self.assertEqual(found["losses"].severity, NOTEWORTHY,
                          "five of ten are too few to tell a rate")
 
+    def test_a_rate_is_of_what_was_sent_while_losses_were_seen(self) -> None:
+        """The kernel counts a whole life, and to 2^32; the recording may begin later."""
+        life = self.life
+        opening = life.opens()
+        before = [life.acked(n / 100, sent=100 * MSS) for n in range(50)]
+        later = [life.acked(1, sent=100 * MSS), *self.recovery(2, 15), self.destroyed(5633)]
+        found = self.found(before[-1], *later)["losses"]
+        self.assertEqual(found.severity, TROUBLE)
+        self.assertIn("15 segments sent again (7.5% of about 200)", found.sentence)
+        lost = self.scene.event("lost", lost_events=8000)
+        found = self.found(*opening, before[0], lost, before[-1], *later)["losses"]
+        self.assertIn("(7.5% of about 200)", found.sentence)
+        whole = self.found(*opening, *before, *later[:-1], self.destroyed(7))["losses"]
+        self.assertIn("15 segments sent again (0.29% of about 5100)", whole.sentence)
+
     def test_what_was_sent_is_counted_beyond_4_gigabytes(self) -> None:
         """Its number begins anew: 20 segments of five million are no high rate."""
         life = self.life

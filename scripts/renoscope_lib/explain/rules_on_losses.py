@@ -53,7 +53,7 @@ def findings(flow: Flow, pace: Sender | None, seen: Seen,
     """Everything about one connection's losses."""
     causes = _causes(flow, pace, seen)
     yield from _timeouts(flow, subject, clock)
-    yield from _repaired(flow, pace, subject, clock)
+    yield from _repaired(flow, pace, seen, subject, clock)
     yield from _spurious(flow, pace, seen, subject, clock)
     yield from _collapsed(flow, causes, subject, clock)
     if seen.timeouts:  # else one may have begun it
@@ -156,14 +156,14 @@ def _timeout_line(timeout: Timeout, clock: Clock) -> str:
 
 # ---- repaired without one
 
-def _repaired(flow: Flow, pace: Sender | None, subject: Subject,
+def _repaired(flow: Flow, pace: Sender | None, seen: Seen, subject: Subject,
               clock: Clock) -> Iterator[Finding]:
     counts = {cause: flow.segments[cause] for cause in REPAIRS
               if flow.segments[cause]}
     if not counts:
         return
     lost = sum(counts.values())
-    sent, rate = _rate(lost, pace)
+    sent, rate = _rate(lost, pace, seen)
     how = [_by(cause, count, len(counts) > 1) for cause, count in counts.items()]
     recoveries = [e for e in _of(flow, RECOVERY) if not e.undone]
     really = lost - sum(e.segments for e in _of(flow, RECOVERY) if e.undone)
@@ -187,13 +187,17 @@ def _by(cause: str, count: int, is_one_of_several: bool) -> str:
     return f"{count} by {how}" if is_one_of_several else f"by {how}"
 
 
-def _rate(lost: int, pace: Sender | None) -> tuple[int, str]:
-    """How many segments it sent, and which share of these was lost."""
+def _rate(lost: int, pace: Sender | None, seen: Seen) -> tuple[int, str]:
+    """How many segments it sent meanwhile, and which share of these was lost.
+
+    The kernel's own count is of the whole life, and of 32 bits.
+    """
     if pace is None:
         return 0, ""
-    sent, about = pace.segments_out, ""
-    if not sent and pace.mss:
-        sent, about = max(pace.sent_bytes // pace.mss, lost), "about "
+    of_bytes = pace.sent_bytes // pace.mss if pace.mss else 0
+    sent, about = pace.segments_out if seen.sent_again else 0, ""
+    if pace.mss and (not sent or 2 * sent < of_bytes):
+        sent, about = max(of_bytes, lost), "about "
     return sent, f" ({share(lost, sent)} of {about}{sent})" if sent else ""
 
 

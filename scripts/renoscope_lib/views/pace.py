@@ -196,6 +196,7 @@ class Pace:
             flow.gaps_before = self._gaps.number
             flow.own_closed = not event["rcv_wnd"]
             flow.tries = flow.unsent = False
+            flow.sent_nxt = event["snd_nxt"]
         if flow.rests is not None:
             self._restarted(flow, event)
         flow.restored = flow.restored or is_restored(self._schema, event)
@@ -211,8 +212,7 @@ class Pace:
         if event["srtt_us"] != flow.srtt_us:
             flow.srtts += 1
             flow.srtt_us = event["srtt_us"]
-        if event["snd_isn"]:
-            self._see_sent(flow, event["snd_nxt"], event["snd_isn"])
+        self._see_sent(flow, event)
         if event["state"] in self._peer_closed:
             self._see_half_closed(flow, event)
         flow.mss = event["mss"]
@@ -220,11 +220,12 @@ class Pace:
         self._see_windows(flow, event)
 
     @staticmethod
-    def _see_sent(flow: Sender, snd_nxt: int, isn: int) -> None:
-        """From the beginning on; beyond 2^32 by steps, as the number begins anew."""
+    def _see_sent(flow: Sender, event: Event) -> None:
+        """From what is on its way at first; by steps, as beyond 2^32 the number begins anew."""
+        snd_nxt = event["snd_nxt"]
         if flow.sent_nxt is None:
-            flow.sent_bytes, flow.sent_nxt = relative(snd_nxt, isn), snd_nxt
-        elif is_after(snd_nxt, flow.sent_nxt):
+            flow.sent_nxt = event["snd_una"]
+        if is_after(snd_nxt, flow.sent_nxt):
             flow.sent_bytes += relative(snd_nxt, flow.sent_nxt)
             flow.sent_nxt = snd_nxt
 
