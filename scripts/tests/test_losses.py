@@ -232,7 +232,7 @@ class Recoveries(Stage):
         flow = self.one(
             self.event("ack", 0, ssthresh=40),
             self.turn(1, "Open", "CWR", ssthresh=12),
-            self.turn(9, "CWR", "Open", cwnd=12, ssthresh=12),
+            self.turn(9, "CWR", "Open", cwnd=15, ssthresh=15),  # as westwood has it
             self.event("ack", 10, cwnd=24, ssthresh=40))
         self.assertEqual(flow.undone, 0)
 

@@ -80,8 +80,12 @@ class Reduction(Packable):
         self.cwnd, self.ssthresh = event["cwnd"], event["ssthresh"]
 
     def _is_undone_now(self, event: Event, ca_state: str) -> bool:
-        """By the change of the state, or by what a later event shows."""
-        if ca_state not in GROWING:
+        """By the change of the state, or by what a later event shows.
+
+        CWR is never undone (tcp_enter_cwr(), tcp_process_tlp_ack()); at its end an
+        algorithm may raise ssthresh, as westwood does (CA_EVENT_COMPLETE_CWR).
+        """
+        if ca_state not in GROWING or self.ca_state == CWR:
             return False
         if self.ca_state in REDUCING and event.kind == "ca_state":
             return self.within is not None and event["ssthresh"] > self.within
