@@ -494,6 +494,28 @@ class Windows(Case):
                       "our program did not read;", found["made-peer-wait"].sentence)
         self.assertNotIn("stood-still", found)
 
+    def test_a_keepalive_is_no_probe_of_our_zero_window(self) -> None:
+        """Both are an old number without data; the persist timer's waits double."""
+        life = self.life
+
+        def asked(at_s: float, **values: Any) -> Event:
+            return life.event("ack", at_s, seg_flags=ACK, seg_ack=life.snd_nxt,
+                              rcv_wnd=0, **{"seg_seq": life.rcv_nxt - 1} | values)
+
+        opening = [*life.opens(), life.window(1, "closed", "own")]
+        for questions, waited in (
+                ([asked(2), asked(3), asked(4)], False),
+                ([asked(3), asked(4)], False),
+                ([asked(2.1), asked(4.3)], True),
+                ([asked(1.3)], True),
+                ([asked(3, seg_seq=life.rcv_nxt, seg_len=1)], True)):
+            found = self.found(*opening, *questions, life.window(9, "opened", "own"))
+            self.assertEqual("made-peer-wait" in found, waited, questions)
+            if not waited:
+                self.assertEqual(found["own-window-zero"].sentence, (
+                    "our window was zero once, for 8 s; the peer asked for it, or had nothing "
+                    "to send and its keepalive on"))
+
     def test_a_short_one_is_no_trouble(self) -> None:
         found = self.found(*self.standing("peer", 1.5, 1))
         self.assertEqual(found["stood-still"].severity, NOTEWORTHY)

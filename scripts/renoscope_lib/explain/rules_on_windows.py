@@ -68,6 +68,8 @@ def _only_zero(windows: Windows, flow: Flow, side: str, subject: Subject,
              else f"{'each ' if len(episodes) > 1 else ''}too short for a probe, which "
              "alone shows whether anything waited to be sent"
              if not flow.left_out and all(map(_is_short, episodes))
+             else "the peer asked for it, or had nothing to send and its keepalive on"
+             if side == OWN and flow.may_have_asked
              else "nothing shows that anything waited to be sent")
     return Finding(
         "peer-window-zero" if side == PEER else "own-window-zero",

@@ -9,7 +9,10 @@ each after twice the wait of the one before.
 An episode begins when a window closes and ends when it opens, or with the
 connection.  A window of the peer's holds us back; one of ours holds the peer back,
 and then the probes come from there and are not seen here.  Whether anybody stood
-still is another question: only who has something to send does.
+still is another question: only who has something to send does.  On the wire a peer's probe of
+our window looks like its keepalive: an old number, no data.  But no keepalive comes
+within a second, as its time is set in seconds; and all come after the same time, as we
+answer, where each wait of the persist timer is longer than the one before.
 
 The wait that begins with a probe is what tcp_send_probe0() sets: kernel_timers.py.
 """
@@ -34,6 +37,11 @@ NEEDED_KINDS = ("zero_window", "probe", "ack", "state")
 
 PEER, OWN = "peer", "own"
 OPENED, ENDED, UNSEEN = "opened", "connection ended", "not seen"
+
+# A segment that comes sooner than this is no keepalive; TCP_KEEPIDLE is 1 s or more.
+LEAST_KEEPALIVE_NS = 900_000_000
+# The waits of a persist timer double.
+GROWS = 1.5
 
 # All that the header's field has room for.
 MOST_RAW = 0xffff
@@ -133,6 +141,9 @@ class Flow(PartlySeen):
     keepalive_probes: int = 0
     again_at_zero: int = 0
     asked_for_ours: int = 0
+    may_have_asked: int = 0     # or these were keepalives
+    heard_ns: int = 0
+    question_wait_ns: int = 0
     ended: bool = False
     gaps_before: int = 0
 
@@ -187,7 +198,7 @@ class Windows:
             flow.again_at_zero += self._schema.name_of(
                 "retransmit_cause", event["retransmit_cause"]) == "zero_window"
         elif event.kind == "ack":
-            flow.asked_for_ours += self._asks_for_ours(flow, event)
+            self._see_question(flow, event)
         self._see_sizes(flow, event)
 
     def _flow(self, event: Event) -> Flow:
@@ -248,6 +259,8 @@ class Windows:
                 self._end(flow, episode, None, UNSEEN)
                 flow.note_once("a window opened unseen")
             self._begin(flow, side, event, closes=True)
+            if side == OWN:
+                flow.heard_ns = event["time_ns"]  # what filled it, and we answered
             return
         if episode is None:
             episode = self._begin(flow, side, event, closes=False)
@@ -298,12 +311,23 @@ class Windows:
             carries_data=carries)
 
     @staticmethod
-    def _asks_for_ours(flow: Flow, event: Event) -> bool:
-        """Whether it is a probe of our zero window: an old number, or one byte."""
+    def _see_question(flow: Flow, event: Event) -> None:
+        """What may be a probe of our zero window: an old number, or one byte."""
+        before_ns, flow.heard_ns = flow.heard_ns, event["time_ns"]
         if OWN not in flow.open:
-            return False
+            flow.question_wait_ns = 0
+            return
         ahead = relative(event["seg_seq"], event["rcv_nxt"])
-        return ahead == MODULUS - 1 or (ahead == 0 and event["seg_len"] > 0)
+        if ahead == 0 and event["seg_len"]:
+            flow.asked_for_ours += 1
+        if ahead != MODULUS - 1:
+            return
+        wait_ns = event["time_ns"] - before_ns if before_ns else 0
+        last_ns, flow.question_wait_ns = flow.question_wait_ns, wait_ns
+        if 0 < wait_ns < LEAST_KEEPALIVE_NS or 0 < GROWS * last_ns <= wait_ns:
+            flow.asked_for_ours += 1
+        else:
+            flow.may_have_asked += 1
 
     def _see_gap(self, flow: Flow, event: Event) -> None:
         """After a gap, a window that is open again tells so by its size."""
