@@ -106,7 +106,11 @@ static void bad_trigger_is_refused_by_its_word(struct kunit *test)
 static bool fires(struct kunit *test, const char *text, enum event_kind kind,
 		  u8 retransmits)
 {
-	struct tcp_event event = { .kind = kind, .retransmits = retransmits };
+	struct tcp_event event = {
+		.kind = kind,
+		.retransmits = retransmits,
+		.sk_error = ECONNRESET,
+	};
 	struct word_complaint complaint;
 	struct freeze_trigger trigger;
 
@@ -138,6 +142,19 @@ static void trigger_counts_timeouts(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fires(test, "rto=255", EVENT_KIND_rto, 255));
 	KUNIT_EXPECT_TRUE(test, fires(test, "rto=3,error", EVENT_KIND_error, 0));
 	KUNIT_EXPECT_FALSE(test, fires(test, "rto=3", EVENT_KIND_ack, 9));
+}
+
+static void trigger_wants_an_error(struct kunit *test)
+{
+	struct tcp_event event = { .kind = EVENT_KIND_error };
+	struct word_complaint complaint;
+	struct freeze_trigger trigger;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			freeze_trigger_parse(&trigger, "error", &complaint));
+	KUNIT_EXPECT_FALSE(test, freeze_trigger_fires(&trigger, &event));
+	event.sk_error = ETIMEDOUT;
+	KUNIT_EXPECT_TRUE(test, freeze_trigger_fires(&trigger, &event));
 }
 
 /* ---- how far it is ------------------------------------------------------- */
@@ -243,6 +260,7 @@ static struct kunit_case event_freeze_cases[] = {
 			 bad_trigger_gen_params),
 	KUNIT_CASE(trigger_fires_for_its_kinds),
 	KUNIT_CASE(trigger_counts_timeouts),
+	KUNIT_CASE(trigger_wants_an_error),
 
 	KUNIT_CASE(nothing_stops_without_a_trigger),
 	KUNIT_CASE_PARAM(so_many_events_follow_a_trigger, after_gen_params),

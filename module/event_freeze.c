@@ -158,7 +158,9 @@ EXPORT_SYMBOL_IF_KUNIT(freeze_trigger_print);
  * @trigger: what stops it
  * @event: the event, complete
  *
- * An rto event counts, in retransmits, the timeouts before it.
+ * An rto event counts, in retransmits, the timeouts before it. An error event
+ * without an error tells of a message on the socket's queue: a timestamp, or data
+ * sent without a copy (sock_queue_err_skb()).
  *
  * Context: any.
  * Return: yes or no.
@@ -168,6 +170,8 @@ bool freeze_trigger_fires(const struct freeze_trigger *trigger,
 {
 	if (!(trigger->kinds & BIT_ULL(event->kind)))
 		return false;
+	if (event->kind == EVENT_KIND_error)
+		return event->sk_error;
 	return event->kind != EVENT_KIND_rto ||
 	       event->retransmits + 1 >= trigger->timeouts;
 }
