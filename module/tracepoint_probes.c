@@ -102,7 +102,7 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 {
 	struct tcp_event *event;
 
-	if (sk->sk_protocol != IPPROTO_TCP)	/* MPTCP, SCTP and DCCP share it */
+	if (!sk_is_tcp(sk))	/* MPTCP, SCTP and DCCP share it */
 		return;
 	if (new_state == TCP_CLOSE)
 		note_error(sk);
@@ -187,7 +187,7 @@ static void probe_error(void *data, const struct sock *sk)
 	struct tcp_event *event;
 	int error;
 
-	if (sk->sk_protocol != IPPROTO_TCP || !sk_is_inet(sk))
+	if (!sk_is_tcp(sk))	/* a raw socket may be of IPPROTO_TCP, too */
 		return;
 	error = reported_error(sk);
 	event = event_begin_captured(EVENT_KIND_error, sk);

@@ -184,6 +184,28 @@ def _send_stray_ack(source_port: int, port: int) -> None:
         raw.sendto(ack.tcp(), (here, 0))
 
 
+def _packet_with_a_time(address: str, kind: int, protocol: int) -> None:
+    """One packet that lo gives a time of sending; it comes as a report without an error."""
+    so_timestamping, by_software, told_software = 37, 1 << 1, 1 << 4
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, so_timestamping, by_software | told_software)
+        sock.connect((address, 9))
+        sock.send(bytes(20))
+        wait_until("the time", lambda: sock.recvmsg(100, 1000, socket.MSG_ERRQUEUE
+                                                    | socket.MSG_DONTWAIT)[1])
+
+
+def test_error_of_a_raw_socket_is_none_of_tcps() -> None:
+    """Raw sockets of IPPROTO_TCP report errors as TCP's do, and are no tcp_sock"""
+    with Recorder("events=error") as it:
+        for address in ("127.0.0.1", "::1"):
+            _packet_with_a_time(address, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        assert not it.events("error"), it.events("error")
+        loopback.refuse()
+        wait_until("TCP's own", lambda: it.events("error"))
+
+
 def test_reset_of_a_listener_names_the_peer() -> None:
     """A stray ACK to a listener: the RST's record has the peer's address and port"""
     with Recorder() as it, socket.create_server(("127.0.0.1", 0)) as listener:
