@@ -84,10 +84,10 @@ class Machine(unittest.TestCase):
         self.finds(FAIL, "not running as root", "mend: sudo")
 
     def test_kernels_older_than_6_1_or_of_32_bit_fail(self) -> None:
-        for release, fine in (("6.1.0", True), ("7.0-rc1", True),
-                              ("6.0.19", False), ("5.19.0", False)):
+        for release, level in (("6.1.0", GOOD), ("6.15.2", GOOD), ("6.16.1", WARN),
+                               ("7.0-rc1", WARN), ("6.0.19", FAIL), ("5.19.0", FAIL)):
             self.host.release = release
-            self.finds(GOOD if fine else FAIL, f"kernel {release}")
+            self.finds(level, f"kernel {release}")
         self.host.machine = "i686"
         self.finds(FAIL, "i686 is not a 64-bit kernel")
 

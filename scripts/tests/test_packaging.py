@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 from renoscope_lib import VERSION
-from renoscope_lib.doctor.doctor import NEEDED_CONFIG, OLDEST_KERNEL
+from renoscope_lib.doctor.doctor import NEEDED_CONFIG, NEWEST_KERNEL, OLDEST_KERNEL
 from renoscope_lib.ring.schema_source import kind_names, parameter_names
 
 from .support import SCRIPTS
@@ -63,10 +63,11 @@ class Dkms(unittest.TestCase):
 
     def test_kernels(self) -> None:
         pattern = found("dkms.conf", '^BUILD_EXCLUSIVE_KERNEL="(.*)"')
-        self.assertEqual(OLDEST_KERNEL, (6, 1))
+        self.assertEqual((OLDEST_KERNEL, NEWEST_KERNEL), ((6, 1), (6, 15)))
         for release, fits in (("6.1.0-56-amd64", True), ("6.12.117+deb12-amd64", True),
                               ("6.0.19", False), ("5.10.0-30-amd64", False),
-                              ("7.0-rc1", True), ("10.2.1", True), ("4.19.0", False)):
+                              ("6.15.11", True), ("6.16.3-amd64", False), ("7.0-rc1", False),
+                              ("4.19.0", False)):
             # as DKMS does it
             done = subprocess.run(["bash", "-c", '[[ $1 =~ $2 ]]', "bash", release,
                                    pattern], check=False)

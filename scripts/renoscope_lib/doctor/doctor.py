@@ -19,6 +19,9 @@ from .doctor_check import FAIL, GOOD, WARN, Check
 from .doctor_trust import Trust
 
 OLDEST_KERNEL = (6, 1)
+# From 6.16 on DECLARE_TRACE() makes functions of another name (linux/tracepoint.h), and
+# from 6.17 on tcp_retransmit_skb has another signature: dkms.conf stops here, too.
+NEWEST_KERNEL = (6, 15)
 TESTED_KERNELS = ((6, 1), (6, 12))
 NEEDED_CONFIG = ("MODULES", "INET", "NETFILTER", "TRACEPOINTS", "KPROBES", "KRETPROBES",
                  "HAVE_FUNCTION_ARG_ACCESS_API", "DEBUG_FS", "64BIT")
@@ -56,9 +59,13 @@ class Doctor:
         release, machine = self._host.release, self._host.machine
         version = re.match(r"(\d+)\.(\d+)", release)
         series = (int(version[1]), int(version[2])) if version else (0, 0)
-        new_enough = series >= OLDEST_KERNEL
+        new_enough, too_new = series >= OLDEST_KERNEL, series > NEWEST_KERNEL
         wide = "64" in machine or machine == "s390x"
-        if new_enough and wide:
+        if too_new:
+            yield Check(WARN, f"kernel {release} is newer than 6.15: the module is not written "
+                        "for its tracepoints, and is not expected to build",
+                        another_kernel(self._host))
+        elif new_enough and wide:
             tested = series in TESTED_KERNELS
             yield Check(GOOD, f"kernel {release} on {machine}: 64 bit, " + (
                 "tested" if tested else "not older than 6.1, not tested"))
