@@ -224,14 +224,17 @@ def _compare(hosts: TwoHosts, witness: Witness, talks: int) -> None:
     """bpftrace against nstat, and against what was said."""
     sums = {name: sum(counters.steady_witness(hosts, host)[name]
                       for host in (CLIENT, SERVER))
-            for name in ("TcpActiveOpens", "TcpPassiveOpens", "TcpRetransSegs")}
+            for name in ("TcpActiveOpens", "TcpPassiveOpens", "TcpRetransSegs",
+                         "TcpExtTCPSynRetrans")}
     seen = {"TcpActiveOpens": witness.entered(SYN_SENT),
             "TcpPassiveOpens": witness.entered(SYN_RECV)}
     messages = talks * 2 * MESSAGES
     comment(f"bpftrace: {seen}, data {witness.maps['@data']} of {messages}, "
             f"{witness.missed} kept from it; nstat: {sums}")
     assert messages and all(sums[name] for name in seen), (messages, sums)
-    assert not sums["TcpRetransSegs"], "the wire is not as quiet as it should be"
+    # A SYN has a timer of a second, for which this machine may stand still.
+    again = sums["TcpRetransSegs"] - sums["TcpExtTCPSynRetrans"]
+    assert not again, f"{again} segments with data were sent again: bpftrace counts them, too"
     missing = sum(sums[name] - count for name, count in seen.items())
     missing += messages - witness.maps["@data"]
     if COUNTS_MISSES:
