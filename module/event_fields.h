@@ -394,7 +394,9 @@
 	EVENT_WORD(request_ending, other,				\
 		"an ICMP error, a lost race, the namespace's end, or somebody killed it (ss -K)") \
 	EVENT_WORD(request_ending, unsent,				\
-		"its SYN-ACK could not be sent again: a rule, a queue, or no route of this host")
+		"its SYN-ACK could not be sent again: a rule, a queue, or no route of this host") \
+	EVENT_WORD(request_ending, joined,				\
+		"MPTCP made a further subflow of it, or refused to")
 
 #define COOKIE_VERDICT_WORDS(EVENT_WORD)				\
 	EVENT_WORD(cookie_verdict, none, "not checked")			\

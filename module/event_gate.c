@@ -17,8 +17,9 @@
  *
  *  - segments for which there is no socket yet or no more: syn, refused,
  *    cookie_checked, bad_checksum, and a RST without a socket;
- *  - everything of listeners, which includes the first event of a listener's child,
- *    as it still wears the listener's id.
+ *  - everything of listeners but their destroy, as they are listeners no more by
+ *    then; which includes the first event of a listener's child, as it still wears
+ *    the listener's id.
  *
  * A request that is only written into a SYN cookie gets an id for the moment, so
  * one in N of such SYN-ACKs is kept.

@@ -44,6 +44,7 @@
 #include <linux/string.h>
 #include <linux/timer.h>
 #include <net/inet_connection_sock.h>
+#include <net/mptcp.h>
 #include <net/request_sock.h>
 #include <net/tcp.h>
 
@@ -389,15 +390,19 @@ static int enter_complete_hashdance(struct kprobe *probe, struct pt_regs *regs)
 }
 
 /*
- * The same of a cookie's, and of Fast Open's. The function above calls this one,
- * too, if the compiler has not made one of the two.
+ * The same of a cookie's, and of Fast Open's, whose child is in SYN-RECEIVED still.
+ * The function above calls this one, too, if the compiler has not made one of the
+ * two; and a listener that is closed, for connections that wait and move to another.
  */
 static int enter_queue_add(struct kprobe *probe, struct pt_regs *regs)
 {
-	if (this_cpu_read(stages.stage) != STAGE_SEGMENT &&
+	const struct sock *child = probe_argument(regs, 2);
+
+	if (inet_sk_state_load(child) == TCP_SYN_RECV &&
+	    this_cpu_read(stages.stage) != STAGE_SEGMENT &&
 	    segments_are_seen())
 		record_completed(probe_argument(regs, 0), probe_argument(regs, 1),
-				 probe_argument(regs, 2));
+				 child);
 	return 0;
 }
 
@@ -406,7 +411,7 @@ static int enter_sock_graft(struct kprobe *probe, struct pt_regs *regs)
 	const struct sock *sk = probe_argument(regs, 0);
 	struct tcp_event *event;
 
-	if (!sk_is_inet(sk) || sk->sk_protocol != IPPROTO_TCP)
+	if (!sk_is_tcp(sk))
 		return 0;
 	event = event_begin_captured(EVENT_KIND_accepted, sk);
 	if (event)
@@ -546,6 +551,9 @@ static u8 ending_of_request(const struct request_sock *req)
 			EVENT_request_ending_expired :
 			EVENT_request_ending_listener_gone;
 	case STAGE_SEGMENT:
+		/* Only here, with a child, is it known that MPTCP has set it. */
+		if (rsk_drop_req(req))
+			return EVENT_request_ending_joined;
 		return ending_by_segment(req, stage->seg_flags);
 	default:
 		return handshake_ending_unseen(req);

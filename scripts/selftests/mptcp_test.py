@@ -19,6 +19,7 @@ from hosts import CLIENT, SERVER, TwoHosts
 from inside import inside
 from recorder import PATIENCE_S, Recorder, renoscope, told, wait_until
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.words import connection
 
 BYTES = 300_000
 ROUNDS = 20
@@ -86,6 +87,29 @@ def test_subflows() -> None:
         assert "never accepted" not in said and "window was zero" not in said, said
         row, = (row for row in told("handshakes")["handshakes"] if row["opened_by"] == "peer")
         assert row["outcome"] == "established" and row["never_accepted"] is False, row
+
+
+def test_further_subflow() -> None:
+    """A client joins with a second address: its request becomes a subflow, and nobody reset it"""
+    second, limits = "10.77.0.3", ("limits", "set", "subflows", "4", "add_addr_accepted", "4")
+    with Recorder("events=default") as it, TwoHosts(delay_ms=5) as hosts:
+        hosts.run(CLIENT, "ip", "addr", "add", f"{second}/24", "dev", "wire")
+        for host in (CLIENT, SERVER):
+            hosts.run(host, "ip", "mptcp", *limits)
+        hosts.run(CLIENT, "ip", "mptcp", "endpoint", "add", second, "dev", "wire", "subflow")
+        with _connected() as pair:
+            _exchange(pair)
+            wait_until("the request to join", lambda: it.events("request_end"))
+            end, = it.events("request_end")
+            assert it.schema.name_of("request_ending", end["request_ending"]) == "joined", end
+            wait_until("the subflow", lambda: [
+                e for e in it.events("state") if e["cookie"] == end["cookie"]
+                and it.state_name(e["state"]) == "ESTABLISHED"])
+            rows = {row["connection"]: row for row in told("handshakes")["handshakes"]}
+            assert rows[connection(end["cookie"])]["outcome"] == "established", rows
+            assert not it.events("reset_sent"), it.events("reset_sent")
+            said = renoscope("explain").stdout
+            assert "reset" not in said, said
 
 
 def test_error_of_a_subflow() -> None:

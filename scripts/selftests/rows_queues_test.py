@@ -251,6 +251,26 @@ def test_m5_request_that_moves_does_not_end() -> None:
         for_each_family(check)
 
 
+def test_m5_connection_that_moves_is_completed_once() -> None:
+    """M5: one that waits in the accept queue, and moves to another listener, was completed once"""
+    with Stage("events=completed,accepted") as stage:
+        stage.set("tcp_migrate_req", 1)
+
+        def check(family: int) -> None:
+            first = _sharing_listener(stage, family)
+            ghost = stage.ghost(first)
+            ghost.half_open()
+            ghost.send(ACK)
+            stage.story.one("completed", remote_addr=ghost.address)
+            second = _sharing_listener(stage, family, first.getsockname()[1])
+            first.close()
+            stage.accept(second)
+            for kind in ("completed", "accepted"):
+                found = stage.story.of(kind, remote_addr=ghost.address)
+                assert len(found) == 1, (kind, found)
+        for_each_family(check)
+
+
 def test_m5_fast_open_reset_is_no_request_end() -> None:
     """M5: a Fast Open connection reset before the third segment: its request was never half-open, so it does not end with the listener"""
     with Stage() as stage:

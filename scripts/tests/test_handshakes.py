@@ -502,6 +502,22 @@ class Lives(unittest.TestCase):
         self.assertEqual((row.outcome, row.result), ("ended", "failed"))
         self.assertIn("or somebody killed it (ss -K)", row.why)
 
+    def test_a_further_subflow_of_mptcps_was_not_refused(self) -> None:
+        """Its request ends with its child's birth; one that MPTCP refuses is closed before."""
+        joined = self.at.request_end(0.1, 40, 9, number_of("request_ending", "joined"))
+        queued = [*self.at.queued(0, 40, 9), self.at.change(0.1, 40, 9, "LISTEN", "SYN-RECEIVED")]
+        for last, outcome in (
+                ([joined, self.at.change(0.1, 40, 9, "SYN-RECEIVED", "ESTABLISHED")],
+                 "established"),
+                ([self.at.change(0.1, 40, 9, "SYN-RECEIVED", "CLOSED"), joined],
+                 "refused by MPTCP"), ([joined], "not seen")):
+            with self.subTest(outcome):
+                row = self.row(*queued, *last)
+                self.assertEqual(row.outcome, outcome)
+                self.assertNotIn("RST", row.why)
+                self.assertEqual("made no further subflow" in row.why,
+                                 outcome == "refused by MPTCP")
+
     def test_expired_after_refused_last_acks_is_no_silent_client(self) -> None:
         row = self.row(*self.at.queued(0, 40, 9),
                        self.at.last_ack_refused(0.1, 40, 9),

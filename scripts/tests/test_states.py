@@ -524,6 +524,10 @@ class Resets(Stage):
         def error(number: int) -> Event:
             return self.event("error", 9, "CLOSED", sk_error=number)
 
+        def of_mptcp(event: Event) -> Event:
+            event.values["sock_flags"] = 1 << number_of("sock_flags", "mptcp")
+            return event
+
         for make, words in (
                 (lambda: [self.closed(8), sent()], "closed with unread data"),
                 (lambda: [self.closed(8), sent(),
@@ -534,7 +538,10 @@ class Resets(Stage):
                 (lambda: [sent("ESTABLISHED"), error(errno.ETIMEDOUT),
                           self.closed(9)], "no answer to keepalives"),
                 (lambda: [sent("ESTABLISHED"), self.closed(9),
-                          error(errno.ECONNABORTED)], "killed, as by ss -K")):
+                          error(errno.ECONNABORTED)], "killed, as by ss -K"),
+                (lambda: [sent("ESTABLISHED"), self.closed(10)], "killed, or too many orphans"),
+                (lambda: [of_mptcp(sent("ESTABLISHED")), self.closed(10)],
+                 "MPTCP reset it: closed with unread data, or a fault that MPTCP found")):
             with self.subTest(words):
                 self.assertEqual(self.ending(*make()),
                                  f"we sent a RST: {words} (implied)")

@@ -30,7 +30,8 @@ class EndState:
             self._is_small = False
             self.now = CLOSED
         elif event.kind == "request_end" and self.now in ("", SYN_RECEIVED):
-            self.now = CLOSED
+            if schema.name_of("request_ending", event["request_ending"]) != "joined":
+                self.now = CLOSED   # MPTCP's child lives on, or its own event tells
         elif event.kind == "destroy" and self.now and not self._is_small:
             self.now = CLOSED       # if nothing else told
         elif event.kind == "state" and state != CLOSED:

@@ -56,6 +56,7 @@ class Reset(Packable):
     segment_was_empty: bool = False
     ours_outstanding: bool = False
     state: str = ""
+    of_mptcp: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class Life(PartlySeen):
     """One connection, as far as it was seen."""
 
     stays: list[Stay] = field(default_factory=list)
+    isns: tuple[int, int] | None = None     # its own and the peer's, as soon as both are known
     opened_by: str | None = None
     opening_seen: bool = False
     gaps_before: int = 0

@@ -32,6 +32,7 @@ REQUEST_ENDINGS = {
     "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
     "unsent": "our SYN-ACK could not be sent again: a rule, a full queue, or no route of "
               "this host",
+    "joined": "MPTCP refused to make a further subflow of it",  # of one that was closed
 }
 
 LEFT_BEHIND = "its listener was closed while it waited in the accept queue"
@@ -174,6 +175,8 @@ def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> str:
     if closed_ns is not None and sent.time_ns < closed_ns:
         if life.closed_from == FIN_WAIT_2:
             return "the peer's FIN did not come in time"
+        if sent.of_mptcp:  # mptcp_do_fastclose(), before it closes
+            return "MPTCP reset it: closed with unread data, or a fault that MPTCP found"
         return "killed, or too many orphans"
     if life.left_behind and not gaps.may_lack(
             "accepted", since_ns=life.stays[0].began_ns):

@@ -25,6 +25,9 @@ from ..words import plural
 ACTIVE = "us"
 PASSIVE = "peer"
 
+# How a request ended of which MPTCP makes a further subflow, or refuses to.
+JOINED = "joined"
+
 # Since when a time is measured where no first one was seen: it took that long or more.
 SYN_SEEN, FIRST_RTT = "first SYN seen", "SYN-ACK (first RTT sample)"
 

@@ -27,7 +27,7 @@ from ..tcp.tcp_states import (CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RECEI
                               SYN_SENT)
 from ..words import duration, errno_words, local_endpoint, remote_endpoint, spaced
 from .listeners import AcceptQueues, is_last_ack
-from .opening import ACTIVE, PASSIVE, Attempt, Opening, Refusal
+from .opening import ACTIVE, JOINED, PASSIVE, Attempt, Opening, Refusal
 
 # The latest ones are kept; a flood makes any number of them.
 REMEMBERED = 200_000
@@ -230,7 +230,8 @@ class Openings:
                                       event["request_ending"])
         opening.request_ending = ending
         opening.deferred |= ack_was_deferred(event)
-        opening.ended, opening.ended_ns = CLOSED, event["time_ns"]
+        if ending != JOINED:  # of which its child's state tells
+            opening.ended, opening.ended_ns = CLOSED, event["time_ns"]
         opening.since_synack_us = (event["since_synack_us"]
                                    or opening.since_synack_us)
         opening.step(event, f"request ended: {spaced(ending)}")

@@ -12,7 +12,7 @@ from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, plural
 from .endings import IMPLIED, NOBODY_OR_FIREWALL, OVERFLOW_RESET
-from .opening import ACTIVE, PASSIVE, Opening, refusal_words
+from .opening import ACTIVE, JOINED, PASSIVE, Opening, refusal_words
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000
@@ -26,6 +26,7 @@ LISTENER_TELLS = ("syn", "synack", "synack_retransmit", "refused")
 ENDS_TELL = ("completed", "request_end")
 
 RECKONED = " (reckoned)"
+NOT_JOINED = "refused by MPTCP"
 
 BEGAN_UNSEEN = "its beginning was not seen"
 
@@ -110,6 +111,8 @@ def outcome_of(opening: Opening, end_ns: int, lacking: Lacking) -> str:
         return "established"
     if opening.opened_by == ACTIVE:
         return _active_outcome(opening, lacking)
+    if opening.request_ending == JOINED:
+        return NOT_JOINED if opening.ended == CLOSED else "not seen"
     if opening.request_ending is not None:
         return ENDINGS.get(opening.request_ending, "ended")
     if opening.ended == CLOSED:
@@ -362,6 +365,8 @@ PASSIVE_REASONS = {
              "killed it (ss -K)",
     "unsent": "this host could not send its SYN-ACK again, and maybe not the first time: its "
               "output firewall, a full queue, or no route",
+    NOT_JOINED: "MPTCP made no further subflow of it: too many, or a token or a proof that is "
+                "not its connection's",
     "cookie invalid": "the ACK that came bears no cookie of ours, one too old, or options "
                       "that are refused",
 }

@@ -39,6 +39,7 @@ REQUEST_ENDINGS = {
              "killed it (ss -K)",
     "unsent": "its SYN-ACK could not be sent again, for a rule, a full queue or the lack of a "
               "route of this host",
+    "joined": "MPTCP makes a further subflow of it, or refuses to",
 }
 
 COOKIE_VERDICTS = {

@@ -89,6 +89,8 @@ class States:
             life.ended_in_gap |= life.is_over and after_gap
             life.gaps_before = self.gaps.number
             life.last_place = _place(event)
+            if life.isns is None and event["snd_isn"] and event["rcv_isn"]:
+                life.isns = event["snd_isn"], event["rcv_isn"]
             life.left_behind |= left_behind
             if life.has_wildcard:
                 life.local = local_endpoint(event)
@@ -283,7 +285,8 @@ class States:
                 event["time_ns"], reason, has_segment(event), False,
                 _place(event), self._states.name_of(event) == CLOSED,
                 not event["seg_len"] and not event["seg_flags"] & FIN,
-                state=self._states.name_of(event))
+                state=self._states.name_of(event), of_mptcp="mptcp" in
+                self._schema.bit_names("sock_flags", event["sock_flags"]))
 
     def _see_reset_received(self, event: Event) -> None:
         self._see_any(event)
@@ -418,11 +421,16 @@ class States:
         return life
 
     def _see_request_end(self, event: Event) -> None:
+        ending = self._schema.name_of("request_ending", event["request_ending"])
+        known = self.kept.get(event.key)
+        if ending == "joined":  # MPTCP has a child of it, or closed that before
+            if known is not None and known.is_over:
+                known.request_ending = ending
+            return
         life = self._half_open(event, self._first_synack_ns(event))
         if life.now.state != SYN_RECEIVED:
             return  # its child lives on
-        life.request_ending = self._schema.name_of(
-            "request_ending", event["request_ending"])
+        life.request_ending = ending
         life.overflowed = (life.request_ending == "reset_by_us"
                            and life.refused_ns is not None
                            and event["time_ns"] - life.refused_ns < AT_ONCE_NS)

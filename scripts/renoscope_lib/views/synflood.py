@@ -31,7 +31,7 @@ ROOM_MADE = 20
 # A RST is an answer: somebody is there, and the request's place is free again
 # (a scan, a health check, or a forged address whose owner exists).  Who was sent no
 # SYN-ACK cannot answer it.
-NOT_SILENT = ("reset_by_peer", "reset_by_us", "unsent")
+NOT_SILENT = ("reset_by_peer", "reset_by_us", "unsent", "joined")
 
 # Without all of these nobody can say what became of a SYN.
 DECIDING_KINDS = ("syn", "request", "synack", "completed", "request_end")
