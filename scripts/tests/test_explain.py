@@ -120,7 +120,8 @@ class Summary(Case):
             return [replace(event, values=event.values | {
                 "cookie": 1 + event["cookie"], "netns": 9} | {
                 f"{end}_{what}": event[f"{other}_{what}"] for what in ("addr", "port")
-                for end, other in (("local", "remote"), ("remote", "local"))})
+                for end, other in (("local", "remote"), ("remote", "local"))} | {
+                "snd_isn": event["rcv_isn"], "rcv_isn": event["snd_isn"]})
                 for event in events]
         fine = Life(self.scene, 0x300, 42000).opens(5)
         slow = [*self.slow(0), *self.slow(2)]
@@ -130,6 +131,8 @@ class Summary(Case):
                 ([*slow, *fine], ""),
                 ([*slow, *fine, *far(fine)], f"1 connection (sk:300 and sk:301){sides}"),
                 ([*fine, *far(fine)], "1 connection (sk:300 and sk:301)"),
+                ([*fine, *far([replace(event, values=event.values | {"snd_isn": 77})
+                               for event in fine])], ""),   # the same ports, later
                 ([*slow, *far(slow)], "2 connections (sk:100 and sk:101, sk:102 and sk:103)"
                  + sides),
                 ([e for n in range(5) for e in (*self.slow(2 * n), *far(self.slow(2 * n)))],

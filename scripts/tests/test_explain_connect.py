@@ -833,7 +833,7 @@ class Ports(Case):
         finding = self.found(self.refused(1), self.refused(2))["closed-port"]
         self.assertEqual((str(finding.subject), finding.sentence), (
             "10.77.0.2:9", "connects were refused twice with a RST: nobody "
-            "listens on 10.77.0.2:9"))
+            "listens on 10.77.0.2:9, or not for the interface they came by"))
         self.assertEqual(finding.evidence, (
             "at 0.000 s the first SYN, at 1.000 s the last, from 10.77.0.1",))
 

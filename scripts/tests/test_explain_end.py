@@ -335,6 +335,11 @@ class Ends(Case):
             found["fin-wait-2-long"].sentence,
             "the peer's FIN did not come for 30 s after ours, and still has not "
             "(FIN-WAIT-2): its program did not close, or the peer is gone")
+        sends_on = life.event("ack", 20, "FIN-WAIT-2", seg_flags=ACK, seg_seq=life.rcv_nxt,
+                              seg_ack=life.snd_nxt, seg_len=100)
+        found = self.of(*life.closes(1)[:2], sends_on, end_s=31)
+        self.assertTrue(found["fin-wait-2-long"].sentence.endswith(
+            "its program did not close, and sent on"))
         self.assert_healthy(*life.opens(40), *life.closes(41), end_s=90)
 
     def small(self, at_s: float, state: str) -> Event:

@@ -306,6 +306,8 @@ class Losses(Case):
         found = self.found(*events)
         self.assertIn("9 segments sent again with no timeout before",
                       found["path-mtu"].sentence)
+        self.assertIn("a probe for a larger MTU was lost", found["path-mtu"].sentence)
+        self.assertIn("Loss without a timeout", found["path-mtu"].evidence[0])
         self.assertNotIn("timeouts", found)
 
     # ---- reductions without a loss

@@ -70,6 +70,23 @@ class Waits(Stage):
                 self.setUp()
                 self.assertEqual(self.waits(state, 200, 603, 900), [200, 400, 297])
 
+    def test_a_timer_that_was_set_shorter_waits_less(self) -> None:
+        """SACKed data is asked for again, or a SYN was answered for an older connection."""
+        def waited(fired_ms: float, *before: Event) -> int:
+            flow = self.one(*before, self.event("rto", fired_ms, rto_us=960_000))
+            return flow.episodes[-1].timeouts[-1].waited_us
+        numbers = {"snd_una": 100, "snd_nxt": 900, "seg_flags": ACK}
+        for fired_ms, expected_us in ((1158, 158_000), (1600, 960_000)):
+            self.setUp()
+            self.assertEqual(waited(
+                fired_ms, self.event("ack", 1000, seg_ack=500, **numbers),
+                self.event("ack", fired_ms - 1, seg_ack=500, **numbers | {"snd_una": 500})),
+                expected_us)
+        self.setUp()
+        connects = self.event("state", 1000, state=SYN_SENT, old_state=number_of(
+            "state", "CLOSED"))
+        self.assertEqual(waited(1022, connects), 22_000)
+
 
 class Causes(Stage):
     def test_each_cause_by_its_segments(self) -> None:

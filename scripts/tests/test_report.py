@@ -328,6 +328,12 @@ class Content(Stage):
                       for n, una in enumerate(numbers)))
         self.assertEqual(made.row("Bytes by connection", "sk:5")["sent"], "4.29 GB")
 
+    def test_bytes_of_a_connection_that_was_there_before_count_from_then(self) -> None:
+        """What its number was before is known to 4 GiB only."""
+        made = page(*(self.event("ack", n, snd_isn=99, snd_una=900_000_100 + 1000 * n)
+                      for n in range(4)))
+        self.assertEqual(made.row("Bytes by connection", "sk:5")["sent"], "3 kB")
+
     def test_the_slowest_is_one_of_the_established(self) -> None:
         made = page(*self.connect(0), *self.connect(1, 6, local_port=40113),
                     *self.stage.queued(2, 4000, 0x101))

@@ -198,7 +198,7 @@ class Explained:
         found = [finding for told in own
                  for finding in rules_on_opening.unfinished(told, clock)]
         if found:
-            yield _report(rules_on_ends.subject_of(life), found)
+            yield _report(rules_on_ends.subject_of(life), found, life.isns)
 
     def _connection(self, life: Life, own: list[Told], whole: bool,
                     clock: Clock) -> Report:
@@ -209,7 +209,7 @@ class Explained:
                      self._other_ends(own), clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))
-        return _report(rules_on_ends.subject_of(life), found)
+        return _report(rules_on_ends.subject_of(life), found, life.isns)
 
     def _other_ends(self, own: list[Told]) -> Iterator[Life]:
         """Those that are known by their ISN to be of the same connection."""
@@ -313,5 +313,6 @@ def _got_beyond_syn(life: Life) -> bool:
     return life.closed_from != SYN_SENT
 
 
-def _report(subject: Subject, found: Iterable[Finding]) -> Report:
-    return Report(subject, tuple(sorted(found, key=lambda f: f.rank)))
+def _report(subject: Subject, found: Iterable[Finding],
+            isns: tuple[int, int] | None = None) -> Report:
+    return Report(subject, tuple(sorted(found, key=lambda f: f.rank)), isns)

@@ -75,7 +75,7 @@ RULES = {
     "spurious": Rule("sent again for nothing", ("ca_state",)),
     "doubled": Rule("came to the peer twice", ("segment", "retransmit")),
     "cwnd-collapsed": Rule("cwnd collapsed", ("ca_state",)),
-    "path-mtu": Rule("the path's MTU shrank, or Fast Open's data was not taken", (
+    "path-mtu": Rule("the path's MTU, or Fast Open's data not taken", (
         "ca_state", "rto")),
     "dropped-on-arrival": Rule("dropped here on arrival", (
         "ack", "bad_checksum")),
@@ -191,6 +191,7 @@ class Report:
 
     subject: Subject
     findings: tuple[Finding, ...]
+    isns: tuple[int, int] | None = None     # of a connection, its own and the peer's
 
     @property
     def rank(self) -> tuple[int, int]:

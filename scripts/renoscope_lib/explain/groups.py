@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..tcp.sequence import isns_differ
 from ..words import connection, plural
 from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, Subject, brief
 
 # Both ends of so many connections are named.
 FEW_PAIRS = 4
+
+Isns = tuple[int, int] | None
 
 
 @dataclass
@@ -90,12 +93,19 @@ class Group:
                 "words": self.words()}
 
 
+def _are_ends(one: Isns, other: Isns) -> bool:
+    """Whether nothing speaks against it: each one's own ISN is the other's peer's."""
+    return (one is None or other is None
+            or not any(map(isns_differ, one, reversed(other))))
+
+
 class Groups:
     """Sums up the reports that pass it."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str, bool], Group] = {}
-        self._ends: dict[int, int] = {}     # a hash of both: there may be many
+        # By a hash of both, there may be many: the id and the ISNs.
+        self._ends: dict[int, tuple[int, Isns]] = {}
         self.reports = 0
         self.fine = 0
         self.told_twice = 0     # connections of which both ends have a report
@@ -106,22 +116,25 @@ class Groups:
         for report in reports:
             self.reports += 1
             self.fine += report.is_fine
-            self._see_ends(report.subject)
+            self._see_ends(report)
             for finding in report.findings:
                 self._add(finding)
             yield report
 
-    def _see_ends(self, subject: Subject) -> None:
-        """Whether the other end was told of before."""
+    def _see_ends(self, report: Report) -> None:
+        """Whether the other end was told of before: of this connection, not of another."""
+        subject = report.subject
         if subject.is_listener:
             return
-        other = self._ends.pop(hash((subject.remote, subject.local)), None)
-        if other is None:
-            self._ends[hash((subject.local, subject.remote))] = subject.cookie
+        others = hash((subject.remote, subject.local))
+        other = self._ends.get(others)
+        if other is None or not _are_ends(other[1], report.isns):
+            self._ends[hash((subject.local, subject.remote))] = subject.cookie, report.isns
             return
+        del self._ends[others]
         self.told_twice += 1
         if len(self.pairs) < FEW_PAIRS:
-            self.pairs.append((other, subject.cookie))
+            self.pairs.append((other[0], subject.cookie))
 
     def _add(self, finding: Finding) -> None:
         subject = finding.subject

@@ -82,7 +82,7 @@ def findings(states: States, life: Life, pace: Sender | None,
         if ending is not None:
             sent = _sent(states, life, ending, others)
             yield from _ending(states, life, ending, pace, sent, clock)
-    yield from _hanging(states, life, subject, clock)
+    yield from _hanging(states, life, pace, subject, clock)
     yield from _fin(states, life, pace, subject, clock)
     if life.no_room:
         yield Finding(
@@ -310,7 +310,7 @@ def _long_stay(states: States, life: Life, state: str,
     return longest
 
 
-def _hanging(states: States, life: Life, subject: Subject,
+def _hanging(states: States, life: Life, pace: Sender | None, subject: Subject,
              clock: Clock) -> Iterator[Finding]:
     waits = _long_stay(states, life, CLOSE_WAIT, clock)
     if waits is not None and waits[1] >= HANGS_US:
@@ -332,10 +332,15 @@ def _hanging(states: States, life: Life, subject: Subject,
         yield Finding(
             "fin-wait-2-long", NOTEWORTHY, subject,
             f"the peer's FIN did not come for {brief(us)} after ours{still} (FIN-WAIT-2): "
-            f"its program did not close, or the peer is gone{_how_left(life, stay)}",
+            f"its program did not close{_or_gone(pace)}{_how_left(life, stay)}",
             "the peer's FIN did not come", _where(life, clock),
             "on the peer: ss -tanp state close-wait; an orphan waits "
             "net.ipv4.tcp_fin_timeout", stay.began_ns, us)
+
+
+def _or_gone(pace: Sender | None) -> str:
+    """Who sends on is there; it may close its direction later."""
+    return ", and sent on" if pace is not None and pace.sent_on else ", or the peer is gone"
 
 
 def _how_left(life: Life, stay: Stay) -> str:

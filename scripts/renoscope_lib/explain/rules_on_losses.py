@@ -222,13 +222,15 @@ def _change(episode: Episode) -> str:
     return f", cwnd {' -> '.join(numbers)}" if numbers else ""
 
 
-EPISODE_WORDS = {RECOVERY: "fast recovery", LOSS: "timeout", CWR: "reduction",
+EPISODE_WORDS = {RECOVERY: "fast recovery", CWR: "reduction",
                  "loss probe": "tail loss probe"}
 DETAIL_WORDS = {"sent again": "a segment sent again"}
 
 
 def _episode_line(episode: Episode, clock: Clock) -> str:
     words = EPISODE_WORDS.get(episode.what, episode.what)
+    if episode.what == LOSS:
+        words = "timeout" if episode.timeouts else "Loss without a timeout"
     if episode.detail:
         words += f", {DETAIL_WORDS.get(episode.detail, episode.detail)}"
     if episode.what == RECOVERY:
@@ -406,7 +408,8 @@ def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
             "path-mtu", NOTEWORTHY, subject,
             f"{plural(sum(e.segments for e in shrunk), 'segment')} sent again "
             "with no timeout before: they had become too large for the path "
-            "(its MTU shrank), or Fast Open's data was not taken",
+            "(its MTU shrank), a probe for a larger MTU was lost (tcp_mtu_probing), or Fast "
+            "Open's data was not taken",
             "", capped(_episode_line(e, clock) for e in shrunk),
             "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a "
             "VPN on the way?", shrunk[0].began_ns)

@@ -52,8 +52,8 @@ def _bufferbloat(flow: Sender, subject: Subject,
         "bufferbloat", TROUBLE if much else NOTEWORTHY, subject,
         f"round trips grew from {brief(flow.grown_min_us)} to "
         f"{brief(flow.grown_rtt_us)} while {flow.grown_segments} segments were "
-        "on their way: these wait in a queue on the path (bufferbloat), or the "
-        "peer is late with its ACKs", "a queue on the path, or late ACKs",
+        "on their way: these wait in a queue on the path (bufferbloat), the "
+        "path has become longer, or the peer is late with its ACKs", "a queue on the path, or late ACKs",
         (f"{clock.at(flow.grown_at_ns)} srtt {brief(flow.grown_rtt_us)}, min RTT "
          f"{brief(flow.grown_min_us)}, {flow.grown_segments} segments on their "
          "way",

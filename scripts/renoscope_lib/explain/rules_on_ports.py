@@ -95,7 +95,7 @@ def _one(port: Port, clock: Clock) -> Finding:
     return Finding(
         "closed-port", NOTEWORTHY, subject,
         f"connects were refused {often(port.syns)} with a RST: nobody listens on "
-        f"{port.local}", "nobody listens there",
+        f"{port.local}, or not for the interface they came by", "nobody listens there",
         (f"{clock.at(port.first_ns)} the first SYN, "
          f"{clock.at(port.last_ns)} the last, {_peers([port])}",),
         "is the server running, and on this port? ss -ltn", port.first_ns)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ..ring.schema import Event, Schema
 from ..tcp.flows import ends_of, is_of_recording, is_passive
 from ..tcp.segments import has_segment, is_received, segments_sent_again
-from ..tcp.sequence import ACK, MODULUS, SYN
+from ..tcp.sequence import ACK, MODULUS, SYN, isns_differ
 from ..tcp.tcp_states import FIN_WAIT_2, SYNCHRONIZED, SYN_SENT, TIME_WAIT
 from ..words import local_endpoint, plural, remote_endpoint
 from .end_states import EndState
@@ -31,9 +31,6 @@ MOST_IDS = 16
 
 # An answer may come before the kernel counts the SYN as sent; and data may ride on it.
 MOST_IN_A_SYN = 1 << 16
-
-# A first number worked out from counters may be one off (event_capture.c).
-ISN_TOLERANCE = 2
 
 SENT_AGAIN = ("retransmit", "synack_retransmit")
 RESETS = ("reset_sent", "reset_received")
@@ -109,13 +106,6 @@ def _is_of_another(event: Event) -> bool:
     return (number - event["snd_isn"]) % MODULUS > MOST_IN_A_SYN
 
 
-def _differ(told: int | None, known: int | None) -> bool:
-    if told is None or known is None:
-        return False
-    apart = (told - known) % MODULUS
-    return ISN_TOLERANCE < apart < MODULUS - ISN_TOLERANCE
-
-
 class Conversations:
     """Give it every joined event in order; it says of which conversation it is.
 
@@ -178,7 +168,7 @@ class Conversations:
             return False
         if not event["rcv_isn"]:
             return event["state"] in self._small and not event["seg_flags"] & ACK
-        return _differ(event["seg_seq"], event["rcv_isn"])
+        return isns_differ(event["seg_seq"], event["rcv_isn"])
 
     def _told_isns(self, event: Event) -> tuple[int | None, int | None]:
         """What the event says of its own and the peer's ISN; a SYN's number is one."""
@@ -229,8 +219,8 @@ class Conversations:
         end = found.end_of(event)
         own, peer = self._told_isns(event)
         return (found.netns[end] in (None, event["netns"])
-                and not _differ(own, found.isns[end])
-                and not _differ(peer, found.isns[1 - end]))
+                and not isns_differ(own, found.isns[end])
+                and not isns_differ(peer, found.isns[1 - end]))
 
     # ---- keeping it
 

@@ -2,8 +2,9 @@
 """Who sent how much: bytes, segments and retransmissions of each connection.
 
 When a socket goes, the kernel tells its own counts.  Until then bytes are counted
-by how far the sequence numbers went, so a byte sent twice is one; segments are
-not known then.  Both count from a connection's beginning, where its ISN is known.
+by how far the sequence numbers went since the connection was first seen (a number
+alone tells what it was before to a multiple of 4 GiB), so a byte sent twice is one;
+segments are not known then.
 Both count SYN and FIN as sequence numbers do; these are no bytes that anybody sent, and
 are taken off again where a state shows them.
 """
@@ -95,11 +96,9 @@ class PeerTalk:
         self.sent_again += talk.sent_again
 
 
-def _advance(before: int | None, now: int, isn: int) -> int:
+def _advance(before: int | None, now: int) -> int:
     """How many bytes a number tells of that the one before did not."""
-    if before is None:
-        return max(relative(now, isn) - 1, 0) if isn else 0
-    return relative(now, before) if is_after(now, before) else 0
+    return relative(now, before) if before is not None and is_after(now, before) else 0
 
 
 class Talkers:
@@ -145,8 +144,8 @@ class Talkers:
         if talk.over:
             return  # a small sock, which has no numbers of its own
         self._see_fins(talk, state)
-        talk.acked += _advance(talk.una, event["snd_una"], event["snd_isn"])
-        talk.came += _advance(talk.rcv, event["rcv_nxt"], event["rcv_isn"])
+        talk.acked += _advance(talk.una, event["snd_una"])
+        talk.came += _advance(talk.rcv, event["rcv_nxt"])
         talk.una, talk.rcv = event["snd_una"], event["rcv_nxt"]
         if event.kind == "retransmit":
             talk.sent_again += segments_sent_again(event)

@@ -46,6 +46,6 @@ def show(told: Told) -> Section:
               "The kernel's own counts, told when a socket goes, without SYN and FIN, "
               "which it counts as a byte each. Where no state was recorded a FIN is "
               "still in them. Of those still open "
-              "bytes are counted by sequence numbers, from the beginning of the "
-              "connection, and segments are not known: –.",
+              "bytes are counted by sequence numbers, from when they were first seen, "
+              "and segments are not known: –.",
               and_more(more_talks, told.other("states"), "connection")))

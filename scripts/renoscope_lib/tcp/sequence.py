@@ -5,6 +5,9 @@ from __future__ import annotations
 
 MODULUS = 1 << 32
 
+# A first number worked out from counters may be one off (event_capture.c).
+ISN_TOLERANCE = 2
+
 FIN = 0x01
 SYN = 0x02
 RST = 0x04
@@ -26,6 +29,13 @@ def relative_if_known(number: int, isn: int) -> int | None:
 def is_after(number: int, other: int) -> bool:
     """Whether a sequence number lies behind another, by less than half of all."""
     return 0 < (number - other) % MODULUS < MODULUS // 2
+
+
+def isns_differ(one: int | None, other: int | None) -> bool:
+    """Whether they are of two connections; of one that is not known nobody can say."""
+    if one is None or other is None:
+        return False
+    return ISN_TOLERANCE < relative(one, other) < MODULUS - ISN_TOLERANCE
 
 
 def passes(number: int, before: int, now: int) -> bool:

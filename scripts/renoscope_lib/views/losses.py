@@ -31,8 +31,8 @@ from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import segments_sent_again
-from ..tcp.sequence import ACK, FIN, SYN, passes, relative_if_known
-from ..tcp.tcp_states import CLOSED, IDLE, TIME_WAIT
+from ..tcp.sequence import ACK, FIN, SYN, is_after, passes, relative_if_known
+from ..tcp.tcp_states import CLOSED, IDLE, SYN_SENT, TIME_WAIT
 from ..tcp.undoing import Reduction
 from ..tcp.wanted import Filter
 from ..words import duration, local_endpoint, remote_endpoint
@@ -131,6 +131,7 @@ class Flow(PartlySeen):
     left: Episode | None = None  # of a reduction that may still be undone
     probed_to: int | None = None  # snd_nxt when a probe sent something again
     last_una: int = 0
+    set_ns: int = 0     # when its timer was last set by a SYN that went or an ACK that came
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
     episodes_seen: int = 0
@@ -177,6 +178,7 @@ class Losses:
         if event.kind not in OWN_KINDS:  # these come from within an ACK's work
             getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
             flow.last_una = event["snd_una"]
+            self._see_timer_set(flow, event)
         flow.last_ns = event["time_ns"]
         flow.over = (event.kind == "request_end"
                      or self._state(event) in (CLOSED, TIME_WAIT))
@@ -203,6 +205,11 @@ class Losses:
         return self._state(event) not in IDLE
 
     # ---- the congestion state
+
+    def _see_timer_set(self, flow: Flow, event: Event) -> None:
+        if (event.kind == "ack" and is_after(event["seg_ack"], event["snd_una"])
+                or event.kind == "state" and self._state(event) == SYN_SENT):
+            flow.set_ns = event["time_ns"]
 
     def _see_any(self, flow: Flow, event: Event) -> None:
         """Every event shows the congestion state in passing."""
@@ -444,14 +451,17 @@ def _waited_us(flow: Flow, event: Event) -> int:
     """How long the timer had waited: the RTO, or less.
 
     TCP_USER_TIMEOUT cuts a wait short, and a full queue of this host's own brings the
-    timer back in half a second: never longer than since it last fired.
+    timer back in half a second: never longer than since it last fired.  And it is set
+    shorter where a SYN was answered for an older connection, or SACKed data is asked
+    for again (tcp_check_sack_reneging()): so not longer than since the SYN went, or an
+    ACK came.  (Other ACKs set it to what is left of the RTO since a segment went.)
     """
     rto_us: int = event["rto_us"]
     before = flow.episodes[-1].timeouts if flow.episodes else []
-    if not before:
-        return rto_us
-    since_us: int = (event["time_ns"] - before[-1].time_ns) // 1000
-    return since_us if since_us + JIFFY_US < rto_us else rto_us
+    fired_ns = before[-1].time_ns if before else 0
+    since_us: int = (event["time_ns"] - max(fired_ns, flow.set_ns)) // 1000
+    least_us = since_us + JIFFY_US if fired_ns > flow.set_ns else 2 * since_us
+    return since_us if least_us < rto_us else rto_us
 
 
 def _segment(event: Event, cause: str) -> str:

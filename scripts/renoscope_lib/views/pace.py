@@ -39,7 +39,7 @@ from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import OWN_KINDS
 from ..tcp.segments import OUTGOING
 from ..tcp.sequence import ECE, FIN, following, is_after, relative
-from ..tcp.tcp_states import CLOSE_WAIT, SYNCHRONIZED
+from ..tcp.tcp_states import CLOSE_WAIT, FIN_WAIT_2, SYNCHRONIZED
 from .gaps import Gaps
 from .sent_again import SentAgain
 
@@ -125,6 +125,7 @@ class Sender(Packable):
     unsent_at_ns: int = 0
     peer_cookie: int = 0
     missed_at_ns: int = 0
+    sent_on: bool = False       # data came after our FIN was acknowledged
     fin_nxt: int | None = None
     acked_after_fin: int = 0
     restored: bool = False
@@ -155,6 +156,7 @@ class Pace:
         self._again = SentAgain()
         self._sending = frozenset(schema.numbers_of("state", *SYNCHRONIZED))
         self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
+        self._own_closed = schema.numbers_of("state", FIN_WAIT_2)
         self._recovering = frozenset(schema.numbers_of("ca_state", RECOVERY, LOSS))
         self._cwr = schema.numbers_of("ca_state", CWR)
 
@@ -215,6 +217,8 @@ class Pace:
         self._see_sent(flow, event)
         if event["state"] in self._peer_closed:
             self._see_half_closed(flow, event)
+        elif event["state"] in self._own_closed:
+            flow.sent_on |= event.kind == "ack" and event["seg_len"] > 0
         flow.mss = event["mss"]
         flow.rto_us = event["rto_us"]
         self._see_windows(flow, event)
