@@ -183,6 +183,25 @@ class Watching(unittest.TestCase):
         self.assertEqual(self.parameter("frozen"), "1")
         self.assertEqual(self.parameter("freeze_on"), "none")
 
+    def test_what_is_planted_meanwhile_is_not_in_the_way(self) -> None:
+        """It goes on, and what it saved it does not call unsaved."""
+        def plant() -> None:
+            os.symlink("/nonexistent", self.kept / "freeze-20000101T000000Z.renoscope")
+            (self.kept / "freeze-20000102T000000Z.renoscope").mkdir()
+            self.freeze()
+        self.assertTrue(self.watch(Looks(plant, lambda: None), kinds="rto"))
+        self.assertEqual(len(self.files()), 2 + 1)
+        self.assertEqual(self.parameter("frozen"), "0")
+
+    def test_thawed_it_is_though_no_room_can_be_made(self) -> None:
+        for number in range(11):
+            (self.kept / f"freeze-20000101T0000{number:02}Z.renoscope").touch()
+        with mock.patch.object(Path, "unlink", side_effect=OSError(errno.EROFS, "no")):
+            self.assertTrue(self.watch(Looks(self.freeze, lambda: None), kinds="rto"))
+        self.assertIn("cannot remove freeze-20000101T000000Z.renoscope: no", self.said)
+        self.assertEqual(len(self.files()), 12)
+        self.assertEqual(self.parameter("frozen"), "0")
+
     def test_it_ends_when_the_module_goes(self) -> None:
         def unload() -> None:
             for name in ("frozen", "freeze_on", "freeze_after"):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Recordings that are kept: the oldest make room, whatever the clock says."""
 
+import errno
 import os
 import tempfile
 import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from renoscope_lib.errors import NOT_SO, Problem
@@ -131,12 +135,10 @@ class Keeping(unittest.TestCase):
                  self.recording("20200101T000002Z", "now", 2),
                  self.recording("20200101T000001Z", "now", 3)]
         strange = self.recording("20400101T000000Z", "now", "x")
-        os.mkfifo(self.folder / "freeze-19990101T000000Z.renoscope")
         shelf = Shelf(self.folder, Bounds(3, 1 << 20), self.said.append,
                       lambda: self.now, "now")
         self.assertEqual([path.name for path in shelf.kept()],
-                         ["freeze-19990101T000000Z.renoscope",
-                          older[0], strange, *older[1:]])
+                         [older[0], strange, *older[1:]])
         self.now = 0
         newest = self.save(shelf)
         self.assertEqual(self.files(), sorted([*older[2:], newest]))
@@ -167,12 +169,134 @@ class Keeping(unittest.TestCase):
         precious = self.folder / "precious"
         precious.write_text("precious")
         shelf = self.shelf()
-        os.symlink(precious, self.folder
-                   / "freeze-20231114T120000Z.renoscope.part")
-        with self.assertRaises(Problem):
-            self.save(shelf)
+        planted = "freeze-20231114T120000Z.renoscope.part"
+        os.symlink(precious, self.folder / planted)
+        saved = self.save(shelf)
+        self.assertEqual(saved, "freeze-20231114T120000Z-2.renoscope")
         self.assertEqual(precious.read_text(), "precious")
-        self.assertEqual(len(self.files()), 2, "nor removed: it is not ours")
+        self.assertEqual(self.files(), sorted([planted, "precious", saved]),
+                         "nor removed: it is not ours")
+
+    def plant(self) -> list[str]:
+        """What is no regular file, with older and younger names than any that we give."""
+        planted = []
+        for year in ("1999", "2099"):
+            for end in ("renoscope", "renoscope.part"):
+                base = f"freeze-{year}0101T00000%dZ.{end}"
+                os.symlink("/nonexistent", self.folder / (base % 0))
+                os.symlink("/", self.folder / (base % 1))
+                (self.folder / (base % 2)).mkdir()
+                os.mkfifo(self.folder / (base % 3))
+                planted += [base % number for number in range(4)]
+        return planted
+
+    def test_only_regular_files_count_and_go(self) -> None:
+        """Neither at the start nor later anything else is in the way."""
+        planted = self.plant()
+        names = []
+        for files in (1, 1, 2):
+            shelf = self.shelf(files=files)
+            names += [self.save(shelf), self.save(shelf)]
+        self.assertEqual([path.name for path in shelf.kept()], names[-2:])
+        self.assertEqual(self.files(), sorted([*planted, *names[-2:]]))
+        self.assertEqual(len(self.said), len(names[:-2]), self.said)
+
+    def test_no_room_and_only_regular_files_go(self) -> None:
+        planted = self.plant()
+        shelf = self.shelf()
+        name = self.save(shelf)
+        shelf._give_up_the_oldest(NoRoom("full", NOT_SO))
+        self.assertEqual(self.files(), sorted(planted))
+        self.assertEqual(self.said, [f"full; gave up the oldest, {name}"])
+        with self.assertRaises(NoRoom):
+            shelf._give_up_the_oldest(NoRoom("full", NOT_SO))
+
+    @unittest.skipIf(os.geteuid(), "needs root")
+    def test_what_others_own_neither_counts_nor_goes(self) -> None:
+        """It may say that it is the youngest, and be as large as it likes."""
+        huge = self.folder / self.recording("20000101T000000Z", "now", 1 << 62)
+        others = [huge, self.folder / "freeze-19990101T000000Z.renoscope",
+                  self.folder / "freeze-19990101T000000Z.renoscope.part"]
+        for path in others:
+            path.touch()
+            os.chown(path, support.NOBODY, support.NOBODY)
+        os.truncate(huge, 1 << 40)
+        ours = [self.recording(f"2023010{day}T000000Z", "now", day) for day in (1, 2)]
+        shelf = Shelf(self.folder, Bounds(3, 1 << 20), self.said.append,
+                      lambda: self.now, "now")
+        newest = self.save(shelf)
+        self.assertEqual([path.name for path in shelf.kept()], [*ours, newest])
+        self.assertEqual(self.files(), sorted([*(path.name for path in others), *ours, newest]))
+        self.assertEqual(self.said, [])
+
+    @unittest.skipIf(os.geteuid(), "needs root")
+    def test_under_sudo_it_stays_ours(self) -> None:
+        """Whose it were could make it huge, or the youngest; and it would not be counted."""
+        with mock.patch.dict(os.environ, {"SUDO_UID": "1234", "SUDO_GID": "1235"}):
+            shelf = self.shelf(files=1)
+            newest = [self.save(shelf) for _ in range(2)][-1]
+        self.assertEqual(self.files(), [newest])
+        found = (self.folder / newest).stat()
+        self.assertEqual((found.st_uid, found.st_mode & 0o777), (0, 0o600))
+
+    @contextmanager
+    def unremovable(self, *names: str) -> Iterator[None]:
+        """As with chattr +i."""
+        whole = Path.unlink
+
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            if path.name in names:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            whole(path, missing_ok)
+        with mock.patch.object(Path, "unlink", unlink):
+            yield
+
+    def test_what_cannot_be_removed_is_told(self) -> None:
+        """The next one goes in its place, and what is new is saved."""
+        part = "freeze-20230101T000000Z.renoscope.part"
+        (self.folder / part).touch()
+        first = "freeze-20231114T120000Z.renoscope"
+        with self.unremovable(part, first):
+            shelf = self.shelf(files=2)
+            names = [self.save(shelf) for _ in range(3)]
+            shelf._give_up_the_oldest(NoRoom("full", NOT_SO))
+        cannot = "cannot remove %s: Operation not permitted"
+        self.assertEqual(self.said, [
+            cannot % part, cannot % first,
+            f"gave up the oldest, {names[1]}: at most 2 recordings kept",
+            cannot % first, f"full; gave up the oldest, {names[2]}"])
+        self.assertEqual(self.files(), sorted([part, first]))
+
+    def vanishing(self, step: str, name: str) -> Any:
+        """Somebody removes it just before it is looked at, or removed."""
+        whole = getattr(Path, step)
+
+        def vanish(path: Path, **how: bool) -> object:
+            if path.name == name:
+                os.remove(path)
+            return whole(path, **how)
+        return mock.patch.object(Path, step, vanish)
+
+    def test_what_vanishes_meanwhile_is_gone(self) -> None:
+        for step in ("lstat", "unlink"):
+            shelf = self.shelf(files=1)
+            older = self.save(shelf)
+            self.now += 60
+            with self.vanishing(step, older):
+                newest = self.save(shelf)
+            self.assertEqual(self.files(), [newest])
+            (self.folder / newest).unlink()
+        self.assertNotIn("cannot", " ".join(self.said))
+
+    def test_saved_it_is_though_no_room_can_be_made(self) -> None:
+        shelf = self.shelf(files=1)
+        older = self.save(shelf)
+        there = list(self.folder.iterdir())
+        with mock.patch.object(Path, "iterdir", side_effect=[
+                iter(there), OSError(errno.EIO, "bad disk")]):
+            newest = self.save(shelf)
+        self.assertEqual(self.said, [f"cannot make room in {self.folder}: bad disk"])
+        self.assertEqual([path.name for path in shelf.kept()], [older, newest])
 
     def save_while_full(self, kept: int) -> None:
         """The disk has room once no more than so many are kept."""

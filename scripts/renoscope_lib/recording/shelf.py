@@ -3,14 +3,18 @@
 
 Only a bounded number of files, of bounded size, is kept: whoever records for ever must
 not fill the disk.  save_order.py says which ones are the oldest.
+
+Only regular files of whoever keeps the shelf count, and go: anything else that has such
+a name is left alone.  What is saved stays saved, whether or not others can make room.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +43,22 @@ def _name(path: Path) -> Name:
     return moment, int(again or 1)
 
 
+def _our_size(path: Path) -> int | None:
+    """Of a regular file of ours; None of what is not, and of what a link leads to."""
+    with suppress(OSError):
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            return found.st_size
+    return None
+
+
+class _KeptFile(OutputFile):
+    """Ours it stays, under sudo as well: whose it were could change it."""
+
+    def _give_away(self) -> None:
+        """Not at all."""
+
+
 class Shelf:
     """The folder.
 
@@ -53,12 +73,8 @@ class Shelf:
         self._say = say
         self._now = now
         try:
-            for path in folder.iterdir():
-                if KEPT_NAME.fullmatch(path.name.removesuffix(UNFINISHED)) \
-                        and path.name.endswith(UNFINISHED):
-                    path.unlink()
-            self._order = in_order(((path, _name(path)) for path in self._names()),
-                                   boot_id)
+            self._remove_unfinished()
+            self._order = in_order(((path, _name(path)) for path in self._ours()), boot_id)
         except OSError as error:
             raise self._failed(error) from None
 
@@ -66,9 +82,16 @@ class Shelf:
         return Problem(f"cannot keep recordings in {self._folder}: "
                        f"{error.strerror}", NOT_SO)
 
+    def _remove_unfinished(self) -> None:
+        """What somebody has left who was killed."""
+        for path in self._named():
+            if path.name.endswith(UNFINISHED) and _our_size(path) is not None:
+                self._is_gone(path)
+
     def _new_name(self) -> str:
+        """One that nothing has, nor has unfinished, whatever it is."""
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
-        before = [number for at, number in map(_name, self._names()) if at == moment]
+        before = [number for at, number in map(_name, self._named()) if at == moment]
         again = f"-{max(before) + 1}" if before else ""
         return f"freeze-{moment}{again}.renoscope"
 
@@ -83,16 +106,16 @@ class Shelf:
                 summary = self._write(path, fill)
             self._order = [*(one for one in self._order if one != path), path]
             self._sync_names()
-            self._make_room(path)
         except OSError as error:
             raise self._failed(error) from None
+        self._make_room(path)
         return path, summary
 
     @staticmethod
     def _write(path: Path, fill: Callable[[OutputFile], Summary]) -> Summary:
         """Under another name until it is whole.  Closed, it holds no room."""
         unfinished = path.with_name(path.name + UNFINISHED)
-        file = OutputFile(str(unfinished), new=True)
+        file = _KeptFile(str(unfinished), new=True)
         try:
             summary = fill(file)
             file.sync()
@@ -116,31 +139,56 @@ class Shelf:
 
     def _give_up_the_oldest(self, problem: NoRoom) -> None:
         """One at each try, so that whoever fills the disk does not get all at once."""
-        kept = self.kept()
-        if not kept:
-            raise problem
-        kept[0].unlink()
-        self._say(f"{problem}; gave up the oldest, {kept[0].name}")
+        for path in self.kept():
+            if self._is_gone(path):
+                self._say(f"{problem}; gave up the oldest, {path.name}")
+                return
+        raise problem
 
-    def _names(self) -> list[Path]:
+    def _is_gone(self, path: Path) -> bool:
+        """Once it is removed, by whomever; what cannot be is told, and stays."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._say(f"cannot remove {path.name}: {error.strerror}")
+            return False
+        return True
+
+    def _named(self) -> list[Path]:
+        """Whatever has such a name."""
         return [path for path in self._folder.iterdir()
-                if KEPT_NAME.fullmatch(path.name)]
+                if KEPT_NAME.fullmatch(path.name.removesuffix(UNFINISHED))]
 
-    def kept(self) -> list[Path]:
-        """From the oldest on; what somebody else has put here is older than ours."""
-        there = set(self._names())
+    def _ours(self) -> dict[Path, int]:
+        """Our recordings, and how large they are."""
+        sizes = {path: _our_size(path) for path in self._named()
+                 if not path.name.endswith(UNFINISHED)}
+        return {path: size for path, size in sizes.items() if size is not None}
+
+    def _by_age(self, paths: Iterable[Path]) -> list[Path]:
+        """From the oldest on; what was put here by hand is older than what we saved."""
+        there = set(paths)
         self._order = [path for path in self._order if path in there]
         return sorted(there.difference(self._order), key=_name) + self._order
 
+    def kept(self) -> list[Path]:
+        """From the oldest on."""
+        return self._by_age(self._ours())
+
     def _make_room(self, newest: Path) -> None:
-        older = [(path, path.stat().st_size) for path in self.kept()
-                 if path != newest]
-        total = sum(size for _, size in older) + newest.stat().st_size
-        while older and (reason := self._too_many(len(older) + 1, total)):
-            path, size = older.pop(0)
-            path.unlink()
-            total -= size
-            self._say(f"gave up the oldest, {path.name}: {reason}")
+        """As far as that can be: the newest is saved in any case."""
+        try:
+            sizes = self._ours()
+        except OSError as error:
+            self._say(f"cannot make room in {self._folder}: {error.strerror}")
+            return
+        for path in self._by_age(sizes):
+            reason = self._too_many(len(sizes), sum(sizes.values()))
+            if not reason:
+                break
+            if path != newest and self._is_gone(path):
+                del sizes[path]
+                self._say(f"gave up the oldest, {path.name}: {reason}")
 
     def _too_many(self, files: int, total_bytes: int) -> str:
         """Which bound does not hold; empty if both do."""
