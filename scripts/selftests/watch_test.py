@@ -32,6 +32,7 @@ from recorder import (COMMAND, FOLDER, PARAMETERS, Recorder, parameter, renoscop
 BEFORE = {"freeze_on": "error", "freeze_after": "7"}
 KINDS, AFTER = "refused,rto=2", 3
 KEPT = 2
+NOBODY = 65534
 LITTLE_REST_S = "0.001"
 LONG_REST_S = "1000000"
 
@@ -239,6 +240,30 @@ def test_a_second() -> None:
         _end(watch)
 
 
+@contextmanager
+def _locked_without_rights(folder: Path) -> Iterator[None]:
+    """By somebody who may look into the folder, and no more."""
+    with subprocess.Popen(["flock", folder, "sh", "-c", "echo locked; exec cat"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          user=NOBODY, group=NOBODY, extra_groups=[]) as process:
+        assert process.stdout and process.stdout.readline() == "locked\n"
+        yield
+
+
+def test_without_rights_nobody_is_in_the_way() -> None:
+    """watch: a folder that others may write is refused; one that they lock is none the worse"""
+    with tempfile.TemporaryDirectory() as name, \
+            Recorder(*(f"{key}={text}" for key, text in BEFORE.items())):
+        folder = Path(name)
+        folder.chmod(0o1777)
+        done = renoscope("watch", name, "--on", KINDS)
+        assert done.returncode == 2, done
+        assert f"everybody may write in {name} (mode 1777)" in done.stderr, done
+        folder.chmod(0o755)
+        with _locked_without_rights(folder), _watching(folder, "--on", KINDS) as watch:
+            _end(watch)
+
+
 def test_a_trigger_that_there_is_not() -> None:
     """watch told to freeze on no kind of event: the module's own words, nothing is changed"""
     with tempfile.TemporaryDirectory() as name, \
@@ -264,7 +289,7 @@ def test_somebody_sets_other_triggers() -> None:
 
 @contextmanager
 def _small_disk(folder: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder],
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "none", folder],
                    check=True)
     try:
         yield

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Saving each freeze: the order of steps, the rest after one, and whose triggers hold."""
 
+import contextlib
 import errno
+import fcntl
+import io
 import os
 import tempfile
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from renoscope_lib import cli
 from renoscope_lib.commands import watch as watch_command
 from renoscope_lib.errors import BAD_INPUT, NOT_SO, NOT_THERE, Problem
 from renoscope_lib.machine.held_parameter import set_parameter
@@ -20,7 +25,7 @@ from renoscope_lib.recording.shelf import Bounds, Shelf
 from renoscope_lib.stopping import Stop
 
 from . import support
-from .fake_host import OnFakeHost, fake_host
+from .fake_host import STATS, OnFakeHost, fake_host, loaded
 from .support import Scene
 from .test_recorder import FakeRing
 from .test_shelf import NOON
@@ -212,16 +217,79 @@ class Watching(unittest.TestCase):
 
 
 class Folder(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name).resolve()
+
+    def refused(self, name: str, *words: str) -> None:
+        with self.assertRaises(Problem) as caught:
+            watch_command._folder(f"{self.folder}/{name}")
+        self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+        for part in words:
+            self.assertIn(part, str(caught.exception))
+
     def test_one_that_is_not_there(self) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            self.assertEqual(watch_command._folder(name), Path(name))
-            (Path(name) / "file").write_text("")
-            for path, words in (("no one", f"make it with: sudo mkdir -p '{name}/no one'"),
-                                ("file", "is no folder")):
-                with self.assertRaises(Problem) as caught:
-                    watch_command._folder(f"{name}/{path}")
-                self.assertIn(words, str(caught.exception))
-                self.assertEqual(caught.exception.exit_code, BAD_INPUT)
+        self.assertEqual(watch_command._folder(str(self.folder)), self.folder)
+        (self.folder / "file").write_text("")
+        self.refused("file", "is no folder")
+        self.refused("no one", "make it with: sudo install -d -m 0750 "
+                     f"'{self.folder}/no one'")
+
+    def test_one_that_others_may_write(self) -> None:
+        """The cause is named, and the mend."""
+        self.folder.chmod(0o1777)
+        self.refused("", f"watch: everybody may write in {self.folder} (mode 1777)",
+                     "sudo install -d -m 0750 /var/lib/renoscope")
+
+    def test_the_one_that_a_link_leads_to(self) -> None:
+        """Whoever can change the link shall not choose another one later."""
+        (self.folder / "kept").mkdir()
+        os.symlink("kept", self.folder / "link")
+        self.assertEqual(watch_command._folder(f"{self.folder}/link"), self.folder / "kept")
+
+
+class Command(OnFakeHost):
+    """The command as a whole, but for the watching."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        loaded(self.host, STATS)
+        for name in ("freeze_on", "freeze_after"):
+            self.host.put(f"{PARAMETERS}/{name}", "none\n")
+        self.kept = self.folder / "kept"
+        self.kept.mkdir()
+        self.stats = self.host.path("/sys/kernel/debug/renoscope/stats")
+
+    def watch(self) -> int:
+        with mock.patch.object(watch_command, "Host", lambda: self.host), \
+                mock.patch.object(FreezeWatch, "run", lambda *_: True):
+            return cli.main(["watch", str(self.kept)])
+
+    @contextmanager
+    def locked(self, path: Path) -> Iterator[None]:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def test_the_ring_is_what_one_process_has(self) -> None:
+        self.assertEqual(self.watch(), 0)
+        said = io.StringIO()
+        with self.locked(self.stats), contextlib.redirect_stderr(said):
+            self.assertEqual(self.watch(), NOT_SO)
+        self.assertEqual(said.getvalue(), "renoscope: cannot watch this ring: process "
+                         f"{os.getpid()} does that already\n")
+
+    def test_who_may_look_into_the_folder_cannot_keep_watch_from_it(self) -> None:
+        self.folder.chmod(0o755)
+        self.kept.chmod(0o755)
+        with support.powerless(), self.locked(self.kept):
+            pass
+        with self.locked(self.kept):
+            self.assertEqual(self.watch(), 0)
 
 
 class Refused(OnFakeHost):

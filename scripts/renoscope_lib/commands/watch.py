@@ -13,22 +13,33 @@ from ..machine.host import Host
 from ..options import add_command, complain, count, limit, number_of_seconds
 from ..output.only_one import only_one
 from ..recording.freezes import FreezeWatch, Triggers
+from ..recording.own_folder import why_not_own
 from ..recording.shelf import Bounds, Shelf
 from ..ring.live_ring import LiveRing
 from ..stopping import stop_on_signals
 from ..words import file_word
 
 MB = 1 << 20
+MAKE_FOLDER = "sudo install -d -m 0750"
+USUAL_FOLDER = "/var/lib/renoscope"
 
 
 def _folder(name: str) -> Path:
-    """Where recordings are kept, which must be there."""
-    folder = Path(name)
-    if not os.path.lexists(folder):
-        raise Problem(f"watch: there is no folder {name}; make it with: sudo mkdir -p "
+    """Where recordings are kept, which must be there, and nobody else's to change."""
+    if not os.path.lexists(name):
+        raise Problem(f"watch: there is no folder {name}; make it with: {MAKE_FOLDER} "
                       f"{file_word(name)}", BAD_INPUT)
-    if not folder.is_dir():
-        raise Problem(f"watch: {name} is no folder", BAD_INPUT)
+    try:
+        if not Path(name).is_dir():
+            raise Problem(f"watch: {name} is no folder", BAD_INPUT)
+        folder = Path(name).resolve(strict=True)
+        why_not = why_not_own(folder)
+    except OSError as error:
+        raise Problem(f"watch: cannot look at {name}: {error.strerror}", NOT_SO) from None
+    if why_not:
+        raise Problem(f"watch: {why_not}, and could stop watch or have it remove what it "
+                      "saved; make a folder that is root's alone, and name that: "
+                      f"{MAKE_FOLDER} {USUAL_FOLDER}", BAD_INPUT)
     return folder
 
 
@@ -37,10 +48,9 @@ def _watch(options: argparse.Namespace) -> int:
     folder = host.renoscope_dir()
     host.need_root("watch")
     kept = _folder(options.folder)
-    # The open file keeps the module, too, from being taken away underneath.
-    with stop_on_signals() as stop, \
-            only_one(folder / "stats", "watch this ring"), \
-            only_one(kept, f"keep recordings in {kept}"):
+    # Only root can open it, so nobody else can have it.  A kernel has one ring, and with it
+    # the folder is ours as well.  Open, it keeps the module from being taken away, too.
+    with stop_on_signals() as stop, only_one(folder / "stats", "watch this ring"):
         shelf = Shelf(kept, Bounds(options.keep, options.keep_mb * MB), complain,
                       boot_id=host.boot_id())
         watch = FreezeWatch(host, LiveRing(folder), shelf, stop, complain)
@@ -56,9 +66,10 @@ def add(commands: Any) -> None:
         "freeze_on names; writes what the ring holds into a new file of "
         "DIR, lets recording go on, and waits again. Ends on Ctrl-C, SIGTERM "
         "or SIGHUP, and then sets freeze_on and freeze_after as they were.",
-        "sudo scripts/renoscope watch . --on refused,rto=3 --after 100")
+        f"sudo scripts/renoscope watch {USUAL_FOLDER} --on refused,rto=3 --after 100")
     watch.add_argument("folder", metavar="DIR",
-                       help="where to; files are named freeze-DATE.renoscope")
+                       help="where to: a folder in which nobody but root may write; "
+                       "files are named freeze-DATE.renoscope")
     watch.add_argument("--on", metavar="K,...",
                        help="freeze on these kinds of event, or rto=N, N "
                        "timeouts in a row (default: what freeze_on says now)")

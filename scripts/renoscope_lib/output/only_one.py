@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A file or folder that one process at a time may have for itself.
+"""A file that one process at a time may have for itself.
 
 The kernel lets go of such a lock when its process ends, however it ends: there is
-nothing to clean up, and nothing is written.
+nothing to clean up, and nothing is written.  Whoever may open the file, be it for reading
+only, can have it: it must be one that nobody without rights can open.
 """
 
 from __future__ import annotations
