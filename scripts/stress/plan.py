@@ -77,8 +77,13 @@ PLAN = (
     Scenario("calls", KCSAN, 3600, parallel=True),
     Scenario("secrets", (*STOCK, *DEBUG), 1800),
     Scenario("reload", (*STOCK, *DEBUG), 7200),
+    # Without memory where only a debug kernel lets it fail; with calls that fail on any.
     Scenario("load_faults", STOCK, 7200, needs=["nm", "strip"]),
-    Scenario("load_faults", DEBUG, 14400, taint="W", needs=["nm", "strip"]),
+    Scenario("load_faults", DEBUG, 9000, taint="W", needs=["nm", "strip"]),
+    Scenario("unload_faults", DEBUG, 7200, taint="W", needs=["strip"]),
+    Scenario("attach_faults", STOCK, 7200, needs=["nm", "strip"]),
+    Scenario("attach_faults", DEBUG, 9000, taint="W", needs=["nm", "strip"]),
+    Scenario("file_faults", DEBUG, 7200, taint="W", needs=["strip"]),
     # Traffic, and what happens to it.
     Scenario("switch_storm", STOCK, needs=[CC]),
     Scenario("switch_storm", (*DEBUG, *KCSAN), processors=4, parallel=True, needs=[CC]),

@@ -38,11 +38,13 @@ class Table(unittest.TestCase):
         signs = {'program("': plan.CC, "samples": plan.CC,
                  'need("bpftrace")': "bpftrace", 'run("nm"': "nm", 'run("strip"': "strip",
                  'run("openssl"': "openssl"}
-        beside = {"load_faults": "faults.py"}
+        trials, calls = "fault_trials.py", "faults.py"
+        beside = {"load_faults": (trials, calls), "attach_faults": (trials, calls),
+                  "unload_faults": (trials,), "file_faults": (trials,)}
         for scenario in plan.PLAN:
             if scenario.in_busybox:
                 continue
-            files = [f"{scenario.name}_test.py", *filter(None, [beside.get(scenario.name)])]
+            files = [f"{scenario.name}_test.py", *beside.get(scenario.name, ())]
             text = "".join((STRESS / name).read_text() for name in files)
             with self.subTest(scenario.name):
                 self.assertEqual({need for sign, need in signs.items() if sign in text},

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..tcp.sequence import isns_differ
 from ..words import connection, plural
-from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, Subject, brief
+from .finding import RULES, SEVERITIES, TROUBLE, Finding, Report, brief
 
 # Both ends of so many connections are named.
 FEW_PAIRS = 4

@@ -53,7 +53,8 @@ def _bufferbloat(flow: Sender, subject: Subject,
         f"round trips grew from {brief(flow.grown_min_us)} to "
         f"{brief(flow.grown_rtt_us)} while {flow.grown_segments} segments were "
         "on their way: these wait in a queue on the path (bufferbloat), the "
-        "path has become longer, or the peer is late with its ACKs", "a queue on the path, or late ACKs",
+        "path has become longer, or the peer is late with its ACKs",
+        "a queue on the path, or late ACKs",
         (f"{clock.at(flow.grown_at_ns)} srtt {brief(flow.grown_rtt_us)}, min RTT "
          f"{brief(flow.grown_min_us)}, {flow.grown_segments} segments on their "
          "way",
