@@ -21,6 +21,7 @@ import troubles
 from endpoints import FAMILIES, PORT, Pair, await_records, connected, records, say
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import cookie_of
+from raw_tcp import ACK, RST, SYN, Ghost, Wire, route_to_ghosts
 from recorder import Recorder, renoscope, told, wait_until
 from renoscope_lib.explain.finding import brief, spelled
 from renoscope_lib.words import connection
@@ -102,6 +103,28 @@ def _check_lost_synacks(it: Recorder, findings: list[Finding],
     assert slow["severity"] == "trouble" and slow["cost_us"] > 3_000_000, slow
     assert "every SYN came to the listener" in slow["sentence"], slow
     assert _of(findings, accepted)["connect-slow"]["severity"] == "trouble"
+
+
+def test_answers_that_do_not_fit() -> None:
+    """explain: SYNs that were answered for an older connection did not go unanswered"""
+    with _stage() as (it, hosts), contextlib.ExitStack() as stack:
+        route_to_ghosts(hosts)
+        wire = stack.enter_context(contextlib.closing(Wire(CLIENT)))
+        for ipv6 in FAMILIES:
+            opener = stack.enter_context(endpoints.tcp_socket(SERVER, ipv6))
+            opener.bind((endpoints.address_of(SERVER, ipv6), 0))
+            ghost = Ghost(wire, opener.getsockname()[:2], port=80)
+            opener.setblocking(False)
+            opener.connect_ex((ghost.address, ghost.port))
+            for _ in range(2):
+                syn = ghost.expect(SYN)
+                ghost.send(ACK, seq=555_555, ack=syn.seq - 1000)
+                ghost.expect(RST)
+            ghost.answer()
+            await_records(it, opener, "retransmit", 2)
+            slow = _of(_findings(), opener)["connect-slow"]
+            assert slow["gist"] == "the peer still had an older connection (implied)", slow
+            assert "2 answers were to an older connection" in slow["sentence"], slow
 
 
 def test_refused() -> None:
