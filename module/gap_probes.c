@@ -151,7 +151,10 @@ static void attach_gap(struct gap_probe *gap)
 	gap->error = register_gap(gap);
 	gap->attached = !gap->error;
 	gap->is_new = gap->attached;
-	if (!gap->error || gap->error == before)
+	if (!gap->error)
+		return;
+	/* Once of what will be so again; memory may be there the next time. */
+	if (gap->error == before && gap->error != -ENOMEM)
 		return;
 	event_kinds_print(gap->kinds, names, sizeof(names));
 	pr_warn("%s: cannot be probed (error %d); events that need it (%s) will be missing\n",
