@@ -610,6 +610,14 @@ class Pace(Case):
         self.assertIn("its pace was set by cwnd for 2 s",
                       found["cwnd-limited"].sentence)
         self.assertIn("healthy", found)
+        self.assertNotIn("losses kept it small", found["cwnd-limited"].sentence)
+
+    def test_what_repairs_of_losses_took_is_told_beside_it(self) -> None:
+        life = self.life
+        found = self.found(*life.opens(), *self.bulk(), life.turn(3, "Open", "Recovery"),
+                           life.turn(4, "Recovery", "Open"))
+        self.assertIn("while it was full; losses kept it small, and 960 ms (24%) went into "
+                      "repairing them", found["cwnd-limited"].sentence)
 
     def test_a_full_window_of_the_peers_sets_the_pace(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(

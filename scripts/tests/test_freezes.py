@@ -281,7 +281,7 @@ class Command(OnFakeHost):
         with self.locked(self.stats), contextlib.redirect_stderr(said):
             self.assertEqual(self.watch(), NOT_SO)
         self.assertEqual(said.getvalue(), "renoscope: cannot watch this ring: process "
-                         f"{os.getpid()} does that already\n")
+                         f"{os.getpid()} does that already; end it first\n")
 
     def test_who_may_look_into_the_folder_cannot_keep_watch_from_it(self) -> None:
         self.folder.chmod(0o755)

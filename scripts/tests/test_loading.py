@@ -310,7 +310,7 @@ class Unload(OnFakeHost):
         self.host.put("/sys/module/tcp_renoscope/refcnt", "2\n")
         code, out = self.unload()
         self.assertEqual(code, NOT_SO)
-        self.assertIn("tcp_renoscope is in use:\n  2 references, but none", out)
+        self.assertIn("tcp_renoscope is in use:\n  its count of references is 2, but none", out)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class OnlyOne(unittest.TestCase):
                     only_one(self.folder, "keep it"):
                 self.fail("both have it")
             self.assertEqual(str(caught.exception), "cannot keep it: process "
-                             f"{os.getpid()} does that already")
+                             f"{os.getpid()} does that already; end it first")
         with only_one(self.folder, "keep it"):
             pass
 

@@ -27,6 +27,7 @@ SYN_TIMEOUT_US = 1_000_000
 WORTH_NS = 500_000_000
 MOSTLY = 0.5
 NEARLY_ALL = 0.8
+REPAIRS_WORTH = 0.1
 
 # What stays here so long is felt.
 LONG_UNSENT_NS = 1_000_000_000
@@ -132,6 +133,15 @@ def _shares(flow: Sender) -> tuple[str, ...]:
         for name, words in names.items() if flow.held_ns[name])
 
 
+def _repairs(flow: Sender) -> str:
+    """What it cost to make good for losses, where that is much."""
+    repaired_ns = flow.held_ns[RECOVERING]
+    if repaired_ns < REPAIRS_WORTH * flow.known_ns:
+        return ""
+    return (f"; losses kept it small, and {brief(repaired_ns // 1000)} "
+            f"({share(repaired_ns, flow.known_ns)}) went into repairing them")
+
+
 def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
     known, held = flow.known_ns, flow.held_ns
     if known < WORTH_NS:
@@ -144,8 +154,8 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
             "cwnd-limited", FINE, subject,
             f"its pace was set by cwnd for {brief(held[CWND] // 1000)} "
             f"({share(held[CWND], known)} of the time): as fast as congestion "
-            "control lets it, with cwnd up to "
-            f"{flow.cwnd_most} segments", "", _shares(flow),
+            f"control lets it, with cwnd up to {flow.cwnd_most} segments while it was full"
+            f"{_repairs(flow)}", "", _shares(flow),
             look("cwnd", subject))
     elif held[SILENT] >= max(NEARLY_ALL * known, WORTH_NS):
         yield Finding(

@@ -230,7 +230,7 @@ def find_holders(host: Host) -> list[Holder]:
     if not holders:
         count = (host.read(f"/sys/module/{MODULE}/refcnt") or "?").strip()
         holders.append(Holder(
-            f"{count} references, but none of sockets, namespaces or files "
+            f"its count of references is {count}, but none of sockets, namespaces or files "
             "was found",
             "look for sockets that were never bound, and for BPF programs on "
             "its raw tracepoints (sudo bpftool link); then try again"))

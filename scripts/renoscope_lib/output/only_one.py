@@ -50,7 +50,7 @@ def only_one(path: Path, what: str) -> Iterator[None]:
         raise Problem(f"cannot {what}: {error.strerror}", NOT_SO) from None
     try:
         if holder := first_holder(fd):
-            raise Problem(f"cannot {what}: {holder} does that already", NOT_SO)
+            raise Problem(f"cannot {what}: {holder} does that already; end it first", NOT_SO)
         yield
     finally:
         os.close(fd)
