@@ -1213,6 +1213,8 @@ class Command(Stage):
         _, out, _ = self.run_flow("--json")
         self.assertEqual([one["segments_sent_again"]
                           for one in json.loads(out)["connections"]], [3, 0])
+        _, out, _ = self.run_flow("sk:a")
+        self.assertIn("; 1 sent again (3 as `losses` counts, by the MSS); ", out)
 
     def test_as_data_too(self) -> None:
         self.two()

@@ -444,6 +444,8 @@ class OwnAlgorithms(unittest.TestCase):
                           old_cwnd=10))
         self.assertIn("1 segment acknowledged, no RTT measured, cwnd was 1",
                       self.shown("reno_round", round_acked=1, old_cwnd=1))
+        self.assertIn("no segment acknowledged before this ACK",
+                      self.shown("reno_round", round_acked=0, old_cwnd=1))
 
     def test_a_reduction_names_what_is_wanted_and_why(self) -> None:
         self.assertIn("  ssthresh 12 wanted: the retransmission timer fired",

@@ -209,7 +209,10 @@ def heading(ladder: Ladder) -> str:
                 "both ends recorded" if both else "one end recorded")
     parts = [f"{plural(ladder.rungs, 'segment')}, {recorded}"]
     if ladder.sent_again:
-        parts.append(f"{ladder.sent_again} sent again")
+        by_mss = conversation.sent_again
+        parts.append(f"{ladder.sent_again} sent again"
+                     + (f" ({by_mss} as `losses` counts, by the MSS)"
+                        if by_mss > ladder.sent_again else ""))
     if both and (ladder.lost or not ladder.is_partial):
         parts.append(f"{ladder.lost} lost"
                      + (" on the way" if ladder.dropped else ""))

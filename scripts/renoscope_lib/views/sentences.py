@@ -414,8 +414,10 @@ class Sentences:
     def _reno_round(self, event: Event) -> str:
         rtt_us = event["round_rtt_us"]
         shortest = f"shortest RTT {duration(rtt_us)}" if rtt_us else "no RTT measured"
-        return (f"round trip over: {plural(event['round_acked'], 'segment')} "
-                f"acknowledged, {shortest}, cwnd was {event['old_cwnd']}")
+        # of a connection's first round the kernel counts none before the ACK that ends it
+        acked = (f"{plural(event['round_acked'], 'segment')} acknowledged" if event["round_acked"]
+                 else "no segment acknowledged before this ACK")
+        return f"round trip over: {acked}, {shortest}, cwnd was {event['old_cwnd']}"
 
     def _reno_reduction(self, event: Event) -> str:
         return f"ssthresh {event['new_ssthresh']} wanted: {self._reno_cause(event)}"
