@@ -25,8 +25,8 @@ IN_MEMORY = ("unloaded", "renoscope-none", "renoscope-ack", "renoscope-default",
              "renoscope-all", "ftrace", "bpftrace-count", "libbpf-tcprtt", "bcc-count",
              "bcc-tcprtt")
 SAVED = ("renoscope-ack-saved", "renoscope-default-saved", "renoscope-all-saved",
-         "renoscope-ack-cat", "trace-cmd", "perf", "tcpdump", "bpftrace-printf",
-         "bcc-trace")
+         "renoscope-ack-cat", "renoscope-ack-read", "trace-cmd", "perf", "tcpdump",
+         "bpftrace-printf", "bcc-trace")
 READINGS = {"record": "``renoscope record``, the program's part",
             "columns": "columns of numpy, for ``report`` and ``cwnd --draw``"}
 

@@ -105,16 +105,20 @@ class Renoscope(Peer):
 
 
 class RenoscopeCat(Renoscope):
-    """The same bytes saved by cat: what of the cost is the kernel's part."""
+    """The same bytes saved by cat, or only read: what of the cost is the kernel's part."""
 
     def on(self) -> None:
         run("insmod", str(recorder.MODULE), f"events={self._kinds}")
+        into = self._folder / "bench.renoscope" if self.saves else os.devnull
         self._process = Process(
-            ["sh", "-c", 'exec cat "$1" > "$0"', str(self._folder / "bench.renoscope"),
+            ["sh", "-c", 'exec cat "$1" > "$0"', str(into),
              str(recorder.FOLDER / "trace_raw")], self._folder / "record.log")
         self._process.wait_idle()
 
     def _count(self, said: str) -> None:
+        if not self.saves:
+            self._events += recorder.written()
+            return
         size = (self._folder / "bench.renoscope").stat().st_size
         self._events += size // RECORD_BYTES
         self._bytes += size
@@ -441,9 +445,12 @@ def makers() -> dict[str, tuple[str, Callable[[Path], Peer]]]:
             title_ = f"renoscope, {title}" + ", ``renoscope record``" * saves
             made[name] = (title_, functools.partial(
                 Renoscope, name=name, kinds=kinds, title=title_, saves=saves))
-    title = "renoscope, ``ack`` alone, ``cat trace_raw``"
-    made["renoscope-ack-cat"] = (title, functools.partial(
-        RenoscopeCat, name="renoscope-ack-cat", kinds="ack", title=title, saves=True))
+    for name, saves, command in (
+            ("renoscope-ack-read", False, "``cat trace_raw``, not saved"),
+            ("renoscope-ack-cat", True, "``cat trace_raw``")):
+        title = f"renoscope, ``ack`` alone, {command}"
+        made[name] = (title, functools.partial(
+            RenoscopeCat, name=name, kinds="ack", title=title, saves=saves))
     for other in OTHERS:
         made[other.name] = (other.title, other)
     return made
