@@ -551,6 +551,16 @@ class BothEnds(Stage):
         self.assertEqual([rung.delay_us for rung in rungs],
                          [20_000, 19_000, 18_000])
 
+    def test_without_segment_more_may_be_lost_than_is_seen(self) -> None:
+        self.came(A, 20, 1, 1, 100, kinds=("ack",))
+        self.came(B, 40, 1, 101, kinds=("ack",))
+        for ms in (60, 300):
+            self.put("retransmit", A, ms, retransmit_cause=1, retransmit_segs=1,
+                     **self.header(A, 101, 1, 100, ACK, 0))
+        self.came(A, 320, 101, 1, 100, kinds=("ack",))
+        self.assertIn("; 2 sent again; at least 1 lost; ",
+                      ladder_words.heading(self.ladder()))
+
     def test_without_segment_only_what_came_is_drawn(self) -> None:
         self.came(A, 20, 1, 1, 100, kinds=("ack",))
         self.came(B, 40, 1, 101, kinds=("ack",))

@@ -214,7 +214,8 @@ def heading(ladder: Ladder) -> str:
                      + (f" ({by_mss} as `losses` counts, by the MSS)"
                         if by_mss > ladder.sent_again else ""))
     if both and (ladder.lost or not ladder.is_partial):
-        parts.append(f"{ladder.lost} lost"
+        least = "at least " if ladder.is_partial else ""    # of what is here
+        parts.append(f"{least}{ladder.lost} lost"
                      + (" on the way" if ladder.dropped else ""))
     if ladder.dropped:
         parts.append(f"{ladder.dropped} dropped on arrival")
