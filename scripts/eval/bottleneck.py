@@ -10,26 +10,21 @@ What is lost on the way is chosen by count (nft numgen), so each run loses the s
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
+import sys
 from types import TracebackType
 
-from scenarios import PACKET, Path
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "selftests"))
+
+from hosts import run  # noqa: E402  (found through the line above)
+from scenarios import PACKET, Path  # noqa: E402
 
 SENDER, ROUTER, RECEIVER = "sender", "router", "receiver"
 SENDER_ADDRESS, RECEIVER_ADDRESS = "10.78.1.1", "10.78.2.1"
 _HOSTS = (SENDER, ROUTER, RECEIVER)
 # Offloads off: a queue that counts super-segments is no bottleneck queue.
 _OFFLOADS = ("tso", "gso", "gro")
-
-
-def run(*command: str) -> str:
-    """Run a command and return what it printed; its failure is ours."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: "
-                           f"{done.stdout.strip()}")
-    return done.stdout
 
 
 def loss_rules(every: int) -> str:

@@ -7,50 +7,28 @@ counts instructions a run is the same each time.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
 import selectors
 import socket
 import struct
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from bottleneck import RECEIVER, RECEIVER_ADDRESS, SENDER
-from scenarios import Flow, Scenario, algorithm_of
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "selftests"))
+
+from bottleneck import RECEIVER, RECEIVER_ADDRESS, SENDER  # noqa: E402
+from inside import abort, inside  # noqa: E402  (found through the line above)
+from scenarios import Flow, Scenario, algorithm_of  # noqa: E402
 
 SAMPLE_S = 0.05
 CHUNK = bytes(256 * 1024)
 SEND_BUFFER = 16 << 20
-CLONE_NEWNET = 0x40000000
 TCP_CONGESTION = 13     # socket's own is not known to the type checker
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 # struct tcp_info (include/uapi/linux/tcp.h): offsets of what is read here.
-_RTT_US, _CWND, _TOTAL_RETRANS = 68, 80, 100
-_BYTES_ACKED, _BYTES_SENT, _BYTES_RETRANS = 120, 200, 208
-
-
-@contextlib.contextmanager
-def _inside(host: str) -> Iterator[None]:
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    theirs = os.open(f"/run/netns/{host}", os.O_RDONLY)
-    try:
-        if _LIBC.setns(theirs, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"setns {host}")
-        yield
-    finally:
-        _LIBC.setns(own, CLONE_NEWNET)
-        os.close(own)
-        os.close(theirs)
-
-
-def _abort(sock: socket.socket) -> None:
-    """Close it with a RST. What it still had to send would be memory lost to the next."""
-    if sock.fileno() >= 0:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
+_RTT_US = 68
+_BYTES_ACKED, _BYTES_RETRANS = 120, 208
 
 
 @dataclass
@@ -89,7 +67,7 @@ class Traffic:
         self._selector = selectors.DefaultSelector()
         self._due = [(flow.starts_s, number)
                      for number, flow in enumerate(scenario.flows)]
-        with _inside(RECEIVER):
+        with inside(RECEIVER):
             self._listener = socket.create_server((RECEIVER_ADDRESS, 0), backlog=64)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, None)
@@ -100,7 +78,7 @@ class Traffic:
         return time.monotonic() - self._began
 
     def _open(self, number: int, flow: Flow) -> None:
-        with _inside(SENDER):
+        with inside(SENDER):
             sock = socket.socket()
         algorithm = flow.algorithm or self.algorithm
         sock.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, algorithm.encode())
@@ -177,5 +155,6 @@ class Traffic:
         self._sample(self._now_s())
         for sock in (*(transfer.sock for transfer in self.transfers), *self._accepted,
                      self._listener):
-            _abort(sock)
+            if sock.fileno() >= 0:
+                abort(sock)     # what it still had to send would be memory lost to the next
         return self.transfers
