@@ -66,24 +66,10 @@ class Report:
         """Every single test with its full name."""
         return [leaf for test in self.tests for leaf in test.leaves()]
 
-    def count(self, status: Status) -> int:
-        """How many single tests ended so."""
-        return sum(test.status is status for _, test in self.leaves())
-
     def failures(self) -> list[str]:
         """One line for everything that makes this no pass."""
         failed = [f"not ok: {name}" for name, test in self.leaves() if test.status is Status.FAILED]
         return failed + self.problems
-
-    @property
-    def skipped(self) -> bool:
-        """Nothing failed, but nothing ran either."""
-        return not self.failures() and self.count(Status.PASSED) == 0
-
-    @property
-    def passed(self) -> bool:
-        """Something ran, and nothing is wrong."""
-        return not self.failures() and self.count(Status.PASSED) > 0
 
 
 @dataclass

@@ -110,6 +110,8 @@ def count_guest(tally: Tally, guest: Guest, code: int, output: str) -> None:
         tally.add(name, ktap.Status.SKIPPED, output.strip().rpartition("\n")[2])
         return
     report = ktap.parse(output)
+    if report.skip_reason:
+        tally.add(name, ktap.Status.SKIPPED, report.skip_reason)
     for test_name, test in report.leaves():
         tally.add(f"{name}: {test_name}", test.status, test.reason)
     for problem in report.problems:

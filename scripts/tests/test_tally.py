@@ -15,6 +15,7 @@ from boot_codes import BootCode  # noqa: E402
 
 GOOD = "KTAP version 1\n1..1\nok 1 a\n"
 BAD = "KTAP version 1\n1..1\nnot ok 1 a\n"
+SKIPPED = "KTAP version 1\n1..0 # SKIP no hosts\n"
 
 
 class CountGuest(unittest.TestCase):
@@ -27,6 +28,13 @@ class CountGuest(unittest.TestCase):
 
     def test_clean_guest(self) -> None:
         self.assertEqual(self.counted(BootCode.OK, 0, GOOD), (1, []))
+
+    def test_a_guest_that_ran_nothing_is_named_with_its_reason(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            count = tally.Tally()
+            tally.count_guest(count, tally.Guest("g", "kernel", Path(folder), []), 0, SKIPPED)
+        self.assertEqual((count.passed, count.failures), (0, []))
+        self.assertIn("no hosts", "".join(count.skips))
 
     def test_trouble_in_the_log_fails_though_the_tests_passed(self) -> None:
         passed, (failure,) = self.counted(BootCode.OK, BootCode.LOG_NOT_CLEAN, GOOD)

@@ -272,7 +272,8 @@ class Results(unittest.TestCase):
         return ktap.parse(done.stdout)
 
     def test_good(self) -> None:
-        self.assertTrue(self.results("KTAP version 1\n1..2\nok 1 a\nok 2 b\n").passed)
+        report = self.results("KTAP version 1\n1..2\nok 1 a\nok 2 b\n")
+        self.assertEqual((len(report.leaves()), report.failures()), (2, []))
 
     def test_planted_failing_test(self) -> None:
         report = self.results("KTAP version 1\n1..2\nok 1 a\nnot ok 2 b\n")
