@@ -6,6 +6,7 @@ import random
 import subprocess
 import unittest
 from collections.abc import Callable
+from unittest import mock
 
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.tcp.sequence import MODULUS
@@ -304,6 +305,13 @@ class Shown(unittest.TestCase):
         lines = isn_text.as_text(self.view(60, peers=60))
         self.assertLess(len(lines), 20)
         self.assertIn("60 more with fewer than 8 ISNs", lines[-1])
+
+    def test_hosts_beyond_those_kept_are_told(self) -> None:
+        with mock.patch.object(isn, "MOST_HOSTS", 3):
+            view = self.view(20, peers=20)
+        self.assertEqual((view.host_count(), view.left_out), (3, 18))
+        self.assertIn("18 ISNs of further hosts left out", isn_text.as_text(view)[-1])
+        self.assertEqual(isn_text.as_json(view, None)["isns_left_out"], 18)
 
     def test_json_has_the_counts_of_each_host(self) -> None:
         own = isn_text.as_json(self.view(60), None)["hosts"][0]

@@ -16,8 +16,9 @@ from ..words import address, is_unset
 from .gaps import Gaps
 from .isn_audit import Audit, Sample, audit_of
 
-# Memory: ISNs kept for one host.
+# Memory: ISNs kept for one host, and hosts.
 KEPT = 100_000
+MOST_HOSTS = 100_000
 
 
 @dataclass
@@ -49,6 +50,7 @@ class IsnAudit:
             loss="some differences span a connection not seen")
         self._hosts: dict[tuple[Any, ...], Host] = {}
         self._seen: dict[tuple[Any, ...], None] = {}
+        self.left_out = 0       # ISNs of hosts that were too many
 
     def feed(self, event: Event) -> None:
         """The next event; every kind that bears an ISN counts, the first wins."""
@@ -89,17 +91,20 @@ class IsnAudit:
         if known:
             return
         host = self._host(event, whose)
-        if len(host.samples) >= KEPT:
+        if host is None:
+            self.left_out += 1
+        elif len(host.samples) >= KEPT:
             host.left_out += 1
         else:
             host.samples.append(Sample(event["time_ns"], isn, ends))
 
-    def _host(self, event: Event, whose: str) -> Host:
+    def _host(self, event: Event, whose: str) -> Host | None:
+        """None for one too many: a flood's addresses, of one number each, tell nothing."""
         raw = event["remote_addr" if whose == PEER else "local_addr"]
         key = (event["netns"], raw, whose)
-        if key not in self._hosts:
+        if key not in self._hosts and len(self._hosts) < MOST_HOSTS:
             self._hosts[key] = Host(event["netns"], address(raw), whose)
-        return self._hosts[key]
+        return self._hosts.get(key)
 
     def host_count(self) -> int:
         """How many there are."""

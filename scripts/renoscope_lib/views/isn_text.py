@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..output.tables import aligned, note
+from ..words import plural
 from .isn import COOKIES, OWN, PEER, Host, IsnAudit
 from .isn_audit import MIN_CONNECTIONS, Audit
 
@@ -16,7 +17,7 @@ def as_json(view: IsnAudit, end_ns: int | None) -> dict[str, Any]:
     return {"hosts": [{"address": h.address, "netns": h.netns,
                        "whose": h.whose, "left_out": h.left_out} | asdict(audit)
                       for h, audit in view.audits()],
-            **view.gaps.as_json(end_ns)}
+            "isns_left_out": view.left_out, **view.gaps.as_json(end_ns)}
 
 
 def _bits(bits: float | None) -> str:
@@ -58,6 +59,9 @@ def as_text(view: IsnAudit) -> list[str]:
     if few:
         lines += ["", f"{few} more with fewer than {MIN_CONNECTIONS} ISNs: too "
                   "few connections to say anything; --json has them."]
+    if view.left_out:
+        lines += ["", f"{plural(view.left_out, 'ISN')} of further hosts left out: too many "
+                  "to keep."]
     return lines
 
 
