@@ -199,6 +199,20 @@ class Content(Stage):
                   if a["class"] in ("opening", "open")]
         self.assertEqual(widths, [26.47, 73.53])
 
+    def test_one_that_lasts_and_one_that_a_freeze_cut_off(self) -> None:
+        """In the words of states."""
+        made = page(*self.connect(0), self.event("ack", 136))
+        row = made.row("Connections, in order of time", "sk:5")
+        self.assertEqual(row["lasted"], "136 ms+")
+        self.assertIn("ESTABLISHED 100 ms+: still so", row["states"])
+        frozen = self.event("mark", 136, cookie=0, kinds_on=0, mark_cause=number_of(
+            "mark_cause", "frozen"))
+        made = page(*self.connect(0), self.event("reset_received", 136), frozen)
+        row = made.row("Connections, in order of time", "sk:5")
+        self.assertEqual(row["lasted"], "136 ms")
+        self.assertIn("ESTABLISHED ?: the peer sent a RST; recording stopped there",
+                      row["states"])
+
     def test_a_short_state_can_be_seen_and_the_whole_is_the_whole(self) -> None:
         made = page(*self.connect(0), self.event("state", 1e6, old_state=ESTABLISHED,
                                                  state=CLOSED))
@@ -236,6 +250,15 @@ class Content(Stage):
         self.assertEqual((row["zero for"], row["stood still"], row["at the end"]),
                          ("3.94 s", "we did", "open"))
         self.assertIn("enders stood still for 3.94 s", made.text)
+
+    def test_a_window_that_is_zero_still_is_the_longest(self) -> None:
+        made = page(*self.connect(0), self.event(
+            "zero_window", 60, window_side=number_of("window_side", "peer"),
+            window_change=number_of("window_change", "closed")),
+            self.event("ack", 2060, snd_wnd=0))
+        row = made.row("Connections whose window was zero", "sk:5")
+        self.assertEqual((row["zero for"], row["longest"], row["at the end"]),
+                         ("2 s", "2 s", "still zero"))
 
     def test_a_zero_window_that_nobody_waited_for(self) -> None:
         made = self.zero_window()

@@ -147,6 +147,9 @@ class Episodes(Stage):
         self.assertEqual(windows.stalled_us(flow, "peer", end_ns), 3_000_000)
         text = "\n".join(as_text(windows, end_ns))
         self.assertIn("still zero at the end after 3 s", text)
+        told = next(as_json(windows, end_ns)["connections"])
+        self.assertEqual((told["stalled_us"]["peer"], told["longest_us"]["peer"]),
+                         (3_000_000, 3_000_000))
 
     def test_ended_with_the_connection(self) -> None:
         flow = self.one(

@@ -14,7 +14,7 @@ from ..tcp.life import Life, Stay
 from ..tcp.tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT,
                               TIME_WAIT)
 from ..views.endings import Ending
-from ..views.states_text import STANDING
+from ..views.states_text import last_cells
 from ..views.windows import PEER
 from ..words import connection
 from .markup import Child, Html, join, tag
@@ -127,20 +127,15 @@ def _bar(drawn: list[tuple[str, int, int]]) -> Html:
 
 
 def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
-    life = line.life
-    took = span(told.views.states.took_us(life, stay))
-    then = stay.left_by
+    life, states = line.life, told.views.states
+    if stay is life.now and life.is_over:
+        return tag("li", tag("b", stay.state),
+                   f" {line.ending.words()}" if line.ending
+                   and line.ending.words() else None)
     if stay is life.now:
-        if life.is_over:
-            return tag("li", tag("b", stay.state),
-                       f" {line.ending.words()}" if line.ending
-                       and line.ending.words() else None)
-        lasts = (max(told.end_ns - stay.began_ns, 0) // 1000
-                 if stay.began_ns is not None else None)
-        took = f"{span(lasts)} so far"
-        then = STANDING.get(stay.state, "")
-        if told.views.states.may_have_ended(life, told.end_ns):
-            took, then = "?", "not seen any more; its end may be lost"
+        took, then = last_cells(states, life, told.end_ns)
+    else:
+        took, then = span(states.took_us(life, stay)), stay.left_by
     return tag("li", tag("b", stay.state), f" {took}",
                f": {then}" if then else None)
 
@@ -164,8 +159,9 @@ def _lasted(told: Told, life: Life) -> Cell:
     if not drawn:
         return Cell("–", 0)
     us = (drawn[-1][1] + drawn[-1][2] - drawn[0][1]) // 1000
-    return Cell(span(us) + ("" if life.is_over or life.now.state == TIME_WAIT
-                            else "+"), us)
+    lasts_on = not (life.is_over or life.now.state == TIME_WAIT
+                    or told.views.states.last_reset(life))
+    return Cell(span(us) + "+" * lasts_on, us)
 
 
 # ---- the table

@@ -24,6 +24,7 @@ class Stall:
     flow: Flow
     side: str
     us: int
+    longest_us: int
     now: str
 
 
@@ -34,7 +35,8 @@ def _stalls(windows: Windows, end_ns: int) -> Iterator[Stall]:
                 now = "ended" if flow.ended else "open"
                 if side in flow.open:
                     now = "zero?" if windows.is_stale(flow) else "still zero"
-                yield Stall(flow, side, windows.stalled_us(flow, side, end_ns), now)
+                yield Stall(flow, side, windows.stalled_us(flow, side, end_ns),
+                            windows.longest_us(flow, side, end_ns), now)
 
 
 def total_us(told: Told) -> int:
@@ -45,12 +47,11 @@ def total_us(told: Told) -> int:
 
 def _row(stall: Stall) -> tuple[Child | Cell, ...]:
     flow = stall.flow
-    longest_us = flow.longest_us[stall.side]
     return (code(connection(flow.cookie)),
             ends(flow.local, flow.remote),
             WHOSE[stall.side], count(flow.episodes_seen[stall.side]),
             Cell(span(stall.us), stall.us),
-            Cell(span(longest_us or None), longest_us),
+            Cell(span(stall.longest_us or None), stall.longest_us),
             some(flow.probes_of_zero) if stall.side == PEER else "",
             STOOD_STILL[stall.side] if flow.somebody_waited(stall.side) else "",
             stall.now)

@@ -126,14 +126,14 @@ def _stay_rows(states: States, life: Life,
     for row, stay in zip(_path(states, life), life.stays):
         at = seconds(stay.began_ns, first_ns)
         if stay is life.now:
-            yield (at, stay.state, *_last_cells(states, life, end_ns))
+            yield (at, stay.state, *last_cells(states, life, end_ns))
             continue
         took = "?" if row["took_us"] is None else duration(row["took_us"])
         yield at, stay.state, took, row["left_by"] or ""
 
 
-def _last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
-    """How long, and what then, of the state it was last seen in."""
+def last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
+    """How long, and what then, of the state that a connection was last seen in."""
     stay = life.now
     if life.is_over:
         return "", ""

@@ -52,7 +52,8 @@ def _flow_json(windows: Windows, flow: Flow, end_ns: int) -> dict[str, Any]:
         "zero_windows": dict(flow.episodes_seen),
         "stalled_us": {side: windows.stalled_us(flow, side, end_ns)
                        for side in (PEER, OWN)},
-        "longest_us": dict(flow.longest_us),
+        "longest_us": {side: windows.longest_us(flow, side, end_ns)
+                       for side in (PEER, OWN)},
         "still_zero": sorted(flow.open), "ended": flow.ended,
         "persist_probes": flow.persist_probes,
         "persist_probes_of_zero_windows": flow.probes_of_zero,
