@@ -15,6 +15,7 @@ from .output import progress
 from .place import COMMAND, as_typed
 from .ring.schema import Schema
 from .tcp.wanted import Filter
+from .words import harmless
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,7 +51,7 @@ def complain(message: object) -> None:
     with suppress(OSError):
         progress.erase()
         if sys.stderr is not None:
-            print(f"renoscope: {message}", file=sys.stderr, flush=True)
+            print(f"renoscope: {harmless(str(message))}", file=sys.stderr, flush=True)
 
 
 def complain_if(message: str) -> None:
@@ -63,6 +64,7 @@ def complain_if(message: str) -> None:
 
 # No more than the kernel's calls and Python's own take, and far more than is of use.
 MOST_S = 366 * 86_400
+AT_MOST = f"at most {MOST_S} (a year)"
 MOST = 10 ** 12
 
 # Of a word that is refused, somebody's whole file perhaps.
@@ -73,8 +75,15 @@ def number_of_seconds(text: str) -> float:
     """More than none; what is no number at all, argparse tells."""
     seconds = float(text)
     if not 0 < seconds <= MOST_S:
-        raise argparse.ArgumentTypeError(
-            f"must be more than 0 and at most {MOST_S} (a year)")
+        raise argparse.ArgumentTypeError(f"must be more than 0 and {AT_MOST}")
+    return seconds
+
+
+def seconds_from(least: float, text: str) -> float:
+    """So many or more."""
+    seconds = float(text)
+    if not least <= seconds <= MOST_S:
+        raise argparse.ArgumentTypeError(f"must be {least:g} or more and {AT_MOST}")
     return seconds
 
 

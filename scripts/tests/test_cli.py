@@ -98,6 +98,7 @@ class Errors(unittest.TestCase):
                 ("--limit: must be 0 or more", ["handshakes", "--limit=-1"]),
                 ("show: argument --port: invalid port", ["show", "--port=0"]),
                 ("--port", ["show", "--port", "65536"]),
+                ("cannot read a?b?[31mred: ", ["show", "a\nb\033[31mred"]),
                 ("--connection", ["show", "--connection", "xyz"]),
                 ("FILE", ["record"]),
                 ("--duration", ["record", "x", "--duration", "-1"]),

@@ -19,7 +19,7 @@ from ..ladder import ladder_json, ladder_svg, ladder_text, ladder_words
 from ..ladder.conversations import Conversation, Conversations
 from ..ladder.ladder import Ladder, Part
 from ..ladder.replay import Replay
-from ..options import add_choice, add_command, add_input, limit
+from ..options import add_choice, add_command, add_input, limit, seconds_from
 from ..output.json_pieces import json_pieces
 from ..output.tables import aligned, seconds
 from ..output.whole_file import WholeFile, check_is_another
@@ -257,10 +257,7 @@ def add(commands: Any) -> None:
 
 def seconds_from_first(text: str) -> float:
     """A time as `renoscope show` counts it."""
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise ValueError
-    return value
+    return seconds_from(0, text)
 
 
 seconds_from_first.__name__ = "number of seconds"

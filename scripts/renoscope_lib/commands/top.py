@@ -7,24 +7,18 @@ import argparse
 from typing import Any
 
 from ..errors import BAD_INPUT, Problem
-from ..options import add_choice, add_command, add_input, chosen, limit
+from ..options import add_choice, add_command, add_input, chosen, limit, seconds_from
 from ..top.run import USUAL_INTERVAL_S, Asked, run
 from ..top.table import CONNECTIONS, ORDERS, Choice
 
 ROWS = 20
 
-# Faster than an eye follows, and longer than anybody waits: eleven days.
+# Faster than an eye follows.
 SHORTEST_S = 0.1
-LONGEST_S = 1_000_000
 
 
 def _interval(text: str) -> float:
-    seconds = float(text)
-    if seconds > LONGEST_S:
-        raise argparse.ArgumentTypeError(f"must be {LONGEST_S} or less seconds")
-    if not seconds >= SHORTEST_S:   # nor is it a number
-        raise argparse.ArgumentTypeError(f"must be {SHORTEST_S} or more seconds")
-    return seconds
+    return seconds_from(SHORTEST_S, text)
 
 
 _interval.__name__ = "number of seconds"
