@@ -52,6 +52,7 @@ NEEDED_DETAILS = {
         "max_retries",
     ),
     "ca_state": ("old_ca_state",),
+    "retransmit": ("retransmit_cause", "retransmit_segs"),
     "reset_sent": ("reset_reason",),
     "destroy": (
         "bytes_acked", "bytes_received", "segs_out", "segs_in",

@@ -60,7 +60,7 @@ def arrow(event: Event) -> str:
 
 
 def segments_sent_again(event: Event) -> int:
-    """How many a retransmit event tells of; a module that did not count them, of one."""
+    """How many a retransmit event tells of; any other, and one without a count, of one."""
     return event.values.get("retransmit_segs", 1) or 1
 
 

@@ -309,8 +309,7 @@ class Top:
     def _cause(self, event: Event) -> str:
         if event["seg_flags"] & SYN:
             return "syn"
-        name = self._schema.name_of("retransmit_cause",
-                                    event.values.get("retransmit_cause", 0))
+        name = self._schema.name_of("retransmit_cause", event["retransmit_cause"])
         return name if name in CAUSES else "unknown"
 
     def _see_synack_retransmit(self, flow: Flow, _: Event) -> None:

@@ -399,10 +399,7 @@ class Losses:
     def _cause(self, event: Event) -> str:
         if event["seg_flags"] & SYN:
             return "syn"
-        number = event.values.get("retransmit_cause")
-        if number is None:
-            return "unknown"  # recorded before causes were
-        name = self._schema.name_of("retransmit_cause", number)
+        name = self._schema.name_of("retransmit_cause", event["retransmit_cause"])
         return name if name in CAUSES else "unknown"
 
     def _see_synack_retransmit(self, flow: Flow, event: Event) -> None:

@@ -347,10 +347,10 @@ class Sentences:
 
     def _retransmit(self, event: Event) -> str:
         reasons = [self._name(event, "ca_state")]
-        if event.values.get("retransmit_cause"):
+        if event["retransmit_cause"]:
             cause = self._name(event, "retransmit_cause")
             reasons.insert(0, CAUSES.get(cause, spaced(cause)))
-        count = event.values.get("retransmit_segs", 0)
+        count = event["retransmit_segs"]
         together = f"{count} segments together, " if count > 1 else ""
         return (f"sent again {together}{self._segments.header(event)} "
                 f"({', '.join(reasons)})")
