@@ -4,7 +4,7 @@
 For a guest booted with --icount. Loads store_limit.ko (limit/store_limit.c), which
 measures it in loops, and tells instructions a record.
 
-    python3 scripts/bench/limit.py out/bench/limit/store_limit.ko --output FILE
+    python3 scripts/bench/limit.py out/bench/store_limit/store_limit.ko --output FILE
 """
 
 from __future__ import annotations

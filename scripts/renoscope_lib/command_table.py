@@ -32,7 +32,6 @@ class Command:
     """One subcommand."""
 
     name: str
-    purpose: str
     description: str
     example: str
     arguments: tuple[Argument, ...]
@@ -80,10 +79,7 @@ def commands() -> list[Command]:
     """All of them, in the order of the help."""
     subparsers = next(action for action in build_parser()._actions
                       if isinstance(action, argparse._SubParsersAction))
-    purposes = {action.dest: action.help or ""
-                for action in subparsers._choices_actions}
-    return [Command(name, purposes[name],
-                    " ".join((parser.description or "").split()),
+    return [Command(name, " ".join((parser.description or "").split()),
                     _example(parser.epilog or ""),
                     tuple(map(_argument, parser._actions)))
             for name, parser in subparsers.choices.items()]

@@ -13,6 +13,7 @@ from typing import Any
 from renoscope_lib.explain.explain import Explained
 from renoscope_lib.explain.finding import RULES, Finding, Report
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.wanted import Filter
 
 from . import support
 from .support import ACK, SECOND, SYN, Scene, feed, number_of
@@ -26,6 +27,13 @@ def without(*kinds: str) -> str:
     """The parameter that records every kind but these."""
     return ",".join(kind for kind in support.schema().kinds.values()
                     if kind not in (*kinds, "lost", "mark"))
+
+
+def findings(view: Explained, end_ns: int | None = None,
+             wanted: Filter = Filter()) -> list[Finding]:
+    """Everything found, connection by connection."""
+    return [finding for report in view.reports(end_ns, wanted)
+            for finding in report.findings]
 
 
 class Life:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """The congestion control's names: wherever one is looked for, all of them stand."""
 
+import re
 import unittest
 
 from renoscope_lib.machine.host import CONGESTION_CONTROLS
-from renoscope_lib.ring.schema_source import algorithm_names
+from renoscope_lib.ring.schema_source import MODULE_SOURCE
 from renoscope_lib.words import listed
 
 from .support import SCRIPTS
@@ -13,6 +14,12 @@ from .support import SCRIPTS
 PLACES = ("README.md", "Documentation/congestion-control.rst",
           "Documentation/man/renoscope.8", "scripts/stress/switch_storm.c",
           "scripts/system/sysctl.d/renoscope.conf")
+
+
+def algorithm_names() -> list[str]:
+    """Those of the module's sources, in their order."""
+    return re.findall(r"^\tRENO_PROFILE\(\w+, (\w+)\)",
+                      (MODULE_SOURCE / "reno_rules.h").read_text(), re.MULTILINE)
 
 
 class Names(unittest.TestCase):

@@ -25,7 +25,7 @@ from renoscope_lib.views import handshakes_text
 from renoscope_lib.views.handshakes import Handshakes
 
 from . import support
-from .explain_scene import Case, Life
+from .explain_scene import Case, Life, findings
 from .handshake_scene import ListenerScene
 from .support import SCRIPTS, SECOND, feed, number_of
 
@@ -224,7 +224,7 @@ class Unknown(Case):
     def test_kinds_that_were_off_are_not_judged(self) -> None:
         life = self.life
         view = self.explained(*life.opens(), events="state ack")
-        told, = view.findings()
+        told, = findings(view)
         self.assertTrue(told.sentence.startswith(
             "nothing wrong in what was recorded: connected in 40 ms, still"),
             told.sentence)
@@ -234,7 +234,7 @@ class Unknown(Case):
     def test_with_all_kinds_on_nothing_is_unknown(self) -> None:
         life = self.life
         view = self.explained(*life.opens())
-        told, = view.findings()
+        told, = findings(view)
         self.assertEqual(told.sentence, (
             "nothing wrong: connected in 40 ms, nothing sent again, no window "
             "closed, still ESTABLISHED"))
@@ -244,7 +244,7 @@ class Unknown(Case):
         life = self.life
         view = self.explained(*life.opens(),
                               self.scene.event("lost", lost_events=7))
-        told, = view.findings()
+        told, = findings(view)
         self.assertIn("nothing wrong in what was recorded (7 events lost)",
                       told.sentence)
         self.assertIn("7 events LOST", view.gaps.remarks()[0])
@@ -257,23 +257,23 @@ class Unknown(Case):
                 mark_cause=number_of("mark_cause", cause))
                 for at_s, cause in zip((2, 3600), causes)]
         for gap in (marks("frozen", "thawed"), marks("filter")):
-            told, = self.explained(*self.life.opens(), *gap,
-                                   *self.life.closes(3601)).findings()
+            told, = findings(self.explained(*self.life.opens(), *gap,
+                                            *self.life.closes(3601)))
             self.assertTrue(told.sentence.startswith(
                 "nothing wrong in what was recorded: connected"), told.sentence)
-        told, = self.explained(*marks("frozen", "thawed"),
-                               *self.life.opens(7200)).findings()
+        told, = findings(self.explained(*marks("frozen", "thawed"),
+                                        *self.life.opens(7200)))
         self.assertTrue(told.sentence.startswith("nothing wrong: "), told.sentence)
 
     def test_calls_that_a_probe_missed_are_not_judged(self) -> None:
         view = self.explained(*self.life.opens())
         view.gaps.see_sources([parse_stats(support.stats_text(
             "source accepted inet_csk_accept attached, missed 12 calls"))])
-        told, = view.findings()
+        told, = findings(view)
         self.assertIn("nothing wrong in what was recorded: ", told.sentence)
 
     def test_without_its_beginning_that_is_said(self) -> None:
-        told, = self.explained(self.life.acked(1)).findings()
+        told, = findings(self.explained(self.life.acked(1)))
         self.assertIn("as far as it was seen (its beginning was not seen)",
                       told.sentence)
 
@@ -296,7 +296,7 @@ class Unknown(Case):
             self.scene.event("mark", SECOND, cookie=0, kinds_on=off,
                              mark_cause=number_of("mark_cause", "events")),
             *life.opens(2, took_s=0.8))
-        slow, = (f for f in view.findings() if f.rule == "connect-slow")
+        slow, = (f for f in findings(view) if f.rule == "connect-slow")
         self.assertIn("retransmit was not recorded", slow.sentence)
 
 

@@ -9,7 +9,7 @@ from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
 
 from . import support
-from .explain_scene import ISN, PEER_ISN, Case, Life, without
+from .explain_scene import ISN, PEER_ISN, Case, Life, findings, without
 from .handshake_scene import (ACCEPT_FULL, EXPIRED, HALF_OPEN_FULL, OTHER,
                               RESET_BY_PEER, UNPROVEN, UNSENT, VALID, ListenerScene)
 from .support import (ACK, CLIENT, ESTABLISHED, SECOND, SERVER, SYN, SYN_RECEIVED,
@@ -468,7 +468,7 @@ class BothEnds(Case):
         for skipped, words in ((0, "the handshake took 1 s: 1 SYN dropped"),
                                (1, "the handshake took 1 s or more: 1 SYN dropped")):
             explained = self.explained(*events[skipped:])
-            finding, = (f for f in explained.findings() if f.rule == "connect-slow"
+            finding, = (f for f in findings(explained) if f.rule == "connect-slow"
                         and f.subject.cookie == 0x101)
             self.assertIn(words, finding.sentence)
         self.assertTrue(finding.sentence.endswith("; its beginning was not seen"))
@@ -661,7 +661,7 @@ class Listening(Case):
             n / 100, 1024 + n, 0x1000 + n, isn=n + 1)]
         view = self.explained(*flood, events="syn request synack state")
         self.assertNotIn("syn-flood", [
-            f.rule for f in view.findings(self.end_ns(4))])
+            f.rule for f in findings(view, self.end_ns(4))])
         self.assertTrue(any("SYN flood" in line for line in view.unknown()))
 
     def test_cookies_and_their_answers_are_counted(self) -> None:
@@ -738,7 +738,7 @@ class Listening(Case):
         at = self.at
         view = self.explained(*at.queued(0, 3000, 0x200),
                               at.request_end(63, 3000, 0x200, EXPIRED))
-        finding, = view.findings(None, Filter(cookie=0x200))
+        finding, = findings(view, None, Filter(cookie=0x200))
         self.assertEqual(finding.rule, "request-unfinished")
         self.assertIn("no answer to 1 SYN-ACK", finding.sentence)
 
@@ -782,7 +782,7 @@ class Listening(Case):
             view = self.explained(*waiting, *events, **chosen)
             if stats:
                 view.gaps.see_sources([parse_stats(stats)])
-            rules = [f.rule for f in view.findings(self.end_ns(5.04))]
+            rules = [f.rule for f in findings(view, self.end_ns(5.04))]
             self.assertEqual("accept-slow" in rules, is_known, (events, chosen))
 
     def test_fast_open_that_nobody_answered_is_no_connection_in_17_us(self) -> None:

@@ -9,7 +9,7 @@ from renoscope_lib.explain.finding import FINE, NOTEWORTHY, RULES, TROUBLE, Find
 from renoscope_lib.ring.schema import Event
 
 from . import support
-from .explain_scene import ISN, MSS, PEER_ISN, Case, Life
+from .explain_scene import ISN, MSS, PEER_ISN, Case, Life, findings
 from .support import ACK, FIN, SYN, number_of
 
 UNTIL_S = 0.04                  # a life's handshake is over then
@@ -301,7 +301,7 @@ class Losses(Case):
                   life.again(1, "loss_recovery", "Loss", 9),
                   life.turn(1.1, "Loss", "Open")]
         view = self.explained(*events, events="state ack ca_state retransmit")
-        self.assertNotIn("path-mtu", [f.rule for f in view.findings()],
+        self.assertNotIn("path-mtu", [f.rule for f in findings(view)],
                          "a timeout may have been its cause")
         found = self.found(*events)
         self.assertIn("9 segments sent again with no timeout before",
@@ -574,7 +574,7 @@ class Windows(Case):
         view = self.explained(*self.standing("peer", 301, 0),
                               events="state zero_window ack")
         self.assertIn("is not known (probe was not recorded)", " ".join(
-            finding.sentence for finding in view.findings()))
+            finding.sentence for finding in findings(view)))
 
     def test_a_window_still_zero_costs_until_the_end(self) -> None:
         finding = self.found(*self.standing("peer", None), end_s=9)["stood-still"]
@@ -636,7 +636,7 @@ class Pace(Case):
     def test_without_acks_the_pace_is_not_known(self) -> None:
         view = self.explained(*self.life.opens(), *self.bulk(),
                               events="state retransmit ca_state rto")
-        self.assertEqual([f.rule for f in view.findings()], ["healthy"])
+        self.assertEqual([f.rule for f in findings(view)], ["healthy"])
         self.assertTrue(any("held back by cwnd" in line
                             for line in view.unknown()))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A verdict on each connection, in plain words with its evidence."""
+"""explain: a verdict on each connection, in plain words with its evidence."""
 
 from __future__ import annotations
 

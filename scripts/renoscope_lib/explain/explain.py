@@ -106,12 +106,6 @@ class Explained:
 
     # ---- what came of it
 
-    def findings(self, end_ns: int | None = None,
-                 wanted: Filter = Filter()) -> list[Finding]:
-        """Everything found, connection by connection; listeners come first."""
-        return [finding for report in self.reports(end_ns, wanted)
-                for finding in report.findings]
-
     def reports(self, end_ns: int | None = None,
                 wanted: Filter = Filter()) -> Iterator[Report]:
         """One for each listener with a finding, then one for each connection."""

@@ -80,7 +80,7 @@ class ClosedPorts:
             every = list(ports.values())
             if len(every) <= FEW_PORTS:
                 yield from (_one(port, clock) for port in every)
-            elif every:
+            else:
                 yield _many(every, host in self._has_more)
 
 

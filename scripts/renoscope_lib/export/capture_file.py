@@ -40,8 +40,8 @@ MOST_WAITING = 100_000
 MOST_INTERFACES = 4096
 ENDS_REMEMBERED = 10_000
 
-# They say of the segment what the packet itself shows.
-SILENT_KINDS = ("ack", "segment")
+# It says of the segment what the packet itself shows.
+SILENT_KIND = "ack"
 
 # Of these the segment is one from before; what they do comes next.
 BEFORE_KINDS = ("rto", "probe")
@@ -182,7 +182,7 @@ class CaptureFile:
         return held
 
     def _other(self, event: Event) -> None:
-        if event.kind in SILENT_KINDS:
+        if event.kind == SILENT_KIND:
             self._lines.note(event)
             return
         comment = self._lines.what(event)

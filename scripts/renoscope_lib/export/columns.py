@@ -9,9 +9,9 @@ second and what is asked for:
 	acks["cwnd"].max(), acks["time_ns"][0], len(acks)
 
 The records are copied into a file without a name, which is mapped: one that others can
-shorten would end whoever reads its map.  In memory is only the kind of each record (a
-byte of 192), and a column is gathered when it is asked for.  So keep a column that is
-needed twice, and ask for no more than is needed.  Columns
+shorten would end whoever reads its map.  In memory are only the place and the kind of
+each record (nine bytes), and a column is gathered when it is asked for.  So keep a column
+that is needed twice, and ask for no more than is needed.  Columns
 hold numbers as they were recorded; `schema` has the words for them.  An address
 is 16 bytes (dtype V16), for words.address().
 

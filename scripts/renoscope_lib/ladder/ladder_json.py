@@ -64,10 +64,7 @@ def as_json(ladder: Ladder, flag_words: dict[int, str],
             end_ns: int | None) -> dict[str, Any]:
     """The rungs, and what stands beside them, each in the order of the ladder."""
     conversation = ladder.conversation
-    if conversation is None:
-        return {"ends": [], "rungs": [], "states": [], "facts": [],
-                **ladder.gaps.as_json(end_ns)}
-
+    assert conversation is not None
     def rungs() -> Iterator[dict[str, Any]]:
         for line in ladder.lines:
             if isinstance(line, Rung):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reading a recording (recording.py), be it whole, growing, cut off or damaged.
+"""Reading a recording (recording_file.py), be it whole, growing, cut off or damaged.
 
 A recording that ends before DONE was cut off; every whole record in it is still good.
 So are those before and behind a damaged part, which is passed over: what is gone with

@@ -98,12 +98,6 @@ def kind_names(module: Path = MODULE_SOURCE) -> list[str]:
                       (module / "event_kinds.h").read_text(), re.MULTILINE)
 
 
-def algorithm_names(module: Path = MODULE_SOURCE) -> list[str]:
-    """The congestion control's names, in their order."""
-    return re.findall(r"^\tRENO_PROFILE\(\w+, (\w+)\)",
-                      (module / "reno_rules.h").read_text(), re.MULTILINE)
-
-
 def parameter_names(module: Path = MODULE_SOURCE) -> list[str]:
     """The module's parameters, as modinfo -p would list them."""
     return sorted({name for path in module.glob("*.c") for name in re.findall(

@@ -22,11 +22,10 @@ UNHOOKED = re.compile(r"attached, but not in (\d+) namespaces")
 
 @dataclass(frozen=True)
 class CpuStats:
-    """One CPU's serials: the last claimed, the oldest kept, those not stored."""
+    """One CPU's serials: the last claimed, the oldest kept."""
 
     written: int
     oldest: int
-    unwritten: int
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,7 @@ def _cpu_line(rest: str) -> tuple[int, CpuStats]:
     cpu, *pairs = rest.split()
     numbers = {name: int(number)
                for name, number in zip(pairs[::2], pairs[1::2], strict=True)}
-    return int(cpu), CpuStats(numbers["written"], numbers["oldest"],
-                              numbers["unwritten"])
+    return int(cpu), CpuStats(numbers["written"], numbers["oldest"])
 
 
 def _pairs(rest: str) -> dict[str, str]:

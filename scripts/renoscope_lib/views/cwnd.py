@@ -7,9 +7,8 @@ next event, be that seconds later. So a change is dated to the event before the 
 shows it. Except for a fall in Open, which no ACK brings about but sending after a rest,
 and where ACKs are not recorded: then a change is dated to the event that shows it.
 
-Phases follow from cwnd, ssthresh and
-the congestion state (phases.py); losses are told by the kernel's timers, retransmissions
-and changes of that state.
+Phases follow from cwnd, ssthresh and the congestion state (phases.py); losses are told by
+the kernel's timers, retransmissions and changes of that state.
 
 Round trips are our own algorithms' word where these are at work (rounds.py), and
 derived from sequence numbers for all others (derived_rounds.py); a series says which.

@@ -26,8 +26,6 @@ GAVE_UP_OR_FIREWALL = "it gave up its connect(), or a firewall refuses"
 
 REQUEST_ENDINGS = {
     "expired": "given up: no ACK completed it",
-    "reset_by_peer": "the peer sent a RST",
-    "reset_by_us": "we sent a RST: a segment did not fit the handshake",
     "listener_gone": "the listener was closed",
     "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
     "unsent": "our SYN-ACK could not be sent again: a rule, a full queue, or no route of "
@@ -207,12 +205,12 @@ def _request_ending(life: Life) -> Ending:
     how = {"reset_by_peer": ("reset", PEER), "reset_by_us": ("reset", US),
            "expired": ("given up", None)}
     kind, by = how.get(life.request_ending, ("failed", None))
-    words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
     if kind == "reset":
         if life.overflowed:
             return Ending(kind, by, OVERFLOW_RESET, True)
         return Ending(kind, by, "" if by == PEER else
                       "a segment did not fit the handshake", False)
+    words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
     if kind == "given up" and life.synacks_again:
         words += f", SYN-ACK sent again {plural(life.synacks_again, 'time')}"
     return Ending(kind, by, words, False)

@@ -120,8 +120,8 @@ def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
         lines.append(f"both ends of {plural(both, 'connection')} are in it, and each end "
                      "is counted")
     if handshakes.forgotten:
-        lines.append(f"{handshakes.forgotten} earlier handshakes are in the "
-                     "listeners' counts only: too many to keep")
+        lines.append(f"of {plural(handshakes.forgotten, 'earlier handshake')} only the "
+                     "listeners' counts tell: too many to keep")
     return lines + handshakes.listeners_left_out.lines()
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is known of one connection's opening.
+"""What is known of one connection's opening, and how that ended.
 
-What is known of its end.  Where the kernel's own word (`completed`,
-`request_end`) is missing, because events were lost or the recording is older
-than these kinds, the child's state events tell of success, and of failure only
-reckoning: the last wait that the kernel began has passed and nothing more was
-seen.
+Where the kernel's own word of the end (`completed`, `request_end`) is missing,
+because events were lost or these kinds are off, the child's state events tell of
+success, and of failure only reckoning: the last wait that the kernel began has
+passed and nothing more was seen.
 
 A Fast Open child is `completed` with its SYN, before anybody answered: it is
 established when the SYN-ACK is acknowledged, which its state events tell.
