@@ -40,7 +40,8 @@ import needs  # noqa: E402
 import peers  # noqa: E402
 import turns  # noqa: E402
 
-MESSAGES = 10_000
+# Enough that a look at the stats once a second, in one turn more than in another, is little.
+MESSAGES = 40_000
 WARM_UP = 400
 REST_S, RESTS = 1.5, 3
 TURNS, SLOW_TURNS = 9, 3
