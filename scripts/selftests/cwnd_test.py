@@ -22,7 +22,7 @@ from recorder import COMMAND, Recorder, renoscope, wait_until
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.tcp.flows import Joiner
 from renoscope_lib.tcp.phases import LOSS, RECOVERY, UNTOLD
-from renoscope_lib.tcp.reno_words import AVOIDANCE, OWN_KINDS, SLOW_START
+from renoscope_lib.tcp.reno_words import AVOIDANCE, RENO_KINDS, SLOW_START
 from renoscope_lib.views.cwnd import FAST, RTO, Cwnd, Series
 from textbook import SEGMENT_BYTES, SEGMENTS, bare_hosts, sending
 
@@ -141,7 +141,7 @@ def test_derived_rounds() -> None:
             _check_against_records(it, told, ours, cwnd)
             _check_marks(it, told, ours)
             assert [r[0] for r in _told(told)[:4]] == [10, 20, 40, 80], (words, _told(told))
-            _check_agree(told, _series(it, ours, OWN_KINDS))
+            _check_agree(told, _series(it, ours, RENO_KINDS))
             kernels, _ = _transfer(it, hosts, "reno", lost)
             _check_agree(told, _series(it, kernels))
 

@@ -13,7 +13,6 @@ from renoscope_lib.tcp.segments import (has_segment, has_socket, known_isn, sack
                                         segment_isns, segment_window)
 from renoscope_lib.tcp.sequence import relative
 from renoscope_lib.tcp.synack_waits import SynackWaits, Wait
-from renoscope_lib.views.sentences import kinds_on
 from renoscope_lib.words import address, connection, wall_clock
 
 
@@ -42,7 +41,7 @@ class SlowJson:
                         "kind": "mark",
                         "mark_cause": self._value(event, "mark_cause",
                                                   "mark_cause"),
-                        "kinds_on": kinds_on(self._schema, event)
+                        "kinds_on": self._schema.kinds_on(event)
                     } | self._utc(event)
         plain = {field.name: self._value(event, field.name, field.unit)
                  for field in self._schema.fields_of(event.kind)}

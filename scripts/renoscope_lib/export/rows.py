@@ -18,19 +18,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from ..ring.schema import LOST, Event, Field, Schema
-from ..tcp.flows import is_lost
+from ..ring.schema import LOST, MARK, OWN_KINDS, Event, Field, Schema
+from ..tcp.flows import is_lost, is_of_recording
 from ..tcp.segments import HEADER_KINDS, MAX_SACK_BLOCKS, OUTGOING, OWN_WINDOW, RECEIVED_KINDS
 from ..tcp.sequence import MODULUS, SYN
 from ..tcp.synack_waits import SynackWaits, Wait
-from ..views.sentences import kinds_on
 from ..words import address, connection, wall_clock
 
-MARK = "mark"
 SYNACK_AGAIN = "synack_retransmit"
 
 # Kinds whose lines need more than their record's row.
-SLOW_KINDS = (LOST, MARK, SYNACK_AGAIN)
+SLOW_KINDS = (*OWN_KINDS, SYNACK_AGAIN)
 
 # Texts of one field's values; in a flood each address is a new one.
 REMEMBERED = 4096
@@ -236,7 +234,7 @@ class RowWriter(ABC):
 
     def line(self, event: Event) -> str:
         """An event's line, without a newline."""
-        if is_lost(event) or event.kind == MARK:
+        if is_of_recording(event):
             return self._short_line(self._values(event))
         wait = self._waits.see(event) if event.kind == SYNACK_AGAIN else None
         return self.kinds[event.kind].line(row_of(event), event.filled,
@@ -250,7 +248,7 @@ class RowWriter(ABC):
         else:
             values |= {"kind": MARK, "mark_cause": self._schema.name_of(
                 "mark_cause", event["mark_cause"]),
-                "kinds_on": kinds_on(self._schema, event)}
+                "kinds_on": self._schema.kinds_on(event)}
         utc = self._utc(event)
         return values | ({"time_utc": utc} if utc else {})
 

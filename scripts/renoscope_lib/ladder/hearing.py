@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 
-from ..ring.schema import Event
+from ..ring.schema import MARK, Event
 from ..tcp.sequence import ACK, RST, SYN
 from ..tcp.tcp_states import LISTEN
 from ..views.gaps import Gaps
@@ -40,7 +40,7 @@ class Hearing(Gaps):
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
-        if event.kind == "mark" and self._schema.name_of(
+        if event.kind == MARK and self._schema.name_of(
                 "mark_cause", event["mark_cause"]) == "filter":
             self._heard = (0, 0)
         return super().takes(event)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import LOST, Event, Schema
 from ..tcp.flows import is_restored
 from ..tcp.segments import Numbers, has_socket
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative, scaled_window
@@ -192,14 +192,13 @@ class Ladder:
 
     def _see_gap(self, event: Event) -> None:
         self._see_syn()
-        if event.kind == "lost":
+        if event.kind == LOST:
             words = f"{plural(event['lost_events'], 'event')} LOST here"
             self._cpus_in_doubt.add(event["cpu"])
         else:
             cause = self._schema.name_of("mark_cause", event["mark_cause"])
             words = MARK_WORDS[cause] if cause in MARKS else ""
-            on = [name for number, name in self._schema.kinds.items()
-                  if event["kinds_on"] >> number & 1]
+            on = self._schema.kinds_on(event)
             self._deaf = cause == "frozen" or not any(
                 kind in on for kind in HEARD_BY)
             if cause == "filter" or "segment" not in on:
@@ -443,4 +442,4 @@ class Ladder:
 
 def line_is_lost(line: Line) -> bool:
     """Whether it tells of lost events, whose time is only that of being told."""
-    return isinstance(line, Fact) and line.kind == "lost"
+    return isinstance(line, Fact) and line.kind == LOST

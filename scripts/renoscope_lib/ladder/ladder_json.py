@@ -65,6 +65,7 @@ def as_json(ladder: Ladder, flag_words: dict[int, str],
     """The rungs, and what stands beside them, each in the order of the ladder."""
     conversation = ladder.conversation
     assert conversation is not None
+
     def rungs() -> Iterator[dict[str, Any]]:
         for line in ladder.lines:
             if isinstance(line, Rung):

@@ -200,6 +200,12 @@ class Schema:
         """The number of a kind; -1 if there is none of that name."""
         return next((number for number, name in self.kinds.items() if name == kind), -1)
 
+    def kinds_on(self, mark: Event) -> list[str]:
+        """The kinds that a mark says are recorded from now on."""
+        bits = mark["kinds_on"]
+        return [self.kinds.get(bit, f"kind{bit}")
+                for bit in range(bits.bit_length()) if bits >> bit & 1]
+
     def kinds_off(self, mark: Event) -> list[str]:
         """The kinds that a mark says are not recorded from now on."""
         return [kind for number, kind in self.kinds.items()

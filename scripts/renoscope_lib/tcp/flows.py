@@ -28,14 +28,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from ..ring.schema import LOST, Event, Schema
+from ..ring.schema import LOST, OWN_KINDS, Event, Schema
 from ..words import is_unset
 from .kept import remember
 from .tcp_states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
 from .turns import ENDPOINTS, NO_ENDS, PACKED_ENDS, Turns, begins, packed_ends
-
-# What a recorder says of itself.
-MARK = "mark"
 
 # The longest queue behind one unfinished event; bounds memory in any case.
 HOLD_EVENTS = 200_000
@@ -78,7 +75,7 @@ def is_lost(event: Event) -> bool:
 
 def is_of_recording(event: Event) -> bool:
     """Whether it is of no connection: a mark, or a loss."""
-    return event.kind in (LOST, MARK)
+    return event.kind in OWN_KINDS
 
 
 Ends = tuple[int, bytes, int, bytes, int]

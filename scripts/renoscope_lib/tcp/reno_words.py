@@ -10,8 +10,8 @@ from ..words import spaced
 
 # What these algorithms tell of themselves. It comes from within the kernel's change of
 # the congestion state, before that is stored: `ca_state` is still the one before.
-OWN_KINDS = ("reno_round", "reno_phase", "reno_reduction", "reno_undo",
-             "reno_restart")
+RENO_KINDS = ("reno_round", "reno_phase", "reno_reduction", "reno_undo",
+              "reno_restart")
 
 SLOW_START = "slow_start"
 CSS = "css"

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import MARK, Event, Schema
 from ..words import connection
-from .flows import MARK, is_lost, is_of_recording
+from .flows import is_lost, is_of_recording
 from .tcp_states import LISTEN
 
 # Ids, or ports, told to somebody who has named none of them.

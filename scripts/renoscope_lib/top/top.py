@@ -22,7 +22,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from ..ring.schema import Event, Schema, key_of
-from ..tcp.flows import StateNames, is_lost
+from ..tcp.flows import StateNames, is_of_recording
 from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import SYN, is_after, relative
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
@@ -199,7 +199,7 @@ class Top:
 
     def see(self, event: Event) -> None:
         """The next event, if it is no ack that can wait."""
-        if is_lost(event) or event.kind == "mark":
+        if is_of_recording(event):
             self._count_in()
             self._events -= 1
         if self.gaps.takes(event):

@@ -29,7 +29,7 @@ from ..tcp.ca_states import CWR, GROWING, RECOVERY, REDUCING
 from ..tcp.connections import Connection, identity_of
 from ..tcp.kept import Kept
 from ..tcp.phases import LOSS, UNTOLD, phase_of
-from ..tcp.reno_words import CSS, OWN_KINDS, SLOW_START
+from ..tcp.reno_words import CSS, RENO_KINDS, SLOW_START
 from ..tcp.segments import has_socket, segments_sent_again
 from ..tcp.sequence import ECE, MODULUS, is_after, passes
 from ..tcp.steps import Line, Mark, Marks, Span, Spans, Step
@@ -258,7 +258,7 @@ class Cwnd:
         track.idle_ssthresh |= (ssthresh >= INFINITE_SSTHRESH
                                 and self._should_be_set(track, event))
         track.last_cwnd, track.last_mss = cwnd, event["mss"]
-        if event.kind not in OWN_KINDS:  # these come from within an ACK's work
+        if event.kind not in RENO_KINDS:  # these come from within an ACK's work
             track.last_una = event["snd_una"]
         track.cwnd.add(at, cwnd)
         track.ssthresh.add(at, min(ssthresh, INFINITE_SSTHRESH))
@@ -320,7 +320,7 @@ class Cwnd:
         if track.reduction.is_undone(event, name, self.gaps.number):
             track.mark(event, UNDONE)
             track.trips.flow.tell(UNDONE)
-        if name == track.ca_state or event.kind in OWN_KINDS:
+        if name == track.ca_state or event.kind in RENO_KINDS:
             return
         track.ca_state = name
         if name == RECOVERY:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ..output.tables import seconds
 from ..ring.chosen import Chosen
-from ..ring.schema import Event, Schema
+from ..ring.schema import LOST, MARK, Event, Schema
 from ..ring.stats import Stats
 from ..tcp.flows import is_of_recording
 from ..words import plural
@@ -99,7 +99,7 @@ class Gaps:
 
     def takes(self, event: Event) -> bool:
         """Whether the event is of no connection, but of the recording."""
-        if event.kind == "lost":
+        if event.kind == LOST:
             self.lost_events += event["lost_events"]
             self._cpus_in_doubt.add(event["cpu"])
             self.number += 1
@@ -113,7 +113,7 @@ class Gaps:
             self.first_ns = event["time_ns"]
             self._ever_off = set(self._off_at_first)
         self.last_ns = max(self.last_ns, event["time_ns"])
-        if event.kind != "mark":
+        if event.kind != MARK:
             return False
         self._mark(event)
         return True

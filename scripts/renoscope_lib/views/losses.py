@@ -29,7 +29,7 @@ from ..tcp.ca_states import CWR, GROWING, LOSS, REDUCING
 from ..tcp.connections import PartlySeen, identity_of
 from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US
-from ..tcp.reno_words import OWN_KINDS
+from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, is_after, passes, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, SYN_SENT, TIME_WAIT
@@ -175,7 +175,7 @@ class Losses:
             return
         self._see_speed(flow, event)
         self._see_undoing(flow, event)
-        if event.kind not in OWN_KINDS:  # these come from within an ACK's work
+        if event.kind not in RENO_KINDS:  # these come from within an ACK's work
             getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
             flow.last_una = event["snd_una"]
             self._see_timer_set(flow, event)

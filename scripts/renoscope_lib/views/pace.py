@@ -36,7 +36,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, LOSS, RECOVERY
 from ..tcp.flows import is_restored
 from ..tcp.kept import Kept, Packable
-from ..tcp.reno_words import OWN_KINDS
+from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import OUTGOING
 from ..tcp.sequence import ECE, FIN, following, is_after, relative
 from ..tcp.tcp_states import CLOSE_WAIT, FIN_WAIT_2, SYNCHRONIZED
@@ -50,7 +50,7 @@ OWN_CLOSED, UNSENT, MISSED = "own", "unsent", "missed"
 # Kinds that show a living connection's own numbers.
 SHOWING_KINDS = frozenset((
     "ack", "state", "ca_state", "retransmit", "rto", "loss_probe", "probe",
-    "zero_window", *OWN_KINDS))
+    "zero_window", *RENO_KINDS))
 
 # A queue: round trips this many times the shortest, by as much at least, with so
 # many segments on their way.  A few segments fill no queue, and a delayed ACK may
@@ -302,7 +302,7 @@ class Pace:
         """
         if event["snd_nxt"] != flow.last_nxt:
             flow.tries = flow.unsent = False
-        if flow.tries and event.kind not in OWN_KINDS:
+        if flow.tries and event.kind not in RENO_KINDS:
             flow.tries = False
             flow.unsent = True
             flow.tries_failed += 1
@@ -383,7 +383,7 @@ class Pace:
 
     def _see_kind(self, flow: Sender, event: Event) -> None:
         kind = event.kind
-        flow.uses_ours |= kind in OWN_KINDS
+        flow.uses_ours |= kind in RENO_KINDS
         if kind == "ack":
             if event["seg_flags"] & ECE:
                 flow.ece_at_ns = event["time_ns"]

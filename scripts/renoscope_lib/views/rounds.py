@@ -21,13 +21,13 @@ from ..ring.schema import Event, Schema
 from ..tcp.connections import Connection, heading, identity_json, identity_of
 from ..tcp.kept import Kept, Packable
 from ..tcp.phases import name_of, phase_of
-from ..tcp.reno_words import CSS, OWN_KINDS
+from ..tcp.reno_words import CSS, RENO_KINDS
 from ..tcp.sequence import is_after
 from ..tcp.wanted import Filter
 from ..words import finite_ssthresh, listed, plural, spaced, ssthresh_words
 from .gaps import Gaps
 
-NEEDED_KINDS = (*OWN_KINDS, "rto", "loss_probe")
+NEEDED_KINDS = (*RENO_KINDS, "rto", "loss_probe")
 
 # What happened in a round, in JSON; for people it is in HAPPENED.
 TIMEOUT = "timeout"
@@ -155,7 +155,7 @@ class Rounds:
         if self.gaps.takes(event) or event.kind not in NEEDED_KINDS:
             return
         flow = self.kept.get(event.key)
-        if flow is None and event.kind in OWN_KINDS:
+        if flow is None and event.kind in RENO_KINDS:
             flow = self.kept.add(event.key, Flow(
                 *identity_of(event)))
         if flow is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import OWN_KINDS, Event, Schema
 from ..tcp.flows import is_fast_open
 from ..tcp.kept import remember
 from ..tcp.kernel_timers import persist_wait_us
@@ -66,9 +66,6 @@ PROBES = {"zero_window": "zero-window probe", "keepalive": "keepalive probe"}
 
 # Where it is told, in a line that goes with the recording to other machines.
 STATS = "/sys/kernel/debug/renoscope/stats"
-
-# Made by the recorder itself: nobody switches them on or off.
-UNASKED_KINDS = ("lost", "mark")
 
 MARKS = {
     "events": "other kinds are recorded now",
@@ -443,16 +440,9 @@ class Sentences:
 
 def kinds_in_words(schema: Schema, event: Event) -> str:
     """The kinds that a mark says are recorded, or the few that are not."""
-    names = kinds_on(schema, event)
+    names = schema.kinds_on(event)
     off = [name for name in schema.kind_meanings
-           if name not in (*names, *UNASKED_KINDS)]
+           if name not in (*names, *OWN_KINDS)]
     if len(off) < len(names):
         return f"all but {', '.join(off)}" if off else "all"
     return ", ".join(names) or "none"
-
-
-def kinds_on(schema: Schema, event: Event) -> list[str]:
-    """The kinds that a mark says are recorded from now on, by name."""
-    bits = event["kinds_on"]
-    return [schema.kinds.get(bit, f"kind{bit}")
-            for bit in range(bits.bit_length()) if bits >> bit & 1]

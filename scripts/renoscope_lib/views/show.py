@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..ring.schema import Event, Schema
+from ..ring.schema import LOST, MARK, Event, Schema
 from ..tcp.ca_states import OPEN
-from ..tcp.flows import MARK, is_lost
+from ..tcp.flows import is_lost
 from ..tcp.segments import Numbers, arrow, has_socket, known_isn
 from ..tcp.small_socks import SmallSocks
 from ..tcp.tcp_states import LISTEN
@@ -24,7 +24,7 @@ from .sentences import Sentences, knows_queues, of_limit
 
 RESET = "\033[0m"
 COLOURS = {
-    "lost": "\033[1;37;41m", "state": "\033[32m", "retransmit": "\033[33m",
+    LOST: "\033[1;37;41m", "state": "\033[32m", "retransmit": "\033[33m",
     "synack_retransmit": "\033[33m", "ca_state": "\033[35m",
     "reset_sent": "\033[31m", "reset_received": "\033[31m",
     "destroy": "\033[2m", "refused": "\033[31m",
