@@ -35,7 +35,7 @@ SWAPPED = {"us": "peer", "peer": "us"}
 RESENT = ("retransmit", "synack_retransmit")
 # What tells of FIN-WAIT-2 where a FIN leads straight through it: by segments flow knows it, too.
 CLOSING = ("state", "time_wait", "ack")
-CLOSERS = {"by us first": "us", "by the peer first": "peer", "by both at once": "both"}
+CLOSERS = {"first by us": "us", "first by the peer": "peer", "by both at once": "both"}
 
 
 class Fact(NamedTuple):
@@ -106,7 +106,7 @@ FACTS = (
     Fact("who closed first", {
         "states": column("states", "closed_first_by"),
         "flow": of_ladders(ladder_closer),
-        "explain": of_sentences("healthy", r"closed (by [a-z ]+?)(?:,|$)",
+        "explain": of_sentences("healthy", r"closed ((?:first )?by [a-z ]+?)(?:,|$)",
                                 CLOSERS.__getitem__)}),
     Fact("who reset", {
         "states": of_rows("states", reset_by),

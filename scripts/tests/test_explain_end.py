@@ -388,7 +388,7 @@ class Ends(Case):
         life = self.life
         found = self.of(*life.closes(1), end_s=30)
         self.assertEqual(list(found), ["healthy"])
-        self.assertIn("closed by us first, now in TIME-WAIT",
+        self.assertIn("closed first by us, now in TIME-WAIT",
                       found["healthy"].sentence)
 
     def test_time_wait_of_both_says_so(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..ring.chosen import Chosen
 from ..ring.schema import Event, Schema
 from ..ring.stats import Stats
-from ..tcp.life import Life
+from ..tcp.life import US, Life
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
 from ..tcp.wanted import Filter
 from ..views.arrivals import Arrivals
@@ -35,7 +35,7 @@ from ..views.windows import Windows
 from ..words import plural
 from . import (rules_on_ends, rules_on_listeners, rules_on_losses, rules_on_opening, rules_on_pace,
                rules_on_ports, rules_on_windows)
-from .finding import FINE, RULES, US, Clock, Finding, Report, Subject
+from .finding import FINE, RULES, Clock, Finding, Report, Subject
 
 NEEDED_KINDS = tuple(dict.fromkeys(
     kind for rule in RULES.values() for kind in rule.needs))

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..output.tables import and_more
 from ..place import INSTALLED
+from ..tcp.life import OPENED
 from ..tcp.wanted import Filter
 from ..views.show import RESET
-from ..views.states_text import OPENED
 from ..words import connection, file_word, plural
 from .explain import Explained
 from .finding import FINE, NOTEWORTHY, SEVERITIES, TROUBLE, Finding, Report

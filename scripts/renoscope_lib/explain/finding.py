@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 
 from ..output.tables import seconds
 from ..tcp.connections import heading
+from ..tcp.life import PEER, US
 from ..words import connection, plural
 
 # The word that stands before a finding, the worst first.
 TROUBLE, NOTEWORTHY, FINE = "trouble", "noteworthy", "fine"
 SEVERITIES = (TROUBLE, NOTEWORTHY, FINE)
-
-US, PEER = "us", "peer"
 
 # Lines of evidence that one finding keeps.
 MOST_EVIDENCE = 30

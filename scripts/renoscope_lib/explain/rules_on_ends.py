@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..tcp.life import Life, Stay
+from ..tcp.life import CLOSED_FIRST, PEER, US, Life, Stay
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..views.endings import (IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, WHY_UNKNOWN,
@@ -18,7 +18,7 @@ from ..views.endings import (IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, WHY_UNKN
 from ..views.pace import Sender
 from ..views.states import States
 from ..words import connection, plural
-from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding,
+from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding,
                       Subject, brief, look, often, spelled)
 
 # A program that closes when its peer does, does it at once; one that works on
@@ -377,9 +377,7 @@ def healthy_words(states: States, life: Life) -> str:
     ending = states.ending(life)
     if ending is not None and ending.reason.startswith(WHY_UNKNOWN):
         return f"gone from {life.ended_in}: {ending.reason}"
-    closed = {"us": "closed by us first", "peer": "closed by the peer first",
-              "both": "closed by both at once"}.get(
-                  life.closed_first_by() or "", "closed")
+    closed = CLOSED_FIRST.get(life.closed_first_by() or "", "closed")
     if life.is_over:
         return closed
     if life.now.state == TIME_WAIT:

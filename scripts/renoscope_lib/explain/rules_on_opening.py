@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..tcp.life import PEER, US
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words, why_again
 from ..words import errno_words
-from .finding import (NOTEWORTHY, PEER, TROUBLE, US, Clock, Finding, Subject, added, brief, capped,
+from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief, capped,
                       look, spelled)
 from .why_slow import OLDER_GIST, cause_of, queue_gist, refusals_of, waits_us
 

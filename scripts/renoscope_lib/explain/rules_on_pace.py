@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..tcp.life import US
 from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, SILENT,
                           STOPPED, UNKNOWN, UNSENT, Sender)
 from ..words import connection
-from .finding import (FINE, LET_OUT, NOTEWORTHY, TROUBLE, US, Clock, Finding, Subject, brief,
+from .finding import (FINE, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief,
                       look, often, share)
 
 # A queue on the path: round trips stood so long above what is normal, and so far.

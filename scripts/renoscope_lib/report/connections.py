@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..tcp.life import Life, Stay
+from ..tcp.life import OPENED, Life, Stay
 from ..tcp.tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT,
                               TIME_WAIT)
 from ..views.endings import Ending
@@ -179,8 +179,7 @@ def _row(told: Told, line: Line) -> tuple[Child | Cell, ...]:
     life = line.life
     sent, received = line.bytes or (None, None)
     began_ns = life.stays[0].began_ns
-    opened = {"us": "opened by us", "peer": "opened by the peer"}.get(
-        life.opened_by or "")
+    opened = OPENED.get(life.opened_by or "")
     return (code(connection(life.cookie)),
             join(ends(life.local, life.remote),
                  join(tag("br"), tag("small", opened)) if opened else None),

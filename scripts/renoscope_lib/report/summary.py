@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from ..tcp.life import PEER, US
 from ..tcp.tcp_states import LISTEN
 from ..views.losses import Sums
 from . import zero_windows
@@ -79,7 +80,7 @@ def _openings(told: Told) -> Child:
 
 
 def _sides(sides: Counter[str]) -> Child:
-    us, peer, whole = sides["us"], sides["peer"], sides.total()
+    us, peer, whole = sides[US], sides[PEER], sides.total()
     were = " was opened" if (us or whole) == 1 else " were opened"
     if us and peer:
         return [big(counted(us, "connection")), f"{were} by us and ",

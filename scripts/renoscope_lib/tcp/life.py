@@ -11,6 +11,9 @@ from .tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, F
                          LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 
 US, PEER, BOTH = "us", "peer", "both"
+OPENED = {US: "opened by us", PEER: "opened by the peer"}
+CLOSED_FIRST = {US: "closed first by us", PEER: "closed first by the peer",
+                BOTH: "closed by both at once"}
 
 # What makes a connection leave a state for another, where that is certain.
 LEFT_BY = {

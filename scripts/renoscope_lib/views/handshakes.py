@@ -216,7 +216,7 @@ class Handshakes:
         def tell(opening: Opening) -> Told:
             lacking = lacking_of(opening)
             active = opening.opened_by == ACTIVE
-            key = _far_key(opening, ACTIVE if active else "peer")
+            key = _far_key(opening, ACTIVE if active else PASSIVE)
             far = listeners.get(key, [])
             client = clients.get(key)
             row = _row(opening, until_ns, far if active else [], lacking)
@@ -275,7 +275,7 @@ def _far_ends(openings: list[Opening]) -> dict[tuple[Any, ...], list[Opening]]:
     found: dict[tuple[Any, ...], list[Opening]] = {}
     for opening in openings:
         if opening.opened_by != ACTIVE:
-            found.setdefault(_far_key(opening, "peer"), []).append(opening)
+            found.setdefault(_far_key(opening, PASSIVE), []).append(opening)
     return found
 
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..output.tables import aligned, and_more, note
+from ..tcp.life import OPENED
 from ..words import connection, duration, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
-from .opening import ACTIVE
 from .outcomes import RECKONED, outcome_words
 
 # Rows of one table that a person reads; --limit sets another number.
@@ -111,10 +111,9 @@ def _cookie_counts(one: Listener) -> str:
 def _summary_lines(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     lines = []
     for side, counts in summary_of(rows).items():
-        who = "opened by us" if side == ACTIVE else "opened by the peer"
         lines += note(", ".join(f"{n} {outcome_words(outcome, side)}"
                                 for outcome, n in counts.items()),
-                      "    ", f"{sum(counts.values())} {who}: ")
+                      "    ", f"{sum(counts.values())} {OPENED[side]}: ")
     both = handshakes.both_ends()
     if both:
         lines.append(f"both ends of {plural(both, 'connection')} are in it, and each end "

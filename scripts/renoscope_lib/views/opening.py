@@ -17,12 +17,12 @@ from errno import ECONNRESET
 
 from ..ring.schema import Event, key_of
 from ..tcp.flows import Ends
+from ..tcp.life import PEER, US
 from ..tcp.synack_waits import SynWait, Wait
 from ..tcp.tcp_states import CLOSED
 from ..words import plural
 
-ACTIVE = "us"
-PASSIVE = "peer"
+ACTIVE, PASSIVE = US, PEER
 
 # How a request ended of which MPTCP makes a further subflow, or refuses to.
 JOINED = "joined"

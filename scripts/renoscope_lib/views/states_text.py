@@ -9,7 +9,7 @@ from typing import Any
 
 from ..output.tables import COLUMNS, aligned, and_more, note, seconds
 from ..tcp.connections import heading, identity_json
-from ..tcp.life import BOTH, PEER, US, Life, SmallSock
+from ..tcp.life import CLOSED_FIRST, OPENED, PEER, US, Life, SmallSock
 from ..tcp.tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN, NETSTAT_NAMES,
                               SYN_RECEIVED, SYN_SENT)
 from ..tcp.wanted import Filter
@@ -99,11 +99,6 @@ def counts_as_json(states: States, end_ns: int | None,
 
 
 # ---- for people
-
-OPENED = {US: "opened by us", PEER: "opened by the peer"}
-CLOSED_FIRST = {US: "closed first by us", PEER: "closed first by the peer",
-                BOTH: "closed by both at once"}
-
 
 def _heading(life: Life, ending: Ending | None) -> list[str]:
     """Who it is and the gist of it, in one line if there is room."""
