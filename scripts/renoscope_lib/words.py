@@ -119,6 +119,23 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def often(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def share(part: float, whole: float) -> str:
+    """`12%`; never 0% or 100% of what is not quite so."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.01:
+        return "under 0.01%"
+    if 99 < percent < 100:
+        return f"{min(percent, 99.9):.1f}%"
+    if percent < 1:
+        return f"{percent:.2g}%"
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%"
+
+
 def harmless(text: str) -> str:
     """On one line, and nothing in it that a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)

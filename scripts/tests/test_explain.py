@@ -15,14 +15,14 @@ from typing import Any
 
 from renoscope_lib.explain import explain, rules_on_losses
 from renoscope_lib.explain.explain_text import Typed, as_json, as_text, coloured
-from renoscope_lib.explain.finding import (FINE, NUMBERS, RULES, Subject, added, brief, share,
-                                           spelled)
+from renoscope_lib.explain.finding import FINE, NUMBERS, RULES, Subject, added, brief, spelled
 from renoscope_lib.output.json_pieces import json_pieces
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
 from renoscope_lib.views import handshakes_text
 from renoscope_lib.views.handshakes import Handshakes
+from renoscope_lib.words import share
 
 from . import support
 from .explain_scene import Case, Life, findings
@@ -50,8 +50,8 @@ class Words(unittest.TestCase):
 
     def test_a_share_never_rounds_to_none_or_all(self) -> None:
         self.assertEqual([share(part, 1000) for part in
-                          (0, 0.01, 2.6, 11, 110, 999.9, 1000)],
-                         ["0%", "under 0.01%", "0.26%", "1.1%", "11%", "99%",
+                          (0, 0.01, 2.6, 11, 110, 991, 999.99, 1000)],
+                         ["0%", "under 0.01%", "0.26%", "1.1%", "11%", "99.1%", "99.9%",
                           "100%"])
         self.assertEqual(share(1, 0), "0%")
 

@@ -564,7 +564,7 @@ class Handshakes(unittest.TestCase):
                 ("listener_gone", "request ended: the listener was closed"),
                 ("unsent", "its SYN-ACK could not be sent again, for a rule"),
                 ("other", "request ended: an ICMP error"),
-                ("other", "or somebody killed it (ss -K)")):
+                ("other", "or ss -K")):
             with self.subTest(word):
                 self.assertIn(said, line(self.event(
                     "request_end",
@@ -652,7 +652,7 @@ class TimeWait(unittest.TestCase):
         self.assertIn("no room for TIME-WAIT: closed at once",
                       line(self.wait("overflow")))
         for word, said in (("reset", "a RST ended it"),
-                           ("new_syn", "a SYN opens the connection anew"),
+                           ("new_syn", "a new SYN took its place"),
                            ("reused", "a connect() took its port, or ss -K"),
                            ("other", "the kernel does not say")):
             with self.subTest(word):

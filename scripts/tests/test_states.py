@@ -217,7 +217,7 @@ class Opening(Stage):
                          ("given up", 1))
         self.assertEqual(
             states.ending(life).words(),
-            "given up: no ACK completed it, SYN-ACK sent again 1 time")
+            "given up: no ACK completed it, SYN-ACK sent again once")
         self.assertIn("TCP_DEFER_ACCEPT then waits for data",
                       " ".join(as_text(states, None)))
 

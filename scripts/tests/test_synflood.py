@@ -431,11 +431,6 @@ class Numbers(unittest.TestCase):
         self.assertEqual(grown(0, 9, 0, 3), 9)
         self.assertEqual(grown(), 0)
 
-    def test_percent(self) -> None:
-        self.assertEqual([flood_verdict.percent(share) for share in
-                          (0, 0.002, 0.5, 0.998, 1)],
-                         ["0%", "0.2%", "50%", "99.8%", "100%"])
-
 
 class Shown(FloodCase):
     def watch(self) -> tuple[FloodWatch, int]:

@@ -253,23 +253,6 @@ def spelled(count: int, noun: str) -> str:
     return plural(count, noun).replace(str(count), number, 1)
 
 
-def often(count: int) -> str:
-    """`once`, `twice`, `3 times`."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def share(part: float, whole: float) -> str:
-    """`12%`; small ones with a digit more."""
-    percent = 100 * part / whole if whole else 0.0
-    if 99 < percent < 100:
-        return "99%"
-    if 0 < percent < 0.01:
-        return "under 0.01%"
-    if percent < 1:
-        return f"{percent:.2g}%"
-    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.1f}%"
-
-
 def capped(lines: Iterable[str],
            what: Callable[[int], str] = lambda n: f"(and {n} more)"
            ) -> tuple[str, ...]:

@@ -17,9 +17,9 @@ from ..views.endings import (IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, WHY_UNKN
                              Ending)
 from ..views.pace import Sender
 from ..views.states import States
-from ..words import connection, plural
-from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding,
-                      Subject, brief, look, often, spelled)
+from ..words import connection, often, plural
+from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject,
+                      brief, look, spelled)
 
 # A program that closes when its peer does, does it at once; one that works on
 # the rest of its data takes a while.  After a minute it has forgotten.

@@ -16,9 +16,9 @@ from ..tcp.sequence import MODULUS, relative
 from ..views.arrivals import Arrival
 from ..views.losses import PROBE, Episode, Flow, Timeout
 from ..views.pace import Sender
-from ..words import listed, plural
+from ..words import listed, often, plural, share
 from .finding import (FINE, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject, brief, capped,
-                      look, often, share, spelled)
+                      look, spelled)
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
 # window is about 1.2 / sqrt(0.02), some eight segments (RFC 5348, Mathis).

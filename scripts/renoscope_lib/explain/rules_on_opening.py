@@ -15,8 +15,8 @@ from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words, why_again
 from ..words import errno_words
-from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief, capped,
-                      look, spelled)
+from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief, capped, look,
+                      spelled)
 from .why_slow import OLDER_GIST, cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.

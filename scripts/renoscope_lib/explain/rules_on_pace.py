@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from ..tcp.life import US
 from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, SILENT,
                           STOPPED, UNKNOWN, UNSENT, Sender)
-from ..words import connection
-from .finding import (FINE, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief,
-                      look, often, share)
+from ..words import connection, often, share
+from .finding import FINE, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, look
 
 # A queue on the path: round trips stood so long above what is normal, and so far.
 GROWN_FOR_NS = 500_000_000

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event
 from ..tcp.sequence import ACK, SYN
-from ..words import address, local_endpoint, plural
-from .finding import NOTEWORTHY, Clock, Finding, Subject, often
+from ..words import address, local_endpoint, often, plural
+from .finding import NOTEWORTHY, Clock, Finding, Subject
 
 # Ports of one address that are told one by one, and kept at all.
 FEW_PORTS = 8

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from ..tcp.kernel_timers import RTO_MIN_US
 from ..views.pace import Sender
 from ..views.windows import ENDED, OWN, PEER, Episode, Flow, Windows
-from ..words import duration
+from ..words import duration, often
 from .finding import (DOES_PEER_READ, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief,
-                      capped, look, often, spelled)
+                      capped, look, spelled)
 
 # A second of standing still is felt.
 LONG_US = 1_000_000

@@ -14,7 +14,8 @@ from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import (BEGAN_UNSEEN, DEFERRED, at_least, syns_that_never_came,
                               why_again)
-from .finding import added, brief, often, spelled
+from ..words import often
+from .finding import added, brief, spelled
 
 QUEUE_GISTS = {
     "accept_queue_full": "the listener's accept queue was full",

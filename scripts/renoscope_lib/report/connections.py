@@ -16,7 +16,7 @@ from ..tcp.tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RE
 from ..views.endings import Ending
 from ..views.states_text import last_cells
 from ..views.windows import PEER
-from ..words import connection
+from ..words import connection, often
 from .markup import Child, Html, join, tag
 from .parts import Cell, Column, Section, and_more, most, number, prose, quiet, section, table
 from .told import Told
@@ -74,9 +74,9 @@ def _troubles(line: Line) -> Iterator[str]:
     if ending is not None and ending.how in BAD_ENDINGS:
         yield ending.words() or ending.how
     if life.syns_again:
-        yield f"SYN sent again {counted(life.syns_again, 'time')}"
+        yield f"SYN sent again {often(life.syns_again)}"
     if life.synacks_again:
-        yield f"SYN-ACK sent again {counted(life.synacks_again, 'time')}"
+        yield f"SYN-ACK sent again {often(life.synacks_again)}"
     if line.timeouts and not life.syns_again:
         yield counted(line.timeouts, "timeout")
     if line.stood_still_us:

@@ -6,6 +6,7 @@ The other commands tell every digit; here three are enough.
 
 from __future__ import annotations
 
+from .. import words
 from ..output.tables import seconds
 from .markup import Html, join, seemly, tag
 
@@ -62,15 +63,8 @@ def counted(number: int, noun: str, nouns: str | None = None) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """`0.4%`; never 0% or 100% of what is not quite so."""
-    if not whole:
-        return UNKNOWN
-    percent = 100 * part / whole
-    if 0 < percent < 0.1:
-        return "under 0.1%"
-    if 99 < percent < 100:
-        return f"{min(percent, 99.9):.1f}%"
-    return f"{percent:.1f}%" if percent < 10 and part else f"{percent:.0f}%"
+    """The share, if there is anything to share."""
+    return words.share(part, whole) if whole else UNKNOWN
 
 
 def at(time_ns: int | None, first_ns: int | None) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
                               SYN_RECEIVED, SYN_SENT)
-from ..words import errno_words, plural
+from ..words import errno_words, often, plural
 from .gaps import Gaps
 
 IMPLIED = " (implied)"
@@ -212,7 +212,7 @@ def _request_ending(life: Life) -> Ending:
                       "a segment did not fit the handshake", False)
     words = REQUEST_ENDINGS.get(life.request_ending, life.request_ending)
     if kind == "given up" and life.synacks_again:
-        words += f", SYN-ACK sent again {plural(life.synacks_again, 'time')}"
+        words += f", SYN-ACK sent again {often(life.synacks_again)}"
     return Ending(kind, by, words, False)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..words import duration, plural
+from ..words import duration, plural, share
 from .flood_evidence import Evidence
 
 # ---- thresholds, each with its reason
@@ -70,13 +70,6 @@ class Verdict:
     def is_flood(self) -> bool:
         """Whether a flood was seen at all."""
         return self.words not in (NO_FLOOD, CANNOT_TELL)
-
-
-def percent(share: float) -> str:
-    """Near none and near all with a digit more."""
-    if 0 < share < 0.01 or 0.99 < share < 1:
-        return f"{100 * share:.1f}%"
-    return f"{100 * share:.0f}%"
 
 
 def verdict_of(seen: Evidence) -> Verdict:
@@ -134,7 +127,7 @@ def _no_flood(seen: Evidence) -> Verdict:
             "at once"))
     if seen.completing is None:
         return Verdict(NO_FLOOD, "too few SYNs to say more")
-    return Verdict(NO_FLOOD, f"{percent(seen.completing)} of "
+    return Verdict(NO_FLOOD, f"{share(seen.completing, 1)} of "
                    f"{plural(seen.decided, 'handshake')} answered")
 
 
@@ -147,7 +140,7 @@ def sources_in_words(seen: Evidence, is_flood: bool) -> str:
     else:
         words = (f"{seen.at_least}{seen.sources} addresses in {seen.at_least}"
                  f"{plural(seen.networks, 'network')} (/24, IPv6 /64); the "
-                 f"busiest sent {percent(seen.busiest_share)} of the SYNs, "
+                 f"busiest sent {share(seen.busiest_share, 1)} of the SYNs, "
                  f"evenness {seen.source_entropy:.2f} of 1")
     if not is_flood:
         return words

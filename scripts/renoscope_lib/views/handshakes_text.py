@@ -9,7 +9,7 @@ from typing import Any
 
 from ..output.tables import aligned, and_more, note
 from ..tcp.life import OPENED
-from ..words import connection, duration, or_dash, plural, spaced
+from ..words import connection, duration, often, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .outcomes import RECKONED, outcome_words
@@ -165,7 +165,7 @@ def _none_again(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     """Of one connection only what it sent itself; its other end may have sent some."""
     if not handshakes.is_of_one:
         return ["No SYN-ACK was sent again."]
-    others = [f"{connection(cookie)}, {plural(count, 'time')} (--connection {cookie:x})"
+    others = [f"{connection(cookie)}, {often(count)} (--connection {cookie:x})"
               for cookie, count in handshakes.other_ends_again().items()]
     did = f"; its other end did: {', '.join(others)}" if others else ""
     return note(f"{rows[0].connection} sent no SYN-ACK again{did}.")

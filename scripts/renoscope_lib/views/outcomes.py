@@ -10,7 +10,7 @@ from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 from ..tcp.kernel_timers import FIRST_WAIT_US, latest_us
 from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
-from ..words import duration, errno_words, plural
+from ..words import duration, errno_words, often, plural
 from .endings import IMPLIED, NOBODY_OR_FIREWALL, OVERFLOW_RESET
 from .opening import ACTIVE, JOINED, PASSIVE, Opening, refusal_words
 
@@ -47,11 +47,6 @@ DATA_TOO_LARGE = ("the SYN went again at once, without Fast Open's data: an ICMP
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone",
            "unsent": "unsent"}
-
-
-def times(count: int) -> str:
-    """`once`, `3 times`."""
-    return "once" if count == 1 else f"{count} times"
 
 
 def why_again(opening: Opening) -> str:
@@ -306,7 +301,7 @@ def _reset_between(reset: int, is_each: bool) -> list[str]:
 def _syn_wait_words(opening: Opening) -> str:
     waited = [w.waited_us for w in opening.syn_waits]
     known = [duration(us) for us in waited if us is not None]
-    again = f"the SYN was sent again {times(opening.syns_again)}{at_least(opening.began_unseen)}"
+    again = f"the SYN was sent again {often(opening.syns_again)}{at_least(opening.began_unseen)}"
     waits = "waits of " if len(known) > 1 else ""
     return again + (f", after {waits}{', '.join(known)}" if known else "")
 
@@ -361,8 +356,7 @@ PASSIVE_REASONS = {
                      "was forged and it never asked, or a firewall refuses",
     "reset by us": "a segment came that does not fit the handshake",
     "listener gone": "the listener was closed while the request waited",
-    "ended": "an ICMP error, a lost race, or the end of the namespace, or somebody "
-             "killed it (ss -K)",
+    "ended": "an ICMP error, a lost race, the namespace's end, or ss -K",
     "unsent": "this host could not send its SYN-ACK again, and maybe not the first time: its "
               "output firewall, a full queue, or no route",
     NOT_JOINED: "MPTCP made no further subflow of it: too many, or a token or a proof that is "
@@ -397,7 +391,7 @@ def _passive_reasons(opening: Opening, outcome: str) -> list[str]:
     if opening.refusals:
         reasons.append(refusal_words(opening.refusals))
     elif opening.syns_again and outcome == "established":
-        reasons.append(f"the client repeated its SYN {times(opening.syns_again)}")
+        reasons.append(f"the client repeated its SYN {often(opening.syns_again)}")
     if opening.attempts and (outcome == "established" or opening.is_undecided_child):
-        reasons.append(f"the SYN-ACK was sent again {times(opening.synacks_again)}")
+        reasons.append(f"the SYN-ACK was sent again {often(opening.synacks_again)}")
     return reasons

@@ -35,8 +35,7 @@ REQUEST_ENDINGS = {
     "reset_by_us": "a segment that does not fit, or tcp_abort_on_overflow, made us send a "
                    "RST",
     "listener_gone": "the listener was closed",
-    "other": "an ICMP error, a lost race, or the end of the namespace, or somebody "
-             "killed it (ss -K)",
+    "other": "an ICMP error, a lost race, the namespace's end, or ss -K",
     "unsent": "its SYN-ACK could not be sent again, for a rule, a full queue or the lack of a "
               "route of this host",
     "joined": "MPTCP makes a further subflow of it, or refuses to",
@@ -50,7 +49,7 @@ COOKIE_VERDICTS = {
 
 TIME_WAIT_ENDINGS = {
     "reset": "a RST ended it",
-    "new_syn": "a SYN opens the connection anew",
+    "new_syn": "a new SYN took its place",
     "reused": "a connect() took its port, or ss -K",
     "other": "the end of the namespace, or the kernel does not say",
 }

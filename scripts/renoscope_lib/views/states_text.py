@@ -13,7 +13,7 @@ from ..tcp.life import CLOSED_FIRST, OPENED, PEER, US, Life, SmallSock
 from ..tcp.tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN, NETSTAT_NAMES,
                               SYN_RECEIVED, SYN_SENT)
 from ..tcp.wanted import Filter
-from ..words import duration, plural
+from ..words import duration, often, plural
 from .endings import Ending
 from .states import States
 
@@ -154,17 +154,17 @@ def _small_words(small: SmallSock) -> list[str]:
         words.append(f"{plural(small.segments, 'segment')} came when only a "
                      f"small sock was left{again}")
     if small.timer_set:
-        words.append(f"its time began anew {plural(small.timer_set, 'time')}")
+        words.append(f"its time began anew {often(small.timer_set)}")
     return words
 
 
 def _remarks(life: Life) -> list[str]:
     remarks = list(life.partly)
     if life.syns_again:
-        remarks.append(f"SYN sent again {plural(life.syns_again, 'time')}")
+        remarks.append(f"SYN sent again {often(life.syns_again)}")
     if life.synacks_again and life.request_ending != "expired":
         remarks.append(
-            f"SYN-ACK sent again {plural(life.synacks_again, 'time')}")
+            f"SYN-ACK sent again {often(life.synacks_again)}")
     if life.small is not None:
         remarks += _small_words(life.small)
     return remarks

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..output.tables import aligned, labelled, note
-from ..words import or_dash
+from ..words import or_dash, share
 from .counter_measures import counter_measures
 from .flood_evidence import Evidence, Pressure, evidence_of
-from .flood_verdict import CANNOT_TELL, Verdict, percent, sources_in_words, verdict_of
+from .flood_verdict import CANNOT_TELL, Verdict, sources_in_words, verdict_of
 from .listeners import Listener
 from .synflood import FloodWatch
 
@@ -65,7 +65,7 @@ def as_text(watch: FloodWatch, end_ns: int | None) -> list[str]:
                "SYNs/s", "sources")
     lines = left_out + aligned([heading] + [
         (p.listener.address, verdict.words,
-         "-" if seen.completing is None else percent(seen.completing),
+         "-" if seen.completing is None else share(seen.completing, 1),
          str(seen.half_open), str(seen.half_open_peak),
          or_dash(seen.limit), f"{seen.syns_per_s:.1f}",
          f"{seen.sources}{'+' if seen.syns_of_others else ''}")
