@@ -17,7 +17,7 @@ WORDS = ("", "none", "\x1b[31m", "\x07", "<script>alert(1)</script>", "=1+1", "\
          "'\";--", "x" * 70000, "\0", "\n", "NaN", "1e999", "%s%n", "../../../etc/passwd")
 
 
-def _chunks(data: bytes) -> list[tuple[int, bytes, bytes]]:
+def chunks_of(data: bytes) -> list[tuple[int, bytes, bytes]]:
     """Where each chunk begins, its type and its payload."""
     at, found = 8, []
     while at + 8 <= len(data):
@@ -32,10 +32,10 @@ def _joined(chunks: list[tuple[bytes, bytes]]) -> bytes:
         type_ + struct.pack("<I", len(payload)) + payload for type_, payload in chunks)
 
 
-def _with(data: bytes, wanted: bytes, change: Callable[..., bytes]) -> bytes:
+def with_changed(data: bytes, wanted: bytes, change: Callable[..., bytes]) -> bytes:
     """The same with chunks of one type changed."""
     return _joined([(type_, change(payload) if type_ == wanted else payload)
-                    for _at, type_, payload in _chunks(data)])
+                    for _at, type_, payload in chunks_of(data)])
 
 
 def flip_bits(random_: random.Random, data: bytes) -> bytes:
@@ -80,7 +80,7 @@ def make_hole(random_: random.Random, data: bytes) -> bytes:
 
 def move_chunks(random_: random.Random, data: bytes) -> bytes:
     """Chunks in another order, twice, or not at all."""
-    chunks = [(type_, payload) for _at, type_, payload in _chunks(data)]
+    chunks = [(type_, payload) for _at, type_, payload in chunks_of(data)]
     for _ in range(random_.choice((1, 3))):
         what = random_.randrange(3)
         at = random_.randrange(len(chunks)) if chunks else 0
@@ -95,7 +95,7 @@ def move_chunks(random_: random.Random, data: bytes) -> bytes:
 
 def wrong_lengths(random_: random.Random, data: bytes) -> bytes:
     """A chunk that says that it is shorter or longer."""
-    chunks = _chunks(data)
+    chunks = chunks_of(data)
     if not chunks:
         return data
     at = random_.choice(chunks)[0]
@@ -110,7 +110,7 @@ def other_version(random_: random.Random, data: bytes) -> bytes:
     if random_.random() < 0.5:
         return b"RENOSCP" + random_.randbytes(1) + data[8:]
     new = str(random_.choice(NUMBERS)).encode()
-    return _with(data, random_.choice((b"SCHM", b"STAT")),
+    return with_changed(data, random_.choice((b"SCHM", b"STAT")),
                  lambda text: text.replace(b"version 1\n", b"version " + new + b"\n"))
 
 
@@ -141,12 +141,12 @@ def _spoilt_lines(random_: random.Random, text: bytes) -> bytes:
 
 def hostile_schema(random_: random.Random, data: bytes) -> bytes:
     """Fields, kinds and words that were tampered with."""
-    return _with(data, b"SCHM", lambda text: _spoilt_lines(random_, text))
+    return with_changed(data, b"SCHM", lambda text: _spoilt_lines(random_, text))
 
 
 def hostile_stats(random_: random.Random, data: bytes) -> bytes:
     """The same with what the module said of itself."""
-    return _with(data, b"STAT", lambda text: _spoilt_lines(random_, text))
+    return with_changed(data, b"STAT", lambda text: _spoilt_lines(random_, text))
 
 
 def _any_json(random_: random.Random, depth: int = 0) -> object:
@@ -183,7 +183,7 @@ def hostile_json(random_: random.Random, data: bytes) -> bytes:
         for _ in range(random_.choice((1, 2, 5))):
             _spoil_one(random_, content)
         return json.dumps(content).encode()
-    return _with(data, random_.choice((b"META", b"DONE")), spoil)
+    return with_changed(data, random_.choice((b"META", b"DONE")), spoil)
 
 
 def hostile_records(random_: random.Random, data: bytes) -> bytes:
@@ -197,7 +197,7 @@ def hostile_records(random_: random.Random, data: bytes) -> bytes:
                 damaged[at:at + size] = (random_.choice(NUMBERS) % (1 << 8 * size)
                                          ).to_bytes(size, "little")
         return bytes(damaged)
-    return _with(data, b"RECS", spoil)
+    return with_changed(data, b"RECS", spoil)
 
 
 def shuffled_records(random_: random.Random, data: bytes) -> bytes:
@@ -209,7 +209,7 @@ def shuffled_records(random_: random.Random, data: bytes) -> bytes:
         if random_.random() < 0.5:
             records = random_.choices(records, k=len(records))
         return b"".join(records)
-    return _with(data, b"RECS", shuffle)
+    return with_changed(data, b"RECS", shuffle)
 
 
 def two_in_one(random_: random.Random, data: bytes) -> bytes:

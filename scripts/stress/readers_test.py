@@ -125,7 +125,7 @@ def test_damaged_recordings() -> None:
 
 def _chunks(data: bytes) -> list[tuple[int, int, bytes]]:
     """(begin, end, type) of each chunk."""
-    return [(at, at + 8 + len(payload), type_) for at, type_, payload in damage._chunks(data)]
+    return [(at, at + 8 + len(payload), type_) for at, type_, payload in damage.chunks_of(data)]
 
 
 def _records_that_are_whole(original: bytes, changed: bytes) -> set[bytes]:
@@ -194,7 +194,7 @@ def test_nested_and_endless_words() -> None:
                 + b"}}")
     with tempfile.TemporaryDirectory() as name:
         for payload, (reader, form) in some(list(itertools.product(payloads, _readers()))):
-            data = damage._with(whole, b"META", lambda _, new=payload: new)
+            data = damage.with_changed(whole, b"META", lambda _, new=payload: new)
             _read(random.Random(1), reader, form, data, Path(name))
 
 

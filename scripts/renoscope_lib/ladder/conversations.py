@@ -18,7 +18,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import ends_of, is_of_recording, is_passive
 from ..tcp.segments import has_segment, is_received, segments_sent_again
 from ..tcp.sequence import ACK, MODULUS, SYN, isns_differ
-from ..tcp.tcp_states import FIN_WAIT_2, SYNCHRONIZED, SYN_SENT, TIME_WAIT
+from ..tcp.tcp_states import IN_SMALL_SOCKS, SYNCHRONIZED, SYN_SENT
 from ..words import local_endpoint, plural, remote_endpoint
 from .end_states import EndState
 
@@ -115,7 +115,7 @@ class Conversations:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._syn_sent = schema.numbers_of("state", SYN_SENT)
-        self._small = schema.numbers_of("state", FIN_WAIT_2, TIME_WAIT)
+        self._small = schema.numbers_of("state", *IN_SMALL_SOCKS)
         self._all: OrderedDict[int, Conversation] = OrderedDict()
         self._found: dict[Hashable, Conversation] = {}
         self._same_ends: dict[Hashable, deque[Conversation]] = {}

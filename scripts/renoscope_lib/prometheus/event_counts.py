@@ -19,8 +19,7 @@ from ..tcp.sequence import RST
 from ..tcp.synack_waits import DUPLICATE_SYN, TIMER
 from ..views.gaps import begins_time
 from ..views.listeners import is_last_ack
-from .exposition import COUNTER, Family, Sample
-from .listening_ports import AT_LEAST
+from .exposition import AT_LEAST, COUNTER, Family, Sample
 
 # SYN-ACKs sent again, by number: those from here on are one.  The eighth waited
 # 128 s; tcp_synack_retries is 5 unless somebody changed it.

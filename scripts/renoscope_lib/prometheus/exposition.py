@@ -11,6 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+# Of counters from a ring that may have lost some.
+AT_LEAST = "At least so many: see renoscope_lost_events_total."
+
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 
 Labels = dict[str, str]

@@ -17,9 +17,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.flows import StateNames
 from ..tcp.tcp_states import CLOSED, LISTEN
 from ..views.listeners import HANDSHAKE_KINDS, Listener, Listeners
-from .exposition import COUNTER, GAUGE, Family, Sample
-
-AT_LEAST = "At least so many: see renoscope_lost_events_total."
+from .exposition import AT_LEAST, COUNTER, GAUGE, Family, Sample
 
 # Ports with a label of their own, unless the user wants another number.
 PORTS = 64

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..tcp.life import PEER, US, Life
+from ..views.endings import IMPLIED
 from ..words import connection
 from .markup import Html, join, tag
 from .parts import Column, Section, and_more, number, prose, quiet, section, table
@@ -63,7 +64,7 @@ def _examples(cookies: Iterable[int], total: int) -> Html:
 
 
 def _reason(reason: str, implied: bool) -> str:
-    return (reason or "it does not say") + (" (implied)" if implied else "")
+    return (reason or "it does not say") + (IMPLIED if implied else "")
 
 
 def show(told: Told, resets: Resets) -> Section:

@@ -14,9 +14,8 @@ from ..ring.schema import Event, Schema
 from .kept import MOST, remember
 from .segments import has_socket, is_received
 from .sequence import RST, SYN
-from .tcp_states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT
+from .tcp_states import IN_SMALL_SOCKS, SYNCHRONIZED
 
-SMALL = (FIN_WAIT_2, TIME_WAIT)
 NAMES = ("snd_isn", "rcv_isn", "snd_wscale", "rcv_wscale")
 ISNS = frozenset(NAMES[:2])
 PACKED = struct.Struct("IIBB")
@@ -29,7 +28,7 @@ class SmallSocks:
     """
 
     def __init__(self, schema: Schema, most: int = MOST) -> None:
-        self._small = schema.numbers_of("state", *SMALL)
+        self._small = schema.numbers_of("state", *IN_SMALL_SOCKS)
         self._synchronized = schema.numbers_of("state", *SYNCHRONIZED)
         self._most = most
         self._known: dict[int, bytes] = {}

@@ -20,5 +20,8 @@ NETSTAT_NAMES = {
 # Both have spoken: a full socket knows both ISNs and window scales.
 SYNCHRONIZED = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK)
 
+# In these the kernel may keep no more than a small sock.
+IN_SMALL_SOCKS = (FIN_WAIT_2, TIME_WAIT)
+
 # Nothing is sent under congestion control.
 IDLE = (LISTEN, CLOSED, SYN_SENT, SYN_RECEIVED, TIME_WAIT)

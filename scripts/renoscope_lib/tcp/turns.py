@@ -19,10 +19,9 @@ import struct
 
 from ..ring.schema import Event, Schema
 from .kept import remember
-from .tcp_states import CLOSED, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
+from .tcp_states import CLOSED, IN_SMALL_SOCKS, LISTEN, SYN_SENT
 
 BEGINNINGS = ((CLOSED, SYN_SENT), (CLOSED, LISTEN))
-IN_SMALL_SOCKS = (FIN_WAIT_2, TIME_WAIT)
 
 # Sockets remembered that have had more than one turn, and ends of earlier turns.
 REMEMBERED = 200_000

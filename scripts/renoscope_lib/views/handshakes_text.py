@@ -12,6 +12,7 @@ from ..tcp.life import OPENED
 from ..words import connection, duration, often, or_dash, plural, spaced
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
+from .opening import FIRST_RTT
 from .outcomes import RECKONED, outcome_words
 
 # Rows of one table that a person reads; --limit sets another number.
@@ -57,7 +58,7 @@ def _became(request: str) -> str:
 
 def _since(measured: str | None) -> str:
     return {None: "-", "first SYN-ACK": "SYN-ACK",
-            "SYN-ACK (first RTT sample)": "RTT"}.get(measured, measured or "-")
+            FIRST_RTT: "RTT"}.get(measured, measured or "-")
 
 
 def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:

@@ -37,7 +37,7 @@ MOST = 10_000
 REMEMBERED = 200_000
 
 # A listener that is closed ends those in its accept queue one after the other.
-AT_ONCE_NS = 1_000_000_000
+ALONG_WITH_IT_NS = 1_000_000_000
 
 
 def is_last_ack(event: Event) -> bool:
@@ -330,7 +330,7 @@ class AcceptQueues:
         """Whether a listener of its port went just before it, whoever waited there."""
         closed_ns = self._port_closed_ns.get((event["netns"], event["local_port"]))
         return (closed_ns is not None and not is_mptcp(self._schema, event)
-                and event["time_ns"] - closed_ns < AT_ONCE_NS)
+                and event["time_ns"] - closed_ns < ALONG_WITH_IT_NS)
 
     def leaves_behind(self, event: Event) -> bool:
         """The next event; whether its connection ends as its listener did."""
@@ -354,4 +354,4 @@ class AcceptQueues:
         if event.kind == "destroy":
             self._waiting.pop(cookie, None)
         return (closed_ns is not None and not is_mptcp(self._schema, event)
-                and event["time_ns"] - closed_ns < AT_ONCE_NS)
+                and event["time_ns"] - closed_ns < ALONG_WITH_IT_NS)
