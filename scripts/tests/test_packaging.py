@@ -75,6 +75,16 @@ class Dkms(unittest.TestCase):
 
 
 class Examples(unittest.TestCase):
+    def test_what_the_pages_lead_to_is_packed(self) -> None:
+        lines = (ROOT / "debian/renoscope.examples").read_text().splitlines()
+        packed = {line for line in lines if not line.startswith("#")}
+        for folder in packed:
+            self.assertTrue((ROOT / folder).is_dir(), folder)
+        named = set(re.findall(r"scripts/(?:prometheus|clickhouse)\b",
+                               (ROOT / "Documentation/fleet.rst").read_text()))
+        self.assertEqual(len(named), 2)
+        self.assertLessEqual(named, packed)
+
     def test_nothing_of_them_is_active(self) -> None:
         for name in ("modprobe.d", "sysctl.d"):
             text = (SYSTEM / name / "renoscope.conf").read_text()

@@ -147,6 +147,9 @@ class Package(unittest.TestCase):
                      "./lib/systemd/system/renoscope-recorder.service",
                      "./usr/share/doc/renoscope/examples/modprobe.d/renoscope.conf",
                      "./usr/share/doc/renoscope/examples/sysctl.d/renoscope.conf",
+                     "./usr/share/doc/renoscope/examples/prometheus/renoscope.rules.yml",
+                     "./usr/share/doc/renoscope/examples/clickhouse/schema.sql",
+                     "./usr/share/doc/renoscope/examples/clickhouse/queries/trust.sql",
                      "./usr/share/doc/renoscope/Documentation/install.rst"):
             self.assertIn(f" {name}\n", listed)
         source = run("dpkg-deb", "-c", OUT / PACKAGES[1]).stdout
