@@ -21,7 +21,7 @@
 #define MSS	1000
 #define CWND	40
 
-/* Ours alone, while other suites and sockets write to the ring as well. */
+/* A socket of our own: whatever else should be in the ring has another id. */
 struct fixture {
 	struct tcp_sock tp;
 	struct ring_reader *reader;

@@ -898,7 +898,6 @@ static void synack_counts_from_the_first(struct kunit *test)
 			since->since_us);
 }
 
-/* With Fast Open the child owns the request, and its timer does the work. */
 static void listener_is_named(struct kunit *test)
 {
 	struct sock *listener = new_listener(test);
@@ -939,6 +938,7 @@ static void cookies_request_gets_no_id(struct kunit *test)
 	expect_ipv4(test, &event.remote_addr, CLIENT_IPV4);
 }
 
+/* With Fast Open the child owns the request, and its timer does the work. */
 static void fast_open_child_is_no_listener(struct kunit *test)
 {
 	struct tcp_sock *child = new_sock(test);
@@ -1238,7 +1238,7 @@ static void sockless_segments_namespace_is_found(struct kunit *test)
 
 /* ---- no old bytes, no stranger's bytes ----------------------------------- */
 
-/* As tracepoint_probes.c puts the captures together, kind by kind. */
+/* As the probes put the captures together, kind by kind. */
 static void capture_as_kind(struct kunit *test, struct tcp_event *event,
 			    const struct sock *sk, const struct sock *listener,
 			    const struct request_sock *req)

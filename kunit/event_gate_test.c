@@ -2,8 +2,9 @@
 /*
  * Which events are let into the ring: sampling, and the gate as a whole.
  *
- * The last part goes through the recorder itself, whose ring nobody else writes
- * to here: what event_begin_sock() gives is what a probe would get.
+ * The last two parts go through the recorder itself: what event_begin_sock() gives is
+ * what a probe would get. Nobody else writes to its ring: suites run one after
+ * another, in a guest without connections.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -89,14 +90,14 @@ static void describe_share(const struct share_case *share, char *name)
 
 KUNIT_ARRAY_PARAM(share, share_cases, describe_share);
 
-/* Within a fifth of 1/N, of 20000: five standard deviations and more. */
+/* 1/N of 20000, but for chance: five standard deviations of at most sqrt(due). */
 static void one_flow_in_n_is_kept_whole(struct kunit *test)
 {
 	const struct share_case *share = test->param_value;
 	unsigned int due = FLOWS / share->one_in;
 	unsigned int kept = kept_of(test, share->one_in, share->first,
 				    share->step);
-	/* sqrt(due) by its square: (kept - due)^2 < 25 due */
+	/* without a root: (kept - due)^2 < 25 due */
 	int off = (int)kept - (int)due;
 
 	KUNIT_EXPECT_LT(test, off * off, 25 * (int)due);

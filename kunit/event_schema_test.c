@@ -182,7 +182,7 @@ static void shared_details_are_shared_whole(struct kunit *test)
 			shared++;
 		}
 	}
-	/* nine kinds of handshake, two of TIME-WAIT, each with all others */
+	/* nine kinds of handshake, two of TIME-WAIT, five of Reno, each with the others */
 	KUNIT_EXPECT_EQ(test, shared, 9 * 8 + 2 * 1 + 5 * 4);
 }
 
@@ -550,7 +550,7 @@ static void words_of_a_list_follow_each_other(struct kunit *test)
 	}
 }
 
-/* Recordings keep these, too: the first and the last word of every list. */
+/* Recordings keep these, too: a list's first word but for `none`, and its last ones. */
 static void word_numbers_are_those_of_recordings(struct kunit *test)
 {
 	KUNIT_EXPECT_STREQ(test, event_retransmit_cause_name(0), "unknown");
@@ -561,6 +561,8 @@ static void word_numbers_are_those_of_recordings(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_refusal_name(4), "other");
 	KUNIT_EXPECT_STREQ(test, event_request_ending_name(1), "expired");
 	KUNIT_EXPECT_STREQ(test, event_request_ending_name(5), "other");
+	KUNIT_EXPECT_STREQ(test, event_request_ending_name(6), "unsent");
+	KUNIT_EXPECT_STREQ(test, event_request_ending_name(7), "joined");
 	KUNIT_EXPECT_STREQ(test, event_cookie_verdict_name(1), "valid");
 	KUNIT_EXPECT_STREQ(test, event_cookie_verdict_name(3), "valid_refused");
 	KUNIT_EXPECT_STREQ(test, event_time_wait_step_name(0), "started");
@@ -576,9 +578,9 @@ static void word_numbers_are_those_of_recordings(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(0), "events");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(3), "thawed");
 	KUNIT_EXPECT_STREQ(test, event_mark_cause_name(4), "begun");
-	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(0), "none");
+	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(1), "slow_start");
 	KUNIT_EXPECT_STREQ(test, event_reno_phase_name(3), "avoidance");
-	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(0), "none");
+	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(1), "begin");
 	KUNIT_EXPECT_STREQ(test, event_reno_cause_name(12), "undo");
 }
 
