@@ -37,6 +37,7 @@
 #include "event_capture.h"
 #include "event_recorder.h"
 #include "event_schema.h"
+#include "every_kind.h"
 #include "old_bytes.h"
 
 #define CLIENT_ISN	2712239078U
@@ -1312,18 +1313,6 @@ static unsigned int stray_bytes(const struct tcp_event *event)
 		strays += !described[i] && ((const u8 *)event)[i];
 	return strays;
 }
-
-static const unsigned int kinds[] = {
-#define KIND_NUMBER(name, meaning)	EVENT_KIND_##name,
-	EVENT_KINDS(KIND_NUMBER)
-};
-
-static void describe_kind(const unsigned int *kind, char *name)
-{
-	strscpy(name, event_kind_name(*kind), KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(kind, kinds, describe_kind);
 
 /* Sockets with every bit set: whatever is copied too far would show. */
 static struct sock *new_full_of_ones(struct kunit *test, u8 state)

@@ -21,6 +21,7 @@
 
 #include "event_schema.h"
 #include "event_text.h"
+#include "every_kind.h"
 
 #define CLIENT_ISN	2712239078U
 #define SERVER_ISN	1288781508U
@@ -195,18 +196,6 @@ static void expect_fields_show(struct kunit *test, struct comparison *pair,
 		if (kind_has(pair->event.kind, &group->fields[i]))
 			expect_every_bit_shows(test, pair, &group->fields[i]);
 }
-
-static const unsigned int kinds[] = {
-#define KIND_NUMBER(name, meaning)	EVENT_KIND_##name,
-	EVENT_KINDS(KIND_NUMBER)
-};
-
-static void describe_kind(const unsigned int *kind, char *name)
-{
-	strscpy(name, event_kind_name(*kind), KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(kind, kinds, describe_kind);
 
 static void every_bit_of_a_kind_shows(struct kunit *test)
 {

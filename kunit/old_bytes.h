@@ -9,6 +9,7 @@
 
 #include "event_ring_writer.h"
 
+/* What stands where nobody has written yet. */
 #define OLD_BYTES	0xa5
 
 /* Fill all slots of this CPU; the caller stays on it. */

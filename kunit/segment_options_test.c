@@ -14,9 +14,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "old_bytes.h"
 #include "segment_options.h"
 
-#define OLD_BYTES	0xa5
 #define FUZZ_SEED	2712239078U
 #define FUZZ_ROUNDS	20000
 
