@@ -3,16 +3,18 @@
  * TIME-WAIT, from its start to its end.
  *
  * A connection that reaches TIME-WAIT, or that waits in FIN-WAIT-2 with no process
- * left, gives up its full socket: tcp_time_wait() makes a small one, with the same
- * cookie, and closes the full one. No tracepoint knows the small one.
+ * left, gives up its full socket: tcp_time_wait() makes a small sock, with the same
+ * cookie, and closes the full one. No tracepoint knows the small sock.
  *
  *  time_wait started	tcp_time_wait(), on entry: the full socket's last moment
  *  time_wait segment	tcp_timewait_state_process(), on entry
- *  time_wait timer_set	__inet_twsk_schedule(), when it sets a timer anew: a FIN
- *			that came again, or FIN-WAIT-2 becoming TIME-WAIT
- *  time_wait_end	tcp_twsk_destructor(): the small socket is being freed
+ *  time_wait timer_set	__inet_twsk_schedule(), when it sets a timer anew: FIN-WAIT-2
+ *			becomes TIME-WAIT; or a segment came to that which is no RST
+ *			and has an ACK (a bare one, the FIN once more, anything out of
+ *			the window) or fails PAWS
+ *  time_wait_end	tcp_twsk_destructor(): the small sock is being freed
  *
- * Every small socket ends in the destructor, but it does not say why. So the two
+ * Every small sock ends in the destructor, but it does not say why. So the two
  * ways that lead there, the timer and inet_twsk_deschedule_put(), leave a note
  * with the socket's address on their CPU; both put the last reference but for a
  * reader that holds one at that moment. Then the cause is `other`.
@@ -193,7 +195,7 @@ static int enter_tw_timer_handler(struct kprobe *probe, struct pt_regs *regs)
 }
 
 /**
- * timewait_ending_by_segment - why does a segment take a small socket away?
+ * timewait_ending_by_segment - why does a segment take a small sock away?
  * @note: the note of the CPU that it is processed on
  * @tw: the socket
  * @runner: on whose behalf that CPU works, NULL in a softirq
@@ -216,7 +218,7 @@ u8 timewait_ending_by_segment(const struct timewait_note *note,
 EXPORT_SYMBOL_IF_KUNIT(timewait_ending_by_segment);
 
 /*
- * Who takes a small socket away before its time? A segment, a RST or a SYN, as
+ * Who takes a small sock away before its time? A segment, a RST or a SYN, as
  * noted by whoever receives it, or one that got a RST, for which there is no word.
  * Else a process that connects, in its own context, or a namespace's end, in a kernel
  * thread. (One mistake is left: a process that itself received a new SYN, which found
@@ -257,7 +259,7 @@ static void forget_notes(void)
 }
 
 /**
- * timewait_noted_ending - why does this small socket end?
+ * timewait_noted_ending - why does this small sock end?
  * @note: the note of the CPU that frees it; used up if it is about this socket
  * @tw: the socket
  *

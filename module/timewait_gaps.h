@@ -13,7 +13,7 @@ struct inet_timewait_sock;
 struct task_struct;
 
 /**
- * struct timewait_note - what was last done to a small socket on a CPU
+ * struct timewait_note - what was last done to a small sock on a CPU
  * @tw: the socket, only ever compared
  * @runner: on whose behalf the CPU processed the segment, NULL in a softirq; only
  *	    ever compared

@@ -73,7 +73,7 @@ def _check_numbers(events: list[Event], client: int, server: int,
     totals = {e["cookie"]: (e["bytes_acked"], e["bytes_received"])
               for e in events if e.kind == "destroy"}
     assert totals[client] == (9, 20), totals          # SYN, 7 bytes, FIN
-    # 19 bytes, FIN; a client slow to close finds the small socket of FIN-WAIT-2,
+    # 19 bytes, FIN; a client slow to close finds the small sock of FIN-WAIT-2,
     # and its FIN is not among the 7 bytes then.
     assert totals[server] == (20, 8 - gave_way_early), totals
     isns = {(e["snd_isn"], e["rcv_isn"]) for e in events
