@@ -7,6 +7,7 @@
  * while pipeACK is at least half of it, and before anything is measured.
  */
 #include <kunit/test.h>
+#include <linux/bits.h>
 #include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/time64.h>

@@ -4,7 +4,6 @@
  */
 #include <kunit/test.h>
 #include <linux/module.h>
-#include <linux/string.h>
 #include <net/tcp.h>
 
 #include "module_parameters.h"

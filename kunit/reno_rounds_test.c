@@ -6,7 +6,6 @@
 #include <kunit/test.h>
 #include <linux/inet_diag.h>
 #include <linux/module.h>
-#include <linux/string.h>
 #include <net/tcp.h>
 
 #include "module_parameters.h"

@@ -21,7 +21,6 @@
 #define RENOSCOPE_KUNIT_RENO_SENDER_H
 
 #include <kunit/test.h>
-#include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <net/net_namespace.h>

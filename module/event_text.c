@@ -27,7 +27,6 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/tcp.h>
 #include <net/tcp.h>
 
 #include "event_text.h"
