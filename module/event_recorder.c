@@ -46,11 +46,14 @@ struct event_recorder event_recorder __read_mostly;
 /* One change, freeze or thaw at a time, until it is marked. Guards the next. */
 static DEFINE_MUTEX(marks_lock);
 
-/* The first kinds since the module was loaded were marked, or noted to be. */
-static bool beginning_marked;
-
 /* Changes while frozen; the bit of each is its cause. */
 static unsigned long changes_to_mark;
+
+/*
+ * The first kinds since the module was loaded were marked, or noted to be. Only for
+ * event_recorder_keep_kinds(), which has one caller at a time.
+ */
+static bool beginning_marked;
 
 static unsigned int ring_records = RING_RECORDS_DEFAULT;
 
@@ -288,7 +291,6 @@ struct tcp_event *event_begin_if_admitted(enum event_kind kind,
 {
 	return event_gate_admits_sock(kind, sk) ? event_begin(kind) : NULL;
 }
-EXPORT_SYMBOL_IF_KUNIT(event_begin_if_admitted);
 
 /**
  * event_begin_sock - begin an event of a socket, if it is wanted
@@ -353,7 +355,6 @@ struct tcp_event *event_begin_like(enum event_kind kind,
 	event_copy_segment(event, seen);
 	return event;
 }
-EXPORT_SYMBOL_IF_KUNIT(event_begin_like);
 
 static void publish(struct tcp_event *event)
 {
@@ -388,7 +389,6 @@ void event_end_observed(struct tcp_event *event)
 	else
 		publish(event);
 }
-EXPORT_SYMBOL_IF_KUNIT(event_end_observed);
 
 /**
  * event_end - end an event: readers see it from now on
