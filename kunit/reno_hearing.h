@@ -145,13 +145,11 @@ static inline void expect_told_rounds(struct kunit *test, const u32 *cwnds,
 
 static inline int start_to_listen(struct kunit_suite *suite)
 {
-	int err = register_trace_told_reno_phase(hear_phase, NULL) ?:
-		register_trace_told_reno_round(hear_round, NULL) ?:
-		register_trace_told_reno_reduction(hear_reduction, NULL) ?:
-		register_trace_told_reno_undo(hear_undo, NULL) ?:
-		register_trace_told_reno_restart(hear_restart, NULL);
-
-	return err;
+	return register_trace_told_reno_phase(hear_phase, NULL) ?:
+	       register_trace_told_reno_round(hear_round, NULL) ?:
+	       register_trace_told_reno_reduction(hear_reduction, NULL) ?:
+	       register_trace_told_reno_undo(hear_undo, NULL) ?:
+	       register_trace_told_reno_restart(hear_restart, NULL);
 }
 
 static inline void stop_listening(struct kunit_suite *suite)

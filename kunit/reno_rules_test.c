@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * In what our algorithms differ, and the arithmetic of it.
+ * How our algorithms differ, and the arithmetic of it.
  *
  * The parameters are tried where a person meets them: at the setters that the module
  * gave the kernel, found through the module itself.
@@ -376,5 +376,5 @@ static struct kunit_suite reno_rules_suite = {
 kunit_test_suite(reno_rules_suite);
 
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
-MODULE_DESCRIPTION("KUnit suite: in what our algorithms differ");
+MODULE_DESCRIPTION("KUnit suite: how our algorithms differ");
 MODULE_LICENSE("GPL");

@@ -289,7 +289,7 @@ static inline void lose_window(struct wire *wire)
 	send_what_may_be_sent(wire);
 }
 
-/* ---- segments that an ACK covers ------------------------------------------ */
+/* ---- segments that an ACK covers ----------------------------------------- */
 
 static const u32 stretches[] __maybe_unused = { 1, 2, 3, 8, UNLIMITED };
 

@@ -133,7 +133,7 @@ static struct tcphdr *add_segment(struct packet *packet, unsigned int payload)
 	return th;
 }
 
-/* ---- into an skb ---------------------------------------------------------- */
+/* ---- into an skb --------------------------------------------------------- */
 
 static struct sk_buff *linear_skb(struct kunit *test, const struct packet *packet,
 				  unsigned int length)
@@ -220,7 +220,7 @@ static bool reads_anything(struct kunit *test, const struct packet *packet)
 	return is_segment;
 }
 
-/* ---- where the header is -------------------------------------------------- */
+/* ---- where the header is ------------------------------------------------- */
 
 static void ipv4_is_read(struct kunit *test)
 {
@@ -302,7 +302,7 @@ static void other_protocols_are_no_segments(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, reads_anything(test, &packet));
 }
 
-/* ---- direction and checksum ----------------------------------------------- */
+/* ---- direction and checksum ---------------------------------------------- */
 
 static void outgoing_turns_the_ends_round(struct kunit *test)
 {
@@ -350,7 +350,7 @@ static void checksum_state_is_told(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_unverified(test, CHECKSUM_PARTIAL));
 }
 
-/* ---- lies and cuts -------------------------------------------------------- */
+/* ---- lies and cuts ------------------------------------------------------- */
 
 /*
  * 12 bytes of options and 10 of payload are there, whatever the data offset

@@ -3,7 +3,8 @@
  * The record, once: EVENT_FIELD(type, name, unit, meaning).
  *
  * From these lists come struct tcp_event, the field table that KUnit walks, the
- * `schema` file that scripts read columns from, and Documentation/events.rst.
+ * `schema` file that scripts read columns from, the tracepoints of renoscope_trace.h,
+ * and Documentation/events.rst.
  *
  * Why 192 bytes
  * -------------

@@ -89,7 +89,7 @@ static bool span_is(struct span span, const char *word)
 	       !strncasecmp(span.text, word, span.length);
 }
 
-/* Up to the first of @ends, or all of it. What is behind remains in @rest. */
+/* Up to the first @end, or all of it. What is behind remains in @rest. */
 static struct span take_until(struct span *rest, char end)
 {
 	const char *found = memchr(rest->text, end, rest->length);

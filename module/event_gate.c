@@ -54,7 +54,8 @@
 
 DEFINE_STATIC_KEY_FALSE(event_gate_guarded);
 
-static DEFINE_MUTEX(gate_lock);		/* whoever changes any of these */
+/* Held to set rules, freeze and thaw; each CPU counts gate_freeze down without it. */
+static DEFINE_MUTEX(gate_lock);
 static struct gate_rules __rcu *gate_rules;
 static struct event_freeze gate_freeze = EVENT_FREEZE_INIT;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The one ring that everything is recorded into.
+ * The recorder: between the probes and the one ring that all is recorded into.
  */
 #ifndef RENOSCOPE_EVENT_RECORDER_H
 #define RENOSCOPE_EVENT_RECORDER_H

@@ -23,7 +23,7 @@ struct seq_file;
 
 /* Sets of kinds are numbers of 64 bits: the bit of a kind is its number. */
 #define EVENT_KIND_BIT(kind)	BIT_ULL(EVENT_KIND_##kind)
-/* What a probe can see; the other two kinds are made by the recorder itself. */
+/* What a probe can see: no mark, which the recorder makes, and no lost (debugfs_files.c). */
 #define EVENT_KINDS_PROBED	(GENMASK_ULL(EVENT_KIND_END - 1, 1) &	\
 				 ~(EVENT_KIND_BIT(lost) | EVENT_KIND_BIT(mark)))
 /* No list of kinds is longer, its NUL included. */

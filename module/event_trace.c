@@ -8,9 +8,10 @@
  * tracepoints, or to find the right one by a switch, would cost every event
  * something that nearly always serves nobody. So one static key stands before
  * them all. While no tracer is attached it is a no-op at each event's end. While
- * one is, the switch picks the tracepoint, whose own key decides. The other way would be the
- * kind as a constant at each event_end(), so that the tracepoints' own keys do:
- * as cheap, but every probe would name its kind twice and could have it wrong.
+ * one is, the switch picks the tracepoint, whose own key decides. The other way
+ * would be the kind as a constant at each event_end(), so that the tracepoints' own
+ * keys do: as cheap, but every probe would name its kind twice and could have it
+ * wrong.
  *
  * The key counts the tracepoints that have a tracer: the kernel calls
  * event_trace_attached() when the first comes to a tracepoint and

@@ -20,11 +20,10 @@
  * (CONFIG_KPROBES_ON_FTRACE), a breakpoint elsewhere. A probe of both ends needs
  * an instance from its first moment to its last: there are eight for each CPU, since
  * some of these functions run in processes and can be preempted, and fewer where CPUs
- * are many. The kernel skips a
- * probe when an instance is missing, or when the call comes from an interrupt of
- * another probe's handler. It counts that, and `stats` and recordings tell. A function
- * that every segment passes is not probed where ftrace can call us itself
- * (entry_hook.c).
+ * are many. The kernel skips a probe when an instance is missing, or when the call
+ * comes from an interrupt of another probe's handler. It counts that, and `stats` and
+ * recordings tell. A function that every segment passes is not probed where ftrace
+ * can call us itself (entry_hook.c).
  *
  * It does not count what passes while somebody has switched kprobes off for the
  * whole machine. Nor can a module ask for that; so there is a canary, a probe on a

@@ -29,7 +29,7 @@
  * (RFC 5681. ssthresh never falls below 2, section 3.1, equation 4; and where the
  * RFC takes half of what is in flight, this takes half of cwnd, as Linux does.)
  *
- * In what the names differ stands in reno_rules.c. Where the rules are Linux's
+ * How the names differ stands in reno_rules.c. Where the rules are Linux's
  * own, the functions are too: the kernel exports them from its Reno
  * (net/ipv4/tcp_cong.c), so that "renoscope" is Linux Reno and cannot drift from
  * it. All the rest belongs to the core and stays as it is: fast retransmit, RACK,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * In what our algorithms differ from one another.
+ * How our algorithms differ.
  *
  * All are one Reno (reno_congestion.c) under rules that are settled when a
  * connection begins:

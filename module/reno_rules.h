@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In what our algorithms differ from one another: the rules, and their arithmetic.
+ * How our algorithms differ: the rules, and their arithmetic.
  */
 #ifndef RENOSCOPE_RENO_RULES_H
 #define RENOSCOPE_RENO_RULES_H

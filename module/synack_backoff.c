@@ -8,8 +8,8 @@
  * time up to the maximum RTO (RFC 6298 section 5.5), until tcp_synack_retries
  * timeouts have passed.
  *
- * Linux computes the wait as `timeout << num_timeout`, capped (reqsk_timeout()
- * in include/net/request_sock.h). Two paths send a SYN-ACK again and both pass
+ * Linux computes the wait as `timeout << num_timeout`, capped (reqsk_timeout() in
+ * include/net/inet_connection_sock.h). Two paths send a SYN-ACK again and both pass
  * tcp:tcp_retransmit_synack before they count anything:
  *
  *  - the timer (reqsk_timer_handler() in net/ipv4/inet_connection_sock.c) then

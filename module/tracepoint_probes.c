@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Find, type-check, attach, detach.
+ * The kernel's own TCP tracepoints, and the probes on them.
  *
  * The kernel exports only two of TCP's tracepoints to modules by name, so they
  * are found by walking all of them. What a walk cannot check is the signature:
