@@ -426,7 +426,7 @@
 #define PROBE_CAUSE_WORDS(EVENT_WORD)					\
 	EVENT_WORD(probe_cause, zero_window, "the persist timer fired")	\
 	EVENT_WORD(probe_cause, keepalive, "the keepalive timer fired")	\
-	EVENT_WORD(probe_cause, other, "neither: TCP_REPAIR opens a window")
+	EVENT_WORD(probe_cause, other, "neither: no kernel known to us has another")
 
 #define WINDOW_SIDE_WORDS(EVENT_WORD)					\
 	EVENT_WORD(window_side, peer, "the peer's: it holds us back")	\
