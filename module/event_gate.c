@@ -15,8 +15,9 @@
  * request to its end or not at all. What has no id, or no id of its own, is
  * always kept, as it may belong to a connection that is kept:
  *
- *  - segments for which there is no socket yet or no more: syn, refused,
- *    cookie_checked, bad_checksum, and a RST without a socket;
+ *  - segments for which there is no socket yet or no more: syn, refused if it was a
+ *    SYN (a handshake's last ACK has its request's id, if that has one),
+ *    cookie_checked, bad_checksum, and a segment or a RST without a socket;
  *  - everything of listeners but their destroy, as they are listeners no more by
  *    then; which includes the first event of a listener's child, as it still wears
  *    the listener's id.
