@@ -9,7 +9,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bits.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kstrtox.h>
@@ -69,19 +69,21 @@ static bool let_the_same_in(const struct gate_rules *one,
 	       one->ack_sample == other->ack_sample;
 }
 
-/* Bring the gate from wanted_rules to other ones. */
+/* Bring the gate from wanted_rules to other ones. What is marked must not fail. */
 static int publish_rules(const struct gate_rules *rules)
 {
+	struct gate_rules *made = event_gate_make_rules(rules);
 	bool marks = !let_the_same_in(rules, &wanted_rules);
 	bool before = !lets_all_in(rules);
-	int err;
 
+	if (IS_ERR(made))
+		return PTR_ERR(made);
 	if (marks && before)
 		event_recorder_mark_filter();
-	err = event_gate_set_rules(rules);
-	if (marks && !before && !err)
+	event_gate_take_rules(made);
+	if (marks && !before)
 		event_recorder_mark_filter();
-	return err;
+	return 0;
 }
 
 /* What a parameter's text changes in the rules; a refused word is named. */
@@ -279,14 +281,17 @@ static void freeze_or_thaw(bool freeze)
 static int set_frozen(const char *text, const struct kernel_param *param)
 {
 	u32 freeze;
+	int err = 0;
 
 	if (change_number(&freeze, "frozen", text, 0, 1))
 		return -EINVAL;
 	mutex_lock(&controls_lock);
-	if (controls_life != CONTROLS_GONE)
+	if (controls_life == CONTROLS_GONE)
+		err = -ENODEV;
+	else
 		freeze_or_thaw(freeze);
 	mutex_unlock(&controls_lock);
-	return 0;
+	return err;
 }
 
 static int get_frozen(char *text, const struct kernel_param *param)

@@ -31,6 +31,7 @@
  * happens between the first sign of a loss and the end of the recovery is kept.
  */
 #include <linux/cpumask.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/jhash.h>
 #include <linux/kernel.h>
@@ -283,29 +284,56 @@ static void guard_or_not(void)
 }
 
 /**
- * event_gate_set_rules - go by these rules from now on
+ * event_gate_make_rules - all that can fail of going by other rules
  * @rules: the caller's own, copied; NULL, or none set in it, for no rules
  *
- * Context: process context, sleeps until no probe goes by the old ones.
- * Return: 0, or -ENOMEM and nothing changed.
+ * Context: process context, may sleep.
+ * Return: what event_gate_take_rules() takes: NULL for no rules; or ERR_PTR(-ENOMEM).
  */
-int event_gate_set_rules(const struct gate_rules *rules)
+struct gate_rules *event_gate_make_rules(const struct gate_rules *rules)
 {
-	struct gate_rules *new = NULL, *old;
+	struct gate_rules *made;
 
-	if (rules && rules_ask_for_something(rules)) {
-		new = kmemdup(rules, sizeof(*rules), GFP_KERNEL);
-		if (!new)
-			return -ENOMEM;
-	}
+	if (!rules || !rules_ask_for_something(rules))
+		return NULL;
+	made = kmemdup(rules, sizeof(*rules), GFP_KERNEL);
+	return made ?: ERR_PTR(-ENOMEM);
+}
+
+/**
+ * event_gate_take_rules - go by these rules from now on
+ * @made: what event_gate_make_rules() made; the gate's from now on
+ *
+ * Context: process context, sleeps until no probe goes by the old ones.
+ */
+void event_gate_take_rules(struct gate_rules *made)
+{
+	struct gate_rules *old;
+
 	mutex_lock(&gate_lock);
-	old = rcu_replace_pointer(gate_rules, new,
+	old = rcu_replace_pointer(gate_rules, made,
 				  lockdep_is_held(&gate_lock));
 	/* No trigger of the old rules fires after this. */
 	synchronize_rcu();
 	guard_or_not();
 	mutex_unlock(&gate_lock);
 	kfree(old);
+}
+
+/**
+ * event_gate_set_rules - make rules, and go by them from now on
+ * @rules: as event_gate_make_rules()
+ *
+ * Context: as event_gate_take_rules().
+ * Return: 0, or -ENOMEM and nothing changed.
+ */
+int event_gate_set_rules(const struct gate_rules *rules)
+{
+	struct gate_rules *made = event_gate_make_rules(rules);
+
+	if (IS_ERR(made))
+		return PTR_ERR(made);
+	event_gate_take_rules(made);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_gate_set_rules);

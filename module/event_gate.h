@@ -53,6 +53,8 @@ bool event_gate_looks_back(const struct tcp_event *event);
 
 bool event_gate_keeps_flow(u32 one_in, const struct sock *sk);
 bool event_gate_keeps_ack(u32 one_in, const struct sock *sk);
+struct gate_rules *event_gate_make_rules(const struct gate_rules *rules);
+void event_gate_take_rules(struct gate_rules *made);
 int event_gate_set_rules(const struct gate_rules *rules);
 bool event_gate_freeze(void);
 bool event_gate_settle(bool *untold);
