@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which events are let into the ring: sampling, and the gate as a whole.
+ * Which events are let into the ring: sampling, the gate as a whole, and a parameter
+ * that it is set by.
  *
- * The last two parts go through the recorder itself: what event_begin_sock() gives is
- * what a probe would get. Nobody else writes to its ring: suites run one after
- * another, in a guest without connections.
+ * The two parts before the last go through the recorder itself: what
+ * event_begin_sock() gives is what a probe would get. Nobody else writes to its ring:
+ * suites run one after another, in a guest without connections.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
 #include <linux/cpumask.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 #include <linux/tcp.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
@@ -20,6 +23,7 @@
 
 #include "event_gate.h"
 #include "event_recorder.h"
+#include "module_parameters.h"
 #include "parameter_refusal.h"
 #include "recorder_reader.h"
 
@@ -455,8 +459,50 @@ static void marks_stand_in_their_order(struct kunit *test)
 	}
 }
 
+/* ---- the parameters ------------------------------------------------------ */
+
+/**
+ * struct number_case - a number as a person writes it
+ * @text: what is written
+ * @number: what it stands for, 0 where it is refused
+ */
+struct number_case {
+	const char *text;
+	u32 number;
+};
+
+static const struct number_case number_cases[] = {
+	{ "10", 10 }, { "+10", 10 }, { "10\n", 10 }, { "0x10", 16 },
+	{ "0XfF", 255 }, { "010", 8 }, { "1000000000", 1000000000 },
+	{ "0x3b9aca00", 1000000000 }, { "1000000001", 0 }, { "0x3b9aca01", 0 },
+	{ "0", 0 }, { "0x0", 0 }, { "0x", 0 }, { "08", 0 }, { "x10", 0 },
+	{ "10h", 0 }, { "-1", 0 }, { " 1", 0 }, { "ten", 0 }, { "", 0 },
+};
+
+static void describe_number(const struct number_case *number, char *name)
+{
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "'%.*s'",
+		 (int)strcspn(number->text, "\n"), number->text);
+}
+
+KUNIT_ARRAY_PARAM(number, number_cases, describe_number);
+
+/* In each base that the kernel knows; what is refused changes nothing. */
+static void sampling_is_a_number_in_any_base(struct kunit *test)
+{
+	const struct number_case *number = test->param_value;
+	const struct kernel_param *param = module_parameter("flow_sample");
+
+	KUNIT_ASSERT_NOT_NULL(test, param);
+	KUNIT_ASSERT_EQ(test, param->ops->set("2", param), 0);
+	KUNIT_EXPECT_EQ(test, param->ops->set(number->text, param),
+			number->number ? 0 : -EINVAL);
+	KUNIT_EXPECT_EQ(test, *(const u32 *)param->arg, number->number ?: 2);
+}
+
 static void gate_is_open_again(struct kunit *test)
 {
+	set_module_parameter("flow_sample", "1");
 	event_gate_set_rules(NULL);
 	event_recorder_thaw();
 }
@@ -477,6 +523,8 @@ static struct kunit_case event_gate_cases[] = {
 	KUNIT_CASE(changes_while_frozen_are_marked_at_the_thaw),
 	KUNIT_CASE(mark_behind_a_trigger_takes_a_place),
 	KUNIT_CASE(marks_stand_in_their_order),
+
+	KUNIT_CASE_PARAM(sampling_is_a_number_in_any_base, number_gen_params),
 	{}
 };
 

@@ -159,12 +159,13 @@ MODULE_PARM_DESC(filter,
 
 /* ---- sampling --------------------------------------------------------- */
 
+/* In any base, as the kernel reads ring_records and reno_beta. */
 static int change_number(u32 *number, const char *name, const char *text,
 			 u32 least, u32 most)
 {
 	u32 read;
 
-	if (kstrtou32(text, 10, &read) || read < least || read > most) {
+	if (kstrtou32(text, 0, &read) || read < least || read > most) {
 		refuse_number(name, text, least, most);
 		return -EINVAL;
 	}

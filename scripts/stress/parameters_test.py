@@ -72,14 +72,27 @@ NUMBERS = {"flow_sample": (1, 10**9), "ack_sample": (1, 10**9), "freeze_after": 
            "frozen": (0, 1)}
 
 
+# As the kernel reads them: hexadecimal behind 0x, octal behind 0, else decimal.
+NUMBER = re.compile(rb"\+?(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))\n?")
+
+
+def number_of(text: bytes) -> int | None:
+    """What a text stands for, None if it is no number."""
+    found = NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    return next(int(digits, base) for digits, base in zip(found.groups(), (16, 8, 10))
+                if digits is not None)
+
+
 def _check_number(name: str, text: bytes, error: int) -> None:
     text = text[:4096].partition(b"\0")[0]
-    number = re.fullmatch(rb"\+?([0-9]+)\n?", text)
+    number = number_of(text)
     least, most = NUMBERS[name]
-    fits = number is not None and least <= int(number[1]) <= most
+    fits = number is not None and least <= number <= most
     assert fits == (not error), f"{name} takes {text!r}: {not error}"
-    if number is not None and fits and name != "frozen":
-        assert int(_read(PARAMETERS / name)) == int(number[1]), (name, text)
+    if fits and name != "frozen":
+        assert int(_read(PARAMETERS / name)) == number, (name, text)
 
 
 def _write_one(random_: random.Random) -> None:
