@@ -57,12 +57,6 @@
 
 /* ---- the probes ------------------------------------------------------- */
 
-/* A state of a request sock is, to people, SYN-RECEIVED. */
-static u8 state_for_people(int state)
-{
-	return state == TCP_NEW_SYN_RECV ? TCP_SYN_RECV : state;
-}
-
 /**
  * struct error_note - the error of the socket that was closed last on a CPU
  * @sk: the socket, only ever compared
@@ -115,8 +109,8 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 		event_capture_sock(event, sk);
 	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
 		event_capture_without_numbers(event);
-	event->state = state_for_people(new_state);
-	event->old_state = state_for_people(old_state);
+	event->state = new_state;
+	event->old_state = old_state;
 	event_end(event);
 }
 
