@@ -66,9 +66,9 @@ enum stage {
 /**
  * struct handshake_stage - what a listener is doing on a CPU, and what came of it
  * @stage: what
- * @listener: the listener, where it is needed
- * @req: the request that was dropped, only ever compared
- * @seg_flags: flags of the segment that it is about
+ * @listener: of STAGE_TIMER: the listener
+ * @req: of STAGE_DROPPED: the request, only ever compared
+ * @seg_flags: of STAGE_SEGMENT and STAGE_DROPPED: the segment's flags
  * @queued: a request of this stage entered the half-open queue
  * @answered: a SYN-ACK was made, maybe to be sent again
  */
@@ -151,14 +151,14 @@ static u8 refusal_of_syn(const struct sock *listener)
 }
 
 static void record_refused(const struct tcp_event *seen,
-			   const struct sock *listener, u64 cookie, u8 refusal)
+			   const struct sock *listener, u8 refusal)
 {
 	struct tcp_event *event;
 
 	event = event_begin_like(EVENT_KIND_refused, seen);
 	if (!event)
 		return;
-	event->cookie = cookie;
+	event->cookie = seen->cookie;
 	event->rcv_isn = seen->rcv_isn;
 	event_capture_listener(event, listener);
 	event->refusal = refusal;
@@ -196,7 +196,7 @@ static int before_conn_request(struct kretprobe_instance *instance,
 	call->answer_is_seen = answers_are_seen();
 	see_segment(&call->seen, skb);
 	call->seen.rcv_isn = call->seen.seg_seq;
-	begin_stage(STAGE_SYN, call->listener, call->seen.seg_flags);
+	begin_stage(STAGE_SYN, NULL, 0);
 
 	event = event_begin_like(EVENT_KIND_syn, &call->seen);
 	if (!event)
@@ -219,7 +219,7 @@ static int after_conn_request(struct kretprobe_instance *instance,
 	const struct handshake_stage *stage = this_cpu_ptr(&stages);
 
 	if (call->answer_is_seen && !stage->queued && !stage->answered)
-		record_refused(&call->seen, call->listener, 0, call->refusal);
+		record_refused(&call->seen, call->listener, call->refusal);
 	end_stage();
 	return 0;
 }
@@ -299,13 +299,11 @@ static DEFINE_PER_CPU(const struct request_sock *, moved_request);
 /**
  * struct child_call - tcp_v4_syn_recv_sock() or its IPv6 sister at work
  * @listener: its listener
- * @cookie: the request's id, 0 if it has none
  * @full: the accept queue was full on entry
- * @seen: the third segment
+ * @seen: the third segment, with the request's id, 0 if it has none
  */
 struct child_call {
 	const struct sock *listener;
-	u64 cookie;
 	bool full;
 	struct tcp_event seen;
 };
@@ -315,10 +313,9 @@ static void see_child_call(struct child_call *call, struct pt_regs *regs)
 	const struct request_sock *req = probe_argument(regs, 2);
 
 	call->listener = probe_argument(regs, 0);
-	call->cookie = atomic64_read(&inet_rsk(req)->ir_cookie);
 	call->full = sk_acceptq_is_full(call->listener);
 	see_segment(&call->seen, probe_argument(regs, 1));
-	call->seen.cookie = call->cookie;	/* for the filter */
+	call->seen.cookie = atomic64_read(&inet_rsk(req)->ir_cookie);
 	call->seen.rcv_isn = tcp_rsk(req)->rcv_isn;
 }
 
@@ -349,7 +346,7 @@ static int after_syn_recv_sock(struct kretprobe_instance *instance,
 	/* Where Fast Open makes no child, a usual SYN-ACK goes out. */
 	if (regs_return_value(regs) || call->seen.seg_flags & TCPHDR_SYN)
 		return 0;
-	record_refused(&call->seen, call->listener, call->cookie,
+	record_refused(&call->seen, call->listener,
 		       call->full ? EVENT_refusal_accept_queue_full :
 				    EVENT_refusal_other);
 	return 0;
@@ -727,7 +724,7 @@ static int before_cookie_check(struct kretprobe_instance *instance,
 	call->listener = probe_argument(regs, 0);
 	call->expected = cookie_is_expected(call->listener, tcp_hdr(skb));
 	see_segment(&call->seen, skb);
-	begin_stage(STAGE_COOKIE, call->listener, call->seen.seg_flags);
+	begin_stage(STAGE_COOKIE, NULL, 0);
 	return 0;
 }
 
