@@ -131,8 +131,21 @@ static const struct options_case options_cases[] = {
 		OPTIONS(34, 10, 1, 2, 3, 4, 5, 6, 7, 8, NOP, NOP),
 		.flags = HAS(fastopen),
 	}, {
+		.name = "Fast Open: with the shortest cookie",
+		OPTIONS(34, 6, 1, 2, 3, 4, NOP, NOP),
+		.flags = HAS(fastopen),
+	}, {
+		.name = "Fast Open: with the longest cookie",
+		OPTIONS(34, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+			15, 16, NOP, NOP),
+		.flags = HAS(fastopen),
+	}, {
 		.name = "Fast Open, experimental",
 		OPTIONS(254, 8, 0xf9, 0x89, 1, 2, 3, 4),
+		.flags = HAS(fastopen),
+	}, {
+		.name = "Fast Open, experimental: a cookie is asked for",
+		OPTIONS(254, 4, 0xf9, 0x89),
 		.flags = HAS(fastopen),
 	}, {
 		.name = "an experiment of somebody else (SMC)",
@@ -205,6 +218,23 @@ static const struct options_case options_cases[] = {
 	}, {
 		.name = "timestamps of 11 bytes",
 		OPTIONS(8, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, MSS(536)),
+		.flags = HAS(other) | HAS(mss), .mss = 536,
+	}, {
+		.name = "Fast Open: a cookie of 2 bytes",
+		OPTIONS(34, 4, 1, 2, MSS(536)),
+		.flags = HAS(other) | HAS(mss), .mss = 536,
+	}, {
+		.name = "Fast Open: a cookie of 5 bytes",
+		OPTIONS(34, 7, 1, 2, 3, 4, 5, MSS(536)),
+		.flags = HAS(other) | HAS(mss), .mss = 536,
+	}, {
+		.name = "Fast Open: a cookie of 18 bytes",
+		OPTIONS(34, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+			15, 16, 17, 18, MSS(536)),
+		.flags = HAS(other) | HAS(mss), .mss = 536,
+	}, {
+		.name = "Fast Open, experimental: a cookie of 3 bytes",
+		OPTIONS(254, 7, 0xf9, 0x89, 1, 2, 3, MSS(536)),
 		.flags = HAS(other) | HAS(mss), .mss = 536,
 	}, {
 		.name = "experiment too short for a magic",
@@ -301,7 +331,8 @@ static u8 flag_of(unsigned int kind, unsigned int length)
 		return 0;
 	if (kind == 8 && length == 10)
 		return HAS(timestamps);
-	if (kind == 34)
+	if (kind == 34 && (length == 2 || (length >= 6 && length <= 18 &&
+					   length % 2 == 0)))
 		return HAS(fastopen);
 	return HAS(other);
 }

@@ -13,9 +13,10 @@
  * comes twice the last one is told, as the kernel takes the last one.
  *
  * Sources: RFC 9293 section 3.2 (0, 1, 2), RFC 7323 (3, 8), RFC 2018 (4, 5),
- * RFC 7413 (34, and before it was assigned 254 with the magic 0xF989).
+ * RFC 7413 section 4.1.1 (34, and before it was assigned 254 with the magic 0xF989).
  */
 #include <linux/minmax.h>
+#include <linux/tcp.h>
 #include <net/tcp.h>
 
 #include "kernel_compat.h"
@@ -90,13 +91,23 @@ static bool read_timestamps(struct tcp_event *event, const u8 *option, u8 length
 	return true;
 }
 
+/* No cookie asks for one; else it has 4 to 16 bytes, an even number. */
+static bool read_fastopen(struct tcp_event *event, unsigned int cookie_bytes)
+{
+	if (cookie_bytes && (cookie_bytes < TCP_FASTOPEN_COOKIE_MIN ||
+			     cookie_bytes > TCP_FASTOPEN_COOKIE_MAX ||
+			     cookie_bytes % 2))
+		return false;
+	event->segment_flags |= EVENT_SEGMENT_fastopen;
+	return true;
+}
+
 static bool read_experiment(struct tcp_event *event, const u8 *option, u8 length)
 {
 	if (length < TCPOLEN_EXP_FASTOPEN_BASE ||
 	    be16_at(option + 2) != TCPOPT_FASTOPEN_MAGIC)
 		return false;
-	event->segment_flags |= EVENT_SEGMENT_fastopen;
-	return true;
+	return read_fastopen(event, length - TCPOLEN_EXP_FASTOPEN_BASE);
 }
 
 /* One option, all of whose @length bytes are there; false if it is none of ours. */
@@ -114,8 +125,7 @@ static bool read_option(struct tcp_event *event, const u8 *option, u8 length)
 	case TCPOPT_TIMESTAMP:
 		return read_timestamps(event, option, length);
 	case TCPOPT_FASTOPEN:
-		event->segment_flags |= EVENT_SEGMENT_fastopen;
-		return true;
+		return read_fastopen(event, length - TCPOLEN_FASTOPEN_BASE);
 	case TCPOPT_EXP:
 		return read_experiment(event, option, length);
 	}
