@@ -608,12 +608,8 @@ static void completed_and_accepted_lines(struct kunit *test)
 	struct tcp_event event = server_event(EVENT_KIND_completed);
 
 	event.since_synack_us = 36020;
-	event.seg_seq = CLIENT_ISN + 1;
-	event.seg_ack = SERVER_ISN + 1;
-	event.seg_flags = TCPHDR_ACK;
-	event.seg_window = 511;
 	expect_in_line(test, &event,
-		       " completed SYN-RECEIVED ca=Open since_first=36.020ms half_open=3 accept_queue=1/128 listener=b received [ACK] seq=1 ack=1 len=0 window=511 ");
+		       " completed SYN-RECEIVED ca=Open since_first=36.020ms half_open=3 accept_queue=1/128 listener=b una=0 ");
 
 	event = server_event(EVENT_KIND_accepted);
 	expect_in_line(test, &event,

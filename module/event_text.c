@@ -136,13 +136,9 @@ static bool is_received(const struct tcp_event *event)
 	case EVENT_KIND_reset_sent:
 	case EVENT_KIND_reset_received:
 	case EVENT_KIND_syn:
-	case EVENT_KIND_request:
 	case EVENT_KIND_refused:
-	case EVENT_KIND_completed:
-	case EVENT_KIND_request_end:
 	case EVENT_KIND_cookie_checked:
 	case EVENT_KIND_time_wait:
-	case EVENT_KIND_time_wait_end:
 	case EVENT_KIND_bad_checksum:
 		return true;
 	case EVENT_KIND_zero_window:

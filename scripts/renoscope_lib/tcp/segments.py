@@ -13,9 +13,8 @@ from ..ring.schema import Event, Schema
 from .sequence import following, relative, scaled_window, segment_length
 
 RECEIVED_KINDS = (
-    "ack", "reset_sent", "reset_received", "syn", "request", "refused",
-    "completed", "request_end", "cookie_checked", "time_wait",
-    "time_wait_end", "bad_checksum",
+    "ack", "reset_sent", "reset_received", "syn", "refused", "cookie_checked",
+    "time_wait", "bad_checksum",
 )
 
 # Kinds about a segment's header as it is on the wire, its window in any case.
