@@ -77,16 +77,40 @@ static bool word_is(const struct kinds_word *word, const char *name)
 	       !strncmp(word->text, name, word->length);
 }
 
+/**
+ * struct kinds_set - a word that stands for a set of kinds
+ * @name: the word
+ * @kinds: the bit of each is its number
+ */
+struct kinds_set {
+	const char *name;
+	u64 kinds;
+};
+
+static const struct kinds_set sets[] = {
+	{ "all", EVENT_KINDS_PROBED },
+	{ "default", DEFAULT_KINDS },
+	{ "none", 0 },
+};
+
+/* NULL if the word stands for one kind, or for nothing. */
+static const struct kinds_set *set_of_word(const struct kinds_word *word)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sets); i++)
+		if (word_is(word, sets[i].name))
+			return &sets[i];
+	return NULL;
+}
+
 static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 {
+	const struct kinds_set *set = set_of_word(word);
 	int kind = event_kind_by_name(word->text, word->length);
 
-	if (word_is(word, "all")) {
-		*kinds = EVENT_KINDS_PROBED;
-	} else if (word_is(word, "default")) {
-		*kinds = DEFAULT_KINDS;
-	} else if (word_is(word, "none")) {
-		*kinds = 0;
+	if (set) {
+		*kinds = set->kinds;
 	} else if (kind > 0 && EVENT_KINDS_PROBED & BIT_ULL(kind)) {
 		*kinds = BIT_ULL(kind);
 	} else {
@@ -98,19 +122,13 @@ static int kinds_of_word(const struct kinds_word *word, u64 *kinds)
 
 static const char *next_word(const char *text, struct kinds_word *word)
 {
-	const char *separators = "\n, ";
+	static const char separators[] = ", \t\n";
 
 	text += strspn(text, separators);
 	word->sign = *text == '+' || *text == '-' ? *text++ : 0;
 	word->text = text;
 	word->length = strcspn(text, separators);
 	return text + word->length;
-}
-
-static bool is_set(const struct kinds_word *word)
-{
-	return word_is(word, "all") || word_is(word, "default") ||
-	       word_is(word, "none");
 }
 
 /*
@@ -131,7 +149,7 @@ static int parse_kinds(const char *text, u64 *kinds)
 		err = kinds_of_word(&word, &named);
 		if (err)
 			return err;
-		if (is_set(&word) && (any || word.sign))
+		if (set_of_word(&word) && (any || word.sign))
 			return refuse_word("events", word.text, word.length,
 					   " must be the first word, without a sign");
 		if (!any && !word.sign)

@@ -91,7 +91,7 @@ def test_events_can_change_while_loaded() -> None:
         assert set(recorder.sources().values()) == {"off"}
         events.write_text("reset_sent, destroy")
         assert events.read_text() == "reset_sent,destroy\n"
-        events.write_text("+rto -destroy")
+        events.write_text("+rto\t-destroy")
         assert events.read_text() == "reset_sent,rto\n"
         before = events.read_text()
         for bad in ("\n", "lost", "state;ack", "STATE", "state,none",
