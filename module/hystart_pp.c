@@ -74,15 +74,11 @@ u32 hystart_pp_threshold_us(u32 last_min_rtt_us)
 }
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_threshold_us);
 
-static bool delay_has_grown(const struct hystart_pp *hystart)
+/* Two round trips; one that was not measured has not grown. */
+static bool has_grown(u32 then_us, u32 now_us)
 {
-	u32 last = hystart->last_min_rtt_us;
-
-	if (last == HYSTART_NO_RTT_US ||
-	    hystart->round_min_rtt_us == HYSTART_NO_RTT_US)
-		return false;
-	return hystart->round_min_rtt_us >=
-	       (u64)last + hystart_pp_threshold_us(last);
+	return then_us != HYSTART_NO_RTT_US && now_us != HYSTART_NO_RTT_US &&
+	       now_us >= (u64)then_us + hystart_pp_threshold_us(then_us);
 }
 
 static void enter_css(struct hystart_pp *hystart, u32 baseline_us)
@@ -119,7 +115,8 @@ bool hystart_pp_sample(struct hystart_pp *hystart, u32 rtt_us)
 	    hystart->samples < HYSTART_N_RTT_SAMPLE)
 		return false;
 	if (hystart->phase == HYSTART_SLOW_START) {
-		if (!delay_has_grown(hystart))
+		if (!has_grown(hystart->last_min_rtt_us,
+			       hystart->round_min_rtt_us))
 			return false;
 		enter_css(hystart, hystart->round_min_rtt_us);
 		return true;
@@ -168,13 +165,10 @@ bool hystart_pp_suspect(struct hystart_pp *hystart)
 EXPORT_SYMBOL_IF_KUNIT(hystart_pp_suspect);
 
 /* Of the round that is just over, against the time of the suspicion. */
-static bool is_confirmed(const struct hystart_pp *hystart)
+static bool is_mistaken(const struct hystart_pp *hystart)
 {
-	u32 baseline = hystart->css_baseline_us;
-
-	return hystart->last_min_rtt_us != HYSTART_NO_RTT_US &&
-	       hystart->last_min_rtt_us >=
-	       (u64)baseline + hystart_pp_threshold_us(baseline);
+	return hystart->suspicion == HYSTART_SUSPECTED &&
+	       !has_grown(hystart->css_baseline_us, hystart->last_min_rtt_us);
 }
 
 /**
@@ -194,7 +188,7 @@ bool hystart_pp_round(struct hystart_pp *hystart)
 	if (hystart->phase != HYSTART_CSS ||
 	    ++hystart->css_rounds < HYSTART_CSS_ROUNDS)
 		return false;
-	if (hystart->suspicion == HYSTART_SUSPECTED && !is_confirmed(hystart))
+	if (is_mistaken(hystart))
 		return_to_slow_start(hystart);
 	else
 		hystart->phase = HYSTART_DONE;
