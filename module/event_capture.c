@@ -514,8 +514,8 @@ void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb)
 		event->remote_addr = ipv6_hdr(skb)->saddr;
 	} else {
 		event->family = 4;
-		set_ipv4(&event->local_addr, ip_hdr(skb)->daddr);
-		set_ipv4(&event->remote_addr, ip_hdr(skb)->saddr);
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr, &event->local_addr);
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->saddr, &event->remote_addr);
 	}
 }
 

@@ -43,6 +43,7 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
+#include "event_capture_sock.h"
 #include "event_filter.h"
 #include "event_schema.h"
 #include "kernel_compat.h"
@@ -473,20 +474,6 @@ EXPORT_SYMBOL_IF_KUNIT(event_filter_print);
 
 /* ---- whose event ------------------------------------------------------ */
 
-static void subject_addresses(struct filter_subject *subject,
-			      const struct sock *sk)
-{
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		subject->local_addr = sk->sk_v6_rcv_saddr;
-		subject->remote_addr = sk->sk_v6_daddr;
-		return;
-	}
-#endif
-	ipv6_addr_set_v4mapped(sk->sk_rcv_saddr, &subject->local_addr);
-	ipv6_addr_set_v4mapped(sk->sk_daddr, &subject->remote_addr);
-}
-
 /**
  * filter_subject_of_sock - who a socket is
  * @subject: gets it
@@ -502,6 +489,7 @@ void filter_subject_of_sock(struct filter_subject *subject,
 			    const struct sock *sk, bool addresses)
 {
 	u8 state = READ_ONCE(sk->sk_state);
+	u8 family;	/* is in the addresses, too */
 
 	subject->cookie = atomic64_read(&sk->sk_cookie);
 	subject->netns = sock_net(sk)->ns.inum;
@@ -509,7 +497,8 @@ void filter_subject_of_sock(struct filter_subject *subject,
 	subject->listens = state == TCP_LISTEN;
 	subject->remote_port = ntohs(sk->sk_dport);
 	if (addresses)
-		subject_addresses(subject, sk);
+		capture_addresses(sk, &subject->local_addr,
+				  &subject->remote_addr, &family);
 	if (state == TCP_NEW_SYN_RECV) {
 		subject->state = TCP_SYN_RECV;
 		subject->local_port = inet_rsk(inet_reqsk(sk))->ir_num;
