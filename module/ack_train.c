@@ -27,6 +27,10 @@
 #include "ack_train.h"
 #include "kernel_compat.h"
 
+/* ACKs further apart than this, and than an eighth of a round trip, are no train. */
+#define GAP_US		2000
+#define GAP_DIVISOR	8
+
 /**
  * ack_train_begin - a round begins, with the ACK that has just come
  * @train: gets all fields
@@ -56,8 +60,7 @@ EXPORT_SYMBOL_IF_KUNIT(ack_train_begin);
 bool ack_train_fills(struct ack_train *train, u32 now_us, u32 rtt_us,
 		     bool paced)
 {
-	u32 gap_us = max_t(u32, ACK_TRAIN_GAP_US,
-			   rtt_us / ACK_TRAIN_GAP_DIVISOR);
+	u32 gap_us = max_t(u32, GAP_US, rtt_us / GAP_DIVISOR);
 
 	if (now_us - train->last_us > gap_us)
 		train->is_broken = true;

@@ -7,10 +7,6 @@
 
 #include <linux/types.h>
 
-/* ACKs further apart than this, and than an eighth of a round trip, are no train. */
-#define ACK_TRAIN_GAP_US		2000
-#define ACK_TRAIN_GAP_DIVISOR		8
-
 /**
  * struct ack_train - the ACKs of one round trip
  * @began_us: when its first came; the low half of the caller's clock, in microseconds

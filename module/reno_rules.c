@@ -26,6 +26,12 @@
 #include "parameter_refusal.h"
 #include "reno_rules.h"
 
+#define BETA_ECN_PERCENT	80	/* RFC 8511 */
+
+/* Below, a loss is answered as a timeout is; above, hardly at all. */
+#define BETA_PERCENT_MIN	20
+#define BETA_PERCENT_MAX	90
+
 /* RFC 3465 section 2.3 allows 1 and 2, and 8 is HyStart++'s; more is an experiment. */
 #define ABC_LIMIT_MAX	64
 
@@ -35,7 +41,7 @@
 /* ---- the parameters --------------------------------------------------- */
 
 static unsigned int beta = RENO_BETA_PERCENT;
-static unsigned int beta_ecn = RENO_BETA_ECN_PERCENT;
+static unsigned int beta_ecn = BETA_ECN_PERCENT;
 static unsigned int abc_limit;
 static bool abe;
 static bool hystart;
@@ -61,8 +67,7 @@ static int set_switch(const char *text, const struct kernel_param *param)
 
 static int set_beta(const char *text, const struct kernel_param *param)
 {
-	return set_in_range(text, param, RENO_BETA_PERCENT_MIN,
-			    RENO_BETA_PERCENT_MAX);
+	return set_in_range(text, param, BETA_PERCENT_MIN, BETA_PERCENT_MAX);
 }
 
 static int set_abc_limit(const char *text, const struct kernel_param *param)
@@ -110,10 +115,8 @@ MODULE_PARM_DESC(reno_validate,
 
 /* ---- the rules -------------------------------------------------------- */
 
+/* renoscope has none: the parameters are its rules. */
 static const struct reno_rules fixed_rules[RENO_PROFILES] = {
-	[RENO_PLAIN] = {
-		.beta_percent = RENO_BETA_PERCENT,
-	},
 	[RENO_TEXTBOOK] = {
 		.initial_cwnd = 1,
 		.initial_ssthresh = 16,
@@ -121,7 +124,7 @@ static const struct reno_rules fixed_rules[RENO_PROFILES] = {
 	},
 	[RENO_MODERN] = {
 		.beta_percent = RENO_BETA_PERCENT,
-		.beta_ecn_percent = RENO_BETA_ECN_PERCENT,
+		.beta_ecn_percent = BETA_ECN_PERCENT,
 		.abe = true,
 		.hystart = true,
 		.ack_train = true,
@@ -167,8 +170,7 @@ EXPORT_SYMBOL_IF_KUNIT(reno_rules_are_linux);
 /* Whoever wrote it: from here on nothing divides by zero or turns negative. */
 static u32 percent_in_range(u8 beta_percent)
 {
-	return clamp_t(u32, beta_percent, RENO_BETA_PERCENT_MIN,
-		       RENO_BETA_PERCENT_MAX);
+	return clamp_t(u32, beta_percent, BETA_PERCENT_MIN, BETA_PERCENT_MAX);
 }
 
 /**

@@ -8,11 +8,6 @@
 #include <linux/types.h>
 
 #define RENO_BETA_PERCENT	50	/* RFC 5681 */
-#define RENO_BETA_ECN_PERCENT	80	/* RFC 8511 */
-
-/* Below, a loss is answered as a timeout is; above, hardly at all. */
-#define RENO_BETA_PERCENT_MIN	20
-#define RENO_BETA_PERCENT_MAX	90
 
 /**
  * struct reno_rules - how one connection behaves, settled when it begins

@@ -221,8 +221,9 @@ class Bounds(Page):
                   f"{support.schema().record_bytes} bytes each")
 
     def test_of_the_congestion_control(self) -> None:
-        least, most, usual, of_ecn = (define("reno_rules.h", f"RENO_BETA_{which}") for which in (
-            "PERCENT_MIN", "PERCENT_MAX", "PERCENT", "ECN_PERCENT"))
+        least, most, of_ecn = (define("reno_rules.c", f"BETA_{which}") for which in (
+            "PERCENT_MIN", "PERCENT_MAX", "ECN_PERCENT"))
+        usual = define("reno_rules.h", "RENO_BETA_PERCENT")
         self.says("reno_validate",
                   f"percent, {least} to {most}, defaults {usual} and {of_ecn};",
                   f"segments, 0 to {define('reno_rules.c', 'ABC_LIMIT_MAX')}, default 0;",
