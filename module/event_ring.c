@@ -94,6 +94,8 @@
 #include "event_ring_writer.h"
 #include "kernel_compat.h"
 
+static_assert(sizeof(struct ring_record) == RING_RECORD_BYTES);
+
 /* Long enough to gather a batch, too short for a person to notice. */
 #define RING_WAKE_AGE	msecs_to_jiffies(50)
 #define RING_WATERMARK_MAX	4096U
@@ -374,7 +376,6 @@ struct event_ring *event_ring_create(unsigned int records)
 	struct event_ring *ring;
 	int err;
 
-	BUILD_BUG_ON(sizeof(struct ring_record) != RING_RECORD_BYTES);
 	if (!is_power_of_2(records) || records < RING_RECORDS_MIN ||
 	    records > RING_RECORDS_MAX)
 		return ERR_PTR(-EINVAL);

@@ -40,7 +40,7 @@ struct ring_reader;
 struct ring_record {
 	u64 serial;
 	u64 time_ns;
-	u8 payload[RING_RECORD_BYTES - 16];
+	u8 payload[RING_RECORD_BYTES - 2 * sizeof(u64)];
 };
 
 /**

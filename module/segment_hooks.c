@@ -173,6 +173,7 @@ static void read_options(struct tcp_event *seen, const struct sk_buff *skb,
 bool segment_read(struct tcp_event *seen, const struct sk_buff *skb, u8 family,
 		  bool outgoing)
 {
+	const unsigned int least = sizeof(struct tcphdr);
 	unsigned int rest, options;
 	const struct tcphdr *th;
 	struct tcphdr buffer;
@@ -187,15 +188,15 @@ bool segment_read(struct tcp_event *seen, const struct sk_buff *skb, u8 family,
 	seen->family = family;
 	read_ends(seen, skb, th, outgoing);
 	read_header(seen, th);
-	rest = skb->len - offset - sizeof(*th);
-	options = min(rest, max(__tcp_hdrlen(th), 20U) - 20U);
+	rest = skb->len - offset - least;
+	options = min(rest, max(__tcp_hdrlen(th), least) - least);
 	seen->seg_len = rest - options;
 	if (outgoing)
 		seen->segment_flags = EVENT_SEGMENT_outgoing;
 	else if (!skb_csum_unnecessary(skb))
 		seen->segment_flags = EVENT_SEGMENT_unverified;
 	if (options)
-		read_options(seen, skb, offset + sizeof(*th), options);
+		read_options(seen, skb, offset + least, options);
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(segment_read);

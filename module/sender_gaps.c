@@ -159,7 +159,7 @@ static __always_inline bool window_is_exhausted(const struct sock *sk)
 }
 
 /* The longest name that is asked for; what is cut off of a longer one does not matter. */
-#define CALLER_TEXT_BYTES	(sizeof("__tcp_transmit_skb") + 1)
+#define CALLER_TEXT_BYTES	sizeof("__tcp_transmit_skb")
 
 /*
  * The function is also called to find out whether an ACK would be worth its
