@@ -111,7 +111,7 @@ def other_version(random_: random.Random, data: bytes) -> bytes:
         return b"RENOSCP" + random_.randbytes(1) + data[8:]
     new = str(random_.choice(NUMBERS)).encode()
     return with_changed(data, random_.choice((b"SCHM", b"STAT")),
-                 lambda text: text.replace(b"version 1\n", b"version " + new + b"\n"))
+                        lambda text: text.replace(b"version 1\n", b"version " + new + b"\n"))
 
 
 def _spoilt_word(random_: random.Random, word: str) -> str:

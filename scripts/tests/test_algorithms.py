@@ -5,7 +5,7 @@ import re
 import unittest
 
 from renoscope_lib.machine.host import CONGESTION_CONTROLS
-from renoscope_lib.ring.schema_source import MODULE_SOURCE
+from renoscope_lib.place import MODULE_SOURCE
 from renoscope_lib.words import listed
 
 from .support import SCRIPTS
