@@ -19,7 +19,6 @@ from .errors import EXIT_CODES_HELP, INTERRUPTED, NOT_SO, OK, Problem
 from .options import Parser, complain
 from .output import progress
 from .place import COMMAND
-from .words import harmless
 
 
 def build_parser(word: str = "") -> argparse.ArgumentParser:
@@ -60,7 +59,7 @@ def _told(error: OSError) -> str:
     word = error.strerror or str(error)
     if not isinstance(error.filename, str | bytes):     # of an open one it is a number
         return word
-    return f"{harmless(os.fsdecode(error.filename))}: {word}"
+    return f"{os.fsdecode(error.filename)}: {word}"
 
 
 def _stand_in_for_closed_streams() -> None:

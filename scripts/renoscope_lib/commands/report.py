@@ -56,7 +56,7 @@ def _own_name(recording: str | None) -> str:
 def _check_is_ours(path: str) -> None:
     """Nobody asked for this name: only an earlier page is replaced."""
     if os.path.lexists(path) and not _is_page(path):
-        raise Problem(f"report: {harmless(path)} is there and is no page of renoscope report; "
+        raise Problem(f"report: {path} is there and is no page of renoscope report; "
                       "name another with -o", BAD_INPUT)
 
 
