@@ -533,6 +533,7 @@ static void totals_are_captured(struct kunit *test)
 	tp->segs_out = 13;
 	tp->segs_in = 14;
 	tp->total_retrans = 15;
+	tp->data_segs_out = 16;
 	begin(&event, EVENT_KIND_destroy);
 	event_capture_totals(&event, (struct sock *)tp);
 	KUNIT_EXPECT_EQ(test, event.bytes_acked, 5000000001ULL);
@@ -540,6 +541,7 @@ static void totals_are_captured(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event.segs_out, 13);
 	KUNIT_EXPECT_EQ(test, event.segs_in, 14);
 	KUNIT_EXPECT_EQ(test, event.retrans_segs, 15);
+	KUNIT_EXPECT_EQ(test, event.data_segs_out, 16);
 }
 
 /* ---- TIME-WAIT ----------------------------------------------------------- */

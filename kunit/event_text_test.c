@@ -470,8 +470,9 @@ static void destroy_line(struct kunit *test)
 	event.segs_out = 12;
 	event.segs_in = 11;
 	event.retrans_segs = 0;
+	event.data_segs_out = 3;
 	expect_in_line(test, &event,
-		       " destroy CLOSED ca=Open bytes_acked=1449 bytes_received=5000000000 segs_out=12 segs_in=11 retrans_segs=0 una=1 ");
+		       " destroy CLOSED ca=Open bytes_acked=1449 bytes_received=5000000000 segs_out=12 segs_in=11 retrans_segs=0 data_segs_out=3 una=1 ");
 }
 
 static void lost_line(struct kunit *test)

@@ -560,6 +560,7 @@ void event_capture_totals(struct tcp_event *event, const struct sock *sk)
 	event->segs_out = tp->segs_out;
 	event->segs_in = tp->segs_in;
 	event->retrans_segs = tp->total_retrans;
+	event->data_segs_out = tp->data_segs_out;
 }
 EXPORT_SYMBOL_IF_KUNIT(event_capture_totals);
 

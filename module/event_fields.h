@@ -199,7 +199,9 @@
 	EVENT_FIELD(u32, segs_in, segments,				\
 		"segments received")					\
 	EVENT_FIELD(u32, retrans_segs, segments,			\
-		"segments sent again")
+		"segments sent again")					\
+	EVENT_FIELD(u32, data_segs_out, segments,			\
+		"segments sent that carried data, those sent again among them")
 
 #define EVENT_TIME_WAIT_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u32, time_wait_us, us,				\

@@ -344,9 +344,9 @@ static void put_error(struct text *text, const struct tcp_event *event)
 
 static void put_totals(struct text *text, const struct tcp_event *event)
 {
-	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u retrans_segs=%u",
+	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u retrans_segs=%u data_segs_out=%u",
 	    event->bytes_acked, event->bytes_received, event->segs_out,
-	    event->segs_in, event->retrans_segs);
+	    event->segs_in, event->retrans_segs, event->data_segs_out);
 }
 
 /* Each kind has its few of these, and the rest is 0. */

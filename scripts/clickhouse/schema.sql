@@ -83,6 +83,7 @@ CREATE TABLE IF NOT EXISTS renoscope.events
     segs_out         UInt32,
     segs_in          UInt32,
     retrans_segs     UInt32,
+    data_segs_out    UInt32,
 
     time             DateTime MATERIALIZED parseDateTimeBestEffortOrZero(time_utc),
     -- Both branches are worked out for each row, and later versions refuse text that is
