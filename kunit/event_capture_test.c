@@ -14,13 +14,17 @@
  */
 #include <kunit/skbuff.h>
 #include <kunit/test.h>
+#include <linux/bottom_half.h>
+#include <linux/container_of.h>
 #include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
@@ -542,6 +546,74 @@ static void totals_are_captured(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event.segs_in, 14);
 	KUNIT_EXPECT_EQ(test, event.retrans_segs, 15);
 	KUNIT_EXPECT_EQ(test, event.data_segs_out, 16);
+}
+
+/* ---- whose call it is ----------------------------------------------------- */
+
+static struct tcp_event capture_process(const struct sock *sk)
+{
+	struct tcp_event event;
+
+	begin(&event, EVENT_KIND_state);
+	event_capture_process(&event, sk);
+	return event;
+}
+
+static void expect_nobody(struct kunit *test, const struct tcp_event *event)
+{
+	KUNIT_EXPECT_EQ(test, event->pid, 0);
+	KUNIT_EXPECT_EQ(test, event->comm.text[0], 0);
+}
+
+static void who_has_the_socket_is_captured(struct kunit *test)
+{
+	struct sock *sk = (struct sock *)new_sock(test);
+	struct tcp_event event;
+
+	sk->sk_lock.owned = 1;
+	event = capture_process(sk);
+	KUNIT_EXPECT_EQ(test, event.pid, current->tgid);
+	KUNIT_EXPECT_STREQ(test, event.comm.text, current->comm);
+}
+
+/* As a thread of NAPI does: a segment moves a socket that the task does not have. */
+static void who_only_receives_is_nobody(struct kunit *test)
+{
+	struct sock *sk = (struct sock *)new_sock(test);
+	struct tcp_event event;
+
+	local_bh_disable();
+	event = capture_process(sk);
+	local_bh_enable();
+	expect_nobody(test, &event);
+}
+
+struct interruption {
+	struct irq_work work;
+	const struct sock *sk;
+	struct tcp_event event;
+};
+
+static void capture_in_hardirq(struct irq_work *work)
+{
+	struct interruption *interruption = container_of(work, struct interruption, work);
+
+	interruption->event = capture_process(interruption->sk);
+}
+
+/* The task below has the socket, and has nothing to do with it. */
+static void who_is_interrupted_is_nobody(struct kunit *test)
+{
+	struct sock *sk = (struct sock *)new_sock(test);
+	struct interruption interruption = { .sk = sk };
+
+	memset(&interruption.event, OLD_BYTES, sizeof(interruption.event));
+	sk->sk_lock.owned = 1;
+	interruption.work = IRQ_WORK_INIT_HARD(capture_in_hardirq);
+	irq_work_queue(&interruption.work);
+	irq_work_sync(&interruption.work);
+	KUNIT_EXPECT_EQ(test, interruption.event.kind, EVENT_KIND_state);
+	expect_nobody(test, &interruption.event);
 }
 
 /* ---- TIME-WAIT ----------------------------------------------------------- */
@@ -1404,6 +1476,9 @@ static struct kunit_case event_capture_cases[] = {
 	KUNIT_CASE_PARAM(counts_stop_at_65535, saturation_gen_params),
 	KUNIT_CASE(sock_flags_come_one_by_one),
 	KUNIT_CASE(totals_are_captured),
+	KUNIT_CASE(who_has_the_socket_is_captured),
+	KUNIT_CASE(who_only_receives_is_nobody),
+	KUNIT_CASE(who_is_interrupted_is_nobody),
 	KUNIT_CASE(timewait_is_captured_as_what_it_is),
 	KUNIT_CASE(fin_wait_2_of_a_timewait_sock_is_named),
 

@@ -193,7 +193,7 @@ static unsigned int size_of_type(const char *type)
 		unsigned int size;
 	} types[] = {
 		{ "u8", 1 }, { "u16", 2 }, { "u32", 4 }, { "u64", 8 },
-		{ "addr", 16 },
+		{ "addr", 16 }, { "text", 16 },
 	};
 	unsigned int i;
 

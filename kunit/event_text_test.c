@@ -342,6 +342,21 @@ static void state_line(struct kunit *test)
 			   "state SYN-SENT -> ESTABLISHED ca=Open una=1 nxt=1 rcv=1 isn=2712239078/1288781508 snd_wnd=37632 rcv_wnd=130816 wscale=7/8 mss=1448 cwnd=10 ssthresh=none srtt=36.020ms rttvar=18.010ms min_rtt=36.020ms rto=236.000ms sack timestamps wscale\n");
 }
 
+/* Whatever a task calls itself, it stays one word; and it may fill its place. */
+static void process_in_line(struct kunit *test)
+{
+	struct tcp_event event = client_event(EVENT_KIND_state);
+
+	event.old_state = TCP_ESTABLISHED;
+	event.state = TCP_FIN_WAIT1;
+	event.pid = 4194303;
+	strscpy(event.comm.text, "Web \"a=\n\x1b\xc3", sizeof(event.comm.text));
+	expect_in_line(test, &event,
+		       " FIN-WAIT-1 ca=Open pid=4194303 comm=Web_\"a=___ una=1 ");
+	memset(event.comm.text, 'x', sizeof(event.comm.text));
+	expect_in_line(test, &event, " comm=xxxxxxxxxxxxxxxx una=1 ");
+}
+
 /* Numbers of a segment that arrived count from the peer's ISN. */
 static void ack_line(struct kunit *test)
 {
@@ -1169,6 +1184,7 @@ static struct kunit_case event_text_cases[] = {
 	KUNIT_CASE(ipv4_address_shows),
 
 	KUNIT_CASE(state_line),
+	KUNIT_CASE(process_in_line),
 	KUNIT_CASE(ack_line),
 	KUNIT_CASE(retransmit_line),
 	KUNIT_CASE(synack_retransmit_line),

@@ -37,9 +37,12 @@
 #include <linux/jiffies.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <linux/sock_diag.h>
+#include <linux/string.h>
 #include <linux/tcp.h>
 #include <linux/timer.h>
 #include <net/inet_sock.h>
@@ -541,6 +544,28 @@ void event_capture_sockless(struct tcp_event *event, const struct sk_buff *skb)
 EXPORT_SYMBOL_IF_KUNIT(event_capture_sockless);
 
 /* ---- the rest --------------------------------------------------------- */
+
+/**
+ * event_capture_process - in whose call a socket changes its state
+ * @event: a record of kind state
+ * @sk: the full socket
+ *
+ * Nobody's, unless the task at hand has the socket to itself: what a segment does to a
+ * socket is done by an interrupt, or by a task that happens to receive (a thread of NAPI,
+ * who writes to a tun device), and neither takes it. Who has it also does what segments
+ * left for him meanwhile (__release_sock()).
+ *
+ * Context: any.
+ */
+void event_capture_process(struct tcp_event *event, const struct sock *sk)
+{
+	if (!in_task() || !sock_owned_by_user_nocheck(sk))
+		return;
+	event->pid = task_tgid_nr(current);
+	/* Its own name: get_task_comm() would take a lock for it. */
+	strscpy_pad(event->comm.text, current->comm, sizeof(event->comm.text));
+}
+EXPORT_SYMBOL_IF_KUNIT(event_capture_process);
 
 /**
  * event_capture_totals - what a connection came to

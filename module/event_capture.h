@@ -32,6 +32,7 @@ void event_capture_ends(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_sockless(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_received(struct tcp_event *event, const struct sk_buff *skb);
 void event_capture_sent(struct tcp_event *event, const struct sk_buff *skb);
+void event_capture_process(struct tcp_event *event, const struct sock *sk);
 void event_capture_totals(struct tcp_event *event, const struct sock *sk);
 void event_capture_without_numbers(struct tcp_event *event);
 

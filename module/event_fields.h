@@ -32,8 +32,9 @@
  * blocks, or four SACK blocks). 192 is the design's ceiling and keeps each
  * record on whole cache lines; 160 would touch three lines all the same.
  *
- * Types: u8, u16, u32, u64, and addr (struct in6_addr, 16 bytes). Fields stand
- * in an order that needs no padding; event_schema.c asserts that.
+ * Types: u8, u16, u32, u64, addr (struct in6_addr, 16 bytes) and text (16 bytes,
+ * of which a NUL is the last at the latest). Fields stand in an order that needs no
+ * padding; event_schema.c asserts that.
  */
 #ifndef RENOSCOPE_EVENT_FIELDS_H
 #define RENOSCOPE_EVENT_FIELDS_H
@@ -133,6 +134,10 @@
 		"how many events in a row, from serial on")
 
 #define EVENT_STATE_FIELDS(EVENT_FIELD)					\
+	EVENT_FIELD(u32, pid, number,					\
+		"process in whose call it happens, 0 in an interrupt or a timer") \
+	EVENT_FIELD(text, comm, name,					\
+		"that thread's name, as ps -L has it")			\
 	EVENT_FIELD(u8, old_state, state,				\
 		"the state being left")
 

@@ -11,6 +11,7 @@
 
 #include <linux/bits.h>
 #include <linux/in6.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 
 #include "event_fields.h"
@@ -29,12 +30,18 @@ struct seq_file;
 /* No list of kinds is longer, its NUL included. */
 #define EVENT_KINDS_TEXT_MAX	512
 
+/* A task's name, filled up with NULs. */
+struct event_name {
+	char text[TASK_COMM_LEN];
+};
+
 /* The C type behind each type word of event_fields.h. */
 #define EVENT_TYPE_u8		u8
 #define EVENT_TYPE_u16		u16
 #define EVENT_TYPE_u32		u32
 #define EVENT_TYPE_u64		u64
 #define EVENT_TYPE_addr		struct in6_addr
+#define EVENT_TYPE_text		struct event_name
 
 #define EVENT_MEMBER(type, name, unit, meaning)	EVENT_TYPE_##type name;
 #define EVENT_DETAIL_MEMBERS(FIELDS)	struct { FIELDS(EVENT_MEMBER) };

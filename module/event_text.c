@@ -22,6 +22,7 @@
  * Runs in the reader's context: the price of text is paid by who reads it.
  */
 #include <linux/bits.h>
+#include <linux/ctype.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -204,6 +205,21 @@ static void put_states(struct text *text, const struct tcp_event *event)
 
 /* ---- what one kind alone tells ---------------------------------------- */
 
+/* A name may have blanks in it, or worse; here it is one word. */
+static void put_process(struct text *text, const struct tcp_event *event)
+{
+	unsigned int i;
+
+	if (!event->pid)
+		return;
+	put(text, " pid=%u comm=", event->pid);
+	for (i = 0; i < sizeof(event->comm.text) && event->comm.text[i]; i++) {
+		char letter = event->comm.text[i];
+
+		put(text, "%c", isascii(letter) && isgraph(letter) ? letter : '_');
+	}
+}
+
 static void put_retransmit(struct text *text, const struct tcp_event *event)
 {
 	PUT_WORD_IF_ANY(text, "cause", retransmit_cause,
@@ -364,6 +380,7 @@ static void put_reno(struct text *text, const struct tcp_event *event)
 
 static void (* const put_detail_of[EVENT_KIND_END])(struct text *text,
 						    const struct tcp_event *event) = {
+	[EVENT_KIND_state]		= put_process,
 	[EVENT_KIND_retransmit]		= put_retransmit,
 	[EVENT_KIND_synack_retransmit]	= put_handshake,
 	[EVENT_KIND_reset_sent]		= put_reset_reason,

@@ -6,7 +6,7 @@
  * They are made from the lists in event_fields.h, so a kind or a field added
  * there is here too. Each has the fields that all kinds have and then its kind's
  * own, under the names and with the numbers of the record; an address is an array
- * of 16 bytes. Words (states, causes) stay numbers: a function in the format
+ * of 16 bytes, a name one of 16 characters. Words (states, causes) stay numbers: a function in the format
  * would be more than perf and trace-cmd can read.
  *
  * The kernel reads this file again and again, each time with other meanings of
@@ -31,6 +31,7 @@
 #define TRACED_MEMBER_u32(name)		__field(u32, name)
 #define TRACED_MEMBER_u64(name)		__field(u64, name)
 #define TRACED_MEMBER_addr(name)	__array(u8, name, sizeof(struct in6_addr))
+#define TRACED_MEMBER_text(name)	__array(char, name, TASK_COMM_LEN)
 #define TRACED_MEMBER(type, name, unit, meaning)			\
 	TRACED_MEMBER_##type(name)
 
@@ -47,6 +48,7 @@
 #define TRACED_FORMAT_u32		"%u "
 #define TRACED_FORMAT_u64		"%llu "
 #define TRACED_FORMAT_addr		"%pI6c "
+#define TRACED_FORMAT_text		"%s "
 #define TRACED_FORMAT(type, name, unit, meaning)			\
 	#name "=" TRACED_FORMAT_##type
 #define TRACED_ARGUMENT(type, name, unit, meaning)	__entry->name,

@@ -109,6 +109,7 @@ static void probe_state(void *data, const struct sock *sk, const int old_state,
 		event_capture_sock(event, sk);
 	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
 		event_capture_without_numbers(event);
+	event_capture_process(event, sk);
 	event->state = new_state;
 	event->old_state = old_state;
 	event_end(event);

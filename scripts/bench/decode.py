@@ -39,7 +39,7 @@ from renoscope_lib.ring.schema_parser import parse_schema  # noqa: E402
 DEBIAN_PYTHON = "/usr/bin/python3"  # which has numpy
 CONNECTIONS = 100
 CHUNK_RECORDS = 341      # what one read of the ring gives
-CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
+CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s", "text": "16s"}
 MIX = {"segment": 620, "ack": 300, "retransmit": 15, "reno_round": 20, "ca_state": 15,
        "state": 10, "rto": 4, "loss_probe": 4, "synack_retransmit": 4, "destroy": 4,
        "reno_reduction": 2, "zero_window": 2}

@@ -38,7 +38,9 @@ CREATE TABLE IF NOT EXISTS renoscope.events
 
     -- where it stood
     state            String,
-    old_state        String,        -- of state
+    old_state        String,        -- of state, as are the next two:
+    pid              UInt32,        -- the process in whose call it was, 0 for none
+    comm             String,        -- and its name
     ca_state         String,
     old_ca_state     String,        -- of ca_state
     cwnd             UInt32,

@@ -141,6 +141,11 @@ def harmless(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
+def task_name(letters: bytes) -> str:
+    """A task's name as a record has it; the kernel takes any bytes for one."""
+    return harmless(letters.partition(b"\0")[0].decode("utf-8", "replace"))
+
+
 def shell_word(text: str) -> str:
     """A word of a command to be pasted into bash, harmless where that is shown."""
     if text.isprintable():

@@ -20,6 +20,8 @@ COUNTED = ("state", "ack", "syn", "request", "synack", "completed", "accepted",
            "time_wait", "destroy")
 # All kinds take minutes; trace_events_test compares all formats with the schema.
 LARGEST = ("synack", "destroy")
+WITH_A_NAME = "state"
+READS = {"addr": "@f = ntop(args->{});", "text": "@t = args->{};"}
 
 
 def _program(text: str) -> Path:
@@ -49,10 +51,9 @@ def test_every_field_can_be_read() -> None:
     if not shutil.which("bpftrace"):
         raise Skip("bpftrace is not installed")
     with Recorder() as it:
-        for kind in LARGEST:
-            reads = " ".join(
-                f"@f = ntop(args->{f.name});" if f.type == "addr" else
-                f"@n = args->{f.name};" for f in it.schema.fields_of(kind))
+        for kind in (*LARGEST, WITH_A_NAME):
+            reads = " ".join(READS.get(f.type, "@n = args->{};").format(f.name)
+                             for f in it.schema.fields_of(kind))
             # -d: everything but loading it.
             run("bpftrace", "-d", "-e", f"tracepoint:renoscope:{kind} {{ {reads} }}")
         try:

@@ -12,6 +12,7 @@ from types import TracebackType
 TRACING = Path("/sys/kernel/tracing")
 EVENTS = TRACING / "events" / "renoscope"
 LINE = re.compile(r": (\w+):\s+(serial=.*)$")
+VALUE = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
 FIELD = re.compile(r"field:(\w+) (\w+)(\[16\])?;\toffset:\d+;\tsize:(\d+);")
 
 
@@ -23,8 +24,10 @@ class Traced:
     values: dict[str, int | bytes]
 
 
-def _value(text: str) -> int | bytes:
-    return ipaddress.IPv6Address(text).packed if ":" in text else int(text)
+def _value(name: str, text: str) -> int | bytes:
+    if name.endswith("_addr"):
+        return ipaddress.IPv6Address(text).packed
+    return text.encode().ljust(16, b"\0") if name == "comm" else int(text)
 
 
 def parse(text: str) -> list[Traced]:
@@ -33,9 +36,8 @@ def parse(text: str) -> list[Traced]:
     for line in text.splitlines():
         match = LINE.search(line)
         if match:
-            pairs = (word.split("=") for word in match[2].split())
-            found.append(Traced(match[1], {name: _value(value)
-                                           for name, value in pairs}))
+            found.append(Traced(match[1], {
+                name: _value(name, value) for name, value in VALUE.findall(match[2].rstrip())}))
     return found
 
 
@@ -45,7 +47,9 @@ def format_of(kind: str) -> list[tuple[str, str, int]]:
     text = (EVENTS / kind / "format").read_text()
     for type_, name, array, size in FIELD.findall(text):
         if not name.startswith("common_"):
-            fields.append(("addr" if array else type_, name, int(size)))
+            if array:
+                type_ = "text" if type_ == "char" else "addr"
+            fields.append((type_, name, int(size)))
     return fields
 
 

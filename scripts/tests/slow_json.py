@@ -13,7 +13,7 @@ from renoscope_lib.tcp.segments import (has_segment, has_socket, known_isn, sack
                                         segment_isns, segment_window)
 from renoscope_lib.tcp.sequence import relative
 from renoscope_lib.tcp.synack_waits import SynackWaits, Wait
-from renoscope_lib.words import address, connection, wall_clock
+from renoscope_lib.words import address, connection, task_name, wall_clock
 
 
 class SlowJson:
@@ -76,6 +76,8 @@ class SlowJson:
             return event.kind
         if unit == "address":
             return address(value)
+        if name == "comm":
+            return task_name(value)
         if unit in ("tcp_flags", "sock_flags", "segment_flags"):
             return self._schema.bit_names(unit, value)
         if unit in self._schema.values:

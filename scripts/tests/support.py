@@ -51,7 +51,7 @@ MS = 1_000_000
 # WCAG 2, AA: the contrast of words and what is behind them.
 READABLE = 4.5
 
-CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
+CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s", "text": "16s"}
 
 
 def load_script(path: Path) -> ModuleType:

@@ -122,7 +122,7 @@ class Schema(unittest.TestCase):
         """What holds all that the field can say."""
         if field.unit == "tcp_flags":
             return "Array(String)"
-        return ("String" if field.unit in self.UNITS_OF_WORDS
+        return ("String" if field.unit in self.UNITS_OF_WORDS or field.type == "text"
                 else f"UInt{8 * field.size}")
 
     def test_only_addresses_are_read_as_such(self) -> None:

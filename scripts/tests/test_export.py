@@ -33,6 +33,8 @@ SIZE = 192
 EXTREMES = {"u8": (0, 1, 127, 128, 255), "u16": (0, 1, 5000, 65535),
             "u32": (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF),
             "u64": (0, 1, 5, 2**53 + 1, 2**63, 2**64 - 1)}
+NAMES = (b"", b"curl", b"Web Content", b'"a",\n\x1b[2J\\', "Zürich".encode(), b"\xff" * 15,
+         b"x" * 16)
 
 
 class Source:
@@ -82,6 +84,8 @@ def anything(random_: random.Random, kind: str) -> bytes:
                 bytes(16), support.ip("10.77.0.1"), support.ip("fd77::2"),
                 random_.randbytes(16)))
             record[field.offset:field.end] = value
+        elif field.type == "text":
+            record[field.offset:field.end] = random_.choice(NAMES).ljust(16, b"\0")
         elif random_.random() < 0.5:
             struct.pack_into("=" + support.CODES[field.type], record, field.offset,
                              random_.choice(EXTREMES[field.type]))

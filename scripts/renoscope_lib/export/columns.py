@@ -37,7 +37,8 @@ from ..recording.inputs import input_name
 from ..recording.parser import RecordingParser
 from ..ring.schema import SCOPE_ALL, Field, Schema
 
-NUMPY_TYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "addr": "V16"}
+NUMPY_TYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "addr": "V16",
+               "text": "S16"}
 NUMPY_ORDERS = {"little": "<", "big": ">"}
 
 READ_BYTES = 1 << 20

@@ -23,7 +23,7 @@ from ..tcp.flows import is_lost, is_of_recording
 from ..tcp.segments import HEADER_KINDS, MAX_SACK_BLOCKS, OUTGOING, OWN_WINDOW, RECEIVED_KINDS
 from ..tcp.sequence import MODULUS, SYN
 from ..tcp.synack_waits import SynackWaits, Wait
-from ..words import address, connection, wall_clock
+from ..words import address, connection, task_name, wall_clock
 
 SYNACK_AGAIN = "synack_retransmit"
 
@@ -82,6 +82,8 @@ def _words_of(schema: Schema, field: Field) -> Words | None:
         return lambda number: schema.kinds.get(number, "")
     if field.type == "addr":
         return address
+    if field.type == "text":
+        return task_name
     if field.name == "listener":
         return connection
     if field.unit in BIT_UNITS:

@@ -31,7 +31,8 @@ OWN_KINDS = (LOST, MARK)
 # Off by default, because nobody should pay for it unasked.
 EXTRA_KIND = "segment"
 
-TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s"}
+TYPE_FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "addr": "16s",
+                "text": "16s"}
 ByteOrder = Literal["little", "big"]
 BYTE_ORDERS: dict[ByteOrder, str] = {"little": "<", "big": ">"}
 

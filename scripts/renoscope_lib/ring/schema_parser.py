@@ -200,9 +200,10 @@ class _Parser:
                                       f"{name}")
 
     def _check_types(self, needed: set[str]) -> None:
-        """Numbers are to be reckoned with, and addresses are not."""
+        """Numbers are to be reckoned with, addresses and texts are not."""
         for place in self.fields:
-            is_wrong = (place.type == "addr") != place.name.endswith("_addr")
+            is_wrong = (place.type == "addr") != place.name.endswith("_addr") or (
+                place.type == "text")
             if place.name in BYTES:
                 is_wrong = place.type != "u8"
             if is_wrong and place.name in needed:

@@ -23,7 +23,7 @@ from ..errors import NOT_THERE, Problem
 from ..place import MODULE_SOURCE
 from .schema import SCOPE_ALL, Field
 
-SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "addr": 16}
+SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "addr": 16, "text": 16}
 
 MARKERS = """
 #include "event_kinds.h"

@@ -17,6 +17,7 @@ from ..tcp.flows import is_fast_open
 from ..tcp.kept import remember
 from ..tcp.kernel_timers import persist_wait_us
 from ..tcp.reno_words import cause_words, phase_name
+from ..tcp.processes import process_of
 from ..tcp.segments import Numbers, SegmentWords, has_segment, is_received
 from ..tcp.synack_waits import SynackWaits
 from ..tcp.tcp_states import CLOSED, FIN_WAIT_1, FIN_WAIT_2, SYN_SENT
@@ -168,7 +169,13 @@ class Sentences:
                     for name in ("old_state", "state"))
         isn = event["snd_isn"] if "snd_isn" in event.filled else 0
         chosen = f", ISN {isn}" if isn and new == SYN_SENT else ""
-        return f"{old} -> {new}{chosen}"
+        return f"{old} -> {new}{chosen}{self._by(event)}"
+
+    @staticmethod
+    def _by(event: Event) -> str:
+        """In whose call; recordings made before it was recorded do not tell."""
+        process = process_of(event)
+        return f", by {process}" if process else ""
 
     def _ca_state(self, event: Event) -> str:
         old, new = (self._name(event, name, "ca_state")
