@@ -134,10 +134,10 @@
 		"how many events in a row, from serial on")
 
 #define EVENT_STATE_FIELDS(EVENT_FIELD)					\
-	EVENT_FIELD(u32, pid, number,					\
-		"process in whose call it happens, 0 in an interrupt or a timer") \
 	EVENT_FIELD(text, comm, name,					\
-		"that thread's name, as ps -L has it")			\
+		"name of the thread in whose call it happens, as ps -L has it, none in an interrupt") \
+	EVENT_FIELD(u32, pid, number,					\
+		"its process, 0 if there is none")			\
 	EVENT_FIELD(u8, old_state, state,				\
 		"the state being left")
 

@@ -210,9 +210,9 @@ static void put_process(struct text *text, const struct tcp_event *event)
 {
 	unsigned int i;
 
-	if (!event->pid)
-		return;
-	put(text, " pid=%u comm=", event->pid);
+	put_count(text, "pid", event->pid);
+	if (event->comm.text[0])
+		put(text, " comm=");
 	for (i = 0; i < sizeof(event->comm.text) && event->comm.text[i]; i++) {
 		char letter = event->comm.text[i];
 

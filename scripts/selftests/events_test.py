@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
+from pathlib import Path
 
 import loopback
 import sessions
-from endpoints import seen_on
+from endpoints import connected, seen_on
 from hosts import ADDRESSES, CLIENT, SERVER, TwoHosts
-from inside import abort
+from inside import abort, cookie_of
 from raw_tcp import ACK, Segment
 from recorder import Recorder, wait_until
 from renoscope_lib.ring.schema import Event
@@ -123,6 +125,46 @@ def test_connection_id_is_the_one_of_ss() -> None:
             assert seen == {cookie}, (seen, shown)
         sessions.finish(client, "\n")
         sessions.finish(server)
+
+
+def _who(it: Recorder, cookie: int) -> dict[str, tuple[int, bytes]]:
+    """Of each state that a socket entered, the process in whose call that was."""
+    return {it.state_name(e["state"]): (e["pid"], e["comm"].rstrip(b"\0"))
+            for e in it.events("state") if e["cookie"] == cookie}
+
+
+def _named(name: str) -> tuple[int, bytes]:
+    """This process, which is called so from now on, as far as it has room."""
+    Path("/proc/thread-self/comm").write_text(name)
+    return os.getpid(), name.encode()[:15]
+
+
+def test_processes_are_named() -> None:
+    """Who opens, listens, shuts and kills is named; what a segment does is nobody's"""
+    nobody = (0, b"")
+    before = Path("/proc/thread-self/comm").read_text()
+    with Recorder() as it, TwoHosts() as hosts:
+        me = _named("a name of 2 dozen letters")
+        try:
+            with connected(False) as pair:
+                client, server = map(cookie_of, pair)
+                pair.client.shutdown(socket.SHUT_WR)
+                assert not pair.server.recv(1)
+                hosts.run(SERVER, "ss", "-K", "state", "close-wait")
+                wait_until("the killed end", lambda: "CLOSED" in it.path(server))
+        finally:
+            _named(before)
+        listener, = {e["cookie"] for e in it.events("state")
+                     if it.state_name(e["state"]) == "LISTEN"}
+        # The child has no id of its own before it is established.
+        listened = _who(it, listener)
+        assert listened == {"LISTEN": me, "SYN-RECEIVED": nobody, "CLOSED": me}, listened
+        opened = _who(it, client)
+        assert (opened["SYN-SENT"], opened["FIN-WAIT-1"]) == (me, me), opened
+        accepted = _who(it, server)
+        killer = accepted.pop("CLOSED")
+        assert killer[0] not in (0, me[0]) and killer[1] == b"ss", killer
+        assert accepted == {"ESTABLISHED": nobody, "CLOSE-WAIT": nobody}, accepted
 
 
 def test_lost_data_is_retransmitted() -> None:

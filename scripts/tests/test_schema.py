@@ -45,7 +45,7 @@ class Parsing(unittest.TestCase):
 
     def test_details_share_the_place_behind_the_common_fields(self) -> None:
         schema = support.schema()
-        self.assertEqual(schema.field_named("pid").offset, 152)
+        self.assertEqual(schema.field_named("comm").offset, 152)
         self.assertEqual(schema.field_named("lost_events").offset, 152)
 
     def test_offsets_are_those_counted_by_hand(self) -> None:

@@ -210,6 +210,14 @@ class OtherKinds(unittest.TestCase):
         shown = line(Scene().event("state", old_state=SYN_SENT,
                                    state=ESTABLISHED))
         self.assertIn("  SYN-SENT -> ESTABLISHED", shown)
+        self.assertNotIn(", by", shown)
+
+    def test_whose_call_it_was(self) -> None:
+        for comm, name in ((b"curl", "curl"), (b"x" * 16, "x" * 16), (b"", ""),
+                           (b"a\x1b[2J\n\xff", "a?[2J?\N{REPLACEMENT CHARACTER}")):
+            shown = line(Scene().event("state", old_state=CLOSED, state=SYN_SENT,
+                                       pid=77, comm=comm))
+            self.assertTrue(shown.endswith(f"  CLOSED -> SYN-SENT, by {name}[77]"), shown)
 
     def test_filled_isn_is_named_and_not_counted_from(self) -> None:
         scene = Scene()
