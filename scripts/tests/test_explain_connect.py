@@ -2,6 +2,7 @@
 """Rules on beginnings and listeners: each with its fault, and nearly with it."""
 
 import errno
+from typing import Any
 
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
@@ -78,6 +79,35 @@ class Connect(Case):
             life.change(0.01, "SYN-SENT", "CLOSED"))["connect-failed"]
         self.assertEqual((finding.severity, finding.gist),
                          (NOTEWORTHY, "given up"))
+
+    def without_syn(self, took_s: float, **values: Any) -> Finding:
+        """tcp_v4_connect() goes to CLOSED again before it has chosen a number."""
+        life = self.life
+        closed = life.change(took_s, "SYN-SENT", "CLOSED", snd_isn=0, **values)
+        gone = life.event("destroy", took_s, "CLOSED", snd_isn=0, rcv_isn=0, local_port=0,
+                          remote_port=0)
+        found = self.found(life.connects(snd_isn=0, **values), closed, gone)
+        self.assertEqual(list(found), ["connect-failed"])
+        return found["connect-failed"]
+
+    def test_without_a_free_port_no_syn_was_sent(self) -> None:
+        """inet_hash_connect() reports no error but to connect()."""
+        finding = self.without_syn(0.0004, local_port=0)
+        self.assertEqual(
+            (finding.severity, finding.gist, finding.sentence),
+            (TROUBLE, "no local port", "connect() failed after 400 us: no local port was free: "
+             "EADDRNOTAVAIL (implied)"))
+        self.assertEqual(finding.evidence, ("at 0.000 s connect() called",
+                                            "at 0.000 s CLOSED: no SYN was sent"))
+        self.assertIn("net.ipv4.ip_local_port_range", finding.next_step)
+        self.assertEqual(finding.subject.service, f"to {SERVER}:5000")
+
+    def test_with_a_port_the_cause_is_not_told(self) -> None:
+        """It was bound before: the ends are taken, or no route, or Fast Open waited for data."""
+        finding = self.without_syn(3, local_port=40112)
+        self.assertEqual((finding.severity, finding.gist), (NOTEWORTHY, "no SYN sent"))
+        self.assertIn("connect() came to nothing after 3 s: no SYN was sent, as where",
+                      finding.sentence)
 
     def test_an_error_that_was_not_recorded_is_not_guessed(self) -> None:
         """Nobody is said to have given up whose error nobody could see."""

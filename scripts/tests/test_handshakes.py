@@ -732,6 +732,17 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
+    def test_a_connect_without_a_port_sent_no_syn(self) -> None:
+        connecting = self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT, local_port=0)
+        for port, outcome in ((0, "no local port"), (40112, "no SYN sent")):
+            row, = watch(connecting, self.scene.event(
+                "state", 2 * MS, old_state=SYN_SENT, state=CLOSED, local_port=port)).openings()
+            self.assertEqual((row.outcome, row.result, row.took_us, row.measured),
+                             (outcome, "failed", 2000, "connect()"))
+            self.assertEqual([step["what"] for step in row.steps],
+                             ["connect() called", "CLOSED: no SYN was sent"])
+            self.assertEqual("EADDRNOTAVAIL (implied)" in row.why, not port)
+
     def test_a_report_without_an_error_is_no_failure(self) -> None:
         """tcp_v4_err() first puts the ICMP message on the error queue: a report of its own."""
         for first, later in ((0, 113), (113, 0)):

@@ -665,6 +665,18 @@ class Resets(Stage):
                 self.assertEqual(states.ending(next(states.lives())).words(),
                                  words)
 
+    def test_a_connect_that_sent_no_syn(self) -> None:
+        """It knows the peer all the same, once its socket has forgotten it."""
+        life, = (states := watch(
+            self.change(0, "CLOSED", "SYN-SENT", snd_isn=0, local_port=0),
+            self.change(1, "SYN-SENT", "CLOSED", snd_isn=0, local_port=0),
+            self.event("destroy", 2, "CLOSED", snd_isn=0, rcv_isn=0, local_port=0,
+                       remote_port=0))).lives()
+        ending = states.ending(life)
+        self.assertEqual((ending.how, ending.by, ending.words()),
+                         ("failed", None, "no SYN was sent"))
+        self.assertEqual(life.remote, "10.77.0.2:5000")
+
     def test_given_up_before_an_answer_by_an_abort(self) -> None:
         """SO_LINGER 0 and close(): ECONNRESET, and no RST came."""
         states = watch(

@@ -13,7 +13,8 @@ from ..tcp.life import PEER, US
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import CROSSED_RESET, SLOW_US, at_least, outcome_words, why_again
+from ..views.outcomes import (CROSSED_RESET, SLOW_US, UNSENT, at_least, outcome_words,
+                              why_again)
 from ..words import errno_words
 from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief, capped, look,
                       spelled)
@@ -30,6 +31,7 @@ FAILURES = {
     "refused": "refused (ECONNREFUSED): by a RST or an ICMP message",
     "timed out": "no answer at all (ETIMEDOUT)",
     "given up": f"given up by our own process before an answer came{IMPLIED}",
+    **UNSENT,
 }
 
 NEXT = {
@@ -39,6 +41,9 @@ NEXT = {
     "misfits": "on the peer: which connection has these ports? ss -tan; and does a firewall "
                "drop our RSTs?",
     "failed": "ip route get ADDRESS; ip neigh; does a firewall answer with ICMP?",
+    "no local port": "sysctl net.ipv4.ip_local_port_range; who holds them? ss -tan state "
+                     "time-wait | wc -l; ss -s",
+    "no SYN sent": "is the port in use? ss -tan; ip route get ADDRESS",
 }
 
 
@@ -165,11 +170,12 @@ def _failed(told: Told, clock: Clock) -> Finding:
     after = ("" if told.row.took_us is None
              else f" after {brief(told.row.took_us)}{at_least(opening.began_unseen)}")
     quietly = (not opening.error and not opening.syns_again
-               and outcome in ("given up", "failed"))
+               and outcome in ("given up", "failed", "no SYN sent"))
+    what = "came to nothing" if outcome == "no SYN sent" else "failed"
     subject = subject_of(told)
     return Finding(
         "connect-failed", NOTEWORTHY if quietly else TROUBLE, subject,
-        f"connect() failed{after}: {words}",
+        f"connect() {what}{after}: {words}",
         _gist_of_failure(outcome, opening, refusals),
         (*_why(told), *_steps(opening, clock)),
         _next_of_failure(told, subject),

@@ -109,6 +109,18 @@ def is_restored(schema: Schema, event: Event) -> bool:
             and event["snd_una"] == event["snd_isn"])
 
 
+def sent_no_syn(schema: Schema, event: Event) -> bool:
+    """Whether a connect() is over that never sent a SYN.
+
+    tcp_v4_connect() enters SYN-SENT before it looks for a port and a route, and
+    tcp_connect() sets the numbers just before it sends.
+    """
+    return (event.kind == "state"
+            and schema.name_of("state", event["old_state"]) == SYN_SENT
+            and schema.name_of("state", event["state"]) == CLOSED
+            and not event["snd_isn"])
+
+
 def is_mptcp(schema: Schema, event: Event) -> bool:
     """Whether its connection is a subflow of MPTCP."""
     return "mptcp" in schema.bit_names("sock_flags", event["sock_flags"])
@@ -203,7 +215,7 @@ class Joiner:
         event.turn = turn and self._turns.of(event, self._known.get(cookie, NO_ENDS))
         if change == (CLOSED, SYN_SENT):
             # the port of an earlier attempt is not this one's
-            remember(self._known, cookie, NO_ENDS, REMEMBERED)
+            remember(self._known, cookie, packed_ends(event, local_port=0), REMEMBERED)
         elif event["local_port"]:
             if event.turn == turn:
                 remember(self._known, cookie, packed_ends(event), REMEMBERED)

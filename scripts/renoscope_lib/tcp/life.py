@@ -17,7 +17,7 @@ CLOSED_FIRST = {US: "closed first by us", PEER: "closed first by the peer",
 
 # What makes a connection leave a state for another, where that is certain.
 LEFT_BY = {
-    (CLOSED, SYN_SENT): "connect(): our SYN goes out",
+    (CLOSED, SYN_SENT): "connect()",
     (SYN_SENT, ESTABLISHED): "the peer's SYN-ACK came",
     (SYN_SENT, SYN_RECEIVED): "the peer's SYN crossed ours: simultaneous open",
     (SYN_RECEIVED, ESTABLISHED): "the handshake's last ACK came",
@@ -93,6 +93,7 @@ class Life(PartlySeen):
     overflowed: bool = False
     closed_from: str | None = None
     last_timeout: tuple[int, int] | None = None     # which in a row; gaps before it
+    no_syn: bool = False
     timeouts: int | None = None     # in a row at the end; None: not known
     retransmits: int = 0            # those of them that sent again
     unsent_behind: int | None = None

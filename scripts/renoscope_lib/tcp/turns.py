@@ -38,9 +38,9 @@ def begins(change: tuple[str, str] | None) -> bool:
     return change in BEGINNINGS
 
 
-def packed_ends(event: Event) -> bytes:
+def packed_ends(event: Event, **instead: int) -> bytes:
     """Both ends, as they are remembered."""
-    return PACKED_ENDS.pack(*(event[name] for name in ENDPOINTS))
+    return PACKED_ENDS.pack(*(instead.get(name, event[name]) for name in ENDPOINTS))
 
 
 class Turns:

@@ -24,6 +24,11 @@ from ..words import plural
 
 ACTIVE, PASSIVE = US, PEER
 
+# Why connect() sent no SYN; the second one is of a port that was bound before.
+NO_PORT = "no local port was free: EADDRNOTAVAIL"
+NO_SYN = ("no SYN was sent, as where a connection with these ends exists already, or no route "
+          "does, or our process closed before it wrote (TCP_FASTOPEN_CONNECT)")
+
 # How a request ended of which MPTCP makes a further subflow, or refuses to.
 JOINED = "joined"
 
@@ -110,6 +115,8 @@ class Opening:
     never_accepted: bool = False
     request_ending: str | None = None
     reset_received: bool = False
+    no_syn: bool = False
+    no_port: bool = False
     closed_early: bool = False
     deferred: bool = False  # its ACK had come, and TCP_DEFER_ACCEPT waited for data
     error: int = 0
@@ -176,7 +183,7 @@ class Opening:
         if over_ns is None:
             return None, None
         if self.syn_ns is not None:
-            return (over_ns - self.syn_ns) // 1000, "SYN"
+            return (over_ns - self.syn_ns) // 1000, "connect()" if self.no_syn else "SYN"
         since_us, since = self._measured_without_syn(over_ns)
         syn_ns = self._later_syn_ns
         if syn_ns is not None and (over_ns - syn_ns) // 1000 > (since_us or 0):

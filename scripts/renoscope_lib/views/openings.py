@@ -19,7 +19,7 @@ from errno import ETIMEDOUT
 
 from ..ring.schema import Event, Schema
 from ..tcp.fast_open import is_answered
-from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording
+from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording, sent_no_syn
 from ..tcp.segments import is_received
 from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN
 from ..tcp.synack_waits import SynWait, SynackWaits, Wait, ack_was_deferred
@@ -340,8 +340,8 @@ class Openings:
         opening = self._new(event, ACTIVE)
         opening.syn_ns = event["time_ns"]
         opening.snd_isn = event["snd_isn"]
-        isn = f", ISN {opening.snd_isn}" if opening.snd_isn else ""
-        opening.step(event, f"SYN sent{isn}")
+        opening.step(event, f"SYN sent, ISN {opening.snd_isn}" if opening.snd_isn
+                     else "connect() called")
 
     def _ends(self, event: Event, old: str, new: str) -> None:
         active = old == SYN_SENT
@@ -355,7 +355,9 @@ class Openings:
             return
         opening.ended, opening.ended_ns = new, event["time_ns"]
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
-        opening.step(event, new)
+        if sent_no_syn(self._schema, event) and not opening.snd_isn:
+            opening.no_syn, opening.no_port = True, not event["local_port"]
+        opening.step(event, f"{new}: no SYN was sent" if opening.no_syn else new)
 
 
 def _is_bare_last_ack(event: Event) -> bool:

@@ -12,7 +12,7 @@ from ..tcp.synack_waits import DUPLICATE_SYN
 from ..tcp.tcp_states import CLOSED
 from ..words import duration, errno_words, often, plural
 from .endings import IMPLIED, NOBODY_OR_FIREWALL, OVERFLOW_RESET
-from .opening import ACTIVE, JOINED, PASSIVE, Opening, refusal_words
+from .opening import (ACTIVE, JOINED, NO_PORT, NO_SYN, PASSIVE, Opening, refusal_words)
 
 # What a person calls slow: longer than any round trip on this planet.
 SLOW_US = 400_000
@@ -47,6 +47,10 @@ DATA_TOO_LARGE = ("the SYN went again at once, without Fast Open's data: an ICMP
 ENDINGS = {"expired": "expired", "reset_by_peer": "reset by peer",
            "reset_by_us": "reset by us", "listener_gone": "listener gone",
            "unsent": "unsent"}
+
+
+# What connect() met before it sent anything.
+UNSENT = {"no local port": NO_PORT + IMPLIED, "no SYN sent": NO_SYN}
 
 
 def why_again(opening: Opening) -> str:
@@ -138,6 +142,8 @@ def _active_outcome(opening: Opening, lacking: Lacking) -> str:
         return "refused by RST" if opening.reset_received else "refused"
     if opening.error == ECONNRESET:
         return "given up"  # a RST would be ECONNREFUSED: tcp_disconnect()
+    if opening.no_syn and not opening.error:
+        return "no local port" if opening.no_port else "no SYN sent"
     if not opening.error:
         return "failed" if "error" in lacking else "given up"
     return "timed out" if opening.error == ETIMEDOUT else "failed"
@@ -326,6 +332,8 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append(f"{errno_words(opening.error)}: "
                        + _why_failed(opening.error) if opening.error else
                        f"why is not known: {lacking['error']}")
+    elif outcome in UNSENT:
+        reasons.append(UNSENT[outcome])
     elif outcome == "given up":
         reasons.append(f"no error was seen: the process itself gave it up{IMPLIED}")
     if opening.syns_again:

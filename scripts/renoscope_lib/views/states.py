@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from ..ring.schema import Event, Schema
 from ..tcp.connections import identity_of
-from ..tcp.flows import StateNames, is_fast_open, is_passive
+from ..tcp.flows import StateNames, is_fast_open, is_passive, sent_no_syn
 from ..tcp.kept import Kept, remember
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
 from ..tcp.segments import has_segment, is_received
@@ -238,6 +238,7 @@ class States:
             return
         self._settle_birth(life, event)
         life.closed_from = old
+        life.no_syn = not life.syns_again and sent_no_syn(self._schema, event)
         life.with_listener = self._queues.goes_with_one(event)
         life.retransmits = event["retransmits"]
         life.timeouts = self._timeouts_in_a_row(life)
@@ -549,6 +550,8 @@ class States:
     def ending(self, life: Life) -> Ending | None:
         """How it ended; None if that was not seen."""
         if life.is_over:
+            if life.no_syn and not life.error:
+                return Ending("failed", None, "no SYN was sent", False)
             return ending_of(life, self.gaps)
         side = self.last_reset(life)
         return Ending("reset", side, "", False) if side else None
