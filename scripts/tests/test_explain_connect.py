@@ -4,7 +4,7 @@
 import errno
 from typing import Any
 
-from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.explain.finding import LET_OUT, NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
@@ -79,6 +79,61 @@ class Connect(Case):
             life.change(0.01, "SYN-SENT", "CLOSED"))["connect-failed"]
         self.assertEqual((finding.severity, finding.gist),
                          (NOTEWORTHY, "given up"))
+
+    def timers(self, *at_s: float) -> list[Event]:
+        return [self.life.event("rto", second, "SYN-SENT", rcv_isn=0, packets_out=1)
+                for second in at_s]
+
+    def test_syns_that_do_not_leave_this_host_are_told_so(self) -> None:
+        """An output rule drops them: __tcp_retransmit_skb() tells only of what was sent."""
+        fired = self.timers(1, 2, 3, 4, 5)     # the last one gives up
+        finding = self.failing(errno.ETIMEDOUT, *fired, at_s=5)["connect-failed"]
+        self.assertEqual(
+            (finding.severity, finding.gist, finding.sentence),
+            (TROUBLE, "SYNs did not leave this host", "connect() failed after 5 s: ETIMEDOUT; "
+             "none of 4 SYNs that were to go again left this host (implied)"))
+        self.assertEqual(finding.next_step, LET_OUT)
+        self.assertEqual(finding.evidence[:2], (
+            f"at 0.000 s SYN made, ISN {ISN}", "at 1.000 s the SYN's timer fired"))
+        waiting = self.found(self.life.connects(), *fired, end_s=5.5)["connect-waiting"]
+        self.assertEqual((waiting.gist, waiting.next_step), (finding.gist, LET_OUT))
+        self.assertIn("has waited 5.5 s when watching ended: none of 4 SYNs", waiting.sentence)
+
+    def test_some_syns_may_have_left(self) -> None:
+        life = self.life
+        fired = self.timers(1, 2, 3, 4)
+        events = [*fired[:3], life.syn_again(3, 1), fired[3]]
+        finding = self.failing(errno.ETIMEDOUT, *events, at_s=4)["connect-failed"]
+        self.assertIn("no answer at all (ETIMEDOUT); 2 of 3 SYNs that were to go again did not "
+                      "leave this host (implied)", finding.sentence)
+        self.assertEqual(finding.next_step, LET_OUT)
+        done = life.change(3.04, "SYN-SENT", "ESTABLISHED")
+        self.assertIn("2 of 3 SYNs that were to go again", self.found(
+            life.connects(), *events[:4], done)["connect-slow"].sentence)
+        slow = self.found(life.connects(), *fired[:2], done)["connect-slow"]
+        self.assertIn("took 3 s: the SYN was to go again and did not leave", slow.sentence)
+        route = self.failing(errno.EHOSTUNREACH, *fired[:2], at_s=3)["connect-failed"]
+        self.assertIn("EHOSTUNREACH; the SYN was to go again and did not", route.sentence)
+        self.assertIn("ip neigh", route.next_step)
+
+    def test_syns_that_were_sent_each_time_did_leave(self) -> None:
+        life = self.life
+        fired = self.timers(1, 2, 3)
+        sent = [fired[0], life.syn_again(1, 1), fired[1], life.syn_again(2, 1), fired[2]]
+        self.assertNotIn("leave", self.failing(
+            errno.ETIMEDOUT, *sent, at_s=3)["connect-failed"].sentence)
+
+    def test_without_both_kinds_nobody_says_that_no_syn_left(self) -> None:
+        life = self.life
+        over = [life.event("error", 3, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+                life.change(3, "SYN-SENT", "CLOSED")]
+        events = [life.connects(), *self.timers(1, 2, 3), *over]
+        lost = self.scene.event("lost", cpu=1, lost_events=1)
+        for found in (self.found(*events, events=without("retransmit")),
+                      self.found(*events, events=without("rto")),
+                      self.found(lost, *events)):
+            self.assertNotIn("this host", found["connect-failed"].sentence)
+            self.assertIn("server", found["connect-failed"].next_step)
 
     def without_syn(self, took_s: float, **values: Any) -> Finding:
         """tcp_v4_connect() goes to CLOSED again before it has chosen a number."""

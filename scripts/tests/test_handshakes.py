@@ -732,6 +732,14 @@ class WhyConnectFails(unittest.TestCase):
         row, = watch(self.connecting(), self.closed(2)).openings()
         self.assertEqual(row.outcome, "given up")
 
+    def test_a_syn_that_does_not_leave_this_host(self) -> None:
+        fired = [self.scene.event("rto", at * 1000 * MS, state=SYN_SENT, snd_isn=7)
+                 for at in (1, 2, 3)]
+        row, = watch(self.connecting(), *fired, self.error(3000, 110),
+                     self.closed(3000)).openings()
+        self.assertEqual(row.why, "ETIMEDOUT: none of 2 SYNs that were to go again left this "
+                         "host (implied)")
+
     def test_a_connect_without_a_port_sent_no_syn(self) -> None:
         connecting = self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT, local_port=0)
         for port, outcome in ((0, "no local port"), (40112, "no SYN sent")):

@@ -41,7 +41,7 @@ NEEDED_KINDS = tuple(dict.fromkeys(
     kind for rule in RULES.values() for kind in rule.needs))
 
 # What the views of listeners and openings look at.
-OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit",
+OPENING_KINDS = frozenset((*HANDSHAKE_KINDS, "state", "destroy", "retransmit", "rto",
                            "reset_sent", "reset_received", "error"))
 
 

@@ -14,11 +14,11 @@ from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import (CROSSED_RESET, SLOW_US, UNSENT, at_least, outcome_words,
-                              why_again)
+                              unsent_words, why_again)
 from ..words import errno_words
-from .finding import (NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief, capped, look,
-                      spelled)
-from .why_slow import OLDER_GIST, cause_of, queue_gist, refusals_of, waits_us
+from .finding import (LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief,
+                      capped, look, spelled)
+from .why_slow import OLDER_GIST, UNSENT_GIST, cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
 TROUBLE_US = 900_000
@@ -161,6 +161,8 @@ def _failed(told: Told, clock: Clock) -> Finding:
     if why_again(opening):
         fits = "" if opening.syns_unanswered else " that fits"
         words = f"{words.replace(' at all', fits)}; {why_again(opening)}"
+    if _unsent(told):
+        words = f"{'ETIMEDOUT' if _is_silent(told) else words}; {_unsent(told)}"
     if opening.syns_again:
         words += (f"; the SYN was sent {1 + opening.syns_again} times"
                   f"{at_least(opening.began_unseen)}{_waits(opening)}")
@@ -176,16 +178,28 @@ def _failed(told: Told, clock: Clock) -> Finding:
     return Finding(
         "connect-failed", NOTEWORTHY if quietly else TROUBLE, subject,
         f"connect() {what}{after}: {words}",
-        _gist_of_failure(outcome, opening, refusals),
+        UNSENT_GIST if _is_silent(told) else _gist_of_failure(outcome, opening, refusals),
         (*_why(told), *_steps(opening, clock)),
         _next_of_failure(told, subject),
         opening.began_ns, told.row.took_us or 0)
+
+
+def _unsent(told: Told) -> str:
+    return unsent_words(told.opening, told.lacking)
+
+
+def _is_silent(told: Told) -> bool:
+    """Whether the peer was asked nothing, as far as is known: no SYN was seen to go again."""
+    return (bool(_unsent(told)) and not told.opening.syns_again
+            and told.row.outcome in ("timed out", "connecting"))
 
 
 def _next_of_failure(told: Told, subject: Subject) -> str:
     if _next_of_queue(told):
         return _next_of_queue(told)
     outcome = told.row.outcome
+    if outcome == "timed out" and _unsent(told):
+        return LET_OUT
     if outcome == "timed out" and not told.opening.syns_unanswered:
         return NEXT["misfits"]
     is_known = ((outcome != "failed" or told.opening.error)
@@ -218,10 +232,11 @@ def _gist_of_failure(outcome: str, opening: Opening,
 
 def _waiting(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
     opening = told.opening
-    if not opening.syns_again or opening.ended is not None:
+    if not (opening.syns_again or _unsent(told)) or opening.ended is not None:
         return
     if not still_opens:
-        yield _waited_at_least(told, clock)
+        if opening.syns_again:
+            yield _waited_at_least(told, clock)
         return
     since_us = clock.since_us(opening.began_ns) or 0
     waited = f"{brief(since_us)}{at_least(opening.began_unseen)}"
@@ -230,15 +245,18 @@ def _waiting(told: Told, still_opens: bool, clock: Clock) -> Iterator[Finding]:
         "connect-waiting", TROUBLE if since_us >= TROUBLE_US else NOTEWORTHY, subject,
         f"connect() has waited {waited} when watching ended: "
         f"{_why_waiting(told, opening.syns_unanswered)}",
-        queue_gist(refusals_of(told)) or "no answer yet", _steps(opening, clock),
-        _next_of_slow(told, subject), opening.began_ns, since_us)
+        queue_gist(refusals_of(told)) or (
+            UNSENT_GIST if _is_silent(told) else "no answer yet"), _steps(opening, clock),
+        LET_OUT if _is_silent(told) else _next_of_slow(told, subject),
+        opening.began_ns, since_us)
 
 
 def _why_waiting(told: Told, unanswered: int, when: str = "") -> str:
     opening = told.opening
     count = f"{spelled(unanswered, 'SYN')}{at_least(opening.began_unseen)}"
-    said = (f"no answer to {count}{when}{_waits(opening)}" if unanswered else "",
-            why_again(opening), refusal_words(refusals_of(told)))
+    asked = unanswered and not _is_silent(told)
+    said = (f"no answer to {count}{when}{_waits(opening)}" if asked else "",
+            _unsent(told), why_again(opening), refusal_words(refusals_of(told)))
     return "; ".join(filter(None, said))
 
 

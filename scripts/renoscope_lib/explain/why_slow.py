@@ -12,7 +12,7 @@ from ..tcp.synack_waits import DUPLICATE_SYN
 from ..views.endings import IMPLIED
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
-from ..views.outcomes import (BEGAN_UNSEEN, DEFERRED, at_least, syns_that_never_came,
+from ..views.outcomes import (BEGAN_UNSEEN, DEFERRED, at_least, syns_that_never_came, unsent_words,
                               why_again)
 from ..words import often
 from .finding import added, brief, spelled
@@ -25,6 +25,8 @@ QUEUE_GISTS = {
 
 OLDER_GIST = f"the peer still had an older connection{IMPLIED}"
 TOO_LARGE_GIST = f"Fast Open's data was too large for the path{IMPLIED}"
+
+UNSENT_GIST = "SYNs did not leave this host"
 
 # All others have a timer that sends nothing, which tells.
 DEFERRED_1S = "a TCP_DEFER_ACCEPT of 1 s waited for data"
@@ -63,7 +65,11 @@ def cause_of(told: Told) -> tuple[str, str]:
             after += f"; {BEGAN_UNSEEN}" if told.began_unseen else ""
             return f"{refusal_words(same)}{after}", gist
     if opening.opened_by == ACTIVE:
-        return _active_cause(told, waited)
+        unsent = unsent_words(opening, told.lacking)
+        if unsent and not opening.syns_again:
+            return unsent, UNSENT_GIST
+        what, gist = _active_cause(told, waited)
+        return "; ".join(filter(None, (what, unsent))), gist
     return _passive_cause(told, waited)
 
 

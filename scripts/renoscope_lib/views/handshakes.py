@@ -26,7 +26,7 @@ from .outcomes import Lacking, outcome_of, reasons_of, request_end, result_of, s
 
 EXPECTED_KINDS = ("state", "syn", "request", "synack", "synack_retransmit",
                   "refused", "completed", "accepted", "request_end",
-                  "cookie_checked", "retransmit", "reset_received", "error")
+                  "cookie_checked", "retransmit", "rto", "reset_received", "error")
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,8 @@ class Opening:
     steps: list[Step] = field(default_factory=list)
     syn_ns: int | None = None
     syns_again: int = 0
+    syns_unsent: int = 0    # that were to go again, and did not
+    syn_timer_ns: int | None = None     # when its timer fired, and no SYN went yet
     syn_waits: list[SynWait] = field(default_factory=list)
     misfits: set[int] = field(default_factory=set)  # SYNs answered with what got a RST, from 0
     queued_ns: int | None = None

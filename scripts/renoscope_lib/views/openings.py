@@ -27,7 +27,7 @@ from ..tcp.tcp_states import (CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RECEI
                               SYN_SENT)
 from ..words import duration, errno_words, local_endpoint, remote_endpoint, spaced
 from .listeners import AcceptQueues, is_last_ack
-from .opening import ACTIVE, JOINED, PASSIVE, Attempt, Opening, Refusal
+from .opening import ACTIVE, JOINED, PASSIVE, Attempt, Opening, Refusal, Step
 
 # The latest ones are kept; a flood makes any number of them.
 REMEMBERED = 200_000
@@ -254,6 +254,23 @@ class Openings:
 
     # ---- the side that connects, and what both have
 
+    def _take_rto(self, event: Event) -> None:
+        """What goes again has its `retransmit` right after it, unless this host drops it.
+
+        __tcp_retransmit_skb() tells only of what was sent. Of the last one nothing is to
+        go again, where the kernel gives up.
+        """
+        opening = self._by_cookie.get(event["cookie"])
+        if (opening is None or opening.opened_by != ACTIVE or opening.over_ns is not None
+                or self._states.name_of(event) != SYN_SENT):
+            return
+        if opening.syn_timer_ns is not None:
+            opening.syns_unsent += 1
+            if not opening.syns_again and opening.steps:  # nobody tells of the first, either
+                opening.steps[0].words = opening.steps[0].words.replace("SYN sent", "SYN made")
+            opening.steps.append(Step(opening.syn_timer_ns, "the SYN's timer fired"))
+        opening.syn_timer_ns = event["time_ns"]
+
     def _take_retransmit(self, event: Event) -> None:
         if not event["seg_flags"] & SYN:
             return
@@ -266,6 +283,7 @@ class Openings:
                    else opening.syn_ns)
         wait = SynWait.of(event, opening.syns_again + 1, last_ns)
         opening.syns_again += 1
+        opening.syn_timer_ns = None
         opening.snd_isn = opening.snd_isn or event["snd_isn"]
         opening.syn_waits.append(wait)
         attempt = "" if opening.began_unseen else f", attempt {wait.attempt}"

@@ -68,6 +68,22 @@ def why_again(opening: Opening) -> str:
     return f"one answer was {OLDER}: it got a RST{IMPLIED}"
 
 
+def unsent_words(opening: Opening, lacking: Lacking) -> str:
+    """How many SYNs were to go again and did not, where that is certain; empty if none.
+
+    A `rto` was followed by another one, and by no `retransmit` before it.
+    """
+    unsent, sent = opening.syns_unsent, opening.syns_again
+    if not unsent or "rto" in lacking or "retransmit" in lacking:
+        return ""
+    if sent:
+        return (f"{unsent} of {unsent + sent} SYNs that were to go again did not leave this "
+                f"host{IMPLIED}")
+    if unsent == 1:
+        return f"the SYN was to go again and did not leave this host{IMPLIED}"
+    return f"none of {unsent} SYNs that were to go again left this host{IMPLIED}"
+
+
 def at_least(began_unseen: bool) -> str:
     """What is said behind a time, or a count of SYNs, that may be too low."""
     return " or more" if began_unseen else ""
@@ -314,6 +330,16 @@ def _syn_wait_words(opening: Opening) -> str:
 
 def _active_reasons(opening: Opening, outcome: str,
                     lacking: Lacking) -> list[str]:
+    unsent = unsent_words(opening, lacking)
+    if outcome == "timed out" and unsent and not opening.syns_again:
+        return [f"ETIMEDOUT: {unsent}"]
+    reasons = _failure_reasons(opening, outcome, lacking)
+    if opening.syns_again:
+        reasons.append(_syn_wait_words(opening))
+    return reasons + list(filter(None, (unsent, why_again(opening))))
+
+
+def _failure_reasons(opening: Opening, outcome: str, lacking: Lacking) -> list[str]:
     reasons = []
     if opening.was_reset_after_crossing:
         reasons.append(CROSSED_RESET)
@@ -336,10 +362,6 @@ def _active_reasons(opening: Opening, outcome: str,
         reasons.append(UNSENT[outcome])
     elif outcome == "given up":
         reasons.append(f"no error was seen: the process itself gave it up{IMPLIED}")
-    if opening.syns_again:
-        reasons.append(_syn_wait_words(opening))
-    if why_again(opening):
-        reasons.append(why_again(opening))
     return reasons
 
 
