@@ -4,7 +4,7 @@
 import errno
 from typing import Any
 
-from renoscope_lib.explain.finding import LET_OUT, NOTEWORTHY, TROUBLE, Finding
+from renoscope_lib.explain.finding import LET_OUT, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
@@ -757,6 +757,18 @@ class Listening(Case):
         finding = self.found(*events)["syn-cookies"]
         self.assertIn("1 SYN answered with a SYN cookie, as the half-open queue "
                       "was full; 1 came back valid", finding.sentence)
+
+    def test_what_does_nothing_with_cookies_is_not_advised(self) -> None:
+        """tcp_conn_request() reads tcp_max_syn_backlog only without them."""
+        at = self.at
+        at.half_open = 129
+        sent = self.found(*at.cookie_sent(0, 3000))["syn-cookies"].next_step
+        self.assertIn(RAISE_BACKLOG, sent)
+        self.assertNotIn("max_syn_backlog", sent)
+        refused = self.found(at.syn(0, 3000), at.refused(0, 3000, HALF_OPEN_FULL))
+        self.assertIn(f"or, without cookies, {RAISE_BACKLOG}, together with "
+                      "net.ipv4.tcp_max_syn_backlog",
+                      refused["half-open-queue-full"].next_step)
 
     def test_cookies_from_a_queue_with_room_say_so(self) -> None:
         """tcp_syncookies=2: no queue was full."""

@@ -30,6 +30,12 @@ MOST_EVIDENCE = 30
 LET_OUT = ("nft list ruleset (or iptables -vnL OUTPUT): which rule drops it? If none: ip "
            "route get ADDRESS, tc -s qdisc")
 
+# Where a listener's queue is full. tcp_max_syn_backlog is read only without cookies
+# (tcp_conn_request()); the backlog limits both queues.
+RAISE_BACKLOG = "raise listen()'s backlog and net.core.somaxconn"
+HALF_OPEN_ROOM = ("net.ipv4.tcp_syncookies=1; or, without cookies, " + RAISE_BACKLOG
+                  + ", together with net.ipv4.tcp_max_syn_backlog")
+
 # And where the peer's window was zero.
 DOES_PEER_READ = "on the peer: does its program read? ss -tm shows its Recv-Q"
 

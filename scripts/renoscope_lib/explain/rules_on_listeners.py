@@ -15,7 +15,8 @@ from ..views.flood_verdict import OVER, Verdict, sources_in_words, verdict_of
 from ..views.listeners import Listener
 from ..views.synflood import FloodWatch
 from ..words import plural
-from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, spelled
+from .finding import (HALF_OPEN_ROOM, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Clock, Finding, Subject,
+                      spelled)
 
 HALF_OPEN = ("half_open_queue_full", "unproven_peer")
 
@@ -79,8 +80,7 @@ def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
         (f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
          f"{plural(listener.completed, 'handshake')} completed, "
          f"{listener.accepted} accepted"),
-        "make accept() faster, or raise the listen() backlog and "
-        f"net.core.somaxconn; watch ss -ltn\n{_view(listener)}")
+        f"make accept() faster, or {RAISE_BACKLOG}; watch ss -ltn\n{_view(listener)}")
 
 
 def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
@@ -92,8 +92,7 @@ def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
             f"{plural(syns, 'SYN')} dropped, as SYN cookies are off: {why}", why,
             (f"half-open queue: {listener.half_open.peak} at most, backlog "
              f"{listener.limit}, tcp_max_syn_backlog {listener.syn_backlog}",),
-            "net.ipv4.tcp_syncookies=1; raise the backlog and "
-            f"net.ipv4.tcp_max_syn_backlog\n{_counter_measures(listener)}")
+            f"{HALF_OPEN_ROOM}\n{_counter_measures(listener)}")
     syns, acks = _refused(listener, *(
         reason for reason in (*listener.refused_syns, *listener.refused_acks)
         if reason not in (*HALF_OPEN, "accept_queue_full")))
@@ -143,8 +142,7 @@ def _cookies(listener: Listener, seen: Evidence,
          f"{listener.limit}",
          f"cookies: {listener.cookies_sent} sent, {listener.cookies['valid']} "
          f"valid, {listener.cookies['invalid']} invalid"),
-        "more real clients at once than the backlog has room for? raise it and "
-        "net.ipv4.tcp_max_syn_backlog" if full else
+        f"more real clients at once than the backlog has room for? {RAISE_BACKLOG}" if full else
         "net.ipv4.tcp_syncookies=1 sends cookies only when needed")
 
 

@@ -16,8 +16,8 @@ from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import (CROSSED_RESET, SLOW_US, UNSENT, at_least, outcome_words,
                               unsent_words, why_again)
 from ..words import errno_words
-from .finding import (LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, added, brief,
-                      capped, look, spelled)
+from .finding import (HALF_OPEN_ROOM, LET_OUT, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Clock, Finding,
+                      Subject, added, brief, capped, look, spelled)
 from .why_slow import OLDER_GIST, UNSENT_GIST, cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
@@ -144,11 +144,9 @@ def _next_of_queue(told: Told) -> str:
     """What helps against a full queue; empty if none was."""
     reasons = {refusal.reason for refusal in refusals_of(told)}
     if "accept_queue_full" in reasons:
-        return ("let the program accept() faster, or raise its backlog and "
-                "net.core.somaxconn; on the server: ss -ltn")
+        return f"let the program accept() faster, or {RAISE_BACKLOG}; on the server: ss -ltn"
     if reasons & {"half_open_queue_full", "unproven_peer"}:
-        return ("net.ipv4.tcp_syncookies=1, or raise "
-                "net.ipv4.tcp_max_syn_backlog and the backlog")
+        return HALF_OPEN_ROOM
     return ""
 
 
