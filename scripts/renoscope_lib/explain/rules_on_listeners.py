@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..views.counter_measures import counter_measures
+from ..views.endings import IMPLIED
 from ..views.flood_evidence import Evidence, Pressure, evidence_of
 from ..views.flood_verdict import OVER, Verdict, sources_in_words, verdict_of
 from ..views.listeners import Listener
 from ..views.synflood import FloodWatch
 from ..words import plural
 from .finding import (HALF_OPEN_ROOM, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Clock, Finding, Subject,
-                      spelled)
+                      capped, spelled)
 
 HALF_OPEN = ("half_open_queue_full", "unproven_peer")
 
@@ -30,16 +31,24 @@ def subject_of(listener: Listener) -> Subject:
 def findings(floods: FloodWatch, clock: Clock) -> Iterator[Finding]:
     """Everything about the listeners."""
     cannot_tell = floods.why_not()
-    for pressure in floods.pressures():
-        yield from _of_one(pressure, cannot_tell, clock)
+    pressures = floods.pressures()
+    at_place: dict[tuple[int, str], list[Listener]] = {}
+    for pressure in pressures:
+        listener = pressure.listener
+        at_place.setdefault((listener.netns, listener.address), []).append(listener)
+    for pressure in pressures:
+        listener = pressure.listener
+        beside = [other for other in at_place[listener.netns, listener.address]
+                  if other.had_room_beside(listener)] if listener.refused else []
+        yield from _of_one(pressure, beside, cannot_tell, clock)
 
 
-def _of_one(pressure: Pressure, cannot_tell: str,
+def _of_one(pressure: Pressure, beside: list[Listener], cannot_tell: str,
             clock: Clock) -> Iterator[Finding]:
     listener = pressure.listener
     subject = subject_of(listener)
     seen = evidence_of(pressure, clock.end_ns)
-    yield from _accept_queue(listener, subject)
+    yield from _accept_queue(listener, beside, subject)
     yield from _half_open(listener, subject)
     verdict = None if cannot_tell else verdict_of(seen)
     if verdict is not None and verdict.is_flood:
@@ -68,19 +77,35 @@ def _counter_measures(listener: Listener) -> str:
     return f"renoscope synflood FILE --port {listener.port}"
 
 
-def _accept_queue(listener: Listener, subject: Subject) -> Iterator[Finding]:
+def _accept_queue(listener: Listener, beside: list[Listener],
+                  subject: Subject) -> Iterator[Finding]:
+    """`beside` are those of the same place that had room."""
     syns, acks = _refused(listener, "accept_queue_full")
     if not syns + acks:
         return
+    why = ("the program accepts too slowly, or its backlog of "
+           f"{listener.limit} is too small")
+    step = f"make accept() faster, or {RAISE_BACKLOG}; watch ss -ltn"
+    if beside:
+        why = (f"connections are unevenly spread over {1 + len(beside)} sockets "
+               f"(SO_REUSEPORT){IMPLIED}, and {_others(len(beside))} had room: the process "
+               "of this one accepts too slowly for its share")
+        step = ("which process has this socket, and what keeps it from accept()? "
+                f"ss -ltnpe 'sport = :{listener.port}'")
     yield Finding(
         "accept-queue-full", TROUBLE, subject,
-        f"handshakes refused: {_split(syns, acks)} dropped, as the accept queue was full; "
-        f"the program accepts too slowly, or its backlog of {listener.limit} is too small",
+        f"handshakes refused: {_split(syns, acks)} dropped, as the accept queue was full; {why}",
         "the accept queue was full",
-        (f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
-         f"{plural(listener.completed, 'handshake')} completed, "
-         f"{listener.accepted} accepted"),
-        f"make accept() faster, or {RAISE_BACKLOG}; watch ss -ltn\n{_view(listener)}")
+        capped((f"accept queue: {listener.accept.peak} at most, backlog {listener.limit}",
+                f"{plural(listener.completed, 'handshake')} completed, "
+                f"{listener.accepted} accepted",
+                *(f"beside it {other.name}: {other.accept.peak} at most, backlog "
+                  f"{other.limit}, {other.accepted} accepted" for other in beside))),
+        f"{step}\n{_view(listener)}")
+
+
+def _others(count: int) -> str:
+    return "the other" if count == 1 else f"{count} others"
 
 
 def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:

@@ -64,6 +64,23 @@ class Queue:
 
 
 @dataclass
+class Span:
+    """The time between the first of something and the last."""
+
+    first_ns: int = 0
+    last_ns: int = -1
+
+    def add(self, time_ns: int) -> None:
+        """It was then, too."""
+        self.first_ns = self.first_ns or time_ns
+        self.last_ns = time_ns
+
+    def meets(self, other: Span) -> bool:
+        """Whether both have a moment in common."""
+        return self.first_ns <= other.last_ns and other.first_ns <= self.last_ns
+
+
+@dataclass
 class Listener:
     """One listener's counts."""
 
@@ -89,6 +106,8 @@ class Listener:
     synack_timeout_us: int = 0
     given_up_after_us: int | None = None  # the soonest, from the first SYN-ACK on
     number: int = 0  # in the order they were first seen
+    seen: Span = field(default_factory=Span)
+    refusing: Span = field(default_factory=Span)    # for want of room in the accept queue
 
     @property
     def name(self) -> str:
@@ -104,6 +123,13 @@ class Listener:
     def refused(self) -> int:
         """SYNs and last ACKs that were dropped."""
         return sum(self.refused_syns.values()) + sum(self.refused_acks.values())
+
+    def had_room_beside(self, other: Listener) -> bool:
+        """Whether it listened at the same place as another, and took what that refused."""
+        return (self.cookie not in (0, other.cookie) and other.cookie != 0
+                and (self.netns, self.address) == (other.netns, other.address)
+                and self.limit is not None and self.accept.peak <= self.limit
+                and self.seen.meets(other.refusing))
 
     def queues_as_json(self) -> dict[str, Any]:
         """Both queues, as plain data."""
@@ -194,6 +220,7 @@ class Listeners:
         if event.values.get("listener", 1):
             self._limits(listener, event)
             self._queues(listener, event)
+            listener.seen.add(event["time_ns"])
         getattr(self, f"_count_{event.kind}")(listener, event)
         return listener
 
@@ -289,6 +316,8 @@ class Listeners:
         counts = (listener.refused_acks if is_last_ack(event)
                   else listener.refused_syns)
         counts[reason] += 1
+        if reason == "accept_queue_full":
+            listener.refusing.add(event["time_ns"])
 
     def _count_completed(self, listener: Listener, event: Event) -> None:
         listener.completed += 1
