@@ -24,7 +24,8 @@ VALID, INVALID, VALID_REFUSED = 1, 2, 3
 
 
 # They tell of no listener.
-OF_CHILD = ("state", "segment", "error", "reset_sent", "reset_received", "destroy")
+OF_CHILD = ("state", "segment", "error", "reset_sent", "reset_received", "destroy",
+            "bad_checksum")
 
 
 class ListenerScene:

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import unittest
 from typing import Any
+from unittest import mock
 
+from renoscope_lib.explain import explain_text, rules_on_ports
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ladder import ladder_json, ladder_words
 from renoscope_lib.ladder.ladder import Ladder
 from renoscope_lib.ladder.ladder_text import Look, TextLadder
 from renoscope_lib.ladder.rungs import DROPPED
-from tests.explain_scene import ISN, PEER_ISN, Case, Life
-from tests.support import ACK, MS, RST, number_of, schema
+from renoscope_lib.ring.schema import Event
+from renoscope_lib.views import arrivals
+from tests.explain_scene import ISN, PEER_ISN, Case, Life, without
+from tests.handshake_scene import ListenerScene
+from tests.support import ACK, CLIENT, MS, RST, SECOND, SERVER, SYN, number_of, schema
 from tests.test_flow import A, B, Stage
 
 
@@ -234,6 +239,85 @@ class Evidence(Case):
     def test_a_wrong_checksum(self) -> None:
         self.lossy(self.life.event("bad_checksum", 0.2, cookie=0,
                                    **self.header(1, 1000)))
+
+
+class Syns(Case):
+    """SYNs that pass IP; a listener tells of those that it gets."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.at = ListenerScene(scene=self.scene)
+
+    def passes(self, at_s: float, port: int = 3000, isn: int = 7, **values: Any) -> Event:
+        """A SYN comes to this host."""
+        return self.at.event("segment", at_s, port, seg_seq=isn, seg_flags=SYN, state=7, **values)
+
+    def four(self, **values: Any) -> list[Event]:
+        return [self.passes(at_s, **values) for at_s in (0, 1, 3, 7)]
+
+    def unheard(self, *events: Event, end_s: float = 20, **parameters: str) -> Finding | None:
+        return self.found(*events, end_s=end_s, **parameters).get("syns-unheard")
+
+    def test_those_that_no_listener_got_were_dropped_here(self) -> None:
+        finding = self.unheard(*self.four())
+        assert finding is not None
+        self.assertEqual((finding.severity, finding.sentence), (
+            NOTEWORTHY, f"4 SYNs for {SERVER}:5000 passed IP and never reached TCP: dropped "
+            "here, most likely by the firewall's input chain; or IPVS or SYNPROXY took them"))
+        self.assertEqual(finding.evidence[0], f"at 0.000 s the first SYN, at 7.000 s the last, "
+                         f"from {CLIENT}")
+        self.assertIn("nft list ruleset", finding.next_step)
+        lines = list(explain_text.as_text(self.explained(*self.four()), self.end_ns(20)))
+        self.assertFalse(any("No connection was seen" in line for line in lines))
+
+    def test_what_tcp_told_of_was_not_dropped(self) -> None:
+        """An input chain may translate where it came from; NFQUEUE may take its time."""
+        came = self.passes(0)
+        synack = {"segment_flags": 1, "seg_seq": 99, "seg_flags": SYN | ACK}
+        for heard in (self.at.syn(0.000001, 3000), self.at.syn(0.4, 3001),
+                      self.at.event("reset_sent", 0, 3000, seg_seq=7, seg_flags=SYN),
+                      self.at.event("bad_checksum", 0, 3000, seg_seq=7, seg_flags=SYN),
+                      self.at.event("segment", 0, 3000, **synack, seg_ack=8)):
+            self.assertIsNone(self.unheard(came, heard), heard.kind)
+        for other in (self.at.syn(0, 3000, isn=8), self.at.event(
+                "segment", 0, 3000, **synack, seg_ack=9)):
+            self.assertIsNotNone(self.unheard(came, other))
+
+    def test_each_of_the_same_syn_is_counted(self) -> None:
+        came = self.four()
+        finding = self.unheard(*came[:2], self.at.syn(1, 3000), *came[2:])
+        assert finding is not None
+        self.assertIn("3 SYNs for", finding.sentence)
+
+    def test_of_what_may_be_missing_nothing_is_said(self) -> None:
+        came = self.four()
+        lost = self.scene.event("lost", 8 * SECOND, lost_events=1)
+        for events, parameters in (
+                ([*came, lost], {}), ([self.passes(19.9)], {}),
+                (came, {"events": without("syn")}), (came, {"events": without("reset_sent")}),
+                (came, {"filter": "state=ESTABLISHED"}), (self.four(cookie=9), {}),
+                ([self.passes(0, seg_ack=1, segment_flags=1)], {})):
+            self.assertIsNone(self.unheard(*events, **parameters))
+        after = [lost, self.at.syn(8.1, 3001), self.passes(9, 3002)]
+        finding = self.unheard(*came, *after)
+        assert finding is not None
+        self.assertIn("1 SYN for", finding.sentence)
+
+    def test_a_scan_is_told_by_address(self) -> None:
+        finding = self.unheard(*(self.passes(n / 10, local_port=100 + n) for n in range(9)))
+        assert finding is not None
+        self.assertIn(f"9 SYNs for {SERVER}:* (9 ports) passed IP", finding.sentence)
+
+    def test_memory_has_a_bound(self) -> None:
+        with mock.patch.object(arrivals, "MOST_SYNS", 3), \
+                mock.patch.object(rules_on_ports, "MOST_PORTS", 2):
+            explained = self.explained(*(self.passes(n / 1000, isn=n) for n in range(9)))
+            syns = explained._unheard._syns
+            self.assertEqual((len(syns._came), len(syns._waiting), len(syns._heard)), (3, 3, 0))
+            view = self.explained(*(self.passes(2 * n, local_port=n) for n in range(1, 9)))
+            list(view.reports(self.end_ns(90)))
+        self.assertEqual(view.unheard_syns_left_out, 6)
+        self.assertIn("6 SYNs for more ports behind a firewall left out", view.left_out()[0])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from ..ring.stats import Stats
 from ..tcp.life import US, Life
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
 from ..tcp.wanted import Filter
-from ..views.arrivals import Arrivals
+from ..views.arrivals import SYN_KINDS, Arrivals
 from ..views.gaps import Gaps, View
 from ..views.handshakes import Handshakes, Told
 from ..views.listeners import HANDSHAKE_KINDS
@@ -84,6 +84,7 @@ class Explained:
         self._pace = Pace(schema, self.gaps)
         self._arrivals = Arrivals(schema, self.gaps)
         self._ports = rules_on_ports.ClosedPorts()
+        self._unheard = rules_on_ports.UnheardPorts(self.gaps)
         self._has_begun = False
 
     def feed(self, event: Event) -> None:
@@ -99,6 +100,8 @@ class Explained:
             self._has_begun = True
             self._pace.feed(event)
             self._arrivals.feed(event)
+            if event.kind in SYN_KINDS:
+                self._unheard.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
             elif event.kind == "segment":
@@ -133,7 +136,7 @@ class Explained:
     def left_out(self) -> list[str]:
         """Lines on connections, listeners and ports that were too many to keep."""
         return [*self._states.kept.left_out(), *self._floods.listeners_left_out.lines(),
-                *self._ports.left_out()]
+                *self._ports.left_out(), *self._unheard.left_out()]
 
     @property
     def forgotten(self) -> int:
@@ -150,12 +153,17 @@ class Explained:
         """SYNs for ports where nobody listens that are too many to keep."""
         return self._ports.syns_left_out
 
+    @property
+    def unheard_syns_left_out(self) -> int:
+        """SYNs that never reached TCP, for ports that are too many to keep."""
+        return self._unheard.syns_left_out
+
     # ---- whom it is about
 
     def _listeners(self, clock: Clock, wanted: Filter) -> Iterator[Report]:
         every = itertools.chain(
             rules_on_listeners.findings(self._floods, clock),
-            self._ports.findings(clock))
+            self._ports.findings(clock), self._unheard.findings(clock))
         for subject, found in itertools.groupby(every, lambda f: f.subject):
             if wanted.includes(subject):
                 yield _report(subject, found)

@@ -196,5 +196,6 @@ def as_json(explained: Explained, end_ns: int | None,
         "forgotten": explained.forgotten,
         "listeners_forgotten": explained.listeners_forgotten,
         "closed_port_syns_left_out": explained.closed_port_syns_left_out,
+        "unheard_syns_left_out": explained.unheard_syns_left_out,
         "not_known": explained.unknown(),
         **explained.gaps.as_json(end_ns)}

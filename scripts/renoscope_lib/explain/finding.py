@@ -74,6 +74,8 @@ RULES = {
     "requests-reset": Rule("requests reset", ("request_end",)),
     # rules_on_ports.py
     "closed-port": Rule("nobody listens", ("reset_sent",)),
+    "syns-unheard": Rule("SYNs dropped here before TCP", (
+        "segment", "syn", "reset_sent", "bad_checksum")),
     # rules_on_losses.py
     "timeouts": Rule("retransmission timeouts", ("rto",)),
     "losses": Rule("sent again without a timeout", ("retransmit", "ca_state")),

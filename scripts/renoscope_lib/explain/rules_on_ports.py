@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A rule on SYNs for ports where nobody listens.
+"""Rules on SYNs for ports where nobody listens, and on those that TCP never got.
 
-The host answers them with a RST, and neither has a connection.  A client with a wrong
-port, or a server that is not running, makes a few ports of these; a scan makes many,
-and then its ports are not told one by one.
+The host answers the former with a RST, and neither has a connection.  A client with a
+wrong port, or a server that is not running, makes a few ports of these; a scan makes
+many, and then its ports are not told one by one.  The latter passed IP, and most likely
+the firewall's input chain dropped them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event
 from ..tcp.sequence import ACK, SYN
+from ..views.arrivals import UnheardSyns
+from ..views.gaps import Gaps
 from ..words import address, local_endpoint, often, plural
 from .finding import NOTEWORTHY, Clock, Finding, Subject
 
@@ -34,20 +37,18 @@ class Port:
     peers: set[str] = field(default_factory=set)
 
 
-class ClosedPorts:
-    """Feed it events of no connection."""
+class Ports:
+    """SYNs of no connection, by where they were to go."""
 
-    def __init__(self) -> None:
+    def __init__(self, which: str) -> None:
+        self._which = which
         self._ports: dict[tuple[int, bytes], dict[int, Port]] = {}
         self._kept = 0
         self._has_more: set[tuple[int, bytes]] = set()
         self.syns_left_out = 0
 
-    def feed(self, event: Event) -> None:
-        """The next RST that was sent."""
-        flags = event["seg_flags"]
-        if event["cookie"] or not flags & SYN or flags & ACK:
-            return  # not a SYN that asks for a connection
+    def add(self, event: Event) -> None:
+        """The next SYN, or what answers it."""
         host = event["netns"], event["local_addr"]
         port = self._ports.get(host, {}).get(event["local_port"])
         if port is None:
@@ -67,21 +68,65 @@ class ClosedPorts:
         if host in self._ports:
             self._has_more.add(host)
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self._ports.clear()
+        self._has_more.clear()
+        self._kept = self.syns_left_out = 0
+
     def left_out(self) -> list[str]:
         """A line on what came for ports that are not kept; none if all are."""
         if not self.syns_left_out:
             return []
-        return [f"{plural(self.syns_left_out, 'SYN')} for more closed ports left out: too "
+        return [f"{plural(self.syns_left_out, 'SYN')} for more {self._which} left out: too "
                 f"many ports to keep (at most {MOST_PORTS})"]
+
+    def hosts(self) -> Iterator[tuple[list[Port], bool]]:
+        """The ports of each address, and whether there are more that are not kept."""
+        for host, ports in self._ports.items():
+            yield list(ports.values()), host in self._has_more
+
+
+class ClosedPorts(Ports):
+    """Feed it events of no connection."""
+
+    def __init__(self) -> None:
+        super().__init__("closed ports")
+
+    def feed(self, event: Event) -> None:
+        """The next RST that was sent."""
+        flags = event["seg_flags"]
+        if not event["cookie"] and flags & SYN and not flags & ACK:
+            self.add(event)  # a SYN that asks for a connection
 
     def findings(self, clock: Clock) -> Iterator[Finding]:
         """Each port, or each address with many of them."""
-        for host, ports in self._ports.items():
-            every = list(ports.values())
+        for every, has_more in self.hosts():
             if len(every) <= FEW_PORTS:
                 yield from (_one(port, clock) for port in every)
             else:
-                yield _many(every, host in self._has_more)
+                yield _many(every, has_more)
+
+
+class UnheardPorts(Ports):
+    """Feed it what tells of SYNs; it tells of those that TCP never got."""
+
+    def __init__(self, gaps: Gaps) -> None:
+        super().__init__("ports behind a firewall")
+        self._syns = UnheardSyns(gaps, self.add, self.clear)
+
+    def feed(self, event: Event) -> None:
+        """The next event of a kind of SYN_KINDS."""
+        self._syns.feed(event)
+
+    def findings(self, clock: Clock) -> Iterator[Finding]:
+        """Each port, or each address with many of them."""
+        if not self._syns.end(clock.end_ns):
+            return
+        for every, has_more in self.hosts():
+            ports = [[port] for port in every] if len(every) <= FEW_PORTS else [every]
+            for some in ports:
+                yield _unheard(some, has_more and len(some) > 1, clock)
 
 
 def _peers(ports: list[Port]) -> str:
@@ -114,3 +159,23 @@ def _many(ports: list[Port], has_more: bool) -> Finding:
         "there: a scan, or a client that has lost its way",
         "nobody listens there", (f"ports {some}, ...; {_peers(ports)}",),
         "a firewall rule stops a scan: nft list ruleset", first.first_ns)
+
+
+def _unheard(ports: list[Port], has_more: bool, clock: Clock) -> Finding:
+    first_ns = min(port.first_ns for port in ports)
+    last_ns = max(port.last_ns for port in ports)
+    local = ports[0].local
+    if len(ports) > 1:
+        local = f"{local.rpartition(':')[0]}:*"
+    count = sum(port.syns for port in ports)
+    at_least = "at least " if has_more else ""
+    of_ports = f" ({at_least}{plural(len(ports), 'port')})" if len(ports) > 1 else ""
+    return Finding(
+        "syns-unheard", NOTEWORTHY, Subject(0, ports[0].netns, local, "*:*", is_listener=True),
+        f"{at_least}{plural(count, 'SYN')} for {local}{of_ports} passed IP and never reached "
+        "TCP: dropped here, most likely by the firewall's input chain; or IPVS or SYNPROXY "
+        "took them", "dropped here before TCP, most likely by the input firewall",
+        (f"{clock.at(first_ns)} the first SYN, {clock.at(last_ns)} the last, {_peers(ports)}",
+         "no listener got them, no RST answered them"),
+        "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: ipvsadm "
+        "-Ln; a socket filter, MD5 or AO", first_ns)

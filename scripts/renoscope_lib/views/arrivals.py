@@ -24,14 +24,15 @@ segment and its repetition the one that got there is the second.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
 from ..tcp.flows import Ends, ends_of
 from ..tcp.kept import Kept, Packable
 from ..tcp.segments import OUTGOING
-from ..tcp.sequence import MODULUS, RST, SYN, segment_length
+from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN, segment_length
 from ..tcp.tcp_states import ESTABLISHED
 from .gaps import Gaps
 
@@ -48,6 +49,12 @@ UNDER_WAY_NS = 500_000_000
 # Connections with a segment of a bad checksum. Once there are so many, others may have
 # one that is not known, and nothing is called dropped any more.
 MOST_BAD = 1000
+
+# What tells of a SYN of no connection that came. So long the last three may take, and so
+# many SYNs are waited for.
+SYN_KINDS = ("segment", "syn", "reset_sent", "bad_checksum")
+SETTLED_NS = 1_000_000_000
+MOST_SYNS = 100_000
 
 
 @dataclass(slots=True)
@@ -184,3 +191,93 @@ def _count_off(reached: Reached, seq: int, takes: int) -> int:
         if counted >= takes:
             break
     return counted
+
+
+# ---- SYNs
+
+class UnheardSyns:
+    """SYNs of no connection that passed IP, and that nothing in TCP told of.
+
+    A listener tells of each one that it gets (`syn`), the host of one that it refuses
+    (`reset_sent`) or finds broken (`bad_checksum`); what has a connection with the same
+    ends, TIME-WAIT, too, has that one's id and is not looked at.  They are known by where
+    they go and their ISN: an input chain may translate where they come from.  What stands
+    in a queue for a while (NFQUEUE) is waited for; a SYN-ACK that is of no request is
+    somebody's answer in our name (SYNPROXY), or a cookie.
+
+    Each is told to `tell` a second later.  After a gap `forget` is called, and all begins
+    anew: what was told of them may be among what is missing.
+    """
+
+    def __init__(self, gaps: Gaps, tell: Callable[[Event], None],
+                 forget: Callable[[], None]) -> None:
+        self._gaps = gaps
+        self._tell = tell
+        self._forget = forget
+        self._gaps_before = gaps.number
+        self._came: deque[Event] = deque()
+        self._waiting: Counter[Place] = Counter()
+        self._heard: Counter[Place] = Counter()
+
+    def feed(self, event: Event) -> None:
+        """The next event of a kind of SYN_KINDS."""
+        flags = event["seg_flags"] & (SYN | ACK | RST | FIN)
+        if event["cookie"] or not flags & SYN:
+            return
+        if self._gaps_before != self._gaps.number:
+            self._begin_anew()
+        if event.kind != "segment":
+            self._hear(_place_of(event, event["seg_seq"]))
+        elif not event["segment_flags"] & OUTGOING:
+            if flags == SYN:
+                self._take(event)
+        elif flags & ACK:
+            self._hear(_place_of(event, (event["seg_ack"] - 1) % MODULUS))
+
+    def _begin_anew(self) -> None:
+        self._gaps_before = self._gaps.number
+        self._came.clear()
+        self._waiting.clear()
+        self._heard.clear()
+        self._forget()
+
+    def _hear(self, place: Place) -> None:
+        if self._heard[place] < self._waiting[place]:
+            self._heard[place] += 1
+
+    def _take(self, event: Event) -> None:
+        self._came.append(event)
+        self._waiting[_place_of(event, event["seg_seq"])] += 1
+        self._settle(event["time_ns"] - SETTLED_NS)
+        if len(self._came) > MOST_SYNS:
+            self._is_unheard(self._came.popleft())  # too soon to tell of it
+
+    def _is_unheard(self, event: Event) -> bool:
+        place = _place_of(event, event["seg_seq"])
+        was_heard = self._heard[place] > 0
+        for counts in (self._heard, self._waiting) if was_heard else (self._waiting,):
+            counts[place] -= 1
+        if not self._waiting[place]:
+            del self._waiting[place], self._heard[place]
+        return not was_heard
+
+    def _settle(self, until_ns: int) -> None:
+        while self._came and self._came[0]["time_ns"] < until_ns:
+            event = self._came.popleft()
+            if self._is_unheard(event):
+                self._tell(event)
+
+    def end(self, end_ns: int) -> bool:
+        """Nothing more comes; whether what was told is certain."""
+        if self._gaps.lacks(*SYN_KINDS) \
+                or not self._gaps.is_whole_until_known(self._gaps_before):
+            return False
+        self._settle(end_ns - UNDER_WAY_NS)
+        return True
+
+
+Place = tuple[int, bytes, int, int]
+
+
+def _place_of(event: Event, isn: int) -> Place:
+    return event["netns"], event["local_addr"], event["local_port"], isn
