@@ -290,6 +290,60 @@ class Connect(Case):
                          [["connect-failed"], ["healthy"]])
 
 
+class KeptOut(Case):
+    """SYNs from the ports of a connection that is in TIME-WAIT here."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = [*self.life.opens(), *self.life.closes(1)]
+
+    def syn(self, at_s: float, isn: int = PEER_ISN - 9, **values: Any) -> Event:
+        return self.life.event(
+            "time_wait", at_s, "TIME-WAIT", **{
+                "seg_seq": isn, "seg_flags": SYN, "snd_isn": 0, "rcv_isn": 0,
+                "time_wait_step": number_of("time_wait_step", "segment")} | values)
+
+    def ends(self, at_s: float, why: str) -> Event:
+        return self.life.event("time_wait_end", at_s, "TIME-WAIT", snd_isn=0, rcv_isn=0,
+                               time_wait_ending=number_of("time_wait_ending", why))
+
+    def kept_out(self, *events: Event, end_s: float = 20, **parameters: str) -> Finding | None:
+        return self.found(*self.before, *events, end_s=end_s, **parameters).get(
+            "time-wait-kept-syn")
+
+    def test_syns_that_time_wait_does_not_take_are_told(self) -> None:
+        finding = self.kept_out(self.syn(11.041), self.syn(12.041), self.syn(14.041))
+        assert finding is not None
+        self.assertEqual((finding.severity, finding.cost_us), (TROUBLE, 3_000_000))
+        self.assertEqual(finding.sentence, (
+            f"three SYNs of a new connection from {SERVER}:5000 met this one's TIME-WAIT, which "
+            "had 47 s left, and were not taken: neither the ISN nor a timestamp is newer than "
+            "what this one had received"))
+        self.assertIn("(NAT)", finding.next_step)
+        one = self.kept_out(self.syn(11, PEER_ISN + 9))
+        assert one is not None
+        self.assertEqual(one.severity, NOTEWORTHY)
+        self.assertIn("was not taken: the timestamp is older", one.sentence)
+
+    def test_one_that_is_taken_is_not(self) -> None:
+        """The small sock ends at once then; a RST that ends it later took nothing."""
+        taken = self.kept_out(self.syn(11), self.ends(11, "new_syn"))
+        self.assertIsNone(taken)
+        self.assertIsNone(self.kept_out(self.syn(11), self.ends(11, "other")))
+        later = self.kept_out(self.syn(11), self.syn(12), self.ends(12, "new_syn"))
+        assert later is not None
+        self.assertIn("one SYN of a new connection", later.sentence)
+        self.assertIsNotNone(self.kept_out(self.syn(11), self.ends(11.08, "reset")))
+
+    def test_what_may_have_been_taken_or_is_an_old_one_is_not(self) -> None:
+        lost = self.scene.event("lost", 12 * SECOND, lost_events=1)
+        for events, parameters in (
+                ([self.syn(11), lost], {}), ([self.syn(11, PEER_ISN)], {}),
+                ([self.syn(11, seg_flags=SYN | ACK)], {}),
+                ([self.syn(11)], {"events": without("time_wait_end")})):
+            self.assertIsNone(self.kept_out(*events, **parameters))
+
+
 class BothEnds(Case):
     """A client, and the listener it speaks to, on one recording."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..tcp.life import PEER, US
+from ..tcp.life import PEER, US, Life
 from ..views.endings import IMPLIED, NOBODY_OR_FIREWALL
 from ..views.handshakes import Told
 from ..views.opening import ACTIVE, Opening, Refusal, refusal_words
 from ..views.outcomes import (CROSSED_RESET, SLOW_US, UNSENT, at_least, outcome_words,
                               unsent_words, why_again)
+from ..views.states import States
 from ..words import errno_words
 from .finding import (HALF_OPEN_ROOM, LET_OUT, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Clock, Finding,
                       Subject, added, brief, capped, look, spelled)
@@ -318,6 +319,35 @@ def still_waiting(told: Told, clock: Clock) -> Iterator[Finding]:
         (f"{clock.at(opening.completed_ns)} {_complete(opening)}",),
         "what keeps the program from accept()? on the server: ss -ltn",
         opening.completed_ns, waited_us)
+
+
+def kept_out(states: States, life: Life, clock: Clock) -> Iterator[Finding]:
+    """A new connection could not begin, as this one's TIME-WAIT stood in its place."""
+    small = states.kept_out(life, clock.end_ns)
+    if small is None or small.syns_kept_ns is None:
+        return
+    count, (first_ns, last_ns) = small.syns_kept, small.syns_kept_ns
+    subject = Subject(life.cookie, life.netns, life.local, life.remote, life.opened_by)
+    left_us = max(0, (small.due_ns or 0) - last_ns) // 1000
+    left = f", which had {brief(left_us)} left" if left_us else ""
+    yield Finding(
+        "time-wait-kept-syn", TROUBLE if count > 1 else NOTEWORTHY, subject,
+        f"{spelled(count, 'SYN')} of a new connection from {life.remote} met this one's "
+        f"TIME-WAIT{left}, and {'was' if count == 1 else 'were'} not taken: "
+        f"{_why_kept_out(count, small.syns_older)}",
+        "a SYN met TIME-WAIT and was not taken",
+        (f"{clock.at(first_ns)} the first SYN, {clock.at(last_ns)} the last; TIME-WAIT went on",
+         f"{small.syns_older} of {count} with an ISN that is not newer than what had come"),
+        "do several hosts share the peer's address (NAT), or does it choose its ports anew so "
+        "soon? do its RSTs come through the firewall? ss -tano state time-wait\n"
+        f"{look('show', subject)}", first_ns, (last_ns - first_ns) // 1000)
+
+
+def _why_kept_out(count: int, older: int) -> str:
+    """tcp_timewait_state_process() says no word; what is newer by its ISN fails otherwise."""
+    by_isn = "neither the ISN nor a timestamp is newer than what this one had received"
+    by_time = "the timestamp is older than this one's last, or nobody listens there any more"
+    return by_isn if older == count else by_time if not older else f"{by_isn}, or {by_time}"
 
 
 def healthy_words(told: Told) -> str:

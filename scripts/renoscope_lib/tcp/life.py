@@ -71,6 +71,25 @@ class SmallSock(Packable):
     fins_again: int = 0
     data_last: bool = False
     timer_set: int = 0
+    syn_ns: int | None = None   # the last one, as long as it may have been taken
+    syn_is_newer: bool = False
+    syns_kept_ns: tuple[int, int] | None = None     # the first and the last that were not
+    syns_kept: int = 0
+    syns_older: int = 0         # those of them with an ISN that is not newer
+
+    def meets_syn(self, time_ns: int, is_newer: bool) -> None:
+        """A SYN of a new connection came."""
+        self.syn_ns, self.syn_is_newer = time_ns, is_newer
+
+    def keeps_syn_out(self) -> None:
+        """It went on after that, if one came."""
+        if self.syn_ns is None:
+            return
+        first_ns = self.syns_kept_ns[0] if self.syns_kept_ns else self.syn_ns
+        self.syns_kept_ns = first_ns, self.syn_ns
+        self.syns_kept += 1
+        self.syns_older += not self.syn_is_newer
+        self.syn_ns = None
 
 
 @dataclass(slots=True)

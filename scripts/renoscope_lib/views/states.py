@@ -28,7 +28,7 @@ from ..tcp.flows import StateNames, is_fast_open, is_passive, sent_no_syn
 from ..tcp.kept import Kept, remember
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
 from ..tcp.segments import has_segment, is_received
-from ..tcp.sequence import ACK, FIN, RST, SYN
+from ..tcp.sequence import ACK, FIN, RST, SYN, is_after
 from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN,
                               NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..tcp.turns import begins
@@ -466,6 +466,7 @@ class States:
             return
         state = self._small_state(event)
         life, small = self._small(event)
+        small.keeps_syn_out()
         if step == "started":
             self._starts(life, event, state)
         elif life.now.state != state:
@@ -477,6 +478,7 @@ class States:
                 self._missed(life, state)
         if step == "segment":
             self._segment_in_small(event, state, small)
+            self._syn_in_small(event, state, life, small)
         small.timer_set += step == "timer_set"
         if event["time_wait_us"]:
             small.due_ns = event["time_ns"] + event["time_wait_us"] * 1000
@@ -487,6 +489,17 @@ class States:
         small.data_last = bool(event["seg_len"])
         small.fins_again += bool(state == TIME_WAIT
                                  and event["seg_flags"] & FIN)
+
+    @staticmethod
+    def _syn_in_small(event: Event, state: str, life: Life, small: SmallSock) -> None:
+        """Unless it is the connection's own, late.
+
+        It is taken if its ISN is newer, or its timestamp, and no timestamp is older
+        (tcp_timewait_state_process()); then the small sock ends at once.
+        """
+        if (state == TIME_WAIT and event["seg_flags"] & (SYN | ACK | RST) == SYN
+                and (life.isns is None or event["seg_seq"] != life.isns[1])):
+            small.meets_syn(event["time_ns"], is_after(event["seg_seq"], event["rcv_nxt"]))
 
     def _overflow(self, event: Event) -> None:
         life = self.kept.get(event.key)
@@ -522,7 +535,10 @@ class States:
 
     def _see_time_wait_end(self, event: Event) -> None:
         state = self._small_state(event)
-        life, _ = self._small(event)
+        life, small = self._small(event)
+        if small.syn_ns is not None and event["time_ns"] - small.syn_ns > AT_ONCE_NS:
+            small.keeps_syn_out()
+        small.syn_ns = None
         if life.now.state != state:
             self._missed(life, state)
         why = self._schema.name_of("time_wait_ending",
@@ -592,6 +608,16 @@ class States:
         """Whether it was where it is until the last moment that is known."""
         return (not life.is_over and not self.gaps.lacks("state")
                 and self.gaps.is_whole_until_known(life.gaps_before))
+
+    def kept_out(self, life: Life, end_ns: int) -> SmallSock | None:
+        """Its TIME-WAIT, if that is known to have kept out SYNs of a new connection."""
+        small = life.small
+        if small is None:
+            return None
+        if (small.syn_ns is not None and end_ns - small.syn_ns > AT_ONCE_NS
+                and self.is_known_to_last(life) and not self.gaps.lacks("time_wait_end")):
+            small.keeps_syn_out()
+        return small if small.syns_kept else None
 
     def counts(self, end_ns: int,
                wanted: Filter = Filter()) -> tuple[dict[str, int], int]:
