@@ -93,7 +93,8 @@ class Counts(unittest.TestCase):
 
     def test_words_are_there_before_they_are_counted(self) -> None:
         series = told()
-        for name in ('retransmits_total{cause="tail_loss_probe"}', "rtos_total",
+        for name in ('retransmits_total{cause="tail_loss_probe"}', 'rtos_total{state="SYN-SENT"}',
+                     'syn_cookies_sent_total{queue="full"}',
                      'refused_total{reason="accept_queue_full",segment="syn"}',
                      'resets_total{direction="sent",reason="NO_SOCKET"}',
                      'synack_retransmits_total{number="5",by="timer"}',
@@ -109,8 +110,11 @@ class Counts(unittest.TestCase):
                          {'cause="unknown"': 50})
 
     def test_each_timeout_counts(self) -> None:
-        self.assertEqual(told(self.scene.event("rto"), self.scene.event("rto"))[
-            "rtos_total"], 2)
+        """Those of SYNs apart: their peers may be gone."""
+        series = told(*(self.scene.event("rto", state=state) for state in (
+            support.SYN_SENT, support.ESTABLISHED, support.ESTABLISHED)))
+        self.assertEqual(not_zero(series, "rtos_total"), {
+            'state="SYN-SENT"': 1, 'state="ESTABLISHED"': 2})
 
     def test_resets_sent_have_their_reasons(self) -> None:
         """A reset_received of a segment without RST is data that came too late."""
@@ -169,7 +173,10 @@ class Counts(unittest.TestCase):
                                                             handshake.EXPIRED),
             *listener.cookie_sent(64, 2),
             listener.cookie_checked(65, 2, handshake.INVALID))
-        self.assertEqual(series["syn_cookies_sent_total"], 1)
+        listener.half_open = listener.limit + 1
+        full = told(*listener.cookie_sent(66, 3))
+        self.assertEqual(not_zero(series, "syn_cookies_sent_total"), {'queue="room"': 1})
+        self.assertEqual(not_zero(full, "syn_cookies_sent_total"), {'queue="full"': 1})
         self.assertEqual(not_zero(series, "requests_ended_total"),
                          {'reason="expired"': 1})
         self.assertEqual(not_zero(series, "syn_cookies_checked_total"),
@@ -414,9 +421,9 @@ class File(unittest.TestCase):
 
     def test_the_file_grows_with_the_events(self) -> None:
         scene = Scene()
-        with self.kept([], [scene.event("rto")],
-                       [scene.event("rto"), scene.event("rto")]) as texts:
-            self.assertEqual([re.findall(r"^renoscope_rtos_total (\d+)", text,
+        one, two, three = (scene.event("rto", state=support.ESTABLISHED) for _ in range(3))
+        with self.kept([], [one], [two, three]) as texts:
+            self.assertEqual([re.findall(r'^renoscope_rtos_total{state="E.*"} (\d+)', text,
                                          re.MULTILINE) for text in texts],
                              [["0"], ["1"], ["3"]])
             self.assertIn("renoscope_start_time_seconds", texts[0])
@@ -465,17 +472,17 @@ class Command(unittest.TestCase):
     def test_a_recording(self) -> None:
         scene = Scene()
         done = self.run_it("-", stdin=support.recording(
-            scene.pack("rto"), scene.pack("rto", 5 * MS)))
+            *(scene.pack("rto", at * MS, state=support.ESTABLISHED) for at in (0, 5))))
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertEqual(samples(iter(done.stdout.decode().splitlines()))[
-            "renoscope_rtos_total"], 2)
+            'renoscope_rtos_total{state="ESTABLISHED"}'], 2)
 
     def test_one_that_was_cut_off(self) -> None:
-        data = support.recording(Scene().pack("rto"))
+        data = support.recording(Scene().pack("rto", state=support.ESTABLISHED))
         done = self.run_it("-", stdin=data[:-9])
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"cut off", done.stderr)
-        self.assertIn(b"renoscope_rtos_total 1", done.stdout)
+        self.assertIn(b'renoscope_rtos_total{state="ESTABLISHED"} 1', done.stdout)
 
     def test_wrong_usage_is_told(self) -> None:
         for words, arguments in (

@@ -39,7 +39,7 @@ def trouble() -> list[Event]:
                            retransmit_cause=number_of("retransmit_cause", cause),
                            retransmit_segs=2)
                for cause in ("rto", "fast_retransmit", "fast_retransmit")]
-    events += [scene.event("rto", 20 * support.SECOND, snd_isn=5),
+    events += [scene.event("rto", 20 * support.SECOND, snd_isn=5, state=support.ESTABLISHED),
                scene.event("reset_sent", reset_reason=support.NO_SOCKET),
                scene.event("lost", 21 * support.SECOND, lost_events=17)]
     return events
@@ -111,6 +111,26 @@ class Rules(unittest.TestCase):
                         count: "0+60x30", bucket % "10": "0+60x30"}, "1m",
                         {"3m": False, "25m": slow})
 
+    def test_cookies_of_a_queue_with_room_ring_nothing(self) -> None:
+        """tcp_syncookies=2 sends nothing else."""
+        for queue, rings in (("full", True), ("room", False)):
+            self.rings("TcpHalfOpenQueueFull", {
+                f'syn_cookies_sent_total{{queue="{queue}",instance="a"}}': "0+9x30"},
+                "1m", {"10m": rings})
+
+    def test_timeouts_are_set_against_connections(self) -> None:
+        """And dead peers, whose SYNs time out, are no connections."""
+        for state, a_minute, connections, rings in (
+                ("ESTABLISHED", 120, 60, True), ("ESTABLISHED", 120, 0, True),
+                ("ESTABLISHED", 120, 6000, False), ("ESTABLISHED", 600, 6000, True),
+                ("ESTABLISHED", 30, 60, False), ("SYN-SENT", 120, 60, False),
+                ("FIN-WAIT-1", 120, 60, True)):
+            with self.subTest(state=state, a_minute=a_minute, connections=connections):
+                self.rings("TcpTimeouts", {
+                    f'rtos_total{{state="{state}"}}': f"0+{a_minute}x30",
+                    'state_seconds_count{state="ESTABLISHED"}': f"0+{connections}x30"},
+                    "1m", {"20m": rings})
+
     def test_gone_rings_for_a_week(self) -> None:
         """And not only until the range has forgotten it."""
         self.rings("RenoscopeGone", {'lost_events_total{instance="a"}': "0x10 stale",
@@ -173,7 +193,7 @@ class Scraped(unittest.TestCase):
                 (labelled("retransmits_total", cause="fast_retransmit"), 4),
                 (labelled("retransmits_total", cause="rto"), 2),
                 (labelled("retransmits_total", cause="tail_loss_probe"), 0),
-                (labelled("rtos_total"), 1),
+                (labelled("rtos_total", state="ESTABLISHED"), 1),
                 (labelled("synack_retransmits_total", number="1", by="timer"), 1),
                 (labelled("synack_retransmits_total", number="2", by="timer"), 1),
                 (labelled("synack_retransmits_total", number="3", by="timer"), 0),

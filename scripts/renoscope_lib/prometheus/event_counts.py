@@ -17,6 +17,8 @@ from ..ring.schema import LOST, Event, Schema
 from ..tcp.segments import has_segment, segments_sent_again
 from ..tcp.sequence import RST
 from ..tcp.synack_waits import DUPLICATE_SYN, TIMER
+from ..tcp.tcp_states import (CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED,
+                              SYN_SENT)
 from ..views.gaps import begins_time
 from ..views.listeners import is_last_ack
 from .exposition import AT_LEAST, COUNTER, Family, Sample
@@ -61,7 +63,8 @@ class Counted(NamedTuple):
     known: Callable[[Schema], Iterable[Labels]]
 
 
-ONE = ((),)     # without labels there is one sample
+# The states in which something may have to be sent again.
+SENDING = (SYN_SENT, SYN_RECEIVED, ESTABLISHED, FIN_WAIT_1, CLOSE_WAIT, CLOSING, LAST_ACK)
 
 COUNTED = {
     "events": Counted(
@@ -71,7 +74,9 @@ COUNTED = {
         "Segments sent again, by cause; SYN-ACKs apart.", ("cause",),
         _words("retransmit_cause")),
     "rtos": Counted(
-        "Times that a retransmission timer fired.", (), lambda _: ONE),
+        "Times that a retransmission timer fired, by the connection's state: in SYN-SENT "
+        "nobody has answered yet.", ("state",),
+        lambda _: ((state,) for state in SENDING)),
     "synack_retransmits": Counted(
         "SYN-ACKs sent again, by number within the request, and by what made it go: "
         "its timer, or a SYN that came again.", ("number", "by"),
@@ -84,8 +89,9 @@ COUNTED = {
         "Half-open requests that ended without a connection, by reason.", ("reason",),
         _words("request_ending", but=NONE)),
     "syn_cookies_sent": Counted(
-        "SYN-ACKs with a SYN cookie: nothing was kept of the request.", (),
-        lambda _: ONE),
+        "SYN-ACKs with a SYN cookie: nothing was kept of the request. By the half-open "
+        "queue: it was full, or had room (tcp_syncookies is 2).", ("queue",),
+        lambda _: ((queue,) for queue in ("full", "room"))),
     "syn_cookies_checked": Counted(
         "ACKs that were taken for a SYN cookie, by what came of it.", ("verdict",),
         _words("cookie_verdict", but=NONE)),
@@ -136,8 +142,8 @@ class EventCounts:
         self._add("retransmits", self._word(event, "retransmit_cause"),
                   count=segments_sent_again(event))
 
-    def _see_rto(self, _: Event) -> None:
-        self._add("rtos")
+    def _see_rto(self, event: Event) -> None:
+        self._add("rtos", self._word(event, "state"))
 
     def _see_synack_retransmit(self, event: Event) -> None:
         self._add("synack_retransmits", _number(event["num_retrans"] + 1),
@@ -152,7 +158,8 @@ class EventCounts:
 
     def _see_synack(self, event: Event) -> None:
         if self._word(event, "synack_type") == "cookie":
-            self._add("syn_cookies_sent")
+            self._add("syn_cookies_sent",
+                      "full" if event["half_open"] > event["accept_limit"] else "room")
 
     def _see_cookie_checked(self, event: Event) -> None:
         self._add("syn_cookies_checked", self._word(event, "cookie_verdict"))
