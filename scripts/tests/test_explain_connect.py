@@ -314,7 +314,8 @@ class KeptOut(Case):
     def test_syns_that_time_wait_does_not_take_are_told(self) -> None:
         finding = self.kept_out(self.syn(11.041), self.syn(12.041), self.syn(14.041))
         assert finding is not None
-        self.assertEqual((finding.severity, finding.cost_us), (TROUBLE, 3_000_000))
+        self.assertEqual((finding.severity, finding.cost_us, finding.gist),
+                         (TROUBLE, 3_000_000, "TIME-WAIT stood in its place"))
         self.assertEqual(finding.sentence, (
             f"three SYNs of a new connection from {SERVER}:5000 met this one's TIME-WAIT, which "
             "had 47 s left, and were not taken: neither the ISN nor a timestamp is newer than "

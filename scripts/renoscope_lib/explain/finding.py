@@ -60,7 +60,7 @@ RULES = {
         "state", "retransmit")),
     "accept-slow": Rule("waited for accept()", ("completed", "accepted")),
     "never-accepted": Rule("never accepted", ("completed", "accepted")),
-    "time-wait-kept-syn": Rule("a SYN met TIME-WAIT", ("time_wait", "time_wait_end")),
+    "time-wait-kept-syn": Rule("a new connection kept out", ("time_wait", "time_wait_end")),
     "request-unfinished": Rule("handshake not finished", (
         "request", "request_end")),
     # rules_on_listeners.py

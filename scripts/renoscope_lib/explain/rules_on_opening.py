@@ -335,7 +335,7 @@ def kept_out(states: States, life: Life, clock: Clock) -> Iterator[Finding]:
         f"{spelled(count, 'SYN')} of a new connection from {life.remote} met this one's "
         f"TIME-WAIT{left}, and {'was' if count == 1 else 'were'} not taken: "
         f"{_why_kept_out(count, small.syns_older)}",
-        "a SYN met TIME-WAIT and was not taken",
+        "TIME-WAIT stood in its place",
         (f"{clock.at(first_ns)} the first SYN, {clock.at(last_ns)} the last; TIME-WAIT went on",
          f"{small.syns_older} of {count} with an ISN that is not newer than what had come"),
         "do several hosts share the peer's address (NAT), or does it choose its ports anew so "
