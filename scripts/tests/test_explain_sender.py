@@ -9,7 +9,7 @@ from renoscope_lib.explain.finding import FINE, NOTEWORTHY, RULES, TROUBLE, Find
 from renoscope_lib.ring.schema import Event
 
 from . import support
-from .explain_scene import ISN, MSS, PEER_ISN, Case, Life, findings
+from .explain_scene import ISN, MSS, PEER_ISN, Case, Life, findings, without
 from .support import ACK, FIN, SYN, number_of
 
 UNTIL_S = 0.04                  # a life's handshake is over then
@@ -90,7 +90,7 @@ class Losses(Case):
         for gives_up, told in (
                 (True, "three retransmission timeouts that sent data again, the last of "
                        "which gave the connection up, 1.4 s"),
-                (False, "sent data (twice) and what was not seen (once) again, 1.4 s")):
+                (False, "sent data (twice) again, 1.4 s")):
             with self.subTest(told):
                 self.setUp()
                 life = self.life
@@ -104,6 +104,68 @@ class Losses(Case):
                     4, "ESTABLISHED", "CLOSED", ca="Loss", retransmits=2))["timeouts"]
                 self.assertIn(told, finding.sentence)
                 self.assertEqual(finding.evidence[-1].endswith("seq=1: given up"), gives_up)
+
+    def unsent(self, *timers: tuple[float, int], then: str = "ack",
+               rto_us: int = 200_000, **parameters: str) -> Finding:
+        """Timers that fire so late with such a backoff, and no retransmission is told of."""
+        life = self.life
+        events = [life.timeout(at_s, (rto_us << n) / 1e6, n, ca="Loss" if at_s > 1 else "Open")
+                  for at_s, n in timers]
+        if then:
+            events.append(life.event(then, timers[-1][0] + 0.1, ca="Loss", seg_flags=ACK))
+        return self.found(*life.opens(), *events, end_s=20, **parameters)["timeouts"]
+
+    def test_what_did_not_leave_this_host_is_told(self) -> None:
+        """NF_DROP in OUTPUT: an error, no tracepoint, and the backoff grows."""
+        growing = [(1 + 0.2 * 2**n, n) for n in range(5)]
+        finding = self.unsent(*growing, then="")
+        self.assertIn("meanwhile; not recovered when watching ended. What was to be sent "
+                      "again did not leave this host at 4 of 5: most likely the output "
+                      "firewall dropped it, there was no route or what was sent before still "
+                      "stood in a queue of this host's", finding.sentence)
+        self.assertIn("nft list ruleset (or iptables -vnL OUTPUT)", finding.next_step)
+        self.assertIn("renoscope losses", finding.next_step)
+        self.assertIn("no ACK for seq=1, and nothing went out", finding.evidence[0])
+        self.assertNotIn("nothing", finding.evidence[-1], "watching ended: not known")
+        self.setUp()
+        finding = self.unsent(*growing)
+        self.assertIn("did not leave this host: most likely the output firewall dropped it, a "
+                      "queue was full", finding.sentence, "after the last an ACK came")
+        self.assertEqual(finding.gist, "what was to be sent again did not leave this host")
+
+    def test_a_full_queue_keeps_the_backoff(self) -> None:
+        """TCP_RESOURCE_PROBE_INTERVAL, whatever the RTO."""
+        words = "did not leave this host at 2 of 3: a queue of its own had no room (implied)"
+        half = (1, 0), (1.502, 0), (2.004, 0)
+        self.assertIn(words, self.unsent(*half, then="").sentence)
+        for timers, rto_us in (((*half[:2], (1.702, 0)), 200_000), (half, 500_000)):
+            self.setUp()
+            self.assertNotIn("(implied)", self.unsent(*timers, then="", rto_us=rto_us).sentence,
+                             "a thin stream's backoff does not grow either")
+
+    def test_nothing_is_said_to_have_stayed_where_it_may_have_gone_unseen(self) -> None:
+        for parameters in ({"events": without("retransmit")},
+                           {"filter": "state=ESTABLISHED"}):
+            with self.subTest(parameters):
+                self.setUp()
+                finding = self.unsent((1, 0), (1.4, 1), **parameters)
+                self.assertNotIn("leave", finding.sentence)
+                self.assertNotIn("OUTPUT", finding.next_step)
+        self.setUp()
+        life = self.life
+        finding = self.sender(life.timeout(1, 0.2), life.scene.event("lost", lost_events=1),
+                              life.timeout(1.4, 0.4, 1, ca="Loss"), end_s=20)["timeouts"]
+        self.assertNotIn("leave", finding.sentence)
+
+    def test_what_arrived_after_all_had_not_left_yet(self) -> None:
+        life = self.life
+        found = self.sender(life.timeout(1, 0.2), life.turn(
+            1, "Open", "Loss", cwnd=1, ssthresh=5), life.event(
+                "ack", 1.3, ca="Loss", cwnd=1, ssthresh=5, seg_flags=ACK),
+            life.turn(1.3, "Loss", "Open", cwnd=10))
+        self.assertIn("did not leave this host: most likely what was sent before still stood "
+                      "in a queue of this host's", found["timeouts"].sentence)
+        self.assertEqual(found["timeouts"].gist, "timeouts for nothing: the data had arrived")
 
     def test_what_a_timer_sent_is_not_guessed(self) -> None:
         """Not from what goes by itself in Loss, nor from what goes after a loss."""

@@ -88,6 +88,27 @@ class Waits(Stage):
         self.assertEqual(waited(1022, connects), 22_000)
 
 
+class Unsent(Stage):
+    def told(self, *events: Event) -> tuple[Any, str]:
+        """Whether the first timeout sent nothing, in JSON and in words."""
+        losses = watch(*events)
+        row, = (line for line in as_text(losses, None, verbose=True) if "backoff 0" in line)
+        connection, = as_json(losses, None)["connections"]
+        return connection["episodes"][0]["timeouts"][0]["unsent"], row
+
+    def test_a_timer_whose_retransmission_was_not_recorded_sent_nothing(self) -> None:
+        timers = [self.event("rto", 200 * n, "Loss", backoff=n) for n in range(2)]
+        unsent, row = self.told(*timers)
+        self.assertTrue(unsent)
+        self.assertIn(", nothing went out", row)
+        for later in ((), (self.again(1, "rto", "Loss"), timers[1]),
+                      (self.again(1, "loss_recovery", "Loss"), timers[1]),
+                      (self.scene.event("lost", lost_events=1), timers[1])):
+            unsent, row = self.told(timers[0], *later)
+            self.assertFalse(unsent)
+            self.assertNotIn("nothing", row)
+
+
 class Causes(Stage):
     def test_each_cause_by_its_segments(self) -> None:
         flow = self.one(

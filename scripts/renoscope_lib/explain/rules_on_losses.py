@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from ..tcp.ca_states import CWR, LOSS, RECOVERY, REDUCING
 from ..tcp.sequence import MODULUS, relative
 from ..views.arrivals import Arrival
+from ..views.endings import IMPLIED
 from ..views.losses import PROBE, Episode, Flow, Timeout
 from ..views.pace import Sender
 from ..words import listed, often, plural, share
-from .finding import (FINE, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject, brief, capped,
-                      look, spelled)
+from .finding import (FINE, LET_OUT, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject,
+                      brief, capped, look, spelled)
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
 # window is about 1.2 / sqrt(0.02), some eight segments (RFC 5348, Mathis).
@@ -89,12 +90,16 @@ def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
                 f"{brief(waited_us)} of waiting{' in all' if count > 1 else ''}")
     if highest:
         sentence += f"; backoff up to {brief(longest_us)} (doubled {often(highest)})"
-    sentence += _outcome(episodes, undone)
+    unsent = [t for t in timeouts if t.unsent]
+    for_nothing = undone == len(episodes)
+    sentence += _outcome(episodes, undone) + _unsent_words(unsent, count, for_nothing)
+    next_step = look("losses", subject, "-v")
     yield Finding(
         "timeouts", _severity_of(waited_us, count, undone, episodes), subject,
-        sentence, _gist_of_timeouts(count, undone, episodes),
+        sentence, _gist_of_timeouts(count, len(unsent), for_nothing),
         capped(_timeout_line(t, clock) for t in timeouts),
-        look("losses", subject, "-v"), timeouts[0].time_ns, waited_us)
+        f"{LET_OUT}\n{next_step}" if unsent else next_step,
+        timeouts[0].time_ns, waited_us)
 
 
 SENT_WORDS = {"SYN": "the SYN", "SYN-ACK": "the SYN-ACK", "data": "data",
@@ -108,13 +113,38 @@ def _sent_words(timeouts: list[Timeout], count: int) -> str:
     gave_up = ", the last of which gave the connection up" if timeouts[-1].gave_up else ""
     if not sent:
         return gave_up
-    unseen = count - sent.total() - timeouts[-1].gave_up
+    unsent = sum(t.unsent for t in timeouts)
+    unseen = count - sent.total() - unsent - timeouts[-1].gave_up
     parts = [f"{SENT_WORDS[what]} ({often(n)})" for what, n in sent.most_common()]
     if unseen:
         parts.append(f"what was not seen ({often(unseen)})")
-    if len(parts) == 1:
+    if len(parts) == 1 and not unsent:
         parts = [SENT_WORDS[what] for what in sent]
     return f" that sent {' and '.join(parts)} again{gave_up}"
+
+
+def _unsent_words(unsent: list[Timeout], count: int, for_nothing: bool) -> str:
+    """What the kernel tried to send again, and no tracepoint told of."""
+    if not unsent:
+        return ""
+    of_which = "" if len(unsent) == count else f" at {len(unsent)} of {count}"
+    return (f". What was to be sent again did not leave this host{of_which}: "
+            f"{_why_unsent(unsent, for_nothing)}")
+
+
+IN_QUEUE = "what was sent before still stood in a queue of this host's"
+
+
+def _why_unsent(unsent: list[Timeout], for_nothing: bool) -> str:
+    """Which errors it may have been: __tcp_retransmit_skb(), tcp_retransmit_timer()."""
+    if all(t.by_queue for t in unsent):
+        return f"a queue of its own had no room{IMPLIED}"
+    if for_nothing:
+        return f"most likely {IN_QUEUE}"
+    causes = ["the output firewall dropped it", "there was no route", IN_QUEUE]
+    if any(t.by_queue is not False for t in unsent):
+        causes.insert(1, "a queue was full")
+    return f"most likely {listed(causes, 'or')}"
 
 
 def _severity_of(waited_us: int, count: int, undone: int,
@@ -139,15 +169,19 @@ def _outcome(episodes: list[Episode], undone: int) -> str:
     return words
 
 
-def _gist_of_timeouts(count: int, undone: int, episodes: list[Episode]) -> str:
-    if undone == len(episodes):
+def _gist_of_timeouts(count: int, unsent: int, for_nothing: bool) -> str:
+    if for_nothing:
         return "timeouts for nothing: the data had arrived"
+    if unsent == count:
+        return "what was to be sent again did not leave this host"
     return "several timeouts" if count > 1 else "one timeout"
 
 
 def _timeout_line(timeout: Timeout, clock: Clock) -> str:
     number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
     sent = f", sent again: {SENT_WORDS[timeout.sent]}" if timeout.sent else ""
+    if timeout.unsent:
+        sent = ", and nothing went out"
     if timeout.gave_up:
         sent = ": given up"
     return (f"{clock.at(timeout.time_ns)} the timer fired after "

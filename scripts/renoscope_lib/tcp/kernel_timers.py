@@ -8,6 +8,9 @@ FIRST_WAIT_US = 1_000_000
 RTO_MIN_US = 200_000
 RTO_MAX_US = 120_000_000
 
+# After a queue of this host's dropped what the timer sent: TCP_RESOURCE_PROBE_INTERVAL.
+RESOURCE_WAIT_US = 500_000
+
 # The longest there is, at HZ=100.
 JIFFY_US = 10_000
 

@@ -28,7 +28,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, GROWING, LOSS, REDUCING
 from ..tcp.connections import PartlySeen, identity_of
 from ..tcp.kept import Kept, Packable
-from ..tcp.kernel_timers import JIFFY_US
+from ..tcp.kernel_timers import JIFFY_US, RESOURCE_WAIT_US, latest_us
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import segments_sent_again
 from ..tcp.sequence import ACK, FIN, SYN, is_after, passes, relative_if_known
@@ -49,6 +49,9 @@ CAUSES = ("rto", "fast_retransmit", "loss_recovery", "tail_loss_probe", "syn",
 BY_TIMER = ("rto", "syn", "zero_window")
 PROBE = "probe"
 
+# Kinds that do not come from within the timer's work, so that it is over.
+AFTER_TIMER = ("ack", "rto")
+
 # Episodes kept of one connection, the latest; so memory has a bound.
 KEPT = 1000
 
@@ -65,7 +68,9 @@ class Speed(Packable):
 class Timeout(Packable):
     """The retransmission timer fired; `sent` is what went again, "" if not seen.
 
-    Nothing goes where the kernel gives the connection up instead.
+    Nothing goes where the kernel gives the connection up instead, and nothing left this
+    host where it is `unsent`: no retransmission was recorded, though each is. Whether a
+    queue of this host's dropped it, `by_queue` tells, None if that is not known.
     """
 
     time_ns: int
@@ -74,6 +79,8 @@ class Timeout(Packable):
     seq: int | None
     sent: str = ""
     gave_up: bool = False
+    unsent: bool = False
+    by_queue: bool | None = None
 
 
 @dataclass(slots=True)
@@ -175,6 +182,8 @@ class Losses:
             return
         self._see_speed(flow, event)
         self._see_undoing(flow, event)
+        if event.kind in AFTER_TIMER:
+            self._see_unsent(flow, event)
         if event.kind not in RENO_KINDS:  # these come from within an ACK's work
             getattr(self, f"_see_{event.kind}", self._see_any)(flow, event)
             flow.last_una = event["snd_una"]
@@ -359,6 +368,19 @@ class Losses:
                 and flow.after_fired == (event["cpu"], event["serial"])):
             flow.fired.gave_up = True
 
+    def _see_unsent(self, flow: Flow, event: Event) -> None:
+        """Whether the timer before has sent nothing that could leave (unless it gave up).
+
+        The kernel tells of a retransmission that went (__tcp_retransmit_skb()).
+        """
+        timeout, flow.fired = flow.fired, None
+        if (timeout is None or not self.gaps.is_whole_since(flow.fired_gaps)
+                or self.gaps.lacks("retransmit")):
+            return
+        timeout.unsent = True
+        if event.kind == "rto":
+            timeout.by_queue = _was_by_queue(timeout, event)
+
     def _timeout_of_syn(self, flow: Flow, event: Event,
                         timeout: Timeout) -> None:
         episode = flow.begin(Episode("SYN", event["time_ns"],
@@ -369,8 +391,7 @@ class Losses:
         cause = self._cause(event)
         count = segments_sent_again(event)
         flow.segments[cause] += count
-        if cause in BY_TIMER:
-            self._goes_again(flow, event, cause)
+        self._goes_again(flow, event, cause)
         self._see_any(flow, event)
         if cause == "zero_window":
             flow.begin(Episode("zero window", event["time_ns"],
@@ -383,7 +404,7 @@ class Losses:
     def _goes_again(self, flow: Flow, event: Event, cause: str) -> None:
         """The timer has sent it, if no event of either may have been lost between."""
         timeout, flow.fired = flow.fired, None
-        if timeout is not None and flow.fired_gaps == self.gaps.number:
+        if cause in BY_TIMER and timeout is not None and flow.fired_gaps == self.gaps.number:
             timeout.sent = _segment(event, cause)
 
     @staticmethod
@@ -459,6 +480,20 @@ def _waited_us(flow: Flow, event: Event) -> int:
     since_us: int = (event["time_ns"] - max(fired_ns, flow.set_ns)) // 1000
     least_us = since_us + JIFFY_US if fired_ns > flow.set_ns else 2 * since_us
     return since_us if least_us < rto_us else rto_us
+
+
+def _was_by_queue(timeout: Timeout, following: Event) -> bool | None:
+    """Whether a queue of this host's dropped what a timer sent; None if not known.
+
+    The backoff is kept then, and the next wait half a second, whatever the RTO. After
+    any other error the backoff grows, but for thin streams (tcp_thin_linear_timeouts).
+    """
+    if following["backoff"] > timeout.backoff:
+        return False
+    waited_us = (following["time_ns"] - timeout.time_ns) // 1000
+    half_a_second = range(RESOURCE_WAIT_US - JIFFY_US, latest_us(RESOURCE_WAIT_US))
+    is_so = waited_us in half_a_second and following["rto_us"] not in half_a_second
+    return True if is_so else None
 
 
 def _segment(event: Event, cause: str) -> str:

@@ -38,7 +38,7 @@ def _episode_json(episode: Episode) -> dict[str, Any]:
         "segments_sent_again": episode.segments,
         "timeouts": [{"time_ns": t.time_ns, "rto_us": t.waited_us,
                       "backoff": t.backoff, "seq": t.seq,
-                      "sent_again": t.sent or None}
+                      "sent_again": t.sent or None, "unsent": t.unsent}
                      for t in episode.timeouts],
         "timeouts_left_out": episode.timeouts_left_out,
         "undone": episode.undone, "detail": episode.detail,
@@ -240,7 +240,8 @@ def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
         number = f", number {timeout.seq}" if timeout.seq is not None else ""
         lines.append(f"    {seconds(timeout.time_ns, first_ns)}  RTO after "
                      f"{duration(timeout.waited_us)}, backoff "
-                     f"{timeout.backoff}{number}")
+                     f"{timeout.backoff}{number}"
+                     f"{', nothing went out' if timeout.unsent else ''}")
     if episode.timeouts_left_out:
         lines.append(f"    (and {episode.timeouts_left_out} more)")
     return lines
