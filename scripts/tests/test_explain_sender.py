@@ -12,6 +12,9 @@ from . import support
 from .explain_scene import ISN, MSS, PEER_ISN, Case, Life, findings, without
 from .support import ACK, FIN, SYN, number_of
 
+ECE = 0x40
+ECN = 1 << number_of("sock_flags", "ecn")
+
 UNTIL_S = 0.04                  # a life's handshake is over then
 
 
@@ -374,14 +377,17 @@ class Losses(Case):
 
     # ---- reductions without a loss
 
+    def cut(self, **values: Any) -> list[Event]:
+        """A reduction, of a connection that has ECN."""
+        values = {"sock_flags": ECN} | values
+        return [self.life.turn(1, "Open", "CWR", ssthresh=5, **values),
+                self.life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5, **values)]
+
     def reduced(self, *before: Event, own: str = "") -> dict[str, Finding]:
         life = self.life
         own_word = [life.event("reno_reduction", 1, reno_cause=cause(own),
                                new_ssthresh=5)] if own else []
-        return self.sender(
-            *before, *own_word,
-            life.turn(1, "Open", "CWR", ssthresh=5),
-            life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5))
+        return self.sender(*before, *own_word, *self.cut())
 
     def test_drops_of_this_host_are_told_as_such(self) -> None:
         found = self.reduced(own="other")
@@ -426,6 +432,54 @@ class Losses(Case):
             found["reduced"].sentence,
             "cwnd was cut once without a loss on the way: ECN or segments dropped by this "
             "host itself; which, was not recorded")
+        self.assertIn("where each ack is recorded", found["reduced"].next_step)
+
+    def drops(self, *before: Event, sock_flags: int = ECN, **parameters: str
+              ) -> dict[str, Finding]:
+        return self.found(*self.life.opens(), *before, *self.cut(sock_flags=sock_flags),
+                          **parameters)
+
+    def test_without_an_echo_it_was_this_hosts_own_drop(self) -> None:
+        """tcp_enter_cwr() of __tcp_transmit_skb() is what is left."""
+        life = self.life
+        acks = life.acked(0.5), life.event("ack", 0.9, seg_flags=ACK | ECE), life.acked(0.99)
+        words = ("cwnd was cut once as this host dropped segments of its own before they left "
+                 "(implied): most likely a queue of its own was full")
+        found = self.drops(*acks)
+        self.assertEqual(found["local-drops"].sentence, words)
+        self.assertEqual(found["local-drops"].gist,
+                         "most likely a full queue of this host's own")
+        self.assertNotIn("reduced", found)
+        self.setUp()
+        found = self.drops(sock_flags=0, ack_sample="8", events=without("ack"))
+        self.assertEqual(found["local-drops"].sentence, words, "no ECN: no echo is looked at")
+
+    def test_an_echo_that_may_have_come_unseen_is_not_ruled_out(self) -> None:
+        for parameters in ({"ack_sample": "8"}, {"events": without("ack")}):
+            with self.subTest(parameters):
+                self.setUp()
+                found = self.drops(self.life.acked(0.5), **parameters)
+                self.assertIn("ECN", found["reduced"].sentence)
+                self.assertNotIn("local-drops", found)
+        for lost in (True, False):
+            with self.subTest(lost=lost):
+                self.setUp()
+                life = self.life
+                found = self.drops(*(
+                    [life.acked(0.5), self.scene.event("lost", lost_events=1),
+                     life.window(0.7, "opened")] if lost else
+                    [life.event("ack", 0.9, seg_flags=ACK | ECE), life.window(0.91, "opened")]))
+                self.assertIn("ECN", found["reduced"].sentence)
+                self.assertNotIn("local-drops", found)
+
+    def test_without_ecn_a_reduction_is_a_drop_or_a_probes(self) -> None:
+        """The connection began before the recording."""
+        late = self.found(*self.cut(sock_flags=0))["reduced"]
+        self.assertEqual(
+            late.sentence,
+            "cwnd was cut once, and no loss was seen: segments dropped by this host itself or "
+            "a loss that a tail loss probe made good for; which, was not recorded")
+        self.assertIn("where each loss_probe is recorded", late.next_step)
 
     def test_it_may_have_been_a_probes_where_that_is_not_known(self) -> None:
         """loss_probe is off, or the connection began before the recording."""
@@ -433,15 +487,13 @@ class Losses(Case):
         sentence = ("cwnd was cut once, and no loss was seen: ECN, segments dropped by this "
                     "host itself or a loss that a tail loss probe made good for; which, was "
                     "not recorded")
-        late = self.found(life.turn(1, "Open", "CWR", ssthresh=5),
-                          life.turn(1.1, "CWR", "Open", cwnd=5, ssthresh=5))["reduced"]
+        late = self.found(*self.cut())["reduced"]
         self.assertEqual(late.sentence, sentence)
-        self.assertIn("tcp_congestion_control=renoscope", late.next_step)
+        self.assertIn("each ack and each loss_probe is recorded", late.next_step)
         self.setUp()
         off = self.reduced(life.event("lost", 0.5, lost_events=1),
                            life.event("reno_round", 0.9))["reduced"]
         self.assertEqual(off.sentence, sentence)
-        self.assertNotIn("tcp_congestion_control=renoscope", off.next_step, "it is in use")
 
     def test_what_the_algorithm_tells_of_a_cut_goes_before_the_probes_own(self) -> None:
         found = self.reduced(own="loss")
@@ -451,7 +503,7 @@ class Losses(Case):
         life = self.life
         found = self.reduced(
             life.event("reno_reduction", 0.9, reno_cause=cause("other"), new_ssthresh=5),
-            life.turn(0.9, "Open", "CWR", ssthresh=5),
+            life.turn(0.9, "Open", "CWR", ssthresh=5, sock_flags=ECN),
             life.turn(0.95, "CWR", "Open", cwnd=5, ssthresh=5))
         self.assertEqual(len(found["local-drops"].evidence), 2)
         self.assertEqual(found["reduced"].evidence,
@@ -470,7 +522,7 @@ class Losses(Case):
         """A collapse by steps of which it is not kept which had which cause."""
         life = self.life
         steps = [event for at_s, cwnd in ((1, 40), (2, 20), (3, 10)) for event in (
-            life.turn(at_s, "Open", "CWR", cwnd=cwnd, ssthresh=cwnd // 2),
+            life.turn(at_s, "Open", "CWR", cwnd=cwnd, ssthresh=cwnd // 2, sock_flags=ECN),
             life.turn(at_s + 0.1, "CWR", "Open", cwnd=cwnd // 2, ssthresh=cwnd // 2))]
         drop = life.event("reno_reduction", 1, reno_cause=cause("other"), new_ssthresh=20)
         self.assertEqual(
@@ -494,7 +546,7 @@ class Losses(Case):
         life = self.life
         before = (life.event("loss_probe", 0.8, probe_retransmits=1),
                   life.again(0.8, "tail_loss_probe"), life.acked(0.9), life.acked(0.95))
-        self.assertIn("reduced", self.reduced(*before))
+        self.assertIn("local-drops", self.reduced(*before))
 
     def test_several_probes_are_counted_by_cause(self) -> None:
         life = self.life

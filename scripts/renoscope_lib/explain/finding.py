@@ -87,7 +87,7 @@ RULES = {
         "ca_state", "rto")),
     "dropped-on-arrival": Rule("dropped here on arrival", (
         "ack", "bad_checksum")),
-    "local-drops": Rule("dropped by this host itself", ("reno_reduction",)),
+    "local-drops": Rule("dropped by this host itself", ("ca_state",)),
     "ecn": Rule("cwnd cut for ECN", ("ca_state",)),
     "reduced": Rule("cwnd cut without a loss on the way", ("ca_state",)),
     "idle-restart": Rule("cwnd lowered after a rest", ("reno_restart",)),

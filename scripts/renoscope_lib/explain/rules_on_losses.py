@@ -354,21 +354,31 @@ def _doubled(duplicates: int, all_seen: bool, subject: Subject) -> Finding:
 
 @dataclass(frozen=True)
 class Causes:
-    """What the reductions without a recovery came from, counted."""
+    """What the reductions without a recovery came from, counted.
+
+    An algorithm of ours tells of drops; where it does not, they are what is left:
+    nothing else enters CWR but tcp_cdg.  Of those not known `unmarked` can be no echo's.
+    """
 
     probed: int
     marked: int
     dropped: int
+    dropped_is_implied: bool
     unknown: int
+    unmarked: int
     probes_seen: bool
-    uses_ours: bool
+
+    @property
+    def may_be_ecn(self) -> bool:
+        """Whether one that is not known may have come from an echo."""
+        return self.unknown > self.unmarked
 
     @property
     def why(self) -> str:
         """One cause, if it is one: which reduction had which is not kept."""
         words = [what for count, what in (
             (self.probed or self.unknown and not self.probes_seen, "loss at the end of a flight"),
-            (self.marked + self.unknown, "ECN"),
+            (self.marked or self.may_be_ecn, "ECN"),
             (self.dropped + self.unknown, "segments dropped by this host itself"))
             if count]
         return listed(words, "or") if words else "congestion"
@@ -376,13 +386,14 @@ class Causes:
 
 def _causes(flow: Flow, pace: Sender | None, seen: Seen) -> Causes:
     """A tail loss probe that repairs a loss enters CWR as well: tcp_process_tlp_ack()."""
-    probed = max(sum(episode.is_repair for episode in flow.episodes),
-                 pace.repaired if pace is not None else 0)
+    probed = max(flow.repairs, pace.repaired if pace is not None else 0)
     marked = max(pace.marked, pace.reduced_by_ece) if pace is not None else 0
-    dropped = pace.dropped_here if pace is not None else 0
-    return Causes(probed, marked, dropped,
-                  max(0, flow.entered[CWR] - probed - marked - dropped),
-                  seen.probes, pace is not None and pace.uses_ours)
+    told = pace.dropped_here if pace is not None else 0
+    unmarked = max(0, (pace.not_by_ece if pace is not None else 0) - probed - told)
+    left = max(0, flow.entered[CWR] - probed - marked - told)
+    implied = min(unmarked, left) if seen.probes else 0
+    return Causes(probed, marked, told + implied, implied > 0, left - implied,
+                  unmarked - implied, seen.probes)
 
 
 def _collapsed(flow: Flow, causes: Causes, subject: Subject,
@@ -471,10 +482,11 @@ def _listed_with(rule: str) -> str:
 def _by_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Iterator[Finding]:
     """The worst first, as they are told."""
     if causes.dropped:
+        implied = IMPLIED if causes.dropped_is_implied else ""
         yield Finding(
             "local-drops", NOTEWORTHY, subject,
             f"cwnd was cut {often(causes.dropped)} as this host dropped segments of its "
-            "own before they left: most likely a queue of its own was full",
+            f"own before they left{implied}: most likely a queue of its own was full",
             "most likely a full queue of this host's own", (),
             "tc -s qdisc shows drops; fq paces senders: tc qdisc replace dev "
             "DEV root fq; or raise txqueuelen", at_ns)
@@ -489,18 +501,21 @@ def _by_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Iterator[F
 
 
 def _for_unknown_cause(causes: Causes, subject: Subject, at_ns: int | None) -> Finding:
-    what = ["ECN", "segments dropped by this host itself"]
+    what = ["ECN"] if causes.may_be_ecn else []
+    what.append("segments dropped by this host itself")
+    needs = ["ack"] if causes.may_be_ecn else []
     without = " without a loss on the way"
     if not causes.probes_seen:
         what.append("a loss that a tail loss probe made good for")
+        needs.append("loss_probe")
         without = ", and no loss was seen"
     cause = listed(what, "or")
-    recorded = ("`reno_reduction` tells the cause" if causes.uses_ours else
-                "with net.ipv4.tcp_congestion_control=renoscope the cause is recorded")
     return Finding(
         "reduced", NOTEWORTHY, subject,
         f"cwnd was cut {often(causes.unknown)}{without}: {cause}; which, was not recorded",
-        cause, (), f"tc -s qdisc shows drops of this host's; {recorded}", at_ns)
+        cause, (), "tc -s qdisc shows drops of this host's; where each "
+        f"{' and each '.join(needs)} is recorded, from a connection's beginning on, that "
+        "tells the cause", at_ns)
 
 
 def _restarts(pace: Sender | None, subject: Subject,

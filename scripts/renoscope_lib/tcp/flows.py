@@ -126,6 +126,11 @@ def is_mptcp(schema: Schema, event: Event) -> bool:
     return "mptcp" in schema.bit_names("sock_flags", event["sock_flags"])
 
 
+def uses_ecn(schema: Schema, event: Event) -> bool:
+    """Whether both ends of its connection agreed on ECN."""
+    return "ecn" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
 class StateNames:
     """What state events say, in words."""
 

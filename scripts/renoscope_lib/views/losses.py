@@ -101,7 +101,6 @@ class Episode(Packable):
     undone: bool = False
     ended_by: str | None = None
     detail: str = ""
-    is_repair: bool = False  # a tail loss probe has made good for a loss
 
     def add_timeout(self, timeout: Timeout) -> None:
         """One more, as long as there is room."""
@@ -136,6 +135,7 @@ class Flow(PartlySeen):
     waits_for_after: Episode | None = None
     reduction: Reduction = field(default_factory=Reduction)
     left: Episode | None = None  # of a reduction that may still be undone
+    repairs: int = 0  # reductions as a tail loss probe has made good for a loss
     probed_to: int | None = None  # snd_nxt when a probe sent something again
     last_una: int = 0
     set_ns: int = 0     # when its timer was last set by a SYN that went or an ACK that came
@@ -290,7 +290,7 @@ class Losses:
         episode.within = Speed(event["cwnd"], event["ssthresh"])
         episode.dup_acks = event["sacked_out"]
         episode.lost = event["lost_out"]
-        episode.is_repair = name == CWR and self._is_repaired(flow, event)
+        flow.repairs += name == CWR and self._is_repaired(flow, event)
         flow.probed_to = None
         flow.current = episode
         flow.waits_for_after = flow.left = None

@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, LOSS, RECOVERY
-from ..tcp.flows import is_restored
+from ..tcp.flows import is_restored, uses_ecn
 from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import OUTGOING
@@ -106,6 +106,8 @@ class Sender(Packable):
     marked: int = 0
     dropped_here: int = 0
     reduced_by_ece: int = 0
+    not_by_ece: int = 0         # reductions that no echo can have begun
+    ack_has_ece: bool = True    # the last one; or none was seen
     repaired: int = 0
     own_cause: str = ""
     uses_ours: bool = False
@@ -195,6 +197,7 @@ class Pace:
             if not self._see_tries(flow, event):
                 self._account(flow, event)
         else:
+            flow.ack_has_ece = True
             flow.gaps_before = self._gaps.number
             flow.own_closed = not event["rcv_wnd"]
             flow.tries = flow.unsent = False
@@ -385,12 +388,14 @@ class Pace:
         kind = event.kind
         flow.uses_ours |= kind in RENO_KINDS
         if kind == "ack":
-            if event["seg_flags"] & ECE:
+            flow.ack_has_ece = bool(event["seg_flags"] & ECE)
+            if flow.ack_has_ece:
                 flow.ece_at_ns = event["time_ns"]
         elif kind == "ca_state":
             by_ece = flow.ece_at_ns == flow.last_ns != 0
             if event["ca_state"] in self._cwr and event["old_ca_state"] not in self._cwr:
                 flow.reduced_by_ece += by_ece
+                flow.not_by_ece += not by_ece and self._cannot_be_ece(flow, event)
                 flow.repaired += flow.own_cause == "loss"  # or it were Recovery
             elif by_ece:  # what one ACK ends, it may begin anew
                 flow.ece_at_ns = event["time_ns"]
@@ -406,6 +411,15 @@ class Pace:
             flow.own_cause = cause
         elif kind == "reno_restart":
             flow.rests = Restart(event["time_ns"], event["cwnd"])
+
+    def _cannot_be_ece(self, flow: Sender, event: Event) -> bool:
+        """Whether the ACK whose work this may be echoes nothing.
+
+        Without ECN the kernel does not look for an echo (tcp_ecn_rcv_ecn_echo()).
+        """
+        return not uses_ecn(self._schema, event) or not (
+            flow.ack_has_ece or self._gaps.may_sample_acks
+            or self._gaps.lacks("ack") or not self._gaps.is_whole_since(flow.gaps_before))
 
     @staticmethod
     def _restarted(flow: Sender, event: Event) -> None:
