@@ -47,6 +47,11 @@ def ended(events: Iterable[Row]) -> list[Row]:
     return [event for event in of(events, "destroy") if event["segs_out"]]
 
 
+def senders(events: Iterable[Row]) -> list[Row]:
+    """Of these connections, those that sent data."""
+    return [event for event in ended(events) if event["data_segs_out"]]
+
+
 def moment(events: list[Row], choose: Callable[..., str]) -> str:
     """The first or last time, as ClickHouse writes it."""
     return choose(event["time_utc"] for event in events)[:19].replace("T", " ")
@@ -65,12 +70,12 @@ def lost(events: Iterable[Row]) -> int:
 def hosts(events: list[Row]) -> list[Row]:
     rows = []
     for (host,), its in grouped(events, "host").items():
-        done = ended(its)
+        done, sent = ended(its), senders(its)
         count = Counter(event["kind"] for event in its)
         rows.append({
             "host": host, "connections_ended": len(done),
-            "again_percent": percent(sum(e["retrans_segs"] for e in done),
-                                     sum(e["segs_out"] for e in done)),
+            "again_percent": percent(sum(e["retrans_segs"] for e in sent),
+                                     sum(e["data_segs_out"] for e in sent)),
             "retransmits": sum(e["retransmit_segs"]
                                for e in of(its, "retransmit")),
             "timeouts": count["rto"], "synacks_again": count["synack_retransmit"],
@@ -82,9 +87,9 @@ def hosts(events: list[Row]) -> list[Row]:
 
 def peers(events: list[Row]) -> list[Row]:
     rows = []
-    for (network,), its in grouped(ended(events), prefix).items():
+    for (network,), its in grouped(senders(events), prefix).items():
         sent, again = (sum(e[name] for e in its)
-                       for name in ("segs_out", "retrans_segs"))
+                       for name in ("data_segs_out", "retrans_segs"))
         rows.append({"peer_prefix": network, "hosts": len({e["host"] for e in its}),
                      "connections_ended": len(its), "sent": sent, "again": again,
                      "again_percent": percent(again, sent)})

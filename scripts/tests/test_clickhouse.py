@@ -77,7 +77,7 @@ def client_host(seed: int) -> Packed:
             records.append(scene.pack("rto", at + took, **ends))
         records.append(scene.pack(
             "destroy", at + took + MS, state=CLOSED, segs_out=100 + number,
-            retrans_segs=(number % 4) * seed,
+            retrans_segs=(number % 4) * seed, data_segs_out=number % 5 * 20,
             srtt_us=0 if fails else 1000 * number + seed, **ends))
         if number % 10 == 0:
             records += [scene.pack("reset_sent", at + took, state=ESTABLISHED,

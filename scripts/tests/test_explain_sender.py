@@ -222,15 +222,16 @@ class Losses(Case):
                            cwnd=before if undone else half,
                            seg_ack=life.snd_nxt, seg_seq=life.rcv_nxt)]
 
-    def destroyed(self, segs_out: int) -> Event:
-        return self.life.event("destroy", 9, "CLOSED", segs_out=segs_out)
+    def destroyed(self, data_segs_out: int, acks: int = 0) -> Event:
+        return self.life.event("destroy", 9, "CLOSED", data_segs_out=data_segs_out,
+                               segs_out=data_segs_out + acks)
 
     def test_a_repaired_loss_tells_its_share_and_the_cut(self) -> None:
         found = self.sender(*self.recovery(1, 2), self.destroyed(1000))
         finding = found["losses"]
         self.assertEqual(finding.severity, NOTEWORTHY)
         self.assertEqual(finding.sentence, (
-            "two segments sent again (0.2% of 1000), by fast retransmit; cwnd "
+            "two segments sent again (0.2% of 1000 segments with data), by fast retransmit; cwnd "
             "was cut once, from 24 to 12"))
         self.assertIn("at 1.000 s fast recovery (3 duplicate ACKs or SACKed segments), "
                       "2 segments sent again, cwnd 24 -> 12", finding.evidence)
@@ -254,6 +255,19 @@ class Losses(Case):
         self.assertEqual(found["losses"].severity, NOTEWORTHY,
                          "five of ten are too few to tell a rate")
 
+    def test_acks_do_not_make_a_rate_small(self) -> None:
+        """Twelve of 32 segments with data; 5000 ACKs besides."""
+        found = self.sender(*self.recovery(1, 12), self.destroyed(32, acks=5000))["losses"]
+        self.assertIn("(38% of 32 segments with data)", found.sentence)
+        self.assertEqual(found.severity, TROUBLE)
+
+    def test_a_module_that_does_not_count_data_tells_of_all_segments(self) -> None:
+        destroyed = self.destroyed(32, acks=5000)
+        del destroyed.values["data_segs_out"]
+        found = self.sender(*self.recovery(1, 12), destroyed)["losses"]
+        self.assertIn("(0.24% of 5032 segments, ACKs among them)", found.sentence)
+        self.assertEqual(found.severity, NOTEWORTHY)
+
     def test_a_rate_is_of_what_was_sent_while_losses_were_seen(self) -> None:
         """The kernel counts a whole life, and to 2^32; the recording may begin later."""
         life = self.life
@@ -262,12 +276,12 @@ class Losses(Case):
         later = [life.acked(1, sent=100 * MSS), *self.recovery(2, 15), self.destroyed(5633)]
         found = self.found(before[-1], *later)["losses"]
         self.assertEqual(found.severity, TROUBLE)
-        self.assertIn("15 segments sent again (7.5% of about 200)", found.sentence)
+        self.assertIn("15 segments sent again (7.5% of about 200 full segments)", found.sentence)
         lost = self.scene.event("lost", lost_events=8000)
         found = self.found(*opening, before[0], lost, before[-1], *later)["losses"]
-        self.assertIn("(7.5% of about 200)", found.sentence)
+        self.assertIn("(7.5% of about 200 full segments)", found.sentence)
         whole = self.found(*opening, *before, *later[:-1], self.destroyed(7))["losses"]
-        self.assertIn("15 segments sent again (0.29% of about 5100)", whole.sentence)
+        self.assertIn("15 segments sent again (0.29% of about 5100 full segments)", whole.sentence)
 
     def test_what_was_sent_is_counted_beyond_4_gigabytes(self) -> None:
         """Its number begins anew: 20 segments of five million are no high rate."""
@@ -280,7 +294,7 @@ class Losses(Case):
         found = self.found(*opening, *far, *self.recovery(1, 20))
         self.assertEqual(found["losses"].severity, NOTEWORTHY)
         sent = 5 * (1 << 30) // MSS
-        self.assertIn(f"of about {sent})", found["losses"].sentence)
+        self.assertIn(f"of about {sent} full segments)", found["losses"].sentence)
 
     def test_disorder_without_a_retransmit_is_healthy(self) -> None:
         life = self.life
@@ -536,7 +550,7 @@ class Losses(Case):
         life.acked(0.95)            # the first ACK beyond, as CWR shows it
         found = self.reduced(*probe, own="loss")
         self.assertFalse({"ecn", "reduced", "local-drops"} & found.keys())
-        self.assertIn("one segment sent again (100% of about 1), by a tail loss probe",
+        self.assertIn("one segment sent again (100% of about 1 full segment), by a tail loss probe",
                       found["losses"].sentence)
         self.assertEqual(found["losses"].evidence, (
             "at 0.900 s tail loss probe, a segment sent again",))

@@ -284,14 +284,17 @@ class Content(Stage):
             self.event("ack", 50, cookie=6, local_port=40113, snd_isn=99, snd_una=825,
                        rcv_isn=7, rcv_nxt=1456),
             self.event("destroy", 90, state=CLOSED, bytes_acked=2**33,
-                       bytes_received=5, segs_out=7, segs_in=6, retrans_segs=1))
+                       bytes_received=5, segs_out=7, segs_in=6, retrans_segs=1,
+                       data_segs_out=4))
         told = made.row("Bytes by connection", "sk:5")
-        self.assertEqual((told["sent"], told["segments out"], told["again"]),
-                         ("8.59 GB", "7", "1"))
+        self.assertEqual((told["sent"], told["segments out"], told["with data"],
+                          told["again"]), ("8.59 GB", "7", "4", "1"))
         counted_ = made.row("Bytes by connection", "sk:6")
         self.assertEqual((counted_["sent"], counted_["received"],
-                          counted_["segments out"]), ("725 B", "1.45 kB", "–"))
-        self.assertEqual(made.row("Bytes by peer", "10.77.0.2")["connections"], "2")
+                          counted_["segments out"], counted_["with data"]),
+                         ("725 B", "1.45 kB", "–", "–"))
+        by_peer = made.row("Bytes by peer", "10.77.0.2")
+        self.assertEqual((by_peer["connections"], by_peer["with data"]), ("2", "4"))
 
     def amounts(self, *states: str, **destroyed: int) -> tuple[str, str]:
         """What 7 bytes there and 5 back are told as, with so many of sequence numbers."""

@@ -1,14 +1,16 @@
 -- SPDX-License-Identifier: GPL-2.0
 -- Which hosts suffer? One line a host, the worst first.
 --
--- again_percent is of the segments that connections which ended meanwhile had sent;
--- retransmits, timeouts and the rest are of all connections.
+-- again_percent is of the segments with data that connections which ended meanwhile had
+-- sent; a SYN that went again is in it, if data followed. Of a host whose module does not
+-- count segments with data it is not known. retransmits, timeouts and the rest are of
+-- all connections.
 
 SELECT
     host,
     countIf(kind = 'destroy' AND segs_out > 0) AS connections_ended,
-    round(100 * sumIf(retrans_segs, kind = 'destroy')
-        / sumIf(segs_out, kind = 'destroy'), 3) AS again_percent,
+    round(100 * sumIf(retrans_segs, kind = 'destroy' AND data_segs_out > 0)
+        / sumIf(data_segs_out, kind = 'destroy'), 3) AS again_percent,
     sumIf(retransmit_segs, kind = 'retransmit') AS retransmits,
     countIf(kind = 'rto') AS timeouts,
     countIf(kind = 'synack_retransmit') AS synacks_again,

@@ -224,15 +224,23 @@ def _by(cause: str, count: int, is_one_of_several: bool) -> str:
 def _rate(lost: int, pace: Sender | None, seen: Seen) -> tuple[int, str]:
     """How many segments it sent meanwhile, and which share of these was lost.
 
-    The kernel's own count is of the whole life, and of 32 bits.
+    The kernel's own counts are of the whole life, and of 32 bits.  That of all segments
+    has ACKs in it, and is only taken where the module does not tell of those with data:
+    how many small ones there were, the bytes do not say.
     """
     if pace is None:
         return 0, ""
     of_bytes = pace.sent_bytes // pace.mss if pace.mss else 0
-    sent, about = pace.segments_out if seen.sent_again else 0, ""
+    sent, what = pace.data_segments_out, " with data"
+    if sent is None:
+        sent, what = pace.segments_out, ", ACKs among them"
+    what = plural(sent, "segment") + what
+    if not seen.sent_again:
+        sent = 0
     if pace.mss and (not sent or 2 * sent < of_bytes):
-        sent, about = max(of_bytes, lost), "about "
-    return sent, f" ({share(lost, sent)} of {about}{sent})" if sent else ""
+        sent = max(of_bytes, lost)
+        what = f"about {plural(sent, 'full segment')}"
+    return sent, f" ({share(lost, sent)} of {what})" if sent else ""
 
 
 def _cut_words(recoveries: list[Episode]) -> str:

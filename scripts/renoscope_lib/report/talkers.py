@@ -49,6 +49,7 @@ class Talk(Packable):
     una: int | None = None
     rcv: int | None = None
     segs_out: int | None = None
+    data_segs_out: int = 0
     segs_in: int | None = None
     sent_again: int = 0
     over: bool = False
@@ -78,6 +79,7 @@ class PeerTalk:
     sent: int = 0
     received: int = 0
     segs_out: int = 0
+    data_segs_out: int = 0
     segs_in: int = 0
     sent_again: int = 0
 
@@ -92,6 +94,7 @@ class PeerTalk:
         self.sent += talk.sent
         self.received += talk.received
         self.segs_out += talk.segs_out or 0
+        self.data_segs_out += talk.data_segs_out
         self.segs_in += talk.segs_in or 0
         self.sent_again += talk.sent_again
 
@@ -161,6 +164,7 @@ class Talkers:
         talk.own_fin_acked |= (talk.own_fin and event["snd_nxt"] != 0
                                and event["snd_una"] == event["snd_nxt"])
         talk.segs_out, talk.segs_in = event["segs_out"], event["segs_in"]
+        talk.data_segs_out = event.values.get("data_segs_out", 0)
         talk.sent_again = max(talk.sent_again, event["retrans_segs"])
         talk.over = True
 

@@ -14,14 +14,14 @@ from .values import amount, code, count, ends, some
 TOP = 10
 
 AMOUNTS = (number("sent", "bytes acknowledged"), number("received", "bytes"),
-           Column("both"), number("segments out"), number("segments in"),
-           number("again", "segments sent again"))
+           Column("both"), number("segments out"), number("with data", "of those out"),
+           number("segments in"), number("again", "segments sent again"))
 
 
 def _amounts(one: Talk | PeerTalk, largest: int) -> tuple[Child | Cell, ...]:
     return (Cell(amount(one.sent), one.sent), Cell(amount(one.received), one.received),
             bar(one.bytes, largest), count(one.segs_out or None),
-            count(one.segs_in or None), some(one.sent_again))
+            count(one.data_segs_out or None), count(one.segs_in or None), some(one.sent_again))
 
 
 def show(told: Told) -> Section:

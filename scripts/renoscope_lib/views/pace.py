@@ -102,6 +102,7 @@ class Sender(Packable):
     sent_nxt: int | None = None
     mss: int = 0
     segments_out: int = 0
+    data_segments_out: int | None = None    # of these, with data; older modules do not say
     fins_again: int = 0
     marked: int = 0
     dropped_here: int = 0
@@ -178,6 +179,7 @@ class Pace:
             flow = self.kept.get(event.key)
             if flow is not None:
                 flow.segments_out = event["segs_out"]
+                flow.data_segments_out = event.values.get("data_segs_out")
         elif event.kind == "segment":
             self._see_segment(event)
 
