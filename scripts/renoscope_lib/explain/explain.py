@@ -33,8 +33,8 @@ from ..views.states import States
 from ..views.synflood import FloodWatch
 from ..views.windows import Windows
 from ..words import plural
-from . import (rules_on_ends, rules_on_listeners, rules_on_losses, rules_on_opening, rules_on_pace,
-               rules_on_ports, rules_on_windows)
+from . import (rules_on_ends, rules_on_listeners, rules_on_losses, rules_on_mtu, rules_on_opening,
+               rules_on_pace, rules_on_ports, rules_on_windows)
 from .finding import FINE, RULES, Clock, Finding, Report, Subject
 
 NEEDED_KINDS = tuple(dict.fromkeys(
@@ -238,8 +238,9 @@ class Explained:
         window = self._windows.kept.get(life.key)
         pace = self._pace.kept.get(life.key)
         if lost is not None:
-            yield from rules_on_losses.findings(
-                lost, pace, self._seen_of(life), subject, clock)
+            seen = self._seen_of(life)
+            yield from rules_on_losses.findings(lost, pace, seen, subject, clock)
+            yield from rules_on_mtu.findings(lost, seen, subject, clock)
         yield from rules_on_losses.on_arrival(
             self._arrivals.dropped(life.key, clock.end_ns), subject, clock)
         if window is not None:

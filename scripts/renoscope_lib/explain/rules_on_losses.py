@@ -57,8 +57,6 @@ def findings(flow: Flow, pace: Sender | None, seen: Seen,
     yield from _repaired(flow, pace, seen, subject, clock)
     yield from _spurious(flow, pace, seen, subject, clock)
     yield from _collapsed(flow, causes, subject, clock)
-    if seen.timeouts:  # else one may have begun it
-        yield from _path_mtu(flow, subject, clock)
     yield from _reductions(flow, causes, subject, clock)
     yield from _restarts(pace, subject, clock)
 
@@ -97,7 +95,7 @@ def _timeouts(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
     yield Finding(
         "timeouts", _severity_of(waited_us, count, undone, episodes), subject,
         sentence, _gist_of_timeouts(count, len(unsent), for_nothing),
-        capped(_timeout_line(t, clock) for t in timeouts),
+        capped(timeout_line(t, clock) for t in timeouts),
         f"{LET_OUT}\n{next_step}" if unsent else next_step,
         timeouts[0].time_ns, waited_us)
 
@@ -177,7 +175,8 @@ def _gist_of_timeouts(count: int, unsent: int, for_nothing: bool) -> str:
     return "several timeouts" if count > 1 else "one timeout"
 
 
-def _timeout_line(timeout: Timeout, clock: Clock) -> str:
+def timeout_line(timeout: Timeout, clock: Clock) -> str:
+    """When it fired, and what for."""
     number = "" if timeout.seq is None else f", no ACK for seq={timeout.seq}"
     sent = f", sent again: {SENT_WORDS[timeout.sent]}" if timeout.sent else ""
     if timeout.unsent:
@@ -207,7 +206,7 @@ def _repaired(flow: Flow, pace: Sender | None, seen: Seen, subject: Subject,
         f"{spelled(lost, 'segment')} sent again{rate}, {', '.join(how)}"
         f"{_cut_words(recoveries)}",
         f"by {' and '.join(REPAIRS[cause] for cause in counts)}",
-        capped(_episode_line(e, clock) for e in flow.episodes
+        capped(episode_line(e, clock) for e in flow.episodes
                if e.what in (RECOVERY, "loss probe")),
         look("losses", subject, "-v"),
         next((e.began_ns for e in recoveries), None))
@@ -269,7 +268,8 @@ EPISODE_WORDS = {RECOVERY: "fast recovery", CWR: "reduction",
 DETAIL_WORDS = {"sent again": "a segment sent again"}
 
 
-def _episode_line(episode: Episode, clock: Clock) -> str:
+def episode_line(episode: Episode, clock: Clock) -> str:
+    """When it began, and what it did."""
     words = EPISODE_WORDS.get(episode.what, episode.what)
     if episode.what == LOSS:
         words = "timeout" if episode.timeouts else "Loss without a timeout"
@@ -338,7 +338,7 @@ def _undone_lines(flow: Flow, clock: Clock) -> tuple[str, ...]:
     is_listed = any(flow.segments[cause] for cause in REPAIRS)
     undone = [e for e in flow.episodes if e.undone]
     rest = [e for e in undone if not (is_listed and e.what == RECOVERY)]
-    lines = capped(_episode_line(e, clock) for e in rest)
+    lines = capped(episode_line(e, clock) for e in rest)
     if len(rest) == len(undone):
         return lines
     return (*lines, f"fast recoveries undone: {_listed_with('losses')}")
@@ -423,8 +423,8 @@ def _collapsed(flow: Flow, causes: Causes, subject: Subject,
         "cwnd-collapsed", NOTEWORTHY, subject,
         f"cwnd fell from {peak} to {low}{steps}: {', then '.join(whys)}",
         f"to a quarter or less, by {whys[0]}",
-        (_episode_line(first, clock),
-         *([_episode_line(last, clock)] if last is not first else [])),
+        (episode_line(first, clock),
+         *([episode_line(last, clock)] if last is not first else [])),
         look("losses", subject, "-v"), first.began_ns)
 
 
@@ -453,28 +453,13 @@ def _falls(cuts: list[Episode]) -> Iterator[tuple[int, int, slice]]:
             yield peak, min(lows), slice(first, place + 1)
 
 
-def _path_mtu(flow: Flow, subject: Subject, clock: Clock) -> Iterator[Finding]:
-    shrunk = [e for e in _of(flow, LOSS)
-              if not e.timeouts and e.segments and e.before is not None]
-    if shrunk:
-        yield Finding(
-            "path-mtu", NOTEWORTHY, subject,
-            f"{plural(sum(e.segments for e in shrunk), 'segment')} sent again "
-            "with no timeout before: they had become too large for the path "
-            "(its MTU shrank), a probe for a larger MTU was lost (tcp_mtu_probing), or Fast "
-            "Open's data was not taken",
-            "", capped(_episode_line(e, clock) for e in shrunk),
-            "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a "
-            "VPN on the way?", shrunk[0].began_ns)
-
-
 # ---- without a loss
 
 def _reductions(flow: Flow, causes: Causes, subject: Subject,
                 clock: Clock) -> Iterator[Finding]:
     """Which of them had which cause is not kept: the first finding lists them all."""
     cuts = _of(flow, CWR)
-    evidence = capped(_episode_line(e, clock) for e in cuts)
+    evidence = capped(episode_line(e, clock) for e in cuts)
     at_ns = next((e.began_ns for e in cuts), None)
     for finding in _by_cause(causes, subject, at_ns):
         yield replace(finding, evidence=evidence)

@@ -31,7 +31,7 @@ from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US, RESOURCE_WAIT_US, latest_us
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import segments_sent_again
-from ..tcp.sequence import ACK, FIN, SYN, is_after, passes, relative_if_known
+from ..tcp.sequence import ACK, FIN, SYN, is_after, passes, relative, relative_if_known
 from ..tcp.tcp_states import CLOSED, IDLE, SYN_SENT, TIME_WAIT
 from ..tcp.undoing import Reduction
 from ..tcp.wanted import Filter
@@ -71,6 +71,7 @@ class Timeout(Packable):
     Nothing goes where the kernel gives the connection up instead, and nothing left this
     host where it is `unsent`: no retransmission was recorded, though each is. Whether a
     queue of this host's dropped it, `by_queue` tells, None if that is not known.
+    `small_sacked`: none was SACKed (None), or no more than were smaller than the MSS.
     """
 
     time_ns: int
@@ -81,6 +82,10 @@ class Timeout(Packable):
     gave_up: bool = False
     unsent: bool = False
     by_queue: bool | None = None
+    mss: int = 0
+    sent_mss: int = 0           # when it went again: the timer may have lowered it
+    is_full: bool = False       # as large as a segment may be then
+    small_sacked: bool | None = None
 
 
 @dataclass(slots=True)
@@ -138,6 +143,7 @@ class Flow(PartlySeen):
     repairs: int = 0  # reductions as a tail loss probe has made good for a loss
     probed_to: int | None = None  # snd_nxt when a probe sent something again
     last_una: int = 0
+    timestamps: bool = False
     set_ns: int = 0     # when its timer was last set by a SYN that went or an ACK that came
     episodes: deque[Episode] = field(
         default_factory=lambda: deque(maxlen=KEPT))
@@ -345,6 +351,11 @@ class Losses:
         flow.highest_backoff = max(flow.highest_backoff, event["backoff"])
         timeout = Timeout(event["time_ns"], waited_us, event["backoff"],
                           relative_if_known(event["snd_una"], event["snd_isn"]))
+        timeout.mss = event.values.get("mss", 0)
+        flags = self._schema.bit_names("sock_flags", event["sock_flags"])
+        flow.timestamps = "timestamps" in flags
+        if "sack" in flags:
+            timeout.small_sacked = _is_small_sacked(event, timeout.mss)
         flow.fired, flow.fired_gaps = timeout, self.gaps.number
         flow.after_fired = event["cpu"], event["serial"] + 1
         if not self._sends(event):
@@ -406,6 +417,8 @@ class Losses:
         timeout, flow.fired = flow.fired, None
         if cause in BY_TIMER and timeout is not None and flow.fired_gaps == self.gaps.number:
             timeout.sent = _segment(event, cause)
+            timeout.sent_mss = event.values.get("mss", 0)
+            timeout.is_full = event["seg_len"] >= timeout.sent_mss > 0
 
     @staticmethod
     def _syn_again(flow: Flow, event: Event, count: int) -> None:
@@ -494,6 +507,19 @@ def _was_by_queue(timeout: Timeout, following: Event) -> bool | None:
     half_a_second = range(RESOURCE_WAIT_US - JIFFY_US, latest_us(RESOURCE_WAIT_US))
     is_so = waited_us in half_a_second and following["rto_us"] not in half_a_second
     return True if is_so else None
+
+
+def _is_small_sacked(event: Event, mss: int) -> bool | None:
+    """Whether what is SACKed may all be smaller than the MSS, as something is.
+
+    What is out has so many bytes, and so many segments: of these no more are full than
+    fill the bytes.
+    """
+    if not event["sacked_out"] or not mss:
+        return None
+    out = relative(event["snd_nxt"], event["snd_una"])
+    smaller: int = event["packets_out"] - out // mss
+    return event["sacked_out"] <= smaller
 
 
 def _segment(event: Event, cause: str) -> str:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on segments too large for the path."""
+
+from typing import Any
+
+from renoscope_lib.explain.finding import TROUBLE, Finding
+from renoscope_lib.ring.schema import Event
+
+from .explain_scene import ISN, MSS, Case
+from .support import number_of
+
+SACK = 1 << number_of("sock_flags", "sack")
+TIMESTAMPS = 1 << number_of("sock_flags", "timestamps")
+SMALL = 100
+
+
+class BlackHole(Case):
+    def timers(self, count: int, lowered: int = 0, sent: int = MSS, **values: Any
+               ) -> list[Event]:
+        """Timeouts of one segment; at the last the timer lowers the MSS to so much."""
+        life, events = self.life, []
+        values = {"sock_flags": SACK | TIMESTAMPS, "packets_out": 2, "sacked_out": 1,
+                  "snd_nxt": ISN + 1 + MSS + SMALL} | values
+        for n in range(count):
+            at_s, mss = 1 + 0.2 * 2**n, lowered if lowered and n == count - 1 else MSS
+            events += [life.timeout(at_s, 0.2 * 2**n, n, ca="Loss" if n else "Open", **values),
+                       life.again(at_s, "rto", "Loss", seg_len=min(sent, mss),
+                                  **values | {"mss": mss})]
+        return events
+
+    def told(self, *events: Event) -> Finding | None:
+        return self.found(*self.life.opens(), *events, end_s=100).get("mtu-black-hole")
+
+    def test_what_is_smaller_was_sacked(self) -> None:
+        finding = self.told(*self.timers(7))
+        assert finding is not None
+        self.assertEqual(finding.severity, TROUBLE)
+        self.assertEqual(finding.sentence, (
+            "only full segments are lost: seven timeouts sent one of 1000 bytes again in vain, "
+            "and no more were SACKed than were smaller. Most likely the path takes only "
+            "smaller ones, and its ICMP messages do not arrive (implied)"))
+        self.assertIn("tracepath 10.77.0.2; ping -M do -s 1024 10.77.0.2: does as much go?",
+                      finding.next_step)
+        self.assertIn("tcp_mtu_probing=1", finding.next_step)
+        self.assertIn("backoff 6", finding.evidence[-1])
+
+    def test_without_timestamps_a_header_is_smaller(self) -> None:
+        finding = self.told(*self.timers(3, sock_flags=SACK))
+        assert finding is not None
+        self.assertIn("-s 1012 ", finding.next_step)
+
+    def test_what_came_through_once_the_mss_fell(self) -> None:
+        """tcp_mtu_probing() is called by the timer, before it sends again."""
+        life = self.life
+        fallen = self.timers(5, lowered=536, sacked_out=0)
+        ends = life.turn(9, "Loss", "Open", cwnd=5, ssthresh=5, mss=536)
+        finding = self.told(*fallen, ends)
+        assert finding is not None
+        self.assertIn("four timeouts sent one of 1000 bytes again in vain; the MSS fell from 1000 "
+                      "to 536 as the timer fired (tcp_mtu_probing, or the route has learnt a "
+                      "smaller MTU), and then it came through", finding.sentence)
+        self.assertIsNone(self.told(*fallen), "nothing came through yet")
+        finding = self.told(*self.timers(5, lowered=536))
+        assert finding is not None
+        self.assertIn("were smaller; the MSS fell from 1000 to 536", finding.sentence)
+        self.assertNotIn("came through", finding.sentence)
+
+    def test_what_else_may_have_been_lost_is_no_black_hole(self) -> None:
+        last = self.timers(4)
+        for name, events in (
+                ("too few", self.timers(2)),
+                ("nothing SACKed", self.timers(4, sacked_out=0)),
+                ("more SACKed than were small", self.timers(4, packets_out=3, sacked_out=2,
+                                                            snd_nxt=ISN + 1 + 2 * MSS + 9)),
+                ("small ones time out", self.timers(4, sent=MSS - 1)),
+                ("one came through", [*last[:-2], *(
+                    self.life.timeout(9, 1, 3, ca="Loss", snd_una=ISN + 1 + MSS),)]),
+                ("one was not seen to go", [*last[:3], *last[4:]]),
+                ("its retransmissions were not recorded", last[::2]),
+                ("no SACK, but duplicate ACKs", self.timers(4, sock_flags=0))):
+            with self.subTest(name):
+                self.assertIsNone(self.told(*events))
