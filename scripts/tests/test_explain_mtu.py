@@ -7,10 +7,11 @@ from renoscope_lib.explain.finding import TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
 from .explain_scene import ISN, MSS, Case
-from .support import number_of
+from .support import SECOND, number_of
 
 SACK = 1 << number_of("sock_flags", "sack")
 TIMESTAMPS = 1 << number_of("sock_flags", "timestamps")
+FASTOPEN = 1 << number_of("sock_flags", "fastopen")
 SMALL = 100
 
 
@@ -80,3 +81,49 @@ class BlackHole(Case):
                 ("no SACK, but duplicate ACKs", self.timers(4, sock_flags=0))):
             with self.subTest(name):
                 self.assertIsNone(self.told(*events))
+
+
+class WithoutTimeout(Case):
+    """Segments go again in Loss, and no timer had fired."""
+
+    def told(self, *before: Event, mss: int = MSS, **values: Any) -> Finding:
+        life = self.life
+        values = {"cwnd": 10, "mss": mss} | values
+        return self.found(
+            *before, life.turn(1, "Open", "Loss", **values),
+            life.again(1, "loss_recovery", "Loss", 9, **values),
+            life.turn(1.1, "Loss", "Open", **values))["path-mtu"]
+
+    def test_a_fall_of_the_mss_is_the_path_mtu(self) -> None:
+        finding = self.told(*self.life.opens(), self.life.acked(0.5), mss=900)
+        self.assertEqual(finding.sentence, (
+            "9 segments sent again with no timeout before: they had become too large for the "
+            "path; the MSS fell from 1000 to 900, as an ICMP message tells of a smaller MTU "
+            "(implied)"))
+        self.assertEqual(finding.gist, "the path's MTU shrank (implied)")
+        self.assertIn("ip route get", finding.next_step)
+
+    def test_without_a_fall_a_probe_was_lost(self) -> None:
+        finding = self.told(*self.life.opens(), self.life.acked(0.5))
+        self.assertIn("before: the MSS stayed, so a probe for a larger MTU was lost "
+                      "(tcp_mtu_probing, implied)", finding.sentence)
+        self.assertEqual(finding.gist, "a probe for a larger MTU was lost (implied)")
+
+    def test_with_only_the_syn_acknowledged_it_is_fast_opens_data(self) -> None:
+        flags = {"sock_flags": FASTOPEN}
+        finding = self.told(*self.life.opens(), **flags)
+        self.assertIn("before: Fast Open's data was not taken (implied)", finding.sentence)
+        self.setUp()
+        finding = self.told(*self.life.opens(), self.life.acked(0.5), **flags)
+        self.assertNotIn("Fast Open", finding.sentence, "what came later")
+        self.setUp()
+        finding = self.told(*self.life.opens(), mss=900, **flags)
+        self.assertNotIn("Fast Open", finding.sentence, "an ICMP message came for it")
+
+    def test_what_the_mss_was_before_something_was_not_seen_is_not_known(self) -> None:
+        mark = self.scene.event("mark", SECOND // 2, kinds_on=(1 << 60) - 1,
+                                mark_cause=number_of("mark_cause", "events"))
+        finding = self.told(*self.life.opens(), self.life.acked(0.4), mark, mss=900)
+        self.assertIn("(its MTU shrank), a probe for a larger MTU was lost (tcp_mtu_probing), "
+                      "or Fast Open's data was not taken", finding.sentence)
+        self.assertEqual(finding.gist, "")

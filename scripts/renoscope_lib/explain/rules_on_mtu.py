@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..tcp.ca_states import GROWING, LOSS
 from ..views.endings import IMPLIED
 from ..views.losses import Episode, Flow, Timeout
-from ..words import plural
+from ..words import listed, plural
 from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, capped, look, spelled
 from .rules_on_losses import MANY_TIMEOUTS, Seen, episode_line, timeout_line
 
@@ -114,15 +114,64 @@ def _by_hand(size: int, flow: Flow, subject: Subject) -> str:
 # ---- without a timeout
 
 def _path_mtu(episodes: list[Episode], subject: Subject, clock: Clock) -> Iterator[Finding]:
-    shrunk = [e for e in episodes
-              if not e.timeouts and e.segments and e.before is not None]
-    if shrunk:
+    """What begins Loss without a timeout, each cause by itself.
+
+    Who lowers the MSS does so before he sends again (tcp_v4_mtu_reduced()); a probe that
+    was lost and Fast Open leave it as it is.
+    """
+    by_cause: dict[Cause, list[Episode]] = {}
+    for episode in episodes:
+        if not episode.timeouts and episode.segments and episode.before is not None:
+            by_cause.setdefault(_cause(episode), []).append(episode)
+    for cause, every in by_cause.items():
         yield Finding(
             "path-mtu", NOTEWORTHY, subject,
-            f"{plural(sum(e.segments for e in shrunk), 'segment')} sent again "
-            "with no timeout before: they had become too large for the path "
-            "(its MTU shrank), a probe for a larger MTU was lost (tcp_mtu_probing), or Fast "
-            "Open's data was not taken",
-            "", capped(episode_line(e, clock) for e in shrunk),
-            "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a "
-            "VPN on the way?", shrunk[0].began_ns)
+            f"{plural(sum(e.segments for e in every), 'segment')} sent again "
+            f"with no timeout before: {cause.words}{_mss_words(cause, every)}",
+            cause.gist, capped(episode_line(e, clock) for e in every),
+            cause.next_step, every[0].began_ns)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why segments go again in Loss that no timer began."""
+
+    words: str
+    gist: str
+    next_step: str
+
+
+SHRANK = Cause(
+    "they had become too large for the path", f"the path's MTU shrank{IMPLIED}",
+    "ip route get ADDRESS shows the mtu it has learnt; a tunnel or a VPN on the way?")
+FAST_OPEN = Cause(
+    f"Fast Open's data was not taken{IMPLIED}, and went once more after the handshake",
+    f"Fast Open's data was not taken{IMPLIED}",
+    "on the peer: sysctl net.ipv4.tcp_fastopen; does its program ask for TCP_FASTOPEN?")
+PROBE_LOST = Cause(
+    "the MSS stayed, so a probe for a larger MTU was lost (tcp_mtu_probing, implied)",
+    f"a probe for a larger MTU was lost{IMPLIED}",
+    "it cost no cwnd; net.ipv4.tcp_mtu_probing=0 ends such probes")
+NOT_KNOWN = Cause(
+    "they had become too large for the path (its MTU shrank), a probe for a larger MTU was "
+    "lost (tcp_mtu_probing), or Fast Open's data was not taken", "", SHRANK.next_step)
+
+
+def _cause(episode: Episode) -> Cause:
+    if episode.mss is None:
+        return NOT_KNOWN
+    before, within = episode.mss
+    if within < before:
+        return SHRANK
+    if episode.is_fast_open:
+        return FAST_OPEN
+    return PROBE_LOST if within == before else NOT_KNOWN
+
+
+def _mss_words(cause: Cause, episodes: list[Episode]) -> str:
+    falls = [e.mss for e in episodes if e.mss is not None]
+    if cause is not SHRANK or not falls:
+        return ""
+    steps = listed([f"from {before} to {within}" for before, within in dict.fromkeys(falls)],
+                   "and")
+    return f"; the MSS fell {steps}, as an ICMP message tells of a smaller MTU{IMPLIED}"

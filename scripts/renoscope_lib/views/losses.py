@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, GROWING, LOSS, REDUCING
 from ..tcp.connections import PartlySeen, identity_of
+from ..tcp.flows import is_fast_open
 from ..tcp.kept import Kept, Packable
 from ..tcp.kernel_timers import JIFFY_US, RESOURCE_WAIT_US, latest_us
 from ..tcp.reno_words import RENO_KINDS
@@ -106,6 +107,8 @@ class Episode(Packable):
     undone: bool = False
     ended_by: str | None = None
     detail: str = ""
+    mss: tuple[int, int] | None = None  # of Loss: before it, and as it began
+    is_fast_open: bool = False          # Loss with only the SYN acknowledged
 
     def add_timeout(self, timeout: Timeout) -> None:
         """One more, as long as there is room."""
@@ -143,6 +146,7 @@ class Flow(PartlySeen):
     repairs: int = 0  # reductions as a tail loss probe has made good for a loss
     probed_to: int | None = None  # snd_nxt when a probe sent something again
     last_una: int = 0
+    mss: tuple[int, int] = (0, 0)       # the last, and how many gaps there were
     timestamps: bool = False
     set_ns: int = 0     # when its timer was last set by a SYN that went or an ACK that came
     episodes: deque[Episode] = field(
@@ -199,6 +203,7 @@ class Losses:
                      or self._state(event) in (CLOSED, TIME_WAIT))
         if event["cwnd"] and self._sends(event):
             flow.speed = Speed(event["cwnd"], event["ssthresh"])
+            flow.mss = event.values.get("mss", 0), self.gaps.number
 
     def _flow(self, event: Event) -> Flow | None:
         """None of a listener, which has no peer and sends nothing."""
@@ -296,6 +301,10 @@ class Losses:
         episode.within = Speed(event["cwnd"], event["ssthresh"])
         episode.dup_acks = event["sacked_out"]
         episode.lost = event["lost_out"]
+        if name == LOSS and seen and flow.mss[1] == self.gaps.number:
+            episode.mss = flow.mss[0], event.values.get("mss", 0)
+        episode.is_fast_open = (relative_if_known(event["snd_una"], event["snd_isn"]) == 1
+                                and is_fast_open(self._schema, event))
         flow.repairs += name == CWR and self._is_repaired(flow, event)
         flow.probed_to = None
         flow.current = episode
