@@ -50,7 +50,7 @@
 	EVENT_KIND(time_wait_end,					\
 		"TIME-WAIT, or FIN-WAIT-2 as a small sock, is over")	\
 	EVENT_KIND(rto,							\
-		"the retransmission timer fired; rto_us is what it waited") \
+		"the retransmission timer fired; rto_us is the RTO in force") \
 	EVENT_KIND(loss_probe,						\
 		"a tail loss probe was sent, new data or a retransmission") \
 	EVENT_KIND(probe,						\

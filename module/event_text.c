@@ -305,11 +305,6 @@ static void put_time_wait(struct text *text, const struct tcp_event *event)
 	put_ms(text, "lasts", event->time_wait_us);
 }
 
-static void put_waited(struct text *text, const struct tcp_event *event)
-{
-	put_ms(text, "waited", event->rto_us);
-}
-
 static void put_loss_probe(struct text *text, const struct tcp_event *event)
 {
 	put(text, event->probe_retransmits ? " retransmission" : " new_data");
@@ -395,7 +390,6 @@ static void (* const put_detail_of[EVENT_KIND_END])(struct text *text,
 	[EVENT_KIND_cookie_checked]	= put_handshake,
 	[EVENT_KIND_time_wait]		= put_time_wait,
 	[EVENT_KIND_time_wait_end]	= put_time_wait,
-	[EVENT_KIND_rto]		= put_waited,
 	[EVENT_KIND_loss_probe]		= put_loss_probe,
 	[EVENT_KIND_probe]		= put_probe,
 	[EVENT_KIND_zero_window]	= put_zero_window,
@@ -539,7 +533,7 @@ static void put_congestion(struct text *text, const struct tcp_event *event)
 	put_ms(text, "srtt", event->srtt_us);
 	put_ms(text, "rttvar", event->rttvar_us);
 	put_ms(text, "min_rtt", event->min_rtt_us);
-	if (!begins_synack_wait(event) && event->kind != EVENT_KIND_rto)
+	if (!begins_synack_wait(event))
 		put_ms(text, "rto", event->rto_us);
 	put_count(text, "backoff", event->backoff);
 	put_count(text, "retransmits", event->retransmits);
