@@ -200,6 +200,9 @@ EXPORT_SYMBOL_IF_KUNIT(reno_reduced_segments);
  * trip, which gives both the same share. For the other beta, that of a mark, growth
  * stays as it is: RFC 8511 changes nothing else.
  *
+ * Not as in the RFC: there alpha should become 1 once the window is back at what it was
+ * before the reduction (cwnd_prior); here it stays.
+ *
  * Context: any. Source: RFC 9438 section 4.3, alpha of the Reno-friendly region.
  * Return: segments, at least 1.
  */
