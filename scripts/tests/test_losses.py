@@ -108,6 +108,16 @@ class Unsent(Stage):
             self.assertFalse(unsent)
             self.assertNotIn("nothing", row)
 
+    def test_one_that_gave_up_had_nothing_to_send(self) -> None:
+        """Its socket may be connected anew."""
+        flow = self.one(
+            self.event("rto", 0, "Loss"),
+            self.event("state", 0, "Loss", state=CLOSED, old_state=ESTABLISHED),
+            self.event("state", 10, state=SYN_SENT, old_state=CLOSED),
+            self.event("rto", 1010, state=SYN_SENT))
+        timeout, = flow.episodes[0].timeouts
+        self.assertEqual((timeout.gave_up, timeout.unsent), (True, False))
+
 
 class Causes(Stage):
     def test_each_cause_by_its_segments(self) -> None:

@@ -387,6 +387,7 @@ class Losses:
                 and not self.gaps.lacks("retransmit")
                 and flow.after_fired == (event["cpu"], event["serial"])):
             flow.fired.gave_up = True
+            flow.fired = None
 
     def _see_unsent(self, flow: Flow, event: Event) -> None:
         """Whether the timer before has sent nothing that could leave (unless it gave up).
