@@ -153,6 +153,67 @@ class Ends(Case):
             "(implied)"))
         self.assertIn("read everything before close()", finding.next_step)
 
+    def closed_at_once(self, state: str, *between: Event, took_s: float = 1e-5,
+                       cpu: int = 0) -> Finding:
+        """Our FIN, and so soon CLOSED and a RST."""
+        life, before = self.life, "CLOSE-WAIT" if state == "LAST-ACK" else "ESTABLISHED"
+        peers = life.rcv_nxt + (state == "LAST-ACK")
+        return self.of(
+            *[life.change(0.9, "ESTABLISHED", before)] * (before == "CLOSE-WAIT"),
+            life.change(1, before, state, rcv_nxt=peers), *between,
+            life.change(1 + took_s, state, "CLOSED", cpu=cpu, rcv_nxt=peers),
+            self.reset_sent(1 + took_s, "CLOSED"))["reset-by-us"]
+
+    def test_a_close_that_sent_its_fin_first_found_nothing_unread(self) -> None:
+        """__tcp_close() looks for unread data before, and for memory after that."""
+        memory = "too many orphans, or tcp_mem is exhausted (implied)"
+        either = "too many orphans, tcp_mem is exhausted, or closed with unread data (implied)"
+        unread = "closed with unread data (implied)"
+        for state, after_shutdown, got, took_s, cpu, words in (
+                ("FIN-WAIT-1", False, 0, 1e-5, 0, memory),
+                ("LAST-ACK", False, 0, 1e-5, 0, memory),
+                ("FIN-WAIT-1", False, 300, 1e-5, 0, either),
+                ("FIN-WAIT-1", False, 300, 1e-5, 1, unread),
+                ("FIN-WAIT-1", False, 300, 0.3, 0, unread),
+                ("FIN-WAIT-1", False, 300, 2, 0, either),       # SO_LINGER
+                ("FIN-WAIT-1", True, 300, 0.3, 0, memory),
+                ("LAST-ACK", True, 300, 0.3, 0, memory)):
+            with self.subTest(state=state, after_shutdown=after_shutdown, got=got,
+                              took_s=took_s, cpu=cpu):
+                self.setUp()
+                if got:
+                    self.life.gets(0.5, got)
+                close = [self.life.change(1.2, state, state)] * after_shutdown
+                finding = self.closed_at_once(state, *close, took_s=took_s, cpu=cpu)
+                self.assertEqual((finding.severity, finding.sentence),
+                                 (TROUBLE, f"reset by us in {state}: {words}"))
+                self.assertEqual("TcpExtTCPAbortOnMemory" in finding.next_step,
+                                 words is not unread)
+                self.assertEqual("read everything" in finding.next_step,
+                                 words is not memory)
+
+    def test_a_timer_that_lacks_memory_was_asked_for_by_nobody(self) -> None:
+        for state, sure in (("FIN-WAIT-1", False), ("LAST-ACK", True)):
+            with self.subTest(state):
+                self.setUp()
+                life = self.life
+                finding = self.of(
+                    *[life.change(0.9, "ESTABLISHED", "CLOSE-WAIT")] * sure,
+                    life.change(1, "CLOSE-WAIT" if sure else "ESTABLISHED", state),
+                    self.reset_sent(9, state), life.change(9.001, state, "CLOSED")
+                    )["reset-by-us"]
+                self.assertEqual((finding.severity, finding.sentence), (
+                    TROUBLE, f"reset by us in {state}: too many orphans"
+                    + (", or tcp_mem is exhausted (implied)" if sure else
+                       ", tcp_mem is exhausted, or killed, as by ss -K (implied)")))
+                self.assertIn("net.ipv4.tcp_mem", finding.next_step)
+
+    def test_a_kill_was_asked_for(self) -> None:
+        life = self.life
+        found = self.of(self.reset_sent(1), self.error(1, errno.ECONNABORTED),
+                        life.change(1, "ESTABLISHED", "CLOSED"))
+        self.assertEqual(found["reset-by-us"].severity, NOTEWORTHY)
+
     def test_a_reset_that_was_asked_for_is_no_trouble(self) -> None:
         """SO_LINGER 0: the program wanted it."""
         life = self.life

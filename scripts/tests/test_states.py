@@ -28,7 +28,8 @@ TCP = {name: number_of("state", name) for name in NAMES}
 
 
 REASONS = {0: "NOT_SPECIFIED", 3: "NO_SOCKET", 5: "TCP_ABORT_ON_CLOSE",
-           6: "TCP_STATE", 7: "TCP_SOMETHING_NEW"}
+           6: "TCP_STATE", 7: "TCP_SOMETHING_NEW",
+           8: "TCP_ABORT_ON_MEMORY"}
 
 
 def watch(*events: Event, schema: Schema | None = None) -> States:
@@ -533,13 +534,27 @@ class Resets(Stage):
                 (lambda: [self.closed(8), sent(),
                           self.scene.event("lost", lost_events=1)],
                  "closed with unread data, or SO_LINGER 0"),
+                (lambda: [*self.path(5, "ESTABLISHED", "FIN-WAIT-1"),
+                          self.closed(9, "FIN-WAIT-1"), sent()], "closed with unread data"),
+                (lambda: [self.event("ack", 5, "FIN-WAIT-1"),   # its beginning was not seen
+                          self.closed(9, "FIN-WAIT-1"), sent()],
+                 "too many orphans, tcp_mem is exhausted, or closed with unread data"),
                 (lambda: [self.closed(8), sent(), error(errno.ECONNRESET)],
                  "SO_LINGER 0, or disconnected by its program"),
                 (lambda: [sent("ESTABLISHED"), error(errno.ETIMEDOUT),
                           self.closed(9)], "no answer to keepalives"),
                 (lambda: [sent("ESTABLISHED"), self.closed(9),
                           error(errno.ECONNABORTED)], "killed, as by ss -K"),
-                (lambda: [sent("ESTABLISHED"), self.closed(10)], "killed, or too many orphans"),
+                (lambda: [sent("ESTABLISHED"), error(errno.EHOSTUNREACH),
+                          self.closed(10)], "no answer to keepalives"),
+                (lambda: [sent("ESTABLISHED"), self.closed(10)], "killed, as by ss -K"),
+                (lambda: [sent("ESTABLISHED"), self.closed(10),
+                          self.scene.event("lost", lost_events=1)],
+                 "killed, as by ss -K, or no answer to keepalives"),
+                (lambda: [sent("FIN-WAIT-1"), self.closed(10, "FIN-WAIT-1")],
+                 "too many orphans, tcp_mem is exhausted, or killed, as by ss -K"),
+                (lambda: [sent("LAST-ACK"), self.closed(10, "LAST-ACK")],
+                 "too many orphans, or tcp_mem is exhausted"),
                 (lambda: [of_mptcp(sent("ESTABLISHED")), self.closed(10)],
                  "MPTCP reset it: closed with unread data, or a fault that MPTCP found")):
             with self.subTest(words):
@@ -624,6 +639,9 @@ class Resets(Stage):
         for number, state, closes_ms, words in (
                 (5, "ESTABLISHED", 8, "closed with unread data"),
                 (7, "ESTABLISHED", 8, "TCP_SOMETHING_NEW"),
+                (8, "FIN-WAIT-1", 8, "too many orphans, or tcp_mem is exhausted"),
+                (8, "LAST-ACK", 9, "too many orphans, or tcp_mem is exhausted"),
+                (6, "FIN-WAIT-1", 9, "killed, as by ss -K (implied)"),
                 (6, "FIN-WAIT-2", 9, "the peer's FIN did not come in time (implied)"),
                 (6, "FIN-WAIT-2", 8,
                  "SO_LINGER 0, or disconnected by its program (implied)"),

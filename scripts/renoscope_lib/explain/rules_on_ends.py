@@ -13,8 +13,9 @@ from typing import NamedTuple
 from ..tcp.life import CLOSED_FIRST, PEER, US, Life, Stay
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
-from ..views.endings import (IMPLIED, RESET_REASONS, TIME_WAIT_ENDINGS, WHY_UNKNOWN,
-                             Ending)
+from ..views.endings import (ABORTED, DISCONNECTED, IMPLIED, KILLED, LEFT_BEHIND, NO_LINGER,
+                             OUT_OF_MEMORY, RESET_REASONS, TIME_WAIT_ENDINGS, UNREAD,
+                             WHY_UNKNOWN, Ending)
 from ..views.pace import Sender
 from ..views.states import States
 from ..words import connection, often, plural
@@ -29,7 +30,6 @@ FORGOTTEN_US = 60_000_000
 # Longer than any round trip.
 FIN_WAITS_US = 1_000_000
 
-UNREAD = RESET_REASONS["TCP_ABORT_ON_CLOSE"]
 KEEPALIVE = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
 AFTER_CLOSE = RESET_REASONS["TCP_ABORT_ON_DATA"]
 
@@ -43,10 +43,14 @@ AT_OTHER_END = {
 }
 
 # A RST that our own program, or an administrator, asked for.
-ASKED_FOR = ("SO_LINGER 0", "killed", "TCP_LINGER2", "its listener was closed",
-             "disconnected with unsent data")
+ASKED_FOR = frozenset((ABORTED, DISCONNECTED, KILLED, LEFT_BEHIND, NO_LINGER,
+                       RESET_REASONS["TCP_ABORT_ON_LINGER"],
+                       RESET_REASONS["TCP_DISCONNECT_WITH_DATA"]))
 
 NEXT = {
+    **dict.fromkeys(OUT_OF_MEMORY, (
+        "nstat -az TcpExtTCPAbortOnMemory; dmesg tells which of the two; /proc/net/sockstat "
+        "(orphan, mem) against sysctl net.ipv4.tcp_max_orphans net.ipv4.tcp_mem")),
     UNREAD: "read everything before close(), or shutdown(SHUT_WR) and read to "
             "the end of file",
     AFTER_CLOSE: "our program closed while the peer still sent: shutdown"
@@ -96,6 +100,10 @@ def findings(states: States, life: Life, pace: Sender | None,
 
 def _reason(ending: Ending) -> str:
     return ending.reason + (IMPLIED if ending.implied else "")
+
+
+def _causes(ending: Ending) -> tuple[str, ...]:
+    return ending.causes or (ending.reason,)
 
 
 def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
@@ -259,7 +267,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
         return
     who = "the peer" if by_peer else "us"
     because = f": {reason}" if reason else ""
-    asked = any(ending.reason.startswith(words) for words in ASKED_FOR)
+    asked = ASKED_FOR.issuperset(_causes(ending))
     yield Finding(
         "reset-by-peer" if by_peer else "reset-by-us",
         NOTEWORTHY if asked else TROUBLE, subject,
@@ -281,7 +289,8 @@ def _next_of_reset(life: Life, ending: Ending, state: str, read_on: bool,
                    sent: Sent | None) -> str:
     subject = subject_of(life)
     if ending.by == US:
-        return NEXT.get(ending.reason, look("show", subject))
+        steps = dict.fromkeys(NEXT[cause] for cause in _causes(ending) if cause in NEXT)
+        return "; or ".join(steps) or look("show", subject)
     if state == CLOSE_WAIT and not read_on and _outstanding(life):
         return ("our program wrote to a peer that had closed: read the end of "
                 "file before writing")

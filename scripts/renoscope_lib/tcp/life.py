@@ -111,6 +111,9 @@ class Life(PartlySeen):
     refused_ns: int | None = None
     overflowed: bool = False
     closed_from: str | None = None
+    fin_call: tuple[int, int] | None = None     # CPU and time of the change that sent our FIN
+    closed_in_fin_call: bool = False    # as far as CPU and time tell
+    found_nothing_unread: bool = False  # its close(), or nothing ever came
     last_timeout: tuple[int, int] | None = None     # which in a row; gaps before it
     no_syn: bool = False
     timeouts: int | None = None     # in a row at the end; None: not known

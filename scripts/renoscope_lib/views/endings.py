@@ -12,8 +12,8 @@ import errno
 from dataclasses import dataclass
 
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset
-from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN,
-                              SYN_RECEIVED, SYN_SENT)
+from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2,
+                              LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT)
 from ..words import errno_words, often, plural
 from .gaps import Gaps
 
@@ -44,11 +44,25 @@ TIME_WAIT_ENDINGS = {
     "other": "the kernel does not say",
 }
 
+
+def _either(*causes: str) -> str:
+    *most, last = causes
+    return f"{', '.join(most)}, or {last}" if most else last
+
+
+# Causes of a RST of ours.
+UNREAD = "closed with unread data"
+ABORTED = "SO_LINGER 0"
+DISCONNECTED = "disconnected by its program"
+KILLED = "killed, as by ss -K"
+NO_LINGER = "TCP_LINGER2 below 0"
+OUT_OF_MEMORY = ("too many orphans", "tcp_mem is exhausted")
+
 # The kernel's words for why it resets, in ours.
 RESET_REASONS = {
-    "TCP_ABORT_ON_CLOSE": "closed with unread data",
-    "TCP_ABORT_ON_LINGER": "TCP_LINGER2 below 0: no wait for FIN",
-    "TCP_ABORT_ON_MEMORY": "no memory, or too many orphans",
+    "TCP_ABORT_ON_CLOSE": UNREAD,
+    "TCP_ABORT_ON_LINGER": f"{NO_LINGER}: no wait for FIN",
+    "TCP_ABORT_ON_MEMORY": _either(*OUT_OF_MEMORY),
     "TCP_ABORT_ON_DATA": "data came after we had closed",
     "TCP_KEEPALIVE_TIMEOUT": "no answer to keepalives",
     "TCP_DISCONNECT_WITH_DATA": "disconnected with unsent data",
@@ -56,14 +70,19 @@ RESET_REASONS = {
 }
 
 
+# SO_LINGER lets close() wait whole seconds before it closes for want of memory.
+LINGERS_US = 1_000_000
+
+
 @dataclass(frozen=True)
 class Ending:
-    """How a connection came to its end."""
+    """How a connection came to its end; `causes` are those of a RST of ours that fit."""
 
     how: str
     by: str | None
     reason: str
     implied: bool
+    causes: tuple[str, ...] = ()
 
     def words(self) -> str:
         """For the table."""
@@ -157,42 +176,76 @@ def _reset_at_fin_wait_2(sent: Reset | None) -> Ending:
 def _reset_sent(life: Life, sent: Reset, gaps: Gaps) -> Ending:
     told = _told(sent)
     if told and told != "TCP_STATE":
-        return Ending("reset", US, told, False)
-    return Ending("reset", US, _why_we_reset(life, sent, bool(told), gaps),
-                  True)
+        return Ending("reset", US, told, False, OUT_OF_MEMORY
+                      if sent.reason == "TCP_ABORT_ON_MEMORY" else (told,))
+    causes = _why_we_reset(life, sent, bool(told), gaps)
+    return Ending("reset", US, _either(*causes), True, causes)
 
 
-def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> str:
+def _why_we_reset(life: Life, sent: Reset, disconnect: bool, gaps: Gaps) -> tuple[str, ...]:
     """What the order of reset, CLOSED and error gives away."""
     error = errno.errorcode.get(life.error, "")
     if error == "ETIMEDOUT":
-        return "no answer to keepalives"
+        return (RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"],)
     if error == "ECONNABORTED":
-        return "killed, as by ss -K"
+        return (KILLED,)
     closed_ns = life.now.began_ns
     if closed_ns is not None and sent.time_ns < closed_ns:
-        if life.closed_from == FIN_WAIT_2:
-            return "the peer's FIN did not come in time"
-        if sent.of_mptcp:  # mptcp_do_fastclose(), before it closes
-            return "MPTCP reset it: closed with unread data, or a fault that MPTCP found"
-        return "killed, or too many orphans"
+        return _why_before_closed(life, sent, disconnect, gaps)
     if life.left_behind and not gaps.may_lack(
             "accepted", since_ns=life.stays[0].began_ns):
-        return LEFT_BEHIND
+        return (LEFT_BEHIND,)
     waited = [LEFT_BEHIND] if _may_have_waited(life) else []
     if disconnect or error == "ECONNRESET":
-        return _either("SO_LINGER 0", "disconnected by its program", *waited)
-    unread = "closed with unread data"
-    if life.closed_from == FIN_WAIT_2:
-        unread += ", or TCP_LINGER2 below 0"
+        return (ABORTED, DISCONNECTED, *waited)
+    causes = _why_closed(life, gaps)
     if gaps.may_lack("error", since_ns=sent.time_ns):
-        return _either(unread, "SO_LINGER 0", *waited)
-    return unread
+        return (*causes, ABORTED, *waited)
+    return causes
 
 
-def _either(*causes: str) -> str:
-    *most, last = causes
-    return f"{', '.join(most)}, or {last}"
+def _why_before_closed(life: Life, sent: Reset, disconnect: bool,
+                       gaps: Gaps) -> tuple[str, ...]:
+    """Of a RST that went before it was CLOSED: a timer's, or somebody's who kills.
+
+    A timer ends only orphans for want of memory; once the peer's FIN has come, who
+    kills an orphan sends no RST (tcp_out_of_resources(), tcp_abort()).
+    """
+    if life.closed_from == FIN_WAIT_2:
+        return ("the peer's FIN did not come in time",)
+    if sent.of_mptcp:  # mptcp_do_fastclose(), before it closes
+        return (f"MPTCP reset it: {UNREAD}, or a fault that MPTCP found",)
+    if disconnect:
+        return (KILLED,)
+    if life.closed_from in (ESTABLISHED, CLOSE_WAIT):
+        silence = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
+        if life.error:  # an ICMP message's, which tcp_write_err() tells for ETIMEDOUT
+            return (silence,)
+        may_lack = gaps.may_lack("error", since_ns=sent.time_ns)
+        return (KILLED, silence) if may_lack else (KILLED,)
+    if life.closed_from in (CLOSING, LAST_ACK):
+        return OUT_OF_MEMORY
+    return (*OUT_OF_MEMORY, KILLED)
+
+
+def _why_closed(life: Life, gaps: Gaps) -> tuple[str, ...]:
+    """Of a RST that went once CLOSED, without an error.
+
+    close() looks for unread data before it sends our FIN, and for memory after that
+    (__tcp_close()); of a shutdown() just before, nobody can tell the two.
+    """
+    stay = life.stays[-2] if len(life.stays) > 1 else None
+    if life.closed_from == FIN_WAIT_2:
+        return UNREAD, NO_LINGER
+    if life.closed_from not in (FIN_WAIT_1, CLOSING, LAST_ACK):
+        return (UNREAD,)
+    if life.found_nothing_unread:
+        return OUT_OF_MEMORY
+    if (life.closed_in_fin_call or stay is None or stay.took_us is None
+            or stay.took_us >= LINGERS_US
+            or gaps.may_lack("state", since_ns=stay.began_ns)):
+        return (*OUT_OF_MEMORY, UNREAD)
+    return (UNREAD,)
 
 
 def _may_have_waited(life: Life) -> bool:

@@ -28,9 +28,9 @@ from ..tcp.flows import StateNames, is_fast_open, is_passive, sent_no_syn
 from ..tcp.kept import Kept, remember
 from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
 from ..tcp.segments import has_segment, is_received
-from ..tcp.sequence import ACK, FIN, RST, SYN, is_after
-from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN,
-                              NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
+from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative
+from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
+                              LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..tcp.turns import begins
 from ..tcp.wanted import Filter
 from ..words import local_endpoint, remote_endpoint
@@ -44,6 +44,11 @@ NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
 
 # A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
 SAME_SEGMENT_NS = 200_000
+
+# One call of close() sends the FIN and closes for want of memory.  To pass a FIN to the
+# driver, or through the loopback to its peer, takes some 10 us, and several times that on a
+# debug kernel.
+SAME_CALL_NS = 200_000
 
 # Connections of which nobody saw who opened them, to be compared with their other ends.
 MOST_SEEM_OPENERS = 1000
@@ -176,6 +181,8 @@ class States:
                 and new == ESTABLISHED:
             old.left_by = "the peer acknowledged our SYN"
         life.stays.append(Stay(new, event["time_ns"]))
+        if new in (FIN_WAIT_1, LAST_ACK):
+            life.fin_call = event["cpu"], event["time_ns"]
         if new != CLOSED:
             life.reset_sent = life.reset_received = None
             life.error = 0
@@ -193,8 +200,9 @@ class States:
             self._closes(event, old)
         else:
             life = self._life(event, old)
-            if new == old:
-                return  # shutdown() has sent the FIN, now comes close()
+            if new == old:  # shutdown() has sent the FIN, now comes close()
+                life.found_nothing_unread = True
+                return
             self._settle_birth(life, event)
             same_segment = self._same_segment(life, event)
             self._move(life, event, new)
@@ -244,10 +252,25 @@ class States:
         life.timeouts = self._timeouts_in_a_row(life)
         life.fin_unacked = (event["snd_una"] != event["snd_nxt"]
                             or event["snd_nxt"] == life.unsent_behind)
+        self._see_close_call(life, event, old)
         self._move(life, event, CLOSED)
         if life.no_room and life.fin_and_ack:
             del life.stays[-2]      # FIN-WAIT-2, entered and left with one segment
             life.stays[-2].ended_ns, life.stays[-2].left_by = event["time_ns"], ""
+
+    @staticmethod
+    def _see_close_call(life: Life, event: Event, old: str) -> None:
+        """Did the call close it that sent our FIN, and could data have waited unread?"""
+        if old not in (FIN_WAIT_1, CLOSING, LAST_ACK):
+            return
+        if life.fin_call is not None:
+            cpu, began_ns = life.fin_call
+            life.closed_in_fin_call = (cpu == event["cpu"]
+                                       and event["time_ns"] - began_ns < SAME_CALL_NS)
+        if life.isns is not None and life.opening_seen:
+            peers_fin = old in (CLOSING, LAST_ACK)
+            life.found_nothing_unread |= relative(
+                event["rcv_nxt"], life.isns[1]) == 1 + peers_fin
 
     def _timeouts_in_a_row(self, life: Life) -> int | None:
         """The kernel counts those that sent again, not the one that gave up."""
