@@ -136,7 +136,8 @@ def reset_by(row: Row) -> str | None:
     return str(ending["by"]) if ending["how"] == "reset" else "nobody"
 
 
-RESETS = {"reset-by-us": "us", "reset-by-peer": "peer", "keepalive-timeout": "us"}
+RESETS = {"reset-by-us": "us", "reset-by-peer": "peer", "reset-by-neither": "peer",
+          "keepalive-timeout": "us"}
 
 
 def blamed_for_reset(told: Told) -> Words:

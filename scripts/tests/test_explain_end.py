@@ -2,11 +2,12 @@
 """Rules on ends: each with its fault, and nearly with it."""
 
 import errno
+from typing import Any
 
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import ISN, Case
+from .explain_scene import ISN, Case, without
 from .handshake_scene import ListenerScene
 from .support import ACK, FIN, number_of
 
@@ -103,7 +104,7 @@ class Ends(Case):
         """If that was recorded, is of the same connection and sent it before it came."""
         for other, is_known in (
                 ({"closes_s": 0.98}, True), ({"closes_s": 1.005}, True),
-                ({"closes_s": 2}, False), ({"closes_s": 0.98, "isn": 77}, False),
+                ({"closes_s": 0.98, "isn": 77}, False),
                 ({"closes_s": 0.98, "is_reset": False}, False)):
             with self.subTest(other):
                 self.setUp()
@@ -123,6 +124,70 @@ class Ends(Case):
                     if is_known else
                     "did the peer's program end it (its log), or a firewall or a load balancer "
                     "between?\nrenoscope show FILE --connection 5"))
+
+    def told_of_both(self, *more: Event, closes_s: float = 2, end_s: float = 3,
+                     opens: bool = True, **parameters: str) -> list[Finding]:
+        """A RST comes at 1 s; the other end is closed and sends its own later, or never."""
+        life = self.life
+        far = self.other_end(closes_s)
+        events = sorted(
+            (*life.opens(), life.reset_received(1), life.change(1, "ESTABLISHED", "CLOSED"),
+             *far[0 if opens else -2:len(far) if closes_s else -2], *more),
+            key=lambda event: event["time_ns"])
+        return [finding for report in self.reports(*events, end_s=end_s, **parameters)
+                for finding in report.findings]
+
+    def in_the_peers_name(self, *more: Event, **choice: Any) -> dict[str, Finding]:
+        return {finding.rule: finding for finding in self.told_of_both(*more, **choice)}
+
+    def test_a_reset_that_neither_end_sent_is_of_something_between(self) -> None:
+        found = self.in_the_peers_name()
+        finding = found["reset-by-neither"]
+        self.assertNotIn("reset-by-peer", found)
+        self.assertEqual((finding.severity, finding.sentence, finding.gist), (
+            TROUBLE, "reset in ESTABLISHED by a RST in the peer's name that its end, sk:9, did "
+            "not send: something between did (implied)",
+            "in ESTABLISHED, by a RST that the peer's end did not send"))
+        self.assertEqual(finding.evidence[-2:], (
+            "at 1.000 s RST received",
+            "no RST of sk:9 was recorded by then, nor one without a socket under its name"))
+        self.assertIn("capture on both sides and compare (tcpdump -nvi any tcp port 5000)",
+                      finding.next_step)
+        self.assertTrue(finding.next_step.endswith("\nrenoscope show FILE --connection 5"))
+
+    def test_both_may_get_one_that_neither_sent(self) -> None:
+        life, at = self.life, ListenerScene(scene=self.scene)
+        found = self.told_of_both(
+            at.event("reset_received", 0.99, life.port, cookie=9, state=1, rcv_isn=ISN,
+                     snd_isn=99, seg_flags=4),
+            at.change(0.99, life.port, 9, "ESTABLISHED", "CLOSED", rcv_isn=ISN), closes_s=0)
+        self.assertEqual(
+            [(finding.subject.cookie, f"sk:{far}" in finding.sentence) for finding, far in zip(
+                (one for one in found if one.rule == "reset-by-neither"), (9, 5))],
+            [(5, True), (9, True)])
+
+    def test_who_else_may_have_sent_it_is_not_called_between(self) -> None:
+        at = ListenerScene(scene=self.scene)
+        nobodys = at.event("reset_sent", 0.99, self.life.port, state=0)
+        others = at.event("reset_sent", 0.99, 7, state=0)
+        lost = self.life.event("lost", 0.9, lost_events=1)
+        closed = at.change(0.9, self.life.port, 9, "ESTABLISHED", "CLOSED", rcv_isn=ISN)
+        for more, parameters, is_told in (
+                ((others,), {}, True), ((nobodys,), {}, False), ((lost,), {}, False),
+                ((), {"events": without("reset_sent")}, False),
+                ((), {"filter": "state=established"}, False),
+                ((), {"filter": "port=5000", "flow_sample": "2"}, True),
+                ((closed,), {}, True), ((closed,), {"flow_sample": "2"}, False),
+                ((closed,), {"filter": "cookie=5,9"}, False)):
+            with self.subTest(kinds=[event.kind for event in more], parameters=parameters):
+                found = self.in_the_peers_name(
+                    *more, closes_s=0 if closed in more else 2, **parameters)
+                self.assertEqual("reset-by-neither" in found, is_told)
+                self.assertEqual("reset-by-peer" in found, not is_told)
+        for where, choice in (("watched too short", {"end_s": 1.05, "closes_s": 1.04}),
+                              ("begun unseen", {"opens": False})):
+            with self.subTest(where):
+                self.assertNotIn("reset-by-neither", self.in_the_peers_name(**choice))
 
     def test_the_other_ends_we_is_our_it(self) -> None:
         life, after = self.life, number_of("state", "FIN-WAIT-2")

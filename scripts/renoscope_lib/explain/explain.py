@@ -208,20 +208,21 @@ class Explained:
                  *(self._of_its_sending(life, clock) if whole else ()),
                  *rules_on_ends.findings(
                      self._states, life, self._pace.kept.get(life.key),
-                     self._other_ends(own), clock),
+                     list(self._other_ends(own)), clock),
                  *rules_on_opening.kept_out(self._states, life, clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))
         return _report(rules_on_ends.subject_of(life), found, life.isns)
 
-    def _other_ends(self, own: list[Told]) -> Iterator[Life]:
-        """Those that are known by their ISN to be of the same connection."""
+    def _other_ends(self, own: list[Told]) -> Iterator[Life | None]:
+        """Those that are known by their ISN to be of the same connection.
+
+        None stands for one of which nothing is known but how it was opened.
+        """
         for told in own:
             far = told.far if told.opening.snd_isn else []
             for opening in far if told.client is None else [told.client]:
-                other = self._states.kept.get(opening.key) if opening.cookie else None
-                if other is not None:
-                    yield other
+                yield self._states.kept.get(opening.key) if opening.cookie else None
 
     def _of_its_opening(self, life: Life, own: list[Told],
                         clock: Clock) -> Iterator[Finding]:

@@ -110,6 +110,8 @@ RULES = {
     "unsent": Rule("did not leave this host", ("probe",)),
     # rules_on_ends.py
     "reset-by-peer": Rule("reset by the peer", ("state", "reset_received")),
+    "reset-by-neither": Rule("reset in the peer's name", (
+        "state", "reset_received", "reset_sent")),
     "reset-by-us": Rule("reset by us", ("state", "reset_sent")),
     "timed-out": Rule("given up by the kernel", ("state", "error")),
     "keepalive-timeout": Rule("given up: no answer to keepalives", (

@@ -7,7 +7,7 @@ failed is the matter of rules_on_opening, a request's end that of its listener.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..tcp.life import CLOSED_FIRST, PEER, US, Life, Stay
@@ -17,7 +17,7 @@ from ..views.endings import (ABORTED, DISCONNECTED, IMPLIED, KILLED, LEFT_BEHIND
                              OUT_OF_MEMORY, RESET_REASONS, TIME_WAIT_ENDINGS, UNREAD,
                              WHY_UNKNOWN, Ending)
 from ..views.pace import Sender
-from ..views.states import States
+from ..views.states import TOLD_LATE_NS, States
 from ..words import connection, often, plural
 from .finding import (DOES_PEER_READ, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject,
                       brief, look, spelled)
@@ -32,9 +32,6 @@ FIN_WAITS_US = 1_000_000
 
 KEEPALIVE = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
 AFTER_CLOSE = RESET_REASONS["TCP_ABORT_ON_DATA"]
-
-# The kernel tells of a RST when it has sent it: between two namespaces it has come by then.
-TOLD_LATE_NS = 100_000_000
 
 # The reasons of an end, told at the other one.
 AT_OTHER_END = {
@@ -77,15 +74,22 @@ def subject_of(life: Life) -> Subject:
 
 
 def findings(states: States, life: Life, pace: Sender | None,
-             others: Iterable[Life], clock: Clock) -> Iterator[Finding]:
-    """Everything about one connection's end; `others` may be its other one."""
+             others: Sequence[Life | None], clock: Clock) -> Iterator[Finding]:
+    """Everything about one connection's end; `others` may be its other one.
+
+    None stands for one of which too little is known.
+    """
     subject = subject_of(life)
     if life.stays[0].state not in (SYN_SENT, SYN_RECEIVED) or len(life.stays) > 2 \
             or life.closed_from not in (SYN_SENT, SYN_RECEIVED):
         ending = states.ending(life)
         if ending is not None:
             sent = _sent(states, life, ending, others)
-            yield from _ending(states, life, ending, pace, sent, clock)
+            silent = _silent_end(states, life, ending, others, clock)
+            if silent is not None:
+                yield _reset_by_neither(life, silent, clock)
+            else:
+                yield from _ending(states, life, ending, pace, sent, clock)
     yield from _hanging(states, life, pace, subject, clock)
     yield from _fin(states, life, pace, subject, clock)
     if life.no_room:
@@ -228,13 +232,44 @@ def _reset_ns(life: Life, by_peer: bool) -> int | None:
     return reset.time_ns if reset is not None else life.now.began_ns
 
 
+def _silent_end(states: States, life: Life, ending: Ending,
+                others: Sequence[Life | None], clock: Clock) -> Life | None:
+    """The other end, if it is known and did not send the RST that came."""
+    came = life.reset_received
+    if (ending.how, ending.by) != ("reset", PEER) or came is None or not came.has_rst_flag \
+            or life.ended_in == TIME_WAIT or len(others) != 1:
+        return None
+    other, = others
+    if other is None or not states.sent_no_reset(other, came.time_ns, clock.end_ns):
+        return None
+    return other
+
+
+def _reset_by_neither(life: Life, other: Life, clock: Clock) -> Finding:
+    subject, at_ns = subject_of(life), _reset_ns(life, True)
+    far = connection(other.cookie)
+    port = life.remote if life.opened_by == US else life.local
+    return Finding(
+        "reset-by-neither", TROUBLE, subject,
+        f"reset in {life.ended_in} by a RST in the peer's name that its end, {far}, did not "
+        f"send: something between did{IMPLIED}",
+        f"in {life.ended_in}, by a RST that the peer's end did not send",
+        (*_where(life, clock),
+         f"{clock.at(at_ns)} RST received{_outstanding(life)}",
+         f"no RST of {far} was recorded by then, nor one without a socket under its name"),
+        "capture on both sides and compare (tcpdump -nvi any tcp port "
+        f"{port.rpartition(':')[2]}): the RST's TTL tells how far it came; who sends it, a "
+        "firewall that rejects (nft list ruleset, on either host), a load balancer, a NAT "
+        f"or a middlebox?\n{look('show', subject)}", at_ns)
+
+
 def _sent(states: States, life: Life, ending: Ending,
-          others: Iterable[Life]) -> Sent | None:
+          others: Iterable[Life | None]) -> Sent | None:
     """The other end, if it was ended by sending a RST, and did not after this one came."""
     if ending.how != "reset" or ending.by != PEER:
         return None
     came_ns = _reset_ns(life, True)
-    for other in others:
+    for other in filter(None, others):
         theirs = states.ending(other)
         if theirs is None or theirs.how != "reset" or theirs.by != US:
             continue

@@ -248,6 +248,12 @@ class Gaps:
         return self._filter_unknown or self._chosen.samples("ack")
 
     @property
+    def lets_everything_in(self) -> bool:
+        """Whether neither a filter nor the sampling of connections may have left out some."""
+        return not (self._filter_unknown or self._chosen.filter
+                    or self._chosen.samples("flow"))
+
+    @property
     def _may_filter_by_state(self) -> bool:
         """Whether a connection may have been recorded in some of its states only."""
         return self._filter_unknown or "state" in self._chosen.filter

@@ -53,6 +53,12 @@ SAME_CALL_NS = 200_000
 # Connections of which nobody saw who opened them, to be compared with their other ends.
 MOST_SEEM_OPENERS = 1000
 
+# Pairs of ends under which a RST went, to be compared with those that came.
+MOST_RESETS = 20_000
+
+# The kernel tells of a RST when it has sent it: between two namespaces it has come by then.
+TOLD_LATE_NS = 100_000_000
+
 
 def _place(event: Event) -> tuple[int, int]:
     return event["cpu"], event["serial"]
@@ -72,6 +78,7 @@ class States:
         self.kept: Kept[Life] = Kept(lambda life: life.is_over)
         self._queues = AcceptQueues(schema)
         self._seem_openers: dict[tuple[str, str], Life] = {}
+        self._rst_ns: dict[int, int] = {}       # the first, by a hash of both ends
         self.cookie_synacks = 0
         self.resets_without_connection = 0
 
@@ -82,6 +89,9 @@ class States:
         left_behind = self._queues.leaves_behind(event)
         if self.gaps.takes(event):
             return
+        if event.kind == "reset_sent" and len(self._rst_ns) < MOST_RESETS:
+            self._rst_ns.setdefault(
+                hash((local_endpoint(event), remote_endpoint(event))), event["time_ns"])
         if not event["cookie"]:
             self._see_without_connection(event)
             return
@@ -614,6 +624,25 @@ class States:
                          and life.now.state in (SYN_SENT, SYN_RECEIVED))):
             return US
         return None
+
+    def sent_no_reset(self, life: Life, came_ns: int, end_ns: int) -> bool:
+        """Whether no RST went from its host under its name that could come at that moment.
+
+        It is said only of one that was recorded whole. Once its socket is gone, the RST
+        may be nobody's or its listener's, which a filter or sampling takes for another's.
+        """
+        first_ns = self._rst_ns.get(hash((life.local, life.remote)))
+        told_ns = came_ns + TOLD_LATE_NS
+        sent = life.reset_sent
+        is_whole = (life.opening_seen and not life.partly and told_ns <= end_ns
+                    and len(self._rst_ns) < MOST_RESETS
+                    and not self.gaps.may_lack("state", "reset_sent",
+                                               since_ns=life.stays[0].began_ns))
+        was_there = life.small is None and (
+            not life.is_over or came_ns < (life.now.began_ns or 0))
+        return (is_whole and (was_there or self.gaps.lets_everything_in)
+                and (first_ns is None or first_ns > told_ns)
+                and (sent is None or sent.time_ns > told_ns))
 
     def may_have_ended(self, life: Life, end_ns: int) -> bool:
         """Whether its end may have been in what was not seen."""
