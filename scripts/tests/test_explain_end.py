@@ -329,18 +329,39 @@ class Ends(Case):
                       found["keepalive-timeout"].sentence)
         self.assertNotIn("reset-by-us", found)
 
+    def keepalive(self, at_s: float, unanswered: int) -> Event:
+        return self.life.event("probe", at_s, probes_out=unanswered, probe_cause=number_of(
+            "probe_cause", "keepalive"))
+
+    def test_a_user_timeout_may_end_what_one_keepalive_asked(self) -> None:
+        """tcp_keepalive_timer() counts the probes only without one."""
+        for probes, seen in (((), " (net"), ((7,), ", one probe seen (net"),
+                             ((7, 8, 9), ", three probes seen (net")):
+            with self.subTest(probes=probes):
+                self.setUp()
+                finding = self.of(
+                    self.keepalive(2, 0), self.life.event("ack", 2.04, seg_flags=ACK),
+                    *(self.keepalive(at_s, n) for n, at_s in enumerate(probes)),
+                    self.reset_sent(14), self.error(14, errno.ETIMEDOUT),
+                    self.life.change(14, "ESTABLISHED", "CLOSED"))["keepalive-timeout"]
+                self.assertIn(f"no answer to keepalives (implied){seen}", finding.sentence)
+                self.assertIn("TCP_USER_TIMEOUT)", finding.sentence)
+                self.assertEqual(finding.gist, "no answer to keepalives")
+                for setting in ("tcp_keepalive_probes", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
+                    self.assertIn(setting, finding.next_step)
+
     def test_keepalives_are_known_without_the_reset(self) -> None:
         """Everything was acknowledged: the probes alone got no answer."""
         for asked, unacked, rule, words in (
-                (True, 0, "keepalive-timeout", "no answer to keepalives (implied); the peer"),
+                (True, 0, "keepalive-timeout", "no answer to keepalives (implied), two probes "
+                 "seen (net.ipv4.tcp_keepalive_*, or our program's TCP_USER_TIMEOUT); the peer"),
                 (True, 9, "timed-out", "what was sent last was never acknowledged"),
                 (False, 0, "timed-out", "what was sent was acknowledged, so most likely "
                                         "keepalives got no answer")):
             with self.subTest(asked=asked, unacked=unacked):
                 self.setUp()
                 life = self.life
-                probes = [life.event("probe", at_s, probe_cause=number_of(
-                    "probe_cause", "keepalive")) for at_s in (7, 8)] * asked
+                probes = [self.keepalive(7, 0), self.keepalive(8, 1)] * asked
                 found = self.of(*probes, life.change(
                     9, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + unacked),
                     self.error(9, errno.ETIMEDOUT))

@@ -33,6 +33,10 @@ FIN_WAITS_US = 1_000_000
 KEEPALIVE = RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"]
 AFTER_CLOSE = RESET_REASONS["TCP_ABORT_ON_DATA"]
 
+# What ends it without an answer: TCP_USER_TIMEOUT asks for one probe only
+# (tcp_keepalive_timer()).
+KEEPALIVE_LIMITS = "net.ipv4.tcp_keepalive_*, or our program's TCP_USER_TIMEOUT"
+
 # The reasons of an end, told at the other one.
 AT_OTHER_END = {
     AFTER_CLOSE: "data came after it had closed",
@@ -163,7 +167,7 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
     if life.all_was_acknowledged:
         return (f"the kernel gave it up in {life.ended_in}: {reason}; what was sent was "
                 "acknowledged, so most likely keepalives got no answer "
-                "(net.ipv4.tcp_keepalive_*)")
+                f"({KEEPALIVE_LIMITS})")
     if is_heard:
         reason = "the peer was still heard"
     return (f"the kernel gave it up in {life.ended_in}: {reason}; what was sent "
@@ -173,11 +177,16 @@ def _given_up_words(life: Life, reason: str, is_orphan: bool,
 
 def _no_answer_to_keepalives(life: Life, reason: str, at_ns: int | None,
                              clock: Clock) -> Finding:
+    asked = life.keepalives_unanswered
+    seen = f", {spelled(asked, 'probe')} seen" if asked else ""
     return Finding(
         "keepalive-timeout", TROUBLE, subject_of(life),
-        f"given up in {life.ended_in}: {reason}; the peer is gone, or something on "
-        "the way forgot the connection", "no answer to keepalives",
-        _where(life, clock), "ping the peer; net.ipv4.tcp_keepalive_*", at_ns)
+        f"given up in {life.ended_in}: {reason}{seen} ({KEEPALIVE_LIMITS}); the peer is "
+        "gone, or something on the way forgot the connection", "no answer to keepalives",
+        _where(life, clock),
+        "ping the peer; sysctl net.ipv4.tcp_keepalive_probes, or our program's TCP_KEEPCNT: "
+        "so many end it; with its TCP_USER_TIMEOUT that time does, after one probe or more",
+        at_ns)
 
 
 def _given_up_unsent(life: Life, subject: Subject, clock: Clock) -> Finding:

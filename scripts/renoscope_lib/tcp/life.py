@@ -120,6 +120,7 @@ class Life(PartlySeen):
     retransmits: int = 0            # those of them that sent again
     unsent_behind: int | None = None
     asked_alive: bool = False
+    keepalives_unanswered: int = 0
     fin_unacked: bool = False
     disconnected: bool = False
     reset_sent: Reset | None = None

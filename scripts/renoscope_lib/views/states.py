@@ -349,7 +349,9 @@ class States:
         cause = self._schema.name_of("probe_cause", event["probe_cause"])
         if cause == "zero_window":
             life.unsent_behind = event["snd_nxt"]
-        life.asked_alive |= cause == "keepalive"
+        elif cause == "keepalive":
+            life.asked_alive = True
+            life.keepalives_unanswered = event["probes_out"] + 1
 
     def _see_retransmit(self, event: Event) -> None:
         self._see_any(event)
@@ -364,6 +366,7 @@ class States:
         life = self.kept.get(event.key)
         if life is not None:
             flags = event["seg_flags"]
+            life.keepalives_unanswered = 0
             life.fin_and_ack = bool(flags & FIN and flags & ACK
                                     and life.now.state == FIN_WAIT_1
                                     and event["seg_ack"] == event["snd_nxt"])
