@@ -2,14 +2,15 @@
 """Rules on ends: each with its fault, and nearly with it."""
 
 import errno
+from collections.abc import Sequence
 from typing import Any
 
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import ISN, Case, without
+from .explain_scene import ISN, PEER_ISN, Case, without
 from .handshake_scene import ListenerScene
-from .support import ACK, FIN, number_of
+from .support import ACK, FIN, RST, SYN, number_of
 
 
 class Ends(Case):
@@ -366,6 +367,48 @@ class Ends(Case):
                     9, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + unacked),
                     self.error(9, errno.ETIMEDOUT))
                 self.assertIn(words, found[rule].sentence)
+
+    # ---- RSTs and SYNs that do not fit
+
+    def came(self, flags: int, offsets: Sequence[int], at_s: float = 1, **values: Any
+             ) -> list[Event]:
+        """Segments so far off what is expected next."""
+        life = self.life
+        return [life.event("ack", at_s + n / 100, seg_flags=flags,
+                           seg_seq=(life.rcv_nxt + off) % 2**32, **values)
+                for n, off in enumerate(offsets)]
+
+    def test_rsts_and_syns_that_do_not_fit_are_counted(self) -> None:
+        finding = self.of(*self.came(RST, range(3, 53)),
+                          *self.came(SYN, [-70_000] * 50, at_s=2))["challenged"]
+        self.assertEqual((finding.severity, finding.sentence, finding.gist, finding.evidence), (
+            NOTEWORTHY, "50 RSTs and 50 SYNs came for it that did not fit and had no effect (the "
+            "kernel asks back with a challenge ACK, or drops them): somebody guesses its "
+            "numbers, or the peer has forgotten it", "RSTs and SYNs that did not fit",
+            ("at 1.000 s to 1.490 s 50 RSTs, +3 to +52 off the number expected next",
+             "at 2.000 s to 2.490 s 50 SYNs, -70000 off the number expected next")))
+        for words in ("TcpExtTCPChallengeACK", "TcpExtTCPSYNChallenge", "tcp port 5000 ",
+                      "\nrenoscope show FILE --connection 5"):
+            self.assertIn(words, finding.next_step)
+
+    def test_a_few_that_do_not_fit_are_healthy(self) -> None:
+        life, own = self.life, PEER_ISN - self.life.rcv_nxt
+        self.assert_healthy(*life.opens(), *self.came(RST, [9, 10]), *life.closes(2))
+        self.setUp()
+        self.assert_healthy(*self.life.opens(), *self.came(SYN | ACK, [own] * 5))
+
+    def test_the_rst_that_ended_it_had_its_effect(self) -> None:
+        life = self.life
+        for ending, count in (([life.reset_received(1.03), life.change(
+                1.03, "ESTABLISHED", "CLOSED")], "3 RSTs"), ([], "4 RSTs"),
+                ([life.event("lost", 1.5, lost_events=1)], "3 RSTs")):
+            with self.subTest(count=count):
+                found = self.of(*self.came(RST, [5, 6, 7, 0]), *ending)
+                self.assertIn(f"{count} came", found["challenged"].sentence)
+
+    def test_where_acks_are_sampled_they_are_the_least_there_were(self) -> None:
+        found = self.found(*self.life.opens(), *self.came(RST, range(1, 9)), ack_sample="10")
+        self.assertTrue(found["challenged"].sentence.startswith("at least 8 RSTs came"))
 
     # ---- given up
 

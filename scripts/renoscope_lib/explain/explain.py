@@ -22,6 +22,7 @@ from ..tcp.life import US, Life
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT
 from ..tcp.wanted import Filter
 from ..views.arrivals import SYN_KINDS, Arrivals
+from ..views.challenges import Challenges
 from ..views.gaps import Gaps, View
 from ..views.handshakes import Handshakes, Told
 from ..views.listeners import HANDSHAKE_KINDS
@@ -33,8 +34,8 @@ from ..views.states import States
 from ..views.synflood import FloodWatch
 from ..views.windows import Windows
 from ..words import plural
-from . import (rules_on_ends, rules_on_listeners, rules_on_losses, rules_on_mtu, rules_on_opening,
-               rules_on_pace, rules_on_ports, rules_on_windows)
+from . import (rules_on_challenges, rules_on_ends, rules_on_listeners, rules_on_losses,
+               rules_on_mtu, rules_on_opening, rules_on_pace, rules_on_ports, rules_on_windows)
 from .finding import FINE, RULES, Clock, Finding, Report, Subject
 
 NEEDED_KINDS = tuple(dict.fromkeys(
@@ -83,6 +84,7 @@ class Explained:
                                         *self._of_connections))
         self._pace = Pace(schema, self.gaps)
         self._arrivals = Arrivals(schema, self.gaps)
+        self._challenges = Challenges(schema, self.gaps)
         self._ports = rules_on_ports.ClosedPorts()
         self._unheard = rules_on_ports.UnheardPorts(self.gaps)
         self._has_begun = False
@@ -102,6 +104,7 @@ class Explained:
             self._arrivals.feed(event)
             if event.kind in SYN_KINDS:
                 self._unheard.feed(event)
+            self._challenges.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
             elif event.kind == "segment":
@@ -244,6 +247,10 @@ class Explained:
             yield from rules_on_mtu.findings(lost, seen, subject, clock)
         yield from rules_on_losses.on_arrival(
             self._arrivals.dropped(life.key, clock.end_ns), subject, clock)
+        challenged = self._challenges.of(life.key)
+        if challenged is not None:
+            yield from rules_on_challenges.findings(
+                challenged, self.gaps.may_sample_acks, subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)

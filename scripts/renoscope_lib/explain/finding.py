@@ -2,10 +2,10 @@
 """A finding: what happened to somebody, in a person's words, and what shows it.
 
 The rules are in the modules rules_on_opening, rules_on_listeners, rules_on_ports,
-rules_on_losses, rules_on_mtu, rules_on_pace, rules_on_windows and rules_on_ends.  They
-read what the views have worked out and reckon nothing a second time.  RULES names every
-one of them, says how it is called where several connections share it, and which kinds
-of event it cannot do without.
+rules_on_losses, rules_on_mtu, rules_on_pace, rules_on_windows, rules_on_challenges and
+rules_on_ends.  They read what the views have worked out and reckon nothing a second time.
+RULES names every one of them, says how it is called where several connections share it,
+and which kinds of event it cannot do without.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ RULES = {
     "bufferbloat": Rule("round trips grew"),
     "long-path": Rule("a long round trip", ()),
     "unsent": Rule("did not leave this host", ("probe",)),
+    # rules_on_challenges.py
+    "challenged": Rule("RSTs or SYNs without an effect", ("ack",)),
     # rules_on_ends.py
     "reset-by-peer": Rule("reset by the peer", ("state", "reset_received")),
     "reset-by-neither": Rule("reset in the peer's name", (
@@ -144,6 +146,12 @@ class Subject:
         if self.is_listener:
             return f"{connection(self.cookie)}  listener {self.local}"
         return heading(self)
+
+    @property
+    def service_port(self) -> str:
+        """The port of who was connected to, ours if that is not known."""
+        end = self.remote if self.opened_by == US else self.local
+        return end.rpartition(":")[2]
 
     @property
     def service(self) -> str:

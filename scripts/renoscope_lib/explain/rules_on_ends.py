@@ -257,7 +257,6 @@ def _silent_end(states: States, life: Life, ending: Ending,
 def _reset_by_neither(life: Life, other: Life, clock: Clock) -> Finding:
     subject, at_ns = subject_of(life), _reset_ns(life, True)
     far = connection(other.cookie)
-    port = life.remote if life.opened_by == US else life.local
     return Finding(
         "reset-by-neither", TROUBLE, subject,
         f"reset in {life.ended_in} by a RST in the peer's name that its end, {far}, did not "
@@ -267,7 +266,7 @@ def _reset_by_neither(life: Life, other: Life, clock: Clock) -> Finding:
          f"{clock.at(at_ns)} RST received{_outstanding(life)}",
          f"no RST of {far} was recorded by then, nor one without a socket under its name"),
         "capture on both sides and compare (tcpdump -nvi any tcp port "
-        f"{port.rpartition(':')[2]}): the RST's TTL tells how far it came; who sends it, a "
+        f"{subject.service_port}): the RST's TTL tells how far it came; who sends it, a "
         "firewall that rejects (nft list ruleset, on either host), a load balancer, a NAT "
         f"or a middlebox?\n{look('show', subject)}", at_ns)
 

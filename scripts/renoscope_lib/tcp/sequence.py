@@ -31,6 +31,12 @@ def is_after(number: int, other: int) -> bool:
     return 0 < (number - other) % MODULUS < MODULUS // 2
 
 
+def distance(number: int, other: int) -> int:
+    """How far a sequence number lies behind another; below 0 if before it."""
+    far = relative(number, other)
+    return far - MODULUS if far >= MODULUS // 2 else far
+
+
 def isns_differ(one: int | None, other: int | None) -> bool:
     """Whether they are of two connections; of one that is not known nobody can say."""
     if one is None or other is None:
