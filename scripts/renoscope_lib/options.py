@@ -165,6 +165,12 @@ def add_choice(command: argparse.ArgumentParser) -> None:
                          help="only this connection, by its id as in ss -e")
 
 
+def add_absolute(command: argparse.ArgumentParser) -> None:
+    """For views that can tell times of day."""
+    command.add_argument("--absolute", action="store_true",
+                         help="wall-clock time, UTC")
+
+
 def add_limit(command: argparse.ArgumentParser) -> None:
     """For views that show every connection unless told otherwise."""
     command.add_argument("--limit", type=limit, metavar="N", default=0,

@@ -51,6 +51,10 @@ def session() -> bytes:
     ])
 
 
+# They tell times of day, if asked to, and programs in any case.
+DATED = ("explain", "handshakes", "states", "losses")
+
+
 class Modules(unittest.TestCase):
     """A file for each command, read when that command is wanted."""
 
@@ -233,6 +237,11 @@ class Numbers(unittest.TestCase):
                 done = run("show", "-", "--absolute", stdin=recording)
                 self.assertEqual((done.returncode, done.stderr), (
                     2, b"renoscope: show: the recording does not tell the wall clock\n"))
+                for view in DATED:
+                    done = run(view, "-", "--absolute", stdin=recording)
+                    self.assertEqual((done.returncode, done.stdout, done.stderr.decode()), (
+                        2, b"", f"renoscope: {view}: the recording does not tell the wall "
+                        "clock\n"))
                 self.assertEqual(run("report", "-", "-o", "-", stdin=recording).stderr, b"")
 
     def test_times_of_day_when_the_clock_moved(self) -> None:
@@ -243,7 +252,8 @@ class Numbers(unittest.TestCase):
             recording = support.recording(
                 Scene().pack("ack"), ended_monotonic_ns=begun["monotonic_ns"],
                 ended_realtime_ns=begun["realtime_ns"] + moved_ns)
-            for told_by in (("show", "-", "--absolute"), ("show", "-", "--json"),
+            for told_by in (*((view, "-", option) for view in ("show", *DATED)
+                              for option in ("--absolute", "--json")),
                             ("export", "-", "--format", "csv")):
                 done = run(*told_by, stdin=recording)
                 self.assertEqual(done.returncode, 0)

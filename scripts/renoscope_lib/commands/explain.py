@@ -10,9 +10,9 @@ from typing import Any
 
 from ..explain import explain_text
 from ..explain.explain import Explained
-from ..options import add_choice, add_command, add_input, chosen, limit
+from ..options import add_absolute, add_choice, add_command, add_input, chosen, complain_if, limit
 from ..place import as_run
-from ..views.telling import coloured, open_input, tell
+from ..views.telling import coloured, open_input, tell_dated
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -24,8 +24,9 @@ def _explain(options: argparse.Namespace) -> int:
             view, end_ns, chosen(options), options.limit, options.verbose,
             explain_text.Typed(as_run(), options.file))
         return explain_text.coloured(lines) if coloured() else lines
-    return tell(options, source, view,
-                partial(explain_text.as_json, view, wanted=chosen(options)), as_text)
+    return tell_dated(options, source, view,
+                      partial(explain_text.as_json, view, wanted=chosen(options)), as_text,
+                      complain_if)
 
 
 def add(commands: Any) -> None:
@@ -39,6 +40,7 @@ def add(commands: Any) -> None:
         "sockets left half-closed.",
         "scripts/renoscope explain tcp.renoscope")
     add_choice(command)
+    add_absolute(command)
     command.add_argument("-v", "--verbose", action="store_true",
                          help="all the evidence")
     command.add_argument("--limit", type=limit, metavar="N",

@@ -7,20 +7,21 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, limit
+from ..options import add_absolute, add_choice, add_command, add_input, complain_if, limit
 from ..views import handshakes_text
 from ..views.handshakes import Handshakes
 from ..views.handshakes_text import ROWS
-from ..views.telling import open_input, tell
+from ..views.telling import open_input, tell_dated
 
 
 def _handshakes(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = Handshakes(source.schema, options.port, options.connection)
-    return tell(options, source, view,
-                partial(handshakes_text.as_json, view),
-                partial(handshakes_text.as_text, view, limit=options.limit,
-                        steps=options.steps))
+    return tell_dated(options, source, view,
+                      partial(handshakes_text.as_json, view),
+                      partial(handshakes_text.as_text, view, limit=options.limit,
+                              steps=options.steps),
+                      complain_if)
 
 
 def add(commands: Any) -> None:
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
         "were slow.",
         "scripts/renoscope handshakes syn-flood.renoscope")
     add_choice(command)
+    add_absolute(command)
     command.add_argument("--steps", action="store_true",
                          help="under each handshake, what happened and when")
     command.add_argument("--limit", type=limit, metavar="N", default=ROWS,

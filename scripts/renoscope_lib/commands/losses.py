@@ -7,19 +7,21 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, add_limit, chosen
+from ..options import (add_absolute, add_choice, add_command, add_input, add_limit, chosen,
+                       complain_if)
 from ..views import losses_text
 from ..views.losses import Losses
-from ..views.telling import open_input, tell
+from ..views.telling import open_input, tell_dated
 
 
 def _losses(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = Losses(source.schema)
-    return tell(options, source, view,
-                partial(losses_text.as_json, view, wanted=chosen(options)),
-                partial(losses_text.as_text, view, wanted=chosen(options),
-                        verbose=options.verbose, limit=options.limit))
+    return tell_dated(options, source, view,
+                      partial(losses_text.as_json, view, wanted=chosen(options)),
+                      partial(losses_text.as_text, view, wanted=chosen(options),
+                              verbose=options.verbose, limit=options.limit),
+                      complain_if)
 
 
 def add(commands: Any) -> None:
@@ -32,6 +34,7 @@ def add(commands: Any) -> None:
         "and after, and the time in each state of congestion avoidance.",
         "scripts/renoscope losses -v tcp.renoscope")
     add_choice(command)
+    add_absolute(command)
     command.add_argument("-v", "--verbose", action="store_true",
                          help="every episode of every connection too")
     add_limit(command)

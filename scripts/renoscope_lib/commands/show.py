@@ -6,13 +6,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..errors import BAD_INPUT, Problem
 from ..export.json_lines import JsonWriter
-from ..options import add_choice, add_command, add_input, check_kinds, complain_if, kinds
+from ..options import (add_absolute, add_choice, add_command, add_input, check_kinds, complain_if,
+                       kinds)
 from ..recording.inputs import Input
 from ..tcp.wanted import Filter
 from ..views.show import Clock, LineWriter
-from ..views.telling import choice_of, coloured, finish_choice, joined, open_input
+from ..views.telling import (choice_of, coloured, finish_choice, joined, open_input,
+                             wall_offset_asked_ns)
 from ..words import clock_moved
 
 
@@ -20,12 +21,8 @@ def _show_writer(options: argparse.Namespace,
                  source: Input) -> LineWriter | JsonWriter:
     if options.json:
         return JsonWriter(source.schema, source.wall_offset_ns())
-    offset = source.wall_offset_ns() if options.absolute else None
-    if options.absolute and offset is None:
-        raise Problem("show: the recording does not tell the wall clock",
-                      BAD_INPUT)
-    writer = LineWriter(source.schema, Clock(offset), options.raw_seq,
-                        coloured(), options.short)
+    writer = LineWriter(source.schema, Clock(wall_offset_asked_ns(options, source)),
+                        options.raw_seq, coloured(), options.short)
     print(writer.heading())
     return writer
 
@@ -67,8 +64,7 @@ def add(commands: Any) -> None:
                       "stood")
     show.add_argument("--raw-seq", action="store_true",
                       help="sequence numbers as on the wire, not relative")
-    show.add_argument("--absolute", action="store_true",
-                      help="wall-clock time, UTC")
+    add_absolute(show)
     show.add_argument("--kind", type=kinds, metavar="K,...",
                       help="only these kinds (a loss is always shown)")
     add_input(show, "one JSON object a line, with every field")

@@ -7,23 +7,26 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, add_limit, chosen
+from ..options import (add_absolute, add_choice, add_command, add_input, add_limit, chosen,
+                       complain_if)
 from ..views import states_text
 from ..views.states import States
-from ..views.telling import open_input, tell
+from ..views.telling import open_input, tell_dated
 
 
 def _states(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
     view = States(source.schema, chosen(options))
     if options.counts:
-        return tell(options, source, view,
-                    partial(states_text.counts_as_json, view, wanted=chosen(options)),
-                    partial(states_text.counts_as_text, view, wanted=chosen(options)))
-    return tell(options, source, view,
-                partial(states_text.as_json, view, wanted=chosen(options)),
-                partial(states_text.as_text, view, wanted=chosen(options),
-                        limit=options.limit))
+        return tell_dated(options, source, view,
+                          partial(states_text.counts_as_json, view, wanted=chosen(options)),
+                          partial(states_text.counts_as_text, view, wanted=chosen(options)),
+                          complain_if)
+    return tell_dated(options, source, view,
+                      partial(states_text.as_json, view, wanted=chosen(options)),
+                      partial(states_text.as_text, view, wanted=chosen(options),
+                              limit=options.limit),
+                      complain_if)
 
 
 def add(commands: Any) -> None:
@@ -37,6 +40,7 @@ def add(commands: Any) -> None:
         "counts by state, as netstat -ant has them.",
         "scripts/renoscope states tcp.renoscope --port 5000")
     add_choice(command)
+    add_absolute(command)
     command.add_argument("--counts", action="store_true",
                          help="only the counts by state")
     add_limit(command)

@@ -124,7 +124,8 @@ class Explained:
 
     def clock(self, end_ns: int | None) -> Clock:
         """When watching began and ended."""
-        return Clock(self.gaps.first_ns, self.gaps.known_until_ns(end_ns))
+        return Clock(self.gaps.first_ns, self.gaps.known_until_ns(end_ns),
+                     self.gaps.wall_offset_ns)
 
     def unknown(self) -> list[str]:
         """What was not looked for, as its kinds were not recorded."""

@@ -36,11 +36,14 @@ LABEL_WIDTH = 12
 
 COLOURS = {TROUBLE: "\033[1;31m", NOTEWORTHY: "\033[33m", FINE: "\033[32m"}
 
+FROM_FIRST = "Times count from the first event, as in `renoscope show`."
+BY_WALL_CLOCK = "Times are UTC, as in `renoscope show --absolute`."
+
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:us|ms|s)\b)")
 
 HOW_TO_READ = (
     "TROUBLE cost time or broke something, noteworthy may have, fine is as it should "
-    "be. Times count from the first event, as in `renoscope show`. Lost is what did "
+    "be. {} Lost is what did "
     "not arrive, whoever dropped it. (implied) is worked out from what happened around "
     "it. Where no event tells a cause, those that fit are named, or the usual one with "
     "`most likely`.")
@@ -171,7 +174,9 @@ def as_text(explained: Explained, end_ns: int | None,
             yield ""
         yield from and_more(groups.reports - len(worst)
                             - (groups.fine if leaves_out_fine else 0))
-        yield from _wrapped(HOW_TO_READ, "", 0)
+        is_wall = explained.gaps.wall_offset_ns is not None
+        yield from _wrapped(HOW_TO_READ.format(BY_WALL_CLOCK if is_wall else FROM_FIRST),
+                            "", 0)
     for line in explained.unknown():
         yield from _wrapped(line, "", 2)
 

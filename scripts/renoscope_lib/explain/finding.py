@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ..output.tables import seconds
+from ..output.tables import moment, seconds
 from ..tcp.connections import heading
 from ..tcp.life import PEER, US
 from ..words import connection, plural
@@ -225,16 +225,20 @@ class Report:
 
 
 class Clock:
-    """Times as the other views show them: since the first event."""
+    """Times as the other views show them: since the first event, or by the wall clock."""
 
-    def __init__(self, first_ns: int | None, end_ns: int) -> None:
+    def __init__(self, first_ns: int | None, end_ns: int,
+                 wall_offset_ns: int | None = None) -> None:
         self.first_ns = first_ns
         self.end_ns = end_ns
+        self._wall_offset_ns = wall_offset_ns
 
     def at(self, time_ns: int | None) -> str:
         """`at 1.381 s`, or that it is not known."""
         if time_ns is None or self.first_ns is None:
             return "at ? s"
+        if self._wall_offset_ns is not None:
+            return f"at {moment(time_ns, self.first_ns, self._wall_offset_ns)}"
         return f"at {seconds(time_ns, self.first_ns)[:-3]} s"
 
     def since_us(self, began_ns: int | None,

@@ -6,6 +6,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ..words import wall_clock
+
 # What a person's terminal is taken to have.
 COLUMNS = 100
 
@@ -48,6 +50,13 @@ def seconds(time_ns: int | None, first_ns: int | None) -> str:
     if time_ns is None or first_ns is None:
         return "?"
     return f"{(time_ns - first_ns) / 1e9:.6f}"
+
+
+def moment(time_ns: int | None, first_ns: int | None, wall_offset_ns: int | None) -> str:
+    """The same, or where the wall clock is told its time, as `show --absolute` has it."""
+    if wall_offset_ns is None or time_ns is None:
+        return seconds(time_ns, first_ns)
+    return wall_clock(time_ns + wall_offset_ns)
 
 
 def and_more(left_out: int, of_them: str = "") -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..output.tables import seconds
+from ..output.tables import moment
 from ..ring.chosen import Chosen
 from ..ring.schema import LOST, MARK, Event, Schema
 from ..ring.stats import Stats
@@ -75,6 +75,7 @@ class Gaps:
         self._cpus_in_doubt: set[int] = set()
         self._gap_until_ns: int | None = None
         self.first_ns: int | None = None
+        self.wall_offset_ns: int | None = None      # if times are told by the wall clock
         self.last_ns = 0
         self.lost_events = 0
         self.number = 0
@@ -269,10 +270,20 @@ class Gaps:
         """Of which of these some events since then may be missing, for any reason."""
         return list(kinds) if self.has_gap_since(since_ns) else self.lacks(*kinds)
 
+    def moment(self, time_ns: int | None) -> str:
+        """A time as the view's tables have it."""
+        return moment(time_ns, self.first_ns, self.wall_offset_ns)
+
+    @property
+    def moment_unit(self) -> str:
+        """What such times are in."""
+        return "s" if self.wall_offset_ns is None else "UTC"
+
     def _mark_lines(self) -> list[str]:
         lines = []
         for time_ns, words in self._marks:
-            lines.append(f"note: at {seconds(time_ns, self.first_ns)} s {words}")
+            unit = " s" if self.wall_offset_ns is None else ""
+            lines.append(f"note: at {self.moment(time_ns)}{unit} {words}")
         if self._marks_left_out:
             lines.insert(TOLD_FIRST, "note: then "
                          f"{plural(self._marks_left_out, 'change')} more")

@@ -43,6 +43,7 @@ class RetransmitRow:
     predicted_us: int | None
     next_wait_us: int
     request: str
+    time_ns: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class OpeningRow:
     refused: int
     why: str
     steps: list[dict[str, Any]]
+    began_ns: int
 
 
 class Told(NamedTuple):
@@ -165,7 +167,7 @@ class Handshakes:
                     connection(opening.cookie), opening.netns, opening.local,
                     opening.remote, attempt.wait.attempt, attempt.wait.by,
                     attempt.wait.waited_us, attempt.wait.predicted_us,
-                    attempt.wait.next_us, request)))
+                    attempt.wait.next_us, request, attempt.time_ns)))
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
     def openings(self, end_ns: int | None = None) -> list[OpeningRow]:
@@ -292,7 +294,8 @@ def _row(opening: Opening, end_ns: int, far: list[Opening],
         len(opening.attempts), opening.cookies_sent, len(opening.refusals),
         "; ".join(reasons_of(opening, outcome, far, lacking, end_ns)),
         [{"after_us": (s.time_ns - opening.began_ns) // 1000,
-          "what": s.words} for s in opening.steps])
+          "what": s.words} for s in opening.steps],
+        opening.began_ns)
 
 
 def summary_of(rows: list[OpeningRow]) -> dict[str, dict[str, int]]:

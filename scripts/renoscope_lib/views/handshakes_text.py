@@ -10,6 +10,7 @@ from typing import Any
 from ..output.tables import aligned, and_more, note
 from ..tcp.life import OPENED
 from ..words import connection, duration, often, or_dash, plural, spaced
+from .gaps import Gaps
 from .handshakes import Handshakes, OpeningRow, RetransmitRow, summary_of
 from .listeners import Listener
 from .opening import FIRST_RTT
@@ -41,11 +42,19 @@ def _time(us: int | None) -> str:
     return "-" if us is None else duration(us)
 
 
-def _retransmit_table(rows: list[RetransmitRow]) -> list[str]:
-    heading = ("connection", "local", "peer", "no", "by", "waited",
-               "predicted", "next", "became")
+def _by_wall_clock(gaps: Gaps, time_ns: int | None) -> tuple[str, ...]:
+    """The heading (None) or a row's cell where the wall clock is told, none where not."""
+    if gaps.wall_offset_ns is None:
+        return ()
+    return ("at (UTC)",) if time_ns is None else (gaps.moment(time_ns),)
+
+
+def _retransmit_table(rows: list[RetransmitRow], gaps: Gaps) -> list[str]:
+    heading = (*_by_wall_clock(gaps, None), "connection", "local", "peer", "no", "by",
+               "waited", "predicted", "next", "became")
     return aligned([heading] + [
-        (row.connection, row.local, row.remote, str(row.attempt), row.by,
+        (*_by_wall_clock(gaps, row.time_ns),
+         row.connection, row.local, row.remote, str(row.attempt), row.by,
          _time(row.waited_us), _time(row.predicted_us),
          duration(row.next_wait_us), _became(row.request)) for row in rows])
 
@@ -61,11 +70,12 @@ def _since(measured: str | None) -> str:
             FIRST_RTT: "RTT"}.get(measured, measured or "-")
 
 
-def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
-    heading = ("connection", "local", "peer", "by", "outcome", "took",
-               "since", "accepted")
+def _opening_table(rows: list[OpeningRow], steps: bool, gaps: Gaps) -> list[str]:
+    heading = (*_by_wall_clock(gaps, None), "connection", "local", "peer", "by", "outcome",
+               "took", "since", "accepted")
     table = aligned([heading] + [
-        (row.connection, row.local, row.remote, row.opened_by,
+        (*_by_wall_clock(gaps, row.began_ns),
+         row.connection, row.local, row.remote, row.opened_by,
          outcome_words(row.outcome, row.opened_by),
          _time(row.took_us), _since(row.measured),
          "never" if row.never_accepted else _time(row.accept_wait_us))
@@ -74,11 +84,18 @@ def _opening_table(rows: list[OpeningRow], steps: bool) -> list[str]:
     for row, line in zip(rows, table[1:]):
         lines.append(line)
         if steps:
-            lines += [f"    {duration(step['after_us']):>10}  {step['what']}"
+            lines += [f"    {_when(row, step, gaps):>10}  {step['what']}"
                       for step in row.steps]
         if row.why:
             lines += note(row.why, " " * 9, "    why: ")
     return lines
+
+
+def _when(row: OpeningRow, step: dict[str, Any], gaps: Gaps) -> str:
+    """So long after it began, or the time of day."""
+    if gaps.wall_offset_ns is None:
+        return duration(step["after_us"])
+    return gaps.moment(row.began_ns + step["after_us"] * 1000)
 
 
 def _listener_table(listeners: list[Listener]) -> list[str]:
@@ -154,10 +171,10 @@ def as_text(handshakes: Handshakes, end_ns: int | None, limit: int = ROWS,
                   *note(LISTENER_HELP, "  ")]
     again = handshakes.retransmits(end_ns)
     if again:
-        lines += ["", *_retransmit_lines(again, limit)]
+        lines += ["", *_retransmit_lines(again, limit, handshakes.gaps)]
     elif handshakes.knows_retransmits and (rows or not handshakes.is_of_one):
         lines += ["", *_none_again(handshakes, rows)]
-    lines += ["", *(_opening_lines(rows, limit, steps) if rows
+    lines += ["", *(_opening_lines(rows, limit, steps, handshakes.gaps) if rows
                     else [handshakes.none_chosen()])]
     return lines if lines[0] else lines[1:]
 
@@ -172,16 +189,16 @@ def _none_again(handshakes: Handshakes, rows: list[OpeningRow]) -> list[str]:
     return note(f"{rows[0].connection} sent no SYN-ACK again{did}.")
 
 
-def _retransmit_lines(rows: list[RetransmitRow], limit: int) -> list[str]:
+def _retransmit_lines(rows: list[RetransmitRow], limit: int, gaps: Gaps) -> list[str]:
     shown = rows[:limit or None]
-    return ["SYN-ACKs sent again:", *_retransmit_table(shown),
+    return ["SYN-ACKs sent again:", *_retransmit_table(shown, gaps),
             *and_more(len(rows) - len(shown)), *note(RETRANSMIT_HELP, "  ")]
 
 
 def _opening_lines(rows: list[OpeningRow], limit: int,
-                   steps: bool) -> list[str]:
+                   steps: bool, gaps: Gaps) -> list[str]:
     shown = _worst(rows, limit)
-    return ["Handshakes:", *_opening_table(shown, steps),
+    return ["Handshakes:", *_opening_table(shown, steps, gaps),
             *and_more(len(rows) - len(shown), "no worse"), *note(OPENING_HELP, "  ")]
 
 

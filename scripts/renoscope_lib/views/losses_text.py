@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ..output.tables import aligned, aligned_twice, and_more, note, seconds
+from ..output.tables import aligned, aligned_twice, and_more, note
 from ..tcp.ca_states import CA_STATES, CWR, DISORDER, LOSS, OPEN, RECOVERY
 from ..tcp.connections import both_ends, heading, identity_json, name_of
 from ..tcp.wanted import Filter
@@ -227,18 +227,18 @@ def _episode_row(episode: Episode, gaps: Gaps) -> tuple[str, ...]:
     if main:
         lasted = ("?" if episode.ended_ns is None else
                   duration((episode.ended_ns - episode.began_ns) // 1000))
-    return (seconds(episode.began_ns, gaps.first_ns),
+    return (gaps.moment(episode.began_ns),
             _what(episode), lasted,
             _change(episode, True), _change(episode, False),
             str(episode.dup_acks) if main else "", str(episode.segments),
             _outcome(episode, gaps))
 
 
-def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
+def _timeout_lines(episode: Episode, gaps: Gaps) -> list[str]:
     lines = []
     for timeout in episode.timeouts:
         number = f", number {timeout.seq}" if timeout.seq is not None else ""
-        lines.append(f"    {seconds(timeout.time_ns, first_ns)}  RTO after "
+        lines.append(f"    {gaps.moment(timeout.time_ns)}  RTO after "
                      f"{duration(timeout.waited_us)}, backoff "
                      f"{timeout.backoff}{number}"
                      f"{', nothing went out' if timeout.unsent else ''}")
@@ -248,7 +248,7 @@ def _timeout_lines(episode: Episode, first_ns: int | None) -> list[str]:
 
 
 def _episodes(flow: Flow, gaps: Gaps) -> list[str]:
-    columns = ("at (s)", "what", "lasted", "cwnd", "ssthresh", "dup", "again",
+    columns = (f"at ({gaps.moment_unit})", "what", "lasted", "cwnd", "ssthresh", "dup", "again",
                "outcome")
     head, *table = aligned(
         [columns, *(_episode_row(episode, gaps)
@@ -257,7 +257,7 @@ def _episodes(flow: Flow, gaps: Gaps) -> list[str]:
     lines = ["", heading(flow),
              head]
     for episode, line in zip(flow.episodes, table):
-        lines += [line, *_timeout_lines(episode, gaps.first_ns)]
+        lines += [line, *_timeout_lines(episode, gaps)]
     left_out = flow.episodes_seen - len(flow.episodes)
     if left_out:
         lines.append(f"  ({plural(left_out, 'earlier episode')} left out)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from ..output.tables import COLUMNS, aligned, and_more, note, seconds
+from ..output.tables import COLUMNS, aligned, and_more, note
 from ..tcp.connections import heading, identity_json
 from ..tcp.life import CLOSED_FIRST, OPENED, PEER, US, Life, SmallSock
 from ..tcp.tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN, NETSTAT_NAMES,
@@ -117,9 +117,8 @@ def _heading(life: Life, ending: Ending | None) -> list[str]:
 
 def _stay_rows(states: States, life: Life,
                end_ns: int) -> Iterator[tuple[str, str, str, str]]:
-    first_ns = states.gaps.first_ns
     for row, stay in zip(_path(states, life), life.stays):
-        at = seconds(stay.began_ns, first_ns)
+        at = states.gaps.moment(stay.began_ns)
         if stay is life.now:
             yield (at, stay.state, *last_cells(states, life, end_ns))
             continue
@@ -172,7 +171,7 @@ def _remarks(life: Life) -> list[str]:
 
 def _life_text(states: States, life: Life, end_ns: int) -> list[str]:
     lines = _heading(life, states.ending(life))
-    rows = [("at (s)", "state", "for", "then"),
+    rows = [(f"at ({states.gaps.moment_unit})", "state", "for", "then"),
             *_stay_rows(states, life, end_ns)]
     lines += aligned(rows, right=(0,), indent=2)
     remarks = _remarks(life)
@@ -181,10 +180,10 @@ def _life_text(states: States, life: Life, end_ns: int) -> list[str]:
     return lines
 
 
+FROM_FIRST = "`at` counts from the first event of the recording, "
 HOW_TO_READ = (
-    "`at` counts from the first event of the recording, ? was not seen, + means "
-    "still going on. A reason with (implied) is worked out from what happened "
-    "around it; others are the kernel's own words. TIME-WAIT belongs to whoever "
+    "? was not seen, + means still going on. A reason with (implied) is worked out from "
+    "what happened around it; others are the kernel's own words. TIME-WAIT belongs to whoever "
     "closed first and lasts 60 s on Linux. A request that was given up may have had "
     "its ACK: TCP_DEFER_ACCEPT then waits for data, as `handshakes` tells.")
 HOW_TO_READ_COUNTS = (
@@ -249,7 +248,8 @@ def as_text(states: States, end_ns: int | None,
         yield from _life_text(states, life, end)
         yield ""
     yield from and_more(sum(1 for _ in lives))
-    yield from note(HOW_TO_READ)
+    yield from note(("" if states.gaps.wall_offset_ns is not None else FROM_FIRST)
+                    + HOW_TO_READ)
     yield ""
     yield from _count_lines(states, end_ns, wanted)
     if states.cookie_synacks:

@@ -11,13 +11,14 @@ from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..machine.host import Host
-from ..output.json_pieces import json_pieces
+from ..output.json_pieces import json_pieces, with_utc
 from ..output.tables import note
 from ..recording.inputs import Input, LiveInput, RecordingInput
 from ..ring.live_ring import LiveRing
 from ..ring.schema import Event
 from ..tcp.flows import Joiner
 from ..tcp.wanted import ChoiceSeen, Filter
+from ..words import clock_moved
 from .gaps import View
 
 # What follows live may keep a person waiting so long for a missing part.
@@ -56,7 +57,7 @@ def finish_choice(options: argparse.Namespace, source: Input,
     complaint = source.complaint()
     if not chosen.not_there():
         return finish(source)
-    raise Problem(f"{options.parser.prog.split()[-1]}: {chosen.not_there()}"
+    raise Problem(f"{command_of(options)}: {chosen.not_there()}"
                   + (f"; {complaint}" if complaint else ""),
                   BAD_INPUT if complaint else NOT_SO)
 
@@ -64,6 +65,11 @@ def finish_choice(options: argparse.Namespace, source: Input,
 def coloured() -> bool:
     """Whether a person looks."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """Its name, for a complaint."""
+    return str(options.parser.prog).split()[-1]
 
 
 def joined(source: Input,
@@ -110,6 +116,36 @@ def tell(options: argparse.Namespace, source: Input, view: View,
         print_view([] if chosen.not_there() else as_text(source.end_ns()),
                    view.gaps.remarks())
     return finish_choice(options, source, chosen)
+
+
+def wall_offset_asked_ns(options: argparse.Namespace, source: Input) -> int | None:
+    """What turns times into those of day, if --absolute asks for them."""
+    if not options.absolute:
+        return None
+    offset_ns = source.wall_offset_ns()
+    if offset_ns is None:
+        raise Problem(f"{command_of(options)}: the recording does not tell the wall clock",
+                      BAD_INPUT)
+    return offset_ns
+
+
+def tell_dated(options: argparse.Namespace, source: Input, view: View,
+               as_json: Callable[[int | None], dict[str, Any]],
+               as_text: Callable[[int | None], Iterable[str]],
+               complain_if: Callable[[str], None]) -> int:
+    """The same by the wall clock: with --absolute, and to programs besides."""
+    if not options.json:
+        view.gaps.wall_offset_ns = wall_offset_asked_ns(options, source)
+
+    def dated_json(end_ns: int | None) -> dict[str, Any]:
+        complain_if(clock_moved(source.wall_clock_moved_ns()))
+        return with_utc(as_json(end_ns), source.wall_offset_ns())
+
+    def dated_text(end_ns: int | None) -> Iterable[str]:
+        if options.absolute:
+            complain_if(clock_moved(source.wall_clock_moved_ns()))
+        return as_text(end_ns)
+    return tell(options, source, view, dated_json, dated_text)
 
 
 def print_view(lines: Iterable[str], remarks: list[str]) -> None:
