@@ -631,8 +631,9 @@ class States:
     def sent_no_reset(self, life: Life, came_ns: int, end_ns: int) -> bool:
         """Whether no RST went from its host under its name that could come at that moment.
 
-        It is said only of one that was recorded whole. Once its socket is gone, the RST
-        may be nobody's or its listener's, which a filter or sampling takes for another's.
+        It is said only of one that was recorded whole. Once its socket is gone, its own RST
+        may be told late, unless one ended it, too; and another may be nobody's or its
+        listener's, which a filter or sampling takes for another connection's.
         """
         first_ns = self._rst_ns.get(hash((life.local, life.remote)))
         told_ns = came_ns + TOLD_LATE_NS
@@ -643,9 +644,10 @@ class States:
                                                since_ns=life.stays[0].began_ns))
         was_there = life.small is None and (
             not life.is_over or came_ns < (life.now.began_ns or 0))
-        return (is_whole and (was_there or self.gaps.lets_everything_in)
+        ended = life.reset_received is not None and life.reset_received.has_rst_flag
+        return (is_whole and (was_there or ended and self.gaps.lets_everything_in)
                 and (first_ns is None or first_ns > told_ns)
-                and (sent is None or sent.time_ns > told_ns))
+                and (sent is None or sent.time_ns > told_ns and not sent.of_mptcp))
 
     def may_have_ended(self, life: Life, end_ns: int) -> bool:
         """Whether its end may have been in what was not seen."""
