@@ -30,12 +30,14 @@ from ..views.losses import NEEDED_KINDS as NEEDED_OF_LOSSES
 from ..views.losses import Losses
 from ..views.opening import Opening
 from ..views.pace import Pace
+from ..views.receiving import Receiving
 from ..views.states import States
 from ..views.synflood import FloodWatch
 from ..views.windows import Windows
 from ..words import plural
 from . import (rules_on_challenges, rules_on_ends, rules_on_listeners, rules_on_losses,
-               rules_on_mtu, rules_on_opening, rules_on_pace, rules_on_ports, rules_on_windows)
+               rules_on_mtu, rules_on_opening, rules_on_pace, rules_on_ports, rules_on_receiving,
+               rules_on_windows)
 from .finding import FINE, RULES, Clock, Finding, Report, Subject
 
 NEEDED_KINDS = tuple(dict.fromkeys(
@@ -85,6 +87,7 @@ class Explained:
         self._pace = Pace(schema, self.gaps)
         self._arrivals = Arrivals(schema, self.gaps)
         self._challenges = Challenges(schema, self.gaps)
+        self._receiving = Receiving(schema, self.gaps)
         self._ports = rules_on_ports.ClosedPorts()
         self._unheard = rules_on_ports.UnheardPorts(self.gaps)
         self._has_begun = False
@@ -105,6 +108,7 @@ class Explained:
             if event.kind in SYN_KINDS:
                 self._unheard.feed(event)
             self._challenges.feed(event)
+            self._receiving.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
             elif event.kind == "segment":
@@ -252,6 +256,10 @@ class Explained:
         if challenged is not None:
             yield from rules_on_challenges.findings(
                 challenged, self.gaps.may_sample_acks, subject, clock)
+        received = self._receiving.kept.get(life.key)
+        if received is not None and not self.gaps.not_recorded("ack"):
+            yield from rules_on_receiving.findings(
+                self._receiving, received, subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)

@@ -2,10 +2,10 @@
 """A finding: what happened to somebody, in a person's words, and what shows it.
 
 The rules are in the modules rules_on_opening, rules_on_listeners, rules_on_ports,
-rules_on_losses, rules_on_mtu, rules_on_pace, rules_on_windows, rules_on_challenges and
-rules_on_ends.  They read what the views have worked out and reckon nothing a second time.
-RULES names every one of them, says how it is called where several connections share it,
-and which kinds of event it cannot do without.
+rules_on_losses, rules_on_mtu, rules_on_receiving, rules_on_pace, rules_on_windows,
+rules_on_challenges and rules_on_ends.  They read what the views have worked out and
+reckon nothing a second time.  RULES names every one of them, says how it is called where
+several connections share it, and which kinds of event it cannot do without.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ RULES = {
     "mtu-black-hole": Rule("only full segments are lost", ("rto", "retransmit")),
     "path-mtu": Rule("the path's MTU, or Fast Open's data not taken", (
         "ca_state", "rto")),
+    # rules_on_receiving.py
+    "came-with-gaps": Rule("data came with gaps", ("ack",)),
     # rules_on_windows.py
     "stood-still": Rule("stood still on the peer's zero window", (
         "zero_window", "probe")),

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Rules on what a receiver sees: each with its fault, and nearly with it."""
+
+from typing import Any
+
+from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE
+from renoscope_lib.ring.schema import Event
+
+from .explain_scene import MSS, Case, without
+from .support import ACK, RST
+
+
+class Receiving(Case):
+    def ahead(self, at_s: float, missing: int = 1, size: int = MSS, **values: Any) -> Event:
+        """A segment comes behind what is due."""
+        life = self.life
+        return life.event("ack", at_s, seg_flags=values.pop("seg_flags", ACK),
+                          seg_seq=(life.rcv_nxt + missing * MSS) % 2**32, seg_len=size,
+                          seg_ack=life.snd_nxt, **values)
+
+    def filled(self, at_s: float, behind: int) -> list[Event]:
+        """What was due comes, and then the next one after what had waited behind it."""
+        first = self.life.gets(at_s)
+        self.life.rcv_nxt += behind * MSS
+        return [first, self.life.gets(at_s + 0.001)]
+
+
+class Gaps(Receiving):
+    def hole(self, at_s: float, took_s: float = 0.25, **values: Any) -> list[Event]:
+        """One segment is missing, three come behind it, and then it comes."""
+        return [*(self.ahead(at_s + n / 1000, n + 1, **values) for n in range(3)),
+                *self.filled(at_s + took_s, 3)]
+
+    def test_gaps_tell_how_many_and_how_long(self) -> None:
+        life = self.life
+        finding = self.found(*life.opens(), life.gets(0.5), *(
+            event for n in range(20) for event in self.hole(1 + n)))["came-with-gaps"]
+        self.assertEqual((finding.severity, finding.cost_us, finding.gist),
+                         (TROUBLE, 5_000_000, "lost or overtaken before it came here"))
+        self.assertEqual(finding.sentence, (
+            "what the peer sent came with 20 gaps (20000 bytes), lost or overtaken before it "
+            "came here: what came behind stood still for 5 s, the longest time 250 ms"))
+        self.assertEqual(finding.evidence[0], (
+            "at 1.000 s seq=1001 has not come, what is behind it stands still for 250 ms"))
+        self.assertEqual(len(finding.evidence), 20)
+        self.assertIn("ethtool -S", finding.next_step)
+
+    def test_nothing_is_wrong_with_what_is_overtaken_for_a_moment(self) -> None:
+        life = self.life
+        self.assert_healthy(*life.opens(), *(
+            event for n in range(20) for event in self.hole(1 + n, took_s=0.004)))
+
+    def test_a_short_one_is_no_trouble(self) -> None:
+        found = self.found(*self.life.opens(), *self.hole(1))["came-with-gaps"]
+        self.assertEqual(found.severity, NOTEWORTHY)
+        self.assertIn("with 1 gap (1000 bytes)", found.sentence)
+        self.assertTrue(found.sentence.endswith("stood still for 250 ms"), found.sentence)
+
+    def test_merged_segments_leave_one_gap(self) -> None:
+        """GRO: one event for what came behind it."""
+        found = self.found(*self.life.opens(), self.ahead(1, size=3 * MSS),
+                           *self.filled(1.25, 3))["came-with-gaps"]
+        self.assertIn("1 gap (1000 bytes)", found.sentence)
+        self.assertEqual(found.cost_us, 250_000)
+
+    def test_one_gap_after_another_is_one_standstill_each(self) -> None:
+        """The second and the fifth are missing; what is between goes on meanwhile."""
+        life = self.life
+        events = [*life.opens(), self.ahead(1), self.ahead(1.01, 3), life.gets(1.2)]
+        life.rcv_nxt += MSS
+        events += [life.gets(1.5)]
+        life.rcv_nxt += MSS
+        found = self.found(*events, life.gets(1.6))["came-with-gaps"]
+        self.assertIn("2 gaps (2000 bytes)", found.sentence)
+        self.assertIn("for 500 ms, the longest time 300 ms", found.sentence)
+
+    def test_what_comes_in_the_middle_of_a_gap_is_no_other(self) -> None:
+        found = self.found(*self.life.opens(), self.ahead(1, 5), self.ahead(1.1, 2),
+                           *self.filled(1.3, 5))["came-with-gaps"]
+        self.assertIn("1 gap (5000 bytes)", found.sentence)
+
+    def test_numbers_begin_anew_in_the_middle(self) -> None:
+        life = self.life
+        life.rcv_nxt = 2**32 - MSS // 2
+        events = [*life.opens(), *(self.ahead(1 + n / 1000, n + 1) for n in range(3))]
+        due = life.event("ack", 1.5, seg_flags=ACK, seg_seq=life.rcv_nxt, seg_len=MSS)
+        life.rcv_nxt = (life.rcv_nxt + 4 * MSS) % 2**32
+        found = self.found(*events, due, life.gets(1.6))["came-with-gaps"]
+        self.assertIn("1 gap (1000 bytes)", found.sentence)
+        self.assertEqual(found.cost_us, 500_000)
+
+    def test_a_gap_that_is_not_filled_lasts_until_the_end(self) -> None:
+        life = self.life
+        found = self.found(*life.opens(), self.ahead(1), end_s=4)["came-with-gaps"]
+        self.assertIn("stood still for 3 s; not filled when watching ended", found.sentence)
+        self.setUp()
+        life = self.life
+        found = self.found(*life.opens(), self.ahead(1), life.change(
+            3, "ESTABLISHED", "CLOSED"), end_s=4)["came-with-gaps"]
+        self.assertTrue(found.sentence.endswith("stood still for 2 s"), found.sentence)
+        self.setUp()
+        found = self.found(*self.life.opens(), *self.hole(1)[:4], end_s=9)["came-with-gaps"]
+        self.assertTrue(found.sentence.endswith("stood still for 250 ms"), found.sentence)
+
+    def test_what_is_not_seen_is_not_told(self) -> None:
+        """A loss of events hides when the gap was filled, and what came before."""
+        life = self.life
+        lost = self.scene.event("lost", lost_events=9)
+        events = [*life.opens(), self.ahead(1), self.ahead(1.2, 2), lost]
+        life.rcv_nxt += 20 * MSS
+        found = self.found(*events, life.gets(9), end_s=10)["came-with-gaps"]
+        self.assertIn("about 1 gap (about 1000 bytes)", found.sentence)
+        self.assertIn("at least 200 ms", found.sentence)
+        self.setUp()
+        late = self.found(self.ahead(1), *self.filled(1.3, 1))["came-with-gaps"]
+        self.assertIn("about 1 gap", late.sentence, "begun late")
+        self.setUp()
+        sampled = self.found(*self.life.opens(), *self.hole(1), ack_sample="10")
+        self.assertIn("about 1 gap", sampled["came-with-gaps"].sentence)
+
+    def test_what_is_no_data_of_the_window_leaves_no_gap(self) -> None:
+        life = self.life
+        for name, event in (
+                ("a bare ACK", self.ahead(1, size=0)),
+                ("a RST", self.ahead(1, seg_flags=ACK | RST)),
+                ("beyond our window", self.ahead(1, rcv_wnd=MSS // 2))):
+            with self.subTest(name):
+                self.assertNotIn("came-with-gaps", self.found(
+                    *life.opens(), event, end_s=9))
+
+    def test_without_acks_nothing_is_told(self) -> None:
+        view = self.explained(*self.life.opens(), *self.hole(1), events=without("ack"))
+        rules = [f.rule for report in view.reports() for f in report.findings]
+        self.assertNotIn("came-with-gaps", rules)
+        self.assertTrue(any("data came with gaps" in line for line in view.unknown()))
