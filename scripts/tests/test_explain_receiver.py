@@ -3,11 +3,11 @@
 
 from typing import Any
 
-from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE
+from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
 from .explain_scene import MSS, Case, without
-from .support import ACK, RST
+from .support import ACK, FIN, RST
 
 
 class Receiving(Case):
@@ -133,3 +133,64 @@ class Gaps(Receiving):
         rules = [f.rule for report in view.reports() for f in report.findings]
         self.assertNotIn("came-with-gaps", rules)
         self.assertTrue(any("data came with gaps" in line for line in view.unknown()))
+
+
+class NotTaken(Receiving):
+    def again(self, at_s: float, **values: Any) -> Event:
+        """What is due comes; rcv_nxt stays where it is."""
+        life = self.life
+        return life.event("ack", at_s, seg_seq=life.rcv_nxt, seg_ack=life.snd_nxt, **{
+            "seg_flags": ACK, "seg_len": MSS} | values)
+
+    def refused(self, *events: Event) -> Finding | None:
+        return self.found(*self.life.opens(), *events).get("arrived-not-taken")
+
+    def test_data_that_tcp_throws_away_is_told(self) -> None:
+        finding = self.refused(*(self.again(1 + 25 * n / 8) for n in range(9)))
+        assert finding is not None
+        self.assertEqual((finding.severity, finding.cost_us), (TROUBLE, 25_000_000))
+        self.assertIn("8 segments with the data that was due came to the connection, with room "
+                      "in our window, and TCP did not take them: nothing went on for 25 s",
+                      finding.sentence)
+        self.assertIn("nstat -az TcpExtPAWSEstab TcpExtTCPRcvQDrop", finding.next_step)
+        self.assertEqual(len(finding.evidence), 8)
+
+    def test_one_is_no_trouble(self) -> None:
+        finding = self.refused(self.again(1), self.life.gets(1.3), self.life.gets(1.4))
+        assert finding is not None
+        self.assertEqual(finding.severity, NOTEWORTHY)
+        self.assertIn("one segment with the data", finding.sentence)
+        self.assertIn("did not take it", finding.sentence)
+
+    def test_the_last_one_may_have_been_taken(self) -> None:
+        """Only a later segment shows; what the ACK itself brings about shows nothing."""
+        life = self.life
+        self.assertIsNone(self.refused(
+            self.again(1), life.turn(1.0001, "Open", "Disorder")))
+        self.assertIsNone(self.refused(life.gets(1), life.gets(1.1)))
+
+    def test_clocks_of_two_cpus_may_differ(self) -> None:
+        """A bare ACK that came before, by another CPU's clock a moment later."""
+        life = self.life
+        earlier = life.event("ack", 1.0005, cpu=1, seg_flags=ACK, seg_seq=life.rcv_nxt)
+        self.assertIsNone(self.refused(self.again(1), earlier))
+        later = life.event("ack", 1.5, cpu=1, seg_flags=ACK, seg_seq=life.rcv_nxt)
+        self.assertIsNotNone(self.refused(self.again(1), later))
+
+    def test_what_nobody_has_to_take_is_not_called_so(self) -> None:
+        for name, values in (
+                ("a probe of our zero window", {"rcv_wnd": 0, "seg_len": 1}),
+                ("a RST", {"seg_flags": ACK | RST}),
+                ("a bare ACK", {"seg_len": 0}),
+                ("a FIN state", {"state": "FIN-WAIT-2", "seg_flags": ACK | FIN})):
+            with self.subTest(name):
+                self.assertIsNone(self.refused(
+                    *(self.again(1 + n, **values) for n in range(5))))
+
+    def test_old_data_is_no_data_that_is_due(self) -> None:
+        """A keepalive, and what came twice."""
+        life = self.life
+        life.gets(0.5)
+        self.assertIsNone(self.refused(*(
+            life.event("ack", 1 + n, seg_flags=ACK, seg_seq=life.rcv_nxt - back, seg_len=back)
+            for n, back in enumerate((1, 1, MSS, MSS, MSS)))))

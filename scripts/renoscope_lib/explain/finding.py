@@ -95,6 +95,7 @@ RULES = {
         "ca_state", "rto")),
     # rules_on_receiving.py
     "came-with-gaps": Rule("data came with gaps", ("ack",)),
+    "arrived-not-taken": Rule("data came and was not taken", ("ack",)),
     # rules_on_windows.py
     "stood-still": Rule("stood still on the peer's zero window", (
         "zero_window", "probe")),

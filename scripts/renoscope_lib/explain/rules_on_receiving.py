@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rules on what came: with gaps.  receiving.py has watched it."""
+"""Rules on what came: with gaps, or in vain.  receiving.py has watched it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ WORTH_NS = 100_000_000
 # What stands still so long is felt.
 LONG_NS = 1_000_000_000
 
+# A segment that is thrown away goes again; several are no accident.
+SEVERAL = 3
+
+COUNTERS = ("nstat -az TcpExtPAWSEstab TcpExtTCPRcvQDrop TcpExtTCPOFODrop TcpExtPruneCalled "
+            "TcpInCsumErrors TcpExtTCPChallengeACK: which of them grows?")
+
 
 def findings(receiving: Receiving, flow: Receiver, subject: Subject,
              clock: Clock) -> Iterator[Finding]:
-    """What the peer's data met on its way here."""
+    """What the peer's data met on its way here, and here."""
     yield from _gaps(receiving, flow, subject, clock)
+    yield from _not_taken(flow, subject, clock)
 
 
 def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
@@ -44,3 +51,20 @@ def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
         "ip -s link, ethtool -S DEV: does this host's card drop? If not, record at the peer, "
         f"too: was it sent again?\n{look('flow', subject)}",
         next((stall.began_ns for stall in stood.stalls), None), stood.all_ns // 1000)
+
+
+def _not_taken(flow: Receiver, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    if not flow.refused:
+        return
+    which = ("one segment" if flow.refused == 1 else plural(flow.refused, "segment"))
+    yield Finding(
+        "arrived-not-taken", TROUBLE if flow.refused >= SEVERAL else NOTEWORTHY, subject,
+        f"{which} with the data that was due came to the connection, with room in our window, "
+        f"and TCP did not take {'it' if flow.refused == 1 else 'them'}: nothing went on for "
+        f"{brief(flow.refused_ns // 1000)}. An old timestamp (PAWS, as where a NAT puts several "
+        "hosts behind one address), no memory, a wrong checksum or an ACK number out of range",
+        "came, and TCP threw it away",
+        capped(f"{clock.at(time_ns)} what is due comes, and rcv_nxt does not move"
+               for time_ns in flow.refused_at),
+        f"{COUNTERS}\n{look('flow', subject)}", next(iter(flow.refused_at), None),
+        flow.refused_ns // 1000)
