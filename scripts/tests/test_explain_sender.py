@@ -756,6 +756,26 @@ class Pace(Case):
                       found["receiver-limited"].sentence)
         self.assertNotIn("cwnd-limited", found)
 
+    def limited(self, window: int, flags: int) -> Finding:
+        return self.found(*self.life.opens(), *self.bulk(
+            window=window, out=window // MSS, cwnd=90, sock_flags=flags))["receiver-limited"]
+
+    def test_a_window_that_is_not_scaled_cannot_grow(self) -> None:
+        wscale = next(1 << bit for bit, name in
+                      support.schema().values["sock_flags"].items() if name == "wscale")
+        words = "window scaling was not agreed, so 65535 is the most there can be"
+        finding = self.limited(65_535, 0)
+        self.assertIn(f"it advertises 65535 bytes; {words}: one end does not offer it",
+                      finding.sentence)
+        self.assertNotIn("tcp_rmem", finding.next_step)
+        self.assertIn("net.ipv4.tcp_window_scaling", finding.next_step)
+        for window, flags in ((65_535, wscale), (16_000, 0)):
+            with self.subTest(window=window, flags=flags):
+                self.setUp()
+                finding = self.limited(window, flags)
+                self.assertNotIn("scaling", finding.sentence)
+                self.assertIn("tcp_rmem", finding.next_step)
+
     def test_with_room_in_both_windows_nobody_is_named(self) -> None:
         """Room in both windows: whoever it was, nobody is named."""
         found = self.found(*self.life.opens(), *self.bulk(out=5))

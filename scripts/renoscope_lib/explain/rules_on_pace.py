@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..tcp.life import US
+from ..tcp.sequence import MOST_UNSCALED
 from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, SILENT,
                           STOPPED, UNKNOWN, UNSENT, Sender)
 from ..words import connection, often, share
@@ -28,6 +29,14 @@ WORTH_NS = 500_000_000
 MOSTLY = 0.5
 NEARLY_ALL = 0.8
 REPAIRS_WORTH = 0.1
+
+# Where the window field alone says how large a window is.
+NO_SCALING = (f"window scaling was not agreed, so {MOST_UNSCALED} is the most there can be: one "
+              "end does not offer it, a device on the path takes the option away, or a SYN "
+              "cookie without timestamps had no room for it")
+SCALE = ("sysctl net.ipv4.tcp_window_scaling at both ends: 1? nstat -az TcpExtSyncookiesRecv on "
+         "the listener's host: do cookies come back? If neither: tcpdump -v 'tcp[13] & 2 != 0' "
+         "at both ends: does wscale arrive?")
 
 # What stays here so long is felt.
 LONG_UNSENT_NS = 1_000_000_000
@@ -169,16 +178,24 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
             look("show", subject))
 
 
+def is_as_large_as_can_be(window: int, scales: bool) -> bool:
+    """Whether no buffer would make it much larger."""
+    return not scales and window > MOST_UNSCALED // 2
+
+
 def _receiver_limited(flow: Sender, subject: Subject) -> Finding:
     held = flow.held_ns[RECEIVER]
     windows = (f"{flow.rwnd_least}" if flow.rwnd_least == flow.rwnd_most
                else f"{flow.rwnd_least} to {flow.rwnd_most}")
+    why, gist, next_step = (
+        (f"; {NO_SCALING}", "window scaling was not agreed", SCALE)
+        if is_as_large_as_can_be(flow.rwnd_most, flow.scales) else
+        (", too few for this path, or its program reads slowly",
+         "the peer's receive window is full",
+         "on the peer: raise net.ipv4.tcp_rmem, or SO_RCVBUF if its program sets it"))
     return Finding(
         "receiver-limited", NOTEWORTHY, subject,
         f"held back by the peer's receive window for {brief(held // 1000)} "
         f"({share(held, flow.known_ns)} of the time): it advertises {windows} "
-        "bytes, too few for this path, or its program reads slowly",
-        "the peer's receive window is full",
-        _shares(flow),
-        "on the peer: raise net.ipv4.tcp_rmem, or SO_RCVBUF if its program sets it\n"
-        + look("windows", subject), cost_us=held // 1000)
+        f"bytes{why}", gist, _shares(flow), f"{next_step}\n{look('windows', subject)}",
+        cost_us=held // 1000)

@@ -97,6 +97,11 @@ def is_passive(schema: Schema, event: Event) -> bool:
     return "passive" in schema.bit_names("sock_flags", event["sock_flags"])
 
 
+def scales_windows(schema: Schema, event: Event) -> bool:
+    """Whether both ends of its connection scale their windows (RFC 7323)."""
+    return "wscale" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
 def is_restored(schema: Schema, event: Event) -> bool:
     """Whether the connection begins without a handshake, by TCP_REPAIR.
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 MODULUS = 1 << 32
 
+# The most that a window field can say where it is not scaled.
+MOST_UNSCALED = 0xffff
+
 # A first number worked out from counters may be one off (event_capture.c).
 ISN_TOLERANCE = 2
 

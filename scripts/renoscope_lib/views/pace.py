@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, LOSS, RECOVERY
-from ..tcp.flows import is_restored, uses_ecn
+from ..tcp.flows import is_restored, scales_windows, uses_ecn
 from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import OUTGOING
@@ -88,6 +88,7 @@ class Sender(Packable):
     held_ns: Counter[str] = field(default_factory=Counter)
     rwnd_least: int = 0
     rwnd_most: int = 0
+    scales: bool = True         # as its window was full
     cwnd_most: int = 0
     silence_ns: int = 0
     grown_ns: int = 0
@@ -348,8 +349,7 @@ class Pace:
         flow.held_ns[SILENT] += silent_ns
         flow.silence_ns = max(flow.silence_ns, silent_ns)
 
-    @staticmethod
-    def _held(flow: Sender, event: Event, passed_ns: int) -> None:
+    def _held(self, flow: Sender, event: Event, passed_ns: int) -> None:
         """Longer than an RTO nothing is on its way without a timeout."""
         out = event["packets_out"]
         if not out or passed_ns > event["rto_us"] * 1000:
@@ -368,6 +368,7 @@ class Pace:
             flow.held_ns[RECEIVER] += passed_ns
             flow.rwnd_least = min(flow.rwnd_least or window, window)
             flow.rwnd_most = max(flow.rwnd_most, window)
+            flow.scales = scales_windows(self._schema, event)
         else:
             flow.held_ns[UNKNOWN] += passed_ns
 

@@ -28,7 +28,7 @@ from ..tcp.connections import PartlySeen, identity_of
 from ..tcp.kept import Kept, Lasting, Packable
 from ..tcp.kernel_timers import persist_wait_us
 from ..tcp.segments import has_segment
-from ..tcp.sequence import MODULUS, RST, SYN, relative, relative_if_known
+from ..tcp.sequence import MODULUS, MOST_UNSCALED, RST, SYN, relative, relative_if_known
 from ..tcp.tcp_states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from ..tcp.wanted import Filter
 from .gaps import Gaps
@@ -42,9 +42,6 @@ OPENED, ENDED, UNSEEN = "opened", "connection ended", "not seen"
 LEAST_KEEPALIVE_NS = 900_000_000
 # The waits of a persist timer double.
 GROWS = 1.5
-
-# All that the header's field has room for.
-MOST_RAW = 0xffff
 
 # Episodes kept of one connection, and probes of one episode, the latest.
 KEPT = 1000
@@ -166,7 +163,7 @@ class Flow(PartlySeen):
 def _own(event: Event) -> Window:
     """Ours: the kernel would grant more than it has room to say (tcp_select_window())."""
     shift = event["rcv_wscale"]
-    return Window(min(event["rcv_wnd"] >> shift, MOST_RAW), shift)
+    return Window(min(event["rcv_wnd"] >> shift, MOST_UNSCALED), shift)
 
 
 class Windows:
