@@ -388,6 +388,7 @@ def test_nothing_wrong() -> None:
         findings = _findings()
         for cookie in undisturbed:
             found = _of(findings, cookie)
-            assert set(found) <= {"healthy", "application-limited", "cwnd-limited"}, found
+            assert set(found) <= {"healthy", "silent", "application-limited",
+                                  "cwnd-limited"}, found
             assert found["healthy"]["sentence"].startswith("nothing wrong: "), found
         assert "nothing wrong" in _text()

@@ -776,9 +776,26 @@ class Pace(Case):
                 self.assertNotIn("scaling", finding.sentence)
                 self.assertIn("tcp_rmem", finding.next_step)
 
-    def test_with_room_in_both_windows_nobody_is_named(self) -> None:
-        """Room in both windows: whoever it was, nobody is named."""
-        found = self.found(*self.life.opens(), *self.bulk(out=5))
+    def test_with_room_in_both_windows_neither_held_it_back(self) -> None:
+        """Nobody is named: the program, its buffer, pacing and Nagle look alike."""
+        found = self.found(*self.life.opens(), *self.bulk(8, out=3, cwnd=100))
+        self.assertEqual(list(found), ["healthy", "application-limited"])
+        finding = found["application-limited"]
+        self.assertEqual(finding.severity, FINE)
+        self.assertIn("less was sent than cwnd and the peer's window allowed for 8 s (100% of "
+                      "the time): 3 of 100 segments on their way at the most", finding.sentence)
+        self.assertIn("8 s (100%) both windows had room", finding.evidence[0])
+        self.assertIn("sndbuf_limited", finding.next_step)
+
+    def test_what_lasts_for_a_moment_held_nobody_back(self) -> None:
+        life = self.life
+        self.assertEqual(["healthy"], list(self.found(
+            *life.opens(), *self.bulk(0.4, out=5), life.gets(0.6), life.gets(0.7))))
+
+    def test_who_receives_is_not_called_a_slow_sender(self) -> None:
+        """Nothing of its own is on its way."""
+        life = self.life
+        found = self.found(*life.opens(), *(life.gets(0.1 * n) for n in range(1, 60)))
         self.assertEqual(list(found), ["healthy"])
 
     def test_without_acks_the_pace_is_not_known(self) -> None:
@@ -795,7 +812,7 @@ class Pace(Case):
                 *life.closes(11)]
 
     def test_a_silent_program_is_told(self) -> None:
-        finding = self.found(*self.quiet())["application-limited"]
+        finding = self.found(*self.quiet())["silent"]
         self.assertIn("nothing of ours was on its way, no window was closed, nothing new "
                       "came. The peer sent nothing, or it did not arrive",
                       finding.sentence)
@@ -855,7 +872,7 @@ class Pace(Case):
         life = self.life
         found = self.found(*life.opens(),
                            *(life.gets(0.1 * n) for n in range(1, 60)))
-        self.assertNotIn("application-limited", found)
+        self.assertNotIn("silent", found)
 
     def test_no_silence_where_something_was_not_seen(self) -> None:
         """As with ack_sample: the numbers have moved on."""
@@ -864,7 +881,7 @@ class Pace(Case):
         for n in range(1, 6):
             events.append(life.acked(2 * n))
             life.rcv_nxt += 50 * MSS
-        self.assertNotIn("application-limited", self.found(*events))
+        self.assertNotIn("silent", self.found(*events))
 
     def test_zero_window_is_not_silence(self) -> None:
         life = self.life
@@ -874,7 +891,7 @@ class Pace(Case):
                        seg_seq=PEER_ISN + 1, seg_ack=life.snd_nxt),
             life.window(9.1, "opened"))
         self.assertIn("peer-window-zero", found)
-        self.assertNotIn("application-limited", found)
+        self.assertNotIn("silent", found)
 
     def tried(self, at_s: float, backoff: int = 0) -> Event:
         """The persist timer sends data."""

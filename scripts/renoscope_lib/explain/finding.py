@@ -106,7 +106,8 @@ RULES = {
     # rules_on_pace.py
     "receiver-limited": Rule("held back by the peer's window", ("ack",)),
     "cwnd-limited": Rule("held back by cwnd", ("ack",)),
-    "application-limited": Rule("silence", ("ack",)),
+    "silent": Rule("silence", ("ack",)),
+    "application-limited": Rule("less sent than the windows allowed", ("ack",)),
     "not-arrived": Rule("what the peer sent did not arrive", ("ack", "retransmit")),
     "bufferbloat": Rule("round trips grew"),
     "long-path": Rule("a long round trip", ()),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from ..tcp.life import US
 from ..tcp.sequence import MOST_UNSCALED
-from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, SILENT,
-                          STOPPED, UNKNOWN, UNSENT, Sender)
+from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, ROOMY,
+                          SILENT, STOPPED, UNKNOWN, UNSENT, Sender)
 from ..words import connection, often, share
 from .finding import FINE, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, look
 
@@ -37,6 +37,12 @@ NO_SCALING = (f"window scaling was not agreed, so {MOST_UNSCALED} is the most th
 SCALE = ("sysctl net.ipv4.tcp_window_scaling at both ends: 1? nstat -az TcpExtSyncookiesRecv on "
          "the listener's host: do cookies come back? If neither: tcpdump -v 'tcp[13] & 2 != 0' "
          "at both ends: does wscale arrive?")
+
+# What tells those apart that may hold a sender back with room in both windows.
+ROOMY_LOOK = ("on this host, while it lasts: ss -ti. sndbuf_limited is the time that its send "
+              "buffer was too small; app_limited without that: its program; delivery_rate near "
+              "pacing_rate: pacing; busy far less than the connection's age: its program again; "
+              "else Nagle (TCP_NODELAY)")
 
 # What stays here so long is felt.
 LONG_UNSENT_NS = 1_000_000_000
@@ -135,7 +141,8 @@ def _shares(flow: Sender) -> tuple[str, ...]:
              SILENT: "silence: nothing of ours on its way, nothing new came",
              MISSED: "nothing new came while the peer's end sent again",
              RECOVERING: "repairing losses",
-             UNKNOWN: "both windows had room, or pauses were short"}
+             ROOMY: "both windows had room, with something of ours on its way",
+             UNKNOWN: "pauses too short to be silence"}
     return tuple(
         f"{brief(flow.held_ns[name] // 1000):>8} "
         f"({share(flow.held_ns[name], flow.known_ns)}) {words}"
@@ -168,7 +175,7 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
             look("cwnd", subject))
     elif held[SILENT] >= max(NEARLY_ALL * known, WORTH_NS):
         yield Finding(
-            "application-limited", FINE, subject,
+            "silent", FINE, subject,
             f"silent for {brief(held[SILENT] // 1000)} at least "
             f"({share(held[SILENT], known)} of the time): nothing of ours was on its "
             "way, no window was closed, nothing new came. The peer sent nothing, or it "
@@ -176,6 +183,20 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
             (*_shares(flow), "longest silence: "
              f"{brief(flow.silence_ns // 1000)}"),
             look("show", subject))
+    elif held[ROOMY] >= max(MOSTLY * known, WORTH_NS):
+        yield _application_limited(flow, subject)
+
+
+def _application_limited(flow: Sender, subject: Subject) -> Finding:
+    """What RFC 7661 calls so, and tcpi_rate_app_limited: less is sent than cwnd allows."""
+    held = flow.held_ns[ROOMY]
+    return Finding(
+        "application-limited", FINE, subject,
+        f"less was sent than cwnd and the peer's window allowed for {brief(held // 1000)} "
+        f"({share(held, flow.known_ns)} of the time): {flow.roomy_out} of {flow.roomy_cwnd} "
+        "segments on their way at the most. No window and no loss held it back: its program "
+        "gave too little to send, or its send buffer (SO_SNDBUF), pacing or Nagle did",
+        "neither window nor losses held it back", _shares(flow), ROOMY_LOOK)
 
 
 def is_as_large_as_can_be(window: int, scales: bool) -> bool:

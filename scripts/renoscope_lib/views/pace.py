@@ -15,8 +15,10 @@ before is laid to what held the sender back meanwhile:
    came from the peer either, for longer than an RTO: it sent nothing, or that did
    not arrive, which no receiver can tell apart;
  - missed: the same, while the peer's end, where it is recorded too, sent again;
- - unknown: something was on its way and no window was full.  Nagle, pacing, the
-   send buffer, offloading or the program: nobody can tell these apart here.
+ - roomy: something was on its way and no window was full.  Nagle, pacing, the
+   send buffer, offloading or the program: nobody can tell these apart here;
+ - unknown: nothing was on its way, but not for long, or what was there took longer than
+   it can have.
 
 No event tells when something is sent.  If all was acknowledged at the event before
 and something is on its way now, it was sent in between; it has not been on its way
@@ -45,7 +47,7 @@ from .sent_again import SentAgain
 
 CWND, RECEIVER, SILENT = "cwnd", "receiver", "silent"
 STOPPED, RECOVERING, UNKNOWN = "stopped", "recovering", "unknown"
-OWN_CLOSED, UNSENT, MISSED = "own", "unsent", "missed"
+OWN_CLOSED, UNSENT, MISSED, ROOMY = "own", "unsent", "missed", "roomy"
 
 # Kinds that show a living connection's own numbers.
 SHOWING_KINDS = frozenset((
@@ -90,6 +92,8 @@ class Sender(Packable):
     rwnd_most: int = 0
     scales: bool = True         # as its window was full
     cwnd_most: int = 0
+    roomy_out: int = 0
+    roomy_cwnd: int = 0
     silence_ns: int = 0
     grown_ns: int = 0
     grown_rtt_us: int = 0
@@ -370,7 +374,9 @@ class Pace:
             flow.rwnd_most = max(flow.rwnd_most, window)
             flow.scales = scales_windows(self._schema, event)
         else:
-            flow.held_ns[UNKNOWN] += passed_ns
+            flow.held_ns[ROOMY] += passed_ns
+            if on_the_way > flow.roomy_out:
+                flow.roomy_out, flow.roomy_cwnd = on_the_way, event["cwnd"]
 
     @staticmethod
     def _grown(flow: Sender, event: Event, passed_ns: int) -> None:
