@@ -740,11 +740,31 @@ class Pace(Case):
         self.assertIn("healthy", found)
         self.assertNotIn("losses kept it small", found["cwnd-limited"].sentence)
 
+    def test_the_kernel_waits_with_little_to_spare(self) -> None:
+        """To send more at once; what it has noted stands longer than it waits."""
+        noted = next(1 << bit for bit, name in
+                     support.schema().values["sock_flags"].items() if name == "cwnd_limited")
+        for out, flags, rule in ((98, noted, "cwnd-limited"), (98, 0, "application-limited"),
+                                 (67, noted, "cwnd-limited"),
+                                 (66, noted, "application-limited"),
+                                 (3, noted, "application-limited")):
+            with self.subTest(out=out, flags=flags):
+                self.setUp()
+                found = self.found(*self.life.opens(), *self.bulk(
+                    8, 200_000, out, cwnd=100, sock_flags=flags))
+                self.assertEqual(list(found), ["healthy", rule])
+
+    def test_a_full_window_goes_before_what_was_noted(self) -> None:
+        found = self.found(*self.life.opens(), *self.bulk(
+            2, 9_000, 9, cwnd=10, sock_flags=0xff))
+        self.assertIn("receiver-limited", found)
+        self.assertNotIn("cwnd-limited", found)
+
     def test_what_repairs_of_losses_took_is_told_beside_it(self) -> None:
         life = self.life
         found = self.found(*life.opens(), *self.bulk(), life.turn(3, "Open", "Recovery"),
                            life.turn(4, "Recovery", "Open"))
-        self.assertIn("while it was full; losses kept it small, and 960 ms (24%) went into "
+        self.assertIn("meanwhile; losses kept it small, and 960 ms (24%) went into "
                       "repairing them", found["cwnd-limited"].sentence)
 
     def test_a_full_window_of_the_peers_sets_the_pace(self) -> None:

@@ -134,7 +134,7 @@ def _missed(flow: Sender, subject: Subject, clock: Clock) -> Iterator[Finding]:
 
 def _shares(flow: Sender) -> tuple[str, ...]:
     """How the time divides, as far as it is known."""
-    names = {CWND: "cwnd was full", RECEIVER: "the peer's window was full",
+    names = {CWND: "cwnd was full, or nearly", RECEIVER: "the peer's window was full",
              STOPPED: "the peer's window was zero",
              OWN_CLOSED: "our window was zero",
              UNSENT: "what was to be sent did not leave this host",
@@ -170,7 +170,7 @@ def _held_back(flow: Sender, subject: Subject) -> Iterator[Finding]:
             "cwnd-limited", FINE, subject,
             f"its pace was set by cwnd for {brief(held[CWND] // 1000)} "
             f"({share(held[CWND], known)} of the time): as fast as congestion "
-            f"control lets it, with cwnd up to {flow.cwnd_most} segments while it was full"
+            f"control lets it, with cwnd up to {flow.cwnd_most} segments meanwhile"
             f"{_repairs(flow)}", "", _shares(flow),
             look("cwnd", subject))
     elif held[SILENT] >= max(NEARLY_ALL * known, WORTH_NS):

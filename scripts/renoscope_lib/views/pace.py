@@ -5,7 +5,8 @@ Every event shows what was on its way when it came.  So the time since the event
 before is laid to what held the sender back meanwhile:
 
  - recovering: it was in Recovery or Loss, that is another story;
- - cwnd: as many segments were on their way as cwnd permits;
+ - cwnd: as many segments were on their way as cwnd permits, or nearly, and the kernel
+   waited for more room, to send more at once (TSO);
  - receiver: the peer's window had no room for a whole segment;
  - stopped: it was zero;
  - own: ours was zero, and the peer may have waited for it;
@@ -53,6 +54,12 @@ OWN_CLOSED, UNSENT, MISSED, ROOMY = "own", "unsent", "missed", "roomy"
 SHOWING_KINDS = frozenset((
     "ack", "state", "ca_state", "retransmit", "rto", "loss_probe", "probe",
     "zero_window", *RENO_KINDS))
+
+# With TSO the kernel waits while less than this part of cwnd is to spare, and notes that
+# cwnd held it back (tcp_tso_should_defer(), net.ipv4.tcp_tso_win_divisor).  The note stands
+# for a round trip, and then until something is sent (tcp_cwnd_validate()): by itself it
+# does not tell of this moment.
+TSO_WAITS_BELOW = 3
 
 # A queue: round trips this many times the shortest, by as much at least, with so
 # many segments on their way.  A few segments fill no queue, and a delayed ACK may
@@ -166,6 +173,7 @@ class Pace:
         self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
         self._own_closed = schema.numbers_of("state", FIN_WAIT_2)
         self._recovering = frozenset(schema.numbers_of("ca_state", RECOVERY, LOSS))
+        self._cwnd_limited = schema.numbers_of("sock_flags", "cwnd_limited")
         self._cwr = schema.numbers_of("ca_state", CWR)
 
     def feed(self, event: Event) -> None:
@@ -363,7 +371,8 @@ class Pace:
                       + event["retrans_out"])
         window = event["snd_wnd"]
         room = window - relative(event["snd_nxt"], event["snd_una"])
-        if on_the_way >= event["cwnd"]:
+        spare = event["cwnd"] - on_the_way
+        if spare <= 0:
             flow.held_ns[CWND] += passed_ns
             flow.cwnd_most = max(flow.cwnd_most, event["cwnd"])
         elif not window:
@@ -373,10 +382,17 @@ class Pace:
             flow.rwnd_least = min(flow.rwnd_least or window, window)
             flow.rwnd_most = max(flow.rwnd_most, window)
             flow.scales = scales_windows(self._schema, event)
+        elif self._waits_for_room(event, spare):
+            flow.held_ns[CWND] += passed_ns
+            flow.cwnd_most = max(flow.cwnd_most, event["cwnd"])
         else:
             flow.held_ns[ROOMY] += passed_ns
             if on_the_way > flow.roomy_out:
                 flow.roomy_out, flow.roomy_cwnd = on_the_way, event["cwnd"]
+
+    def _waits_for_room(self, event: Event, spare: int) -> bool:
+        return spare * TSO_WAITS_BELOW < event["cwnd"] and any(
+            event["sock_flags"] >> bit & 1 for bit in self._cwnd_limited)
 
     @staticmethod
     def _grown(flow: Sender, event: Event, passed_ns: int) -> None:
