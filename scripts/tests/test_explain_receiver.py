@@ -194,3 +194,70 @@ class NotTaken(Receiving):
         self.assertIsNone(self.refused(*(
             life.event("ack", 1 + n, seg_flags=ACK, seg_seq=life.rcv_nxt - back, seg_len=back)
             for n, back in enumerate((1, 1, MSS, MSS, MSS)))))
+
+
+class OwnLimit(Receiving):
+    def rounds(self, window: int, segments: int = 8, rounds: int = 50, rtt_s: float = 0.04,
+               **values: Any) -> list[Event]:
+        """In each round trip so many segments come."""
+        return [self.life.gets(1 + n * rtt_s + k / 10_000, rcv_wnd=window, **values)
+                for n in range(rounds) for k in range(segments)]
+
+    def limits(self, *args: Any, **values: Any) -> Finding | None:
+        self.setUp()
+        return self.found(*self.life.opens(), *self.rounds(*args, **values)).get(
+            "we-limit-the-peer")
+
+    def test_a_window_that_is_filled_each_round_trip_is_told(self) -> None:
+        finding = self.limits(8 * MSS)
+        assert finding is not None
+        self.assertEqual((finding.severity, finding.gist),
+                         (NOTEWORTHY, "our receive window is full"))
+        self.assertIn("our receive window held the peer back for 2 s at least (100% of the "
+                      "round trips in which data came): it filled the 8000 bytes that we "
+                      "advertise, too few for this path, or our program reads slowly",
+                      finding.sentence)
+        self.assertIn("net.ipv4.tcp_rmem", finding.next_step)
+        self.assertIn("SO_RCVBUF", finding.next_step)
+
+    def test_what_arrives_evenly_fills_it_as_well(self) -> None:
+        """Each ACK lets two segments come, a round trip later."""
+        life = self.life
+        found = self.found(*life.opens(), *(
+            life.gets(1 + n * 0.005, rcv_wnd=8 * MSS) for n in range(400)))
+        self.assertIn("we-limit-the-peer", found)
+
+    def test_a_window_with_room_is_not(self) -> None:
+        self.assertIsNotNone(self.limits(9 * MSS), "a second segment does not fit, or may not")
+        self.assertIsNone(self.limits(10 * MSS))
+        self.assertIsNotNone(self.limits(100 * MSS, segments=88))
+        self.assertIsNone(self.limits(100 * MSS, segments=85))
+        self.assertIsNone(self.limits(2 * MSS, segments=1), "half of it")
+
+    def test_most_of_the_round_trips_count_and_some_time(self) -> None:
+        self.assertIsNone(self.limits(8 * MSS, rounds=6), "240 ms")
+        life = self.life
+        found = self.found(*life.opens(), *self.rounds(8 * MSS, rounds=10), *(
+            life.gets(5 + n * 0.04, rcv_wnd=8 * MSS) for n in range(20)))
+        self.assertNotIn("we-limit-the-peer", found)
+
+    def test_more_than_the_window_came_in_less_than_a_round_trip(self) -> None:
+        """So it was measured too long, and nothing is proved."""
+        self.assertIsNone(self.limits(8 * MSS, segments=12))
+
+    def test_without_a_round_trip_nothing_is_told(self) -> None:
+        self.assertIsNone(self.limits(8 * MSS, min_rtt_us=0))
+
+    def test_what_was_not_seen_is_no_round_trip(self) -> None:
+        """Each is cut off by a loss of events."""
+        life, events = self.life, self.life.opens()
+        for n in range(50):
+            events += [life.gets(1 + n * 0.04, 7 * MSS, rcv_wnd=8 * MSS),
+                       self.scene.event("lost", lost_events=1)]
+        self.assertNotIn("we-limit-the-peer", self.found(*events))
+
+    def test_one_that_is_not_scaled_cannot_grow(self) -> None:
+        finding = self.limits(65_535, segments=64)
+        assert finding is not None
+        self.assertIn("window scaling was not agreed", finding.sentence)
+        self.assertNotIn("tcp_rmem", finding.next_step)

@@ -29,6 +29,7 @@ from ..views.listeners import HANDSHAKE_KINDS
 from ..views.losses import NEEDED_KINDS as NEEDED_OF_LOSSES
 from ..views.losses import Losses
 from ..views.opening import Opening
+from ..views.own_limit import OwnLimit
 from ..views.pace import Pace
 from ..views.receiving import Receiving
 from ..views.states import States
@@ -88,6 +89,7 @@ class Explained:
         self._arrivals = Arrivals(schema, self.gaps)
         self._challenges = Challenges(schema, self.gaps)
         self._receiving = Receiving(schema, self.gaps)
+        self._own_limit = OwnLimit(schema, self.gaps)
         self._ports = rules_on_ports.ClosedPorts()
         self._unheard = rules_on_ports.UnheardPorts(self.gaps)
         self._has_begun = False
@@ -109,6 +111,7 @@ class Explained:
                 self._unheard.feed(event)
             self._challenges.feed(event)
             self._receiving.feed(event)
+            self._own_limit.feed(event)
             if event.kind == "reset_sent":
                 self._ports.feed(event)
             elif event.kind == "segment":
@@ -259,7 +262,7 @@ class Explained:
         received = self._receiving.kept.get(life.key)
         if received is not None and not self.gaps.not_recorded("ack"):
             yield from rules_on_receiving.findings(
-                self._receiving, received, subject, clock)
+                self._receiving, received, self._own_limit.kept.get(life.key), subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)

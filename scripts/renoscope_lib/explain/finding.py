@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..output.tables import moment, seconds
 from ..tcp.connections import heading
 from ..tcp.life import PEER, US
+from ..tcp.sequence import MOST_UNSCALED
 from ..words import connection, plural
 
 # The word that stands before a finding, the worst first.
@@ -38,6 +39,15 @@ HALF_OPEN_ROOM = ("net.ipv4.tcp_syncookies=1; or, without cookies, " + RAISE_BAC
 
 # And where the peer's window was zero.
 DOES_PEER_READ = "on the peer: does its program read? ss -tm shows its Recv-Q"
+
+# Where the window field alone says how large a window is.
+NO_SCALING = (f"window scaling was not agreed, so {MOST_UNSCALED} is the most there can be: one "
+              "end does not offer it, a device on the path takes the option away, or a SYN "
+              "cookie without timestamps had no room for it")
+SCALING_GIST = "window scaling was not agreed"
+SCALE = ("sysctl net.ipv4.tcp_window_scaling at both ends: 1? nstat -az TcpExtSyncookiesRecv on "
+         "the listener's host: do cookies come back? If neither: tcpdump -v 'tcp[13] & 2 != 0' "
+         "at both ends: does wscale arrive?")
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven",
            "eight", "nine", "ten", "eleven", "twelve")
@@ -96,6 +106,7 @@ RULES = {
     # rules_on_receiving.py
     "came-with-gaps": Rule("data came with gaps", ("ack",)),
     "arrived-not-taken": Rule("data came and was not taken", ("ack",)),
+    "we-limit-the-peer": Rule("our window held the peer back", ("ack",)),
     # rules_on_windows.py
     "stood-still": Rule("stood still on the peer's zero window", (
         "zero_window", "probe")),

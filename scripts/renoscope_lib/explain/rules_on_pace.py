@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..tcp.life import US
-from ..tcp.sequence import MOST_UNSCALED
+from ..tcp.sequence import is_as_large_as_can_be
 from ..views.pace import (CWND, GROWN_FACTOR, MISSED, OWN_CLOSED, RECEIVER, RECOVERING, ROOMY,
                           SILENT, STOPPED, UNKNOWN, UNSENT, Sender)
 from ..words import connection, often, share
-from .finding import FINE, LET_OUT, NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, look
+from .finding import (FINE, LET_OUT, NO_SCALING, NOTEWORTHY, SCALE, SCALING_GIST, TROUBLE,
+                      Clock, Finding, Subject, brief, look)
 
 # A queue on the path: round trips stood so long above what is normal, and so far.
 GROWN_FOR_NS = 500_000_000
@@ -29,14 +30,6 @@ WORTH_NS = 500_000_000
 MOSTLY = 0.5
 NEARLY_ALL = 0.8
 REPAIRS_WORTH = 0.1
-
-# Where the window field alone says how large a window is.
-NO_SCALING = (f"window scaling was not agreed, so {MOST_UNSCALED} is the most there can be: one "
-              "end does not offer it, a device on the path takes the option away, or a SYN "
-              "cookie without timestamps had no room for it")
-SCALE = ("sysctl net.ipv4.tcp_window_scaling at both ends: 1? nstat -az TcpExtSyncookiesRecv on "
-         "the listener's host: do cookies come back? If neither: tcpdump -v 'tcp[13] & 2 != 0' "
-         "at both ends: does wscale arrive?")
 
 # What tells those apart that may hold a sender back with room in both windows.
 ROOMY_LOOK = ("on this host, while it lasts: ss -ti. sndbuf_limited is the time that its send "
@@ -199,17 +192,12 @@ def _application_limited(flow: Sender, subject: Subject) -> Finding:
         "neither window nor losses held it back", _shares(flow), ROOMY_LOOK)
 
 
-def is_as_large_as_can_be(window: int, scales: bool) -> bool:
-    """Whether no buffer would make it much larger."""
-    return not scales and window > MOST_UNSCALED // 2
-
-
 def _receiver_limited(flow: Sender, subject: Subject) -> Finding:
     held = flow.held_ns[RECEIVER]
     windows = (f"{flow.rwnd_least}" if flow.rwnd_least == flow.rwnd_most
                else f"{flow.rwnd_least} to {flow.rwnd_most}")
     why, gist, next_step = (
-        (f"; {NO_SCALING}", "window scaling was not agreed", SCALE)
+        (f"; {NO_SCALING}", SCALING_GIST, SCALE)
         if is_as_large_as_can_be(flow.rwnd_most, flow.scales) else
         (", too few for this path, or its program reads slowly",
          "the peer's receive window is full",

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rules on what came: with gaps, or in vain.  receiving.py has watched it."""
+"""Rules on what came: with gaps, in vain, or no faster than we let it come.
+
+receiving.py and own_limit.py have watched it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..tcp.sequence import is_as_large_as_can_be
+from ..views.own_limit import OwnWindow
 from ..views.receiving import Receiver, Receiving
-from ..words import plural
-from .finding import NOTEWORTHY, TROUBLE, Clock, Finding, Subject, brief, capped, look
+from ..words import plural, share
+from .finding import (NO_SCALING, NOTEWORTHY, SCALE, SCALING_GIST, TROUBLE, Clock, Finding,
+                      Subject, brief, capped, look)
 
 # Less than this nobody feels: segments that overtake each other, and are there at once.
 WORTH_NS = 100_000_000
@@ -22,11 +28,18 @@ COUNTERS = ("nstat -az TcpExtPAWSEstab TcpExtTCPRcvQDrop TcpExtTCPOFODrop TcpExt
             "TcpInCsumErrors TcpExtTCPChallengeACK: which of them grows?")
 
 
-def findings(receiving: Receiving, flow: Receiver, subject: Subject,
-             clock: Clock) -> Iterator[Finding]:
+# How long, and of what share of the time, our window has to hold the peer back.
+HELD_NS = 250_000_000
+MOSTLY = 0.5
+
+
+def findings(receiving: Receiving, flow: Receiver, window: OwnWindow | None,
+             subject: Subject, clock: Clock) -> Iterator[Finding]:
     """What the peer's data met on its way here, and here."""
     yield from _gaps(receiving, flow, subject, clock)
     yield from _not_taken(flow, subject, clock)
+    if window is not None and window.filled_ns >= max(MOSTLY * window.busy_ns, HELD_NS):
+        yield _we_limit(window, subject, clock)
 
 
 def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
@@ -68,3 +81,22 @@ def _not_taken(flow: Receiver, subject: Subject, clock: Clock) -> Iterator[Findi
                for time_ns in flow.refused_at),
         f"{COUNTERS}\n{look('flow', subject)}", next(iter(flow.refused_at), None),
         flow.refused_ns // 1000)
+
+
+def _we_limit(window: OwnWindow, subject: Subject, clock: Clock) -> Finding:
+    held_us = window.filled_ns // 1000
+    size = (f"{window.least}" if window.least == window.most
+            else f"{window.least} to {window.most}")
+    why, gist, next_step = (
+        (f"; {NO_SCALING}", SCALING_GIST, SCALE)
+        if is_as_large_as_can_be(window.most, window.scales) else
+        (", too few for this path, or our program reads slowly", "our receive window is full",
+         "ss -tm: does its Recv-Q stay full? Then our program reads slowly. If not: raise "
+         "net.ipv4.tcp_rmem, or SO_RCVBUF if our program sets it (that ends autotuning)"))
+    return Finding(
+        "we-limit-the-peer", NOTEWORTHY, subject,
+        f"our receive window held the peer back for {brief(held_us)} at least "
+        f"({share(window.filled_ns, window.busy_ns)} of the round trips in which data came): it "
+        f"filled the {size} bytes that we advertise{why}", gist,
+        (f"{clock.at(window.filled_at_ns)} within a round trip our window is filled",),
+        f"{next_step}\n{look('windows', subject)}", window.filled_at_ns, held_us)

@@ -62,6 +62,11 @@ def following(seq: int, payload: int, flags: int) -> int:
     return (seq + segment_length(payload, flags)) % MODULUS
 
 
+def is_as_large_as_can_be(window: int, scales: bool) -> bool:
+    """Whether no buffer would make a window much larger."""
+    return not scales and window > MOST_UNSCALED // 2
+
+
 def scaled_window(raw: int, shift: int, flags: int) -> int:
     """Bytes that a window field stands for; a SYN's is never scaled (RFC 7323)."""
     return raw if flags & SYN else raw << shift
