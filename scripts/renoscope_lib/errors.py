@@ -19,7 +19,7 @@ exit codes:
   0    done
   1    what was asked for is not so: doctor found a fault, the module would not
        load or unload, a file could not be written, a recording does not add up,
-       or nothing in it is of the --connection or --port that was chosen
+       or nothing in it is of the connections that were chosen
   2    wrong usage, or bad input: no recording, a damaged or cut-off one
   3    not permitted: root is needed
   4    the module is not loaded, or the kernel lacks something

@@ -14,7 +14,7 @@ from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
 from .output import progress
 from .place import COMMAND, as_typed
 from .ring.schema import Schema
-from .tcp.wanted import Filter
+from .tcp.wanted import Filter, Network
 from .words import harmless
 
 
@@ -123,6 +123,11 @@ def cookie(text: str) -> int:
     return int(text.removeprefix("sk:"), 16)
 
 
+def network(text: str) -> Network:
+    """An address, or those that begin as it does."""
+    return Network.of(text)
+
+
 def kinds(text: str) -> frozenset[str]:
     """Kinds of events, with commas between."""
     return frozenset(word for word in text.split(",") if word)
@@ -139,6 +144,7 @@ def check_kinds(command: str, asked: frozenset[str] | None, schema: Schema) -> N
 # What argparse calls a value that these refuse.
 number_of_seconds.__name__ = "number of seconds"
 port.__name__ = "port number"
+network.__name__ = "address, with or without /LEN"
 cookie.__name__ = "connection id (hexadecimal, as ss -e shows it)"
 
 
@@ -159,10 +165,27 @@ def add_command(commands: Any, name: str,
 
 def add_choice(command: argparse.ArgumentParser) -> None:
     """For views of connections."""
-    command.add_argument("--port", type=port, metavar="N",
-                         help="only connections with this port at either end")
+    _add_port(command, "connections with this port at either end")
     command.add_argument("--connection", type=cookie, metavar="HEX",
-                         help="only this connection, by its id as in ss -e")
+                         help="only this connection, by its id as in ss -e (1f or sk:1f)")
+    _add_place(command, "connections with this address, or one of these, at either end")
+
+
+def add_choice_of_listeners(command: argparse.ArgumentParser) -> None:
+    """For views of listeners alone."""
+    _add_port(command, "listeners with this port")
+    _add_place(command, "listeners at this address, at one of these, or at every address")
+
+
+def _add_port(command: argparse.ArgumentParser, whom: str) -> None:
+    command.add_argument("--port", type=port, metavar="N", help=f"only {whom}")
+
+
+def _add_place(command: argparse.ArgumentParser, whom: str) -> None:
+    command.add_argument("--addr", type=network, metavar="ADDR[/LEN]", help=f"only {whom}")
+    command.add_argument("--netns", type=count, metavar="INODE",
+                         help="only what is of this network namespace, by its inode as in "
+                         "/proc/PID/ns/net")
 
 
 def add_absolute(command: argparse.ArgumentParser) -> None:
@@ -179,8 +202,9 @@ def add_limit(command: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace) -> Filter:
-    """Whom --port and --connection choose."""
-    return Filter(None, options.port, options.connection)
+    """Whom --port, --connection, --addr and --netns choose, where a command has them."""
+    return Filter(None, *(getattr(options, name, None)
+                          for name in ("port", "connection", "addr", "netns")))
 
 
 def add_file(command: argparse.ArgumentParser) -> None:

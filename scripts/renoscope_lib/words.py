@@ -32,6 +32,11 @@ def address(raw: bytes) -> str:
     return str(parsed.ipv4_mapped or parsed)
 
 
+def raw_address(parsed: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
+    """The 16 bytes that `address` reads."""
+    return b"".join((UNSET[1][:12] if parsed.version == 4 else b"", parsed.packed))
+
+
 def is_unset(raw: bytes) -> bool:
     """No address yet, or the wildcard: 0.0.0.0 or ::."""
     return raw in UNSET

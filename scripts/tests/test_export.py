@@ -364,7 +364,7 @@ class Command(unittest.TestCase):
                 (["-", "--format", "csv", "--kind", "nix"], "no kind 'nix'"),
                 (["-", "--format", "csv", "--follow"], "--follow is for the ring"),
                 (["-", "--format", "pcapng", "--kind", "ack"], "--kind is for jsonl"),
-                (["-", "--format", "csv", "--netns", "5"], "--netns is for pcapng"),
+                (["-", "--format", "npz", "--netns", "5", "-o", "/nix/x"], "choose in numpy"),
                 (["--format", "perfetto", "--follow"], "perfetto cannot be followed"),
                 (["-", "--format", "csv", "-o", "/nix/x"], "cannot write /nix/x")):
             done = self.run_it(*words, stdin=support.recording())

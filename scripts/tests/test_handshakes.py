@@ -9,6 +9,7 @@ import unittest.mock
 from typing import Any
 
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.wanted import Filter
 from renoscope_lib.views import openings
 from renoscope_lib.views.handshakes import EXPECTED_KINDS, Handshakes, OpeningRow
 from renoscope_lib.views.handshakes_text import as_json, as_text
@@ -806,7 +807,7 @@ class WhyConnectFails(unittest.TestCase):
                 ([ours], 5, "sk:5 sent no SYN-ACK again."),
                 ([ours, *far], at.listener, ""), ([ours], None, "No SYN-ACK was sent again.")):
             with self.subTest(cookie=cookie, count=len(events)):
-                lines = as_text(feed(Handshakes(support.schema(), None, cookie), *events),
+                lines = as_text(feed(Handshakes(support.schema(), Filter(cookie=cookie)), *events),
                                 None)
                 self.assertEqual([line for line in lines if "SYN-ACK" in line and "again" in line],
                                  [words] if words else [])
@@ -1007,14 +1008,14 @@ class Tables(unittest.TestCase):
                   *at.queued(0, 41, 10), at.again(1, 41, 10, 0, 0)]
         for port, cookie, count in ((40, None, 1), (5000, None, 2),
                                     (None, 10, 1), (7, None, 0)):
-            view = feed(Handshakes(support.schema(), port, cookie), *events)
+            view = feed(Handshakes(support.schema(), Filter(None, port, cookie)), *events)
             self.assertEqual((len(view.openings()), len(view.retransmits())),
                              (count, count))
         self.assertIn("No connection with port 7 was seen; 2 others were.", as_text(view, None))
 
     def listener_lines(self, *events: Event,
                        cookie: int | None = None) -> list[list[str]]:
-        lines = as_text(feed(Handshakes(support.schema(), None, cookie),
+        lines = as_text(feed(Handshakes(support.schema(), Filter(cookie=cookie)),
                              *events), None)
         begin = lines.index("Listeners:") + 2
         return [line.split() for line in itertools.takewhile(

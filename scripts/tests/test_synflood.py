@@ -8,6 +8,7 @@ from collections import Counter
 from unittest import mock
 
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.tcp.wanted import Filter
 from renoscope_lib.views import flood_evidence, flood_verdict, synflood, synflood_text
 from renoscope_lib.views.counter_measures import counter_measures
 from renoscope_lib.views.flood_evidence import Evidence, evidence_of
@@ -476,7 +477,7 @@ class Shown(FloodCase):
     def test_one_port(self) -> None:
         self.flood(60)
         for port, count in ((5000, 1), (80, 0)):
-            watch = feed(FloodWatch(support.schema(), port), *self.events)
+            watch = feed(FloodWatch(support.schema(), Filter(port=port)), *self.events)
             self.assertEqual(len(synflood_text.as_json(watch, None)["listeners"]),
                              count)
         self.assertEqual(synflood_text.as_text(watch, None), [

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
@@ -18,8 +19,8 @@ from ..export.lines import Lines
 from ..export.perfetto_file import PerfettoFile
 from ..export.rows import RowWriter
 from ..machine.host import set_command
-from ..options import (add_choice, add_command, add_file, check_kinds, complain, complain_if,
-                       count, kinds)
+from ..options import (add_choice, add_command, add_file, check_kinds, chosen, complain,
+                       complain_if, kinds)
 from ..output.whole_file import check_is_another
 from ..recording.inputs import Input, input_name
 from ..ring.schema import LOST
@@ -55,8 +56,8 @@ def _no_segment(options: argparse.Namespace) -> Problem:
 
 def _pcapng(options: argparse.Namespace, source: Input, wanted: Filter,
             output: Output) -> ChoiceSeen:
-    file = CaptureFile(source.schema, source.wall_offset_ns(), wanted, options.netns,
-                       output.write)
+    file = CaptureFile(source.schema, source.wall_offset_ns(), replace(wanted, netns=None),
+                       options.netns, output.write)
     file.gaps.begin(source.parameters(), *source.parameters_read())
     file.begin(source.about())
     if source.follows and file.gaps.not_recorded("segment"):
@@ -139,10 +140,8 @@ def _check(options: argparse.Namespace) -> None:
         wrong = f"--kind is for {', '.join(BY_KIND)}"
     elif options.format == "npz" and options.file is None:
         wrong = "npz is made of a recording; name it, or make one: renoscope record FILE"
-    elif options.format == "npz" and (options.port, options.connection) != (None, None):
+    elif options.format == "npz" and not chosen(options).takes_all:
         wrong = "npz has all connections: choose in numpy, by the array cookie"
-    elif options.netns is not None and options.format != "pcapng":
-        wrong = "--netns is for pcapng"
     elif options.follow and options.format in ("perfetto", "npz"):
         wrong = f"{options.format} cannot be followed: it is whole only at the end"
     elif options.follow and options.file is not None:
@@ -159,12 +158,12 @@ def _export(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=options.follow,
                         prints_meanwhile=options.output is None)
     check_kinds("export", options.kind, source.schema)
-    wanted = Filter(options.kind, options.port, options.connection)
+    wanted = replace(chosen(options), kinds=options.kind)
     with Output(options.output, source.follows) as output:
-        chosen = FORMATS[options.format](options, source, wanted, output)
+        choice = FORMATS[options.format](options, source, wanted, output)
     if options.format != "perfetto":
         complain_if(clock_moved(source.wall_clock_moved_ns()))
-    return finish_choice(options, source, chosen)
+    return finish_choice(options, source, choice)
 
 
 def add(commands: Any) -> None:
@@ -188,6 +187,3 @@ def add(commands: Any) -> None:
                         help="live: go on with what comes, until Ctrl-C")
     export.add_argument("--kind", type=kinds, metavar="K,...",
                         help="jsonl, csv, npz: only these kinds (a loss is always told)")
-    export.add_argument("--netns", type=count, metavar="N",
-                        help="pcapng: only what this network namespace saw, by its "
-                        "inode as in /proc/PID/ns/net")

@@ -19,7 +19,7 @@ from ..ladder import ladder_json, ladder_svg, ladder_text, ladder_words
 from ..ladder.conversations import Conversation, Conversations
 from ..ladder.ladder import Ladder, Part
 from ..ladder.replay import Replay
-from ..options import add_choice, add_command, add_input, limit, seconds_from
+from ..options import add_choice, add_command, add_input, chosen, limit, seconds_from
 from ..output.json_pieces import json_pieces
 from ..output.tables import aligned, seconds
 from ..output.whole_file import WholeFile, check_is_another
@@ -64,6 +64,9 @@ def _is_meant(conversation: Conversation, options: argparse.Namespace) -> bool:
         named = not word or int(word) in ports
     return (named
             and (options.port is None or options.port in ports)
+            and (options.addr is None
+                 or any(options.addr.has(host) for host, _ in conversation.ends))
+            and (options.netns is None or options.netns in conversation.netns)
             and (options.connection is None
                  or conversation.has(options.connection)))
 
@@ -214,8 +217,7 @@ def _none(options: argparse.Namespace, replay: Replay,
     """The exit code where nobody was found; a complaint if somebody was asked for."""
     word = options.which or ""
     asked = [f"port {word}" if word.isdigit() else word] if word else []
-    asked += [connection(options.connection)] if options.connection is not None else []
-    asked += [f"port {options.port}"] if options.port is not None else []
+    asked += chosen(options).words()
     if not asked and not options.json:
         print(Filter().none_seen(0))
     code = finish(replay.source)

@@ -7,7 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_absolute, add_choice, add_command, add_input, complain_if, limit
+from ..options import (add_absolute, add_choice, add_command, add_input, chosen, complain_if,
+                       limit)
 from ..views import handshakes_text
 from ..views.handshakes import Handshakes
 from ..views.handshakes_text import ROWS
@@ -16,7 +17,7 @@ from ..views.telling import open_input, tell_dated
 
 def _handshakes(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = Handshakes(source.schema, options.port, options.connection)
+    view = Handshakes(source.schema, chosen(options))
     return tell_dated(options, source, view,
                       partial(handshakes_text.as_json, view),
                       partial(handshakes_text.as_text, view, limit=options.limit,

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from ..export.json_lines import JsonWriter
-from ..options import (add_absolute, add_choice, add_command, add_input, check_kinds, complain_if,
-                       kinds)
+from ..options import (add_absolute, add_choice, add_command, add_input, check_kinds, chosen,
+                       complain_if, kinds)
 from ..recording.inputs import Input
-from ..tcp.wanted import Filter
 from ..views.show import Clock, LineWriter
 from ..views.telling import (choice_of, coloured, finish_choice, joined, open_input,
                              wall_offset_asked_ns)
@@ -32,17 +32,17 @@ def _show(options: argparse.Namespace) -> int:
                         prints_meanwhile=True)
     check_kinds("show", options.kind, source.schema)
     writer = _show_writer(options, source)
-    wanted = Filter(options.kind, options.port, options.connection)
-    chosen = choice_of(options, source)
+    wanted = replace(chosen(options), kinds=options.kind)
+    choice = choice_of(options, source)
     for event in joined(source):
-        chosen.see(event)
+        choice.see(event)
         if wanted.wants(event):
             print(writer.line(event))
         else:
             writer.note(event)
     if options.json or options.absolute:
         complain_if(clock_moved(source.wall_clock_moved_ns()))
-    return finish_choice(options, source, chosen)
+    return finish_choice(options, source, choice)
 
 
 def add(commands: Any) -> None:

@@ -7,7 +7,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_command, add_input, port
+from ..options import add_choice_of_listeners, add_command, add_input, chosen
 from ..views import synflood_text
 from ..views.synflood import FloodWatch
 from ..views.telling import open_input, tell
@@ -15,7 +15,7 @@ from ..views.telling import open_input, tell
 
 def _synflood(options: argparse.Namespace) -> int:
     source = open_input(options.file, follows=False)
-    view = FloodWatch(source.schema, options.port)
+    view = FloodWatch(source.schema, chosen(options))
     return tell(options, source, view, partial(synflood_text.as_json, view),
                 partial(synflood_text.as_text, view))
 
@@ -29,6 +29,5 @@ def add(commands: Any) -> None:
         "with its evidence: the half-open queue, the share of handshakes that "
         "complete, the sources, cookies and refusals.",
         "scripts/renoscope synflood listener.renoscope")
-    flood.add_argument("--port", type=port, metavar="N",
-                       help="only listeners with this port")
+    add_choice_of_listeners(flood)
     add_input(flood, "one JSON object: verdicts and evidence")

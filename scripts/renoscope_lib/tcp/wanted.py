@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Whom the user asked for, with --port and --connection, and whether they are there."""
+"""Whom the user asked for, by port, id, address or namespace, and whether they are there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import ipaddress
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..ring.schema import MARK, Event, Schema
-from ..words import connection
+from ..words import UNSET, address, connection, raw_address
 from .flows import is_lost, is_of_recording
 from .tcp_states import LISTEN
 
 # Ids, or ports, told to somebody who has named none of them.
 FEW = 8
+
+# And addresses remembered for that: a flood has many.
+MOST_ADDRESSES = 1000
+
+# A listener has no peer.
+NOBODY = "*:*"
 
 
 class Ends(Protocol):
@@ -24,6 +31,10 @@ class Ends(Protocol):
         """Its id."""
 
     @property
+    def netns(self) -> int:
+        """Its network namespace."""
+
+    @property
     def local(self) -> str:
         """Our end."""
 
@@ -32,11 +43,61 @@ class Ends(Protocol):
         """The peer's."""
 
 
+class Listening(Protocol):
+    """A listener as a view keeps it."""
+
+    @property
+    def netns(self) -> int:
+        """Its network namespace."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+    @property
+    def address(self) -> str:
+        """Its end, in words."""
+
+
+class Network(NamedTuple):
+    """Addresses that begin alike, of 128 bits: IPv4 is ::ffff:a.b.c.d."""
+
+    words: str
+    first: int
+    mask: int
+
+    @classmethod
+    def of(cls, text: str) -> Network:
+        """ADDR or ADDR/LEN; ValueError if it is neither."""
+        network = ipaddress.ip_network(text, strict=False)
+        unused = network.max_prefixlen - network.prefixlen
+        mask = (1 << 128) - (1 << unused)
+        raw = raw_address(network.network_address)
+        return cls(text, int.from_bytes(raw, "big") & mask, mask)
+
+    def has(self, raw: bytes | None) -> bool:
+        """Whether the address is one of them; None is one that is not known."""
+        return raw is not None and int.from_bytes(raw, "big") & self.mask == self.first
+
+
+def _host(end: str) -> bytes | None:
+    """The address of an end in words; None of the wildcard."""
+    host = end.rpartition(":")[0].strip("[]")
+    return None if host == "*" else raw_address(ipaddress.ip_address(host))
+
+
+def _may_be(network: Network, listens_at: str) -> bool:
+    """Whether a listener is at one of these addresses, or at every one."""
+    host = _host(listens_at)
+    return host is None or network.has(host)
+
+
 @dataclass(frozen=True)
 class Filter:
     """What the user asked to see.
 
-    A connection id finds a listener's handshakes, too.  A loss is always shown, and a
+    A connection id finds a listener's handshakes, too, and an address the listeners that
+    are at every address.  A loss is always shown, and a
     mark unless other kinds were asked for: what is missing behind it is missing of
     every connection.
     """
@@ -44,6 +105,8 @@ class Filter:
     kinds: frozenset[str] | None = None
     port: int | None = None
     cookie: int | None = None
+    network: Network | None = None
+    netns: int | None = None
 
     def wants(self, event: Event) -> bool:
         """Whether the event is to be shown."""
@@ -58,6 +121,11 @@ class Filter:
         if self.cookie is not None and self.cookie not in (
                 event["cookie"], event.values.get("listener")):
             return False
+        if self.netns is not None and event["netns"] != self.netns:
+            return False
+        if self.network is not None and not (self.network.has(event["local_addr"])
+                                             or self.network.has(event["remote_addr"])):
+            return False
         return self.port is None or self.port in (event["local_port"],
                                                   event["remote_port"])
 
@@ -65,13 +133,39 @@ class Filter:
         """Whether a connection that a view keeps was asked for."""
         if self.cookie is not None and one.cookie != self.cookie:
             return False
+        if self.netns is not None and one.netns != self.netns:
+            return False
+        if self.network is not None and not self._is_at(self.network, one):
+            return False
         ports = (end.rpartition(":")[2] for end in (one.local, one.remote))
         return self.port is None or str(self.port) in ports
+
+    @staticmethod
+    def _is_at(network: Network, one: Ends) -> bool:
+        if one.remote == NOBODY and one.local != NOBODY:
+            return _may_be(network, one.local)
+        return any(network.has(_host(end)) for end in (one.local, one.remote))
+
+    def includes_listener(self, one: Listening) -> bool:
+        """Whether a listener was asked for; by its id, who asks knows himself."""
+        return (self.port in (None, one.port) and self.netns in (None, one.netns)
+                and (self.network is None or _may_be(self.network, one.address)))
 
     @property
     def takes_all(self) -> bool:
         """Whether no connection was named."""
-        return self.port is None and self.cookie is None
+        return self == Filter(self.kinds)
+
+    def words(self) -> Iterator[str]:
+        """Each thing that was asked for."""
+        if self.cookie is not None:
+            yield connection(self.cookie)
+        if self.port is not None:
+            yield f"port {self.port}"
+        if self.network is not None:
+            yield f"address {self.network.words}"
+        if self.netns is not None:
+            yield f"network namespace {self.netns}"
 
     def none_seen(self, others: int, what: str = "connection") -> str:
         """What to say instead of an empty table: nothing there, or not that one."""
@@ -80,6 +174,10 @@ class Filter:
         asked = [] if self.cookie is None else [f"with the id {connection(self.cookie)}"]
         if self.port is not None:
             asked.append(f"with port {self.port}")
+        if self.network is not None:
+            asked.append(f"with an address of {self.network.words}")
+        if self.netns is not None:
+            asked.append(f"in the network namespace {self.netns}")
         were = "other was" if others == 1 else "others were"
         return f"No {what} {' and '.join(asked)} was seen; {others} {were}."
 
@@ -94,6 +192,8 @@ class ChoiceSeen:
         self._others: set[int] = set()
         self._ports: set[int] = set()
         self._services: set[int] = set()
+        self._addresses: set[bytes] = set()
+        self._namespaces: set[int] = set()
 
     def see(self, event: Event) -> None:
         """The next event, shown or not."""
@@ -104,6 +204,9 @@ class ChoiceSeen:
             self._others.clear()
             return
         self._ports.update((event["local_port"], event["remote_port"]))
+        self._namespaces.add(event["netns"])
+        if len(self._addresses) < MOST_ADDRESSES:
+            self._addresses.update((event["local_addr"], event["remote_addr"]))
         if event["state"] in self._listening:
             self._services.add(event["local_port"])
         elif event["cookie"]:
@@ -113,12 +216,13 @@ class ChoiceSeen:
         """What to say if there was none, and whom one could name; empty if there was one."""
         if self._found:
             return ""
-        cookie, port = self._wanted.cookie, self._wanted.port
-        if cookie is None:
-            return (f"port {port} was not seen"
-                    f"{which_ports(self._ports, self._services)}")
-        also = "" if port is None else f" port {port}"
-        return f"{connection(cookie)}{also} was not seen{who_was(self._others)}"
+        wanted = self._wanted
+        return f"{' '.join(wanted.words())} was not seen" + (
+            who_was(self._others) if wanted.cookie is not None
+            else which(sorted(self._namespaces)) if wanted.netns is not None
+            else which(sorted(map(address, self._addresses - set(UNSET))))
+            if wanted.network is not None
+            else which_ports(self._ports, self._services))
 
 
 def who_was(cookies: Collection[int]) -> str:
@@ -132,7 +236,11 @@ def who_was(cookies: Collection[int]) -> str:
 
 def which_ports(ports: Collection[int], services: Collection[int] = ()) -> str:
     """The same of a port: those that somebody listens on come first."""
-    every = sorted(filter(None, ports), key=lambda port: (port not in services, port))
+    return which(sorted(filter(None, ports), key=lambda port: (port not in services, port)))
+
+
+def which(every: Sequence[object]) -> str:
+    """The same of anything."""
     if not every:
         return ", nor was any connection"
     more = f" and {len(every) - FEW} more" if len(every) > FEW else ""

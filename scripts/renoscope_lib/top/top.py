@@ -416,7 +416,7 @@ class Top:
 
     def _is_wanted(self, listener: Listener) -> bool:
         return (self._wanted.cookie in (None, listener.cookie)
-                and self._wanted.port in (None, listener.port))
+                and self._wanted.includes_listener(listener))
 
     def _listener_row(self, listener: Listener) -> Listening:
         before, reasons_before = self._tallies.get(

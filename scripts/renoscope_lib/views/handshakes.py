@@ -98,14 +98,12 @@ class Told(NamedTuple):
 class Handshakes:
     """Feed it joined events, then ask for the tables.
 
-    What they show can be restricted to one port, at either end, and to one
-    connection.
+    What they show can be restricted to what is wanted.
     """
 
-    def __init__(self, schema: Schema, port: int | None = None,
-                 cookie: int | None = None) -> None:
+    def __init__(self, schema: Schema, wanted: Filter = Filter()) -> None:
         self._schema = schema
-        self._wanted = Filter(None, port, cookie)
+        self._wanted = wanted
         self._openings = Openings(schema)
         self._listeners = Listeners(schema)
         self.gaps = Gaps(schema, EXPECTED_KINDS,
@@ -144,7 +142,7 @@ class Handshakes:
         if self._wanted.cookie is not None:
             chosen = {opening.listener for opening in self._chosen()} - {0}
         return [one for one in self._listeners.all()
-                if self._wanted.port in (None, one.port)
+                if self._wanted.includes_listener(one)
                 and (chosen is None or one.cookie in chosen)]
 
     @property

@@ -43,9 +43,9 @@ NEEDED_KINDS = (*HANDSHAKE_KINDS, "state")
 class FloodWatch:
     """Feed it events, then ask for each listener's evidence."""
 
-    def __init__(self, schema: Schema, port: int | None = None) -> None:
+    def __init__(self, schema: Schema, wanted: Filter = Filter()) -> None:
         self._schema = schema
-        self._port = port
+        self._wanted = wanted
         self._listeners = Listeners(schema, forgets=self._forget)
         self._states = StateNames(schema)
         self._pressures: dict[int, Pressure] = {}
@@ -92,7 +92,7 @@ class FloodWatch:
     def pressures(self) -> list[Pressure]:
         """Each chosen listener's, in the order they were first seen."""
         return [pressure for pressure in self._pressures.values()
-                if self._port in (None, pressure.listener.port)]
+                if self._wanted.includes_listener(pressure.listener)]
 
     def none_seen(self) -> str:
         """What to say where there is no listener, or none that was chosen."""
@@ -100,7 +100,7 @@ class FloodWatch:
         if why_not:
             return f"Cannot tell: {why_not}."
         if self._pressures:
-            return Filter(port=self._port).none_seen(len(self._pressures), "listener")
+            return self._wanted.none_seen(len(self._pressures), "listener")
         return "No SYN reached a listener while this was watched."
 
     # ---- requests and cookies

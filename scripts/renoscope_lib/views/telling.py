@@ -11,13 +11,14 @@ from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..machine.host import Host
+from ..options import chosen
 from ..output.json_pieces import json_pieces, with_utc
 from ..output.tables import note
 from ..recording.inputs import Input, LiveInput, RecordingInput
 from ..ring.live_ring import LiveRing
 from ..ring.schema import Event
 from ..tcp.flows import Joiner
-from ..tcp.wanted import ChoiceSeen, Filter
+from ..tcp.wanted import ChoiceSeen
 from ..words import clock_moved
 from .gaps import View
 
@@ -46,18 +47,17 @@ def finish(source: Input) -> int:
 
 
 def choice_of(options: argparse.Namespace, source: Input) -> ChoiceSeen:
-    """Who looks out for those that --port and --connection choose."""
-    return ChoiceSeen(Filter(None, getattr(options, "port", None),
-                             getattr(options, "connection", None)), source.schema)
+    """Who looks out for those that the options choose."""
+    return ChoiceSeen(chosen(options), source.schema)
 
 
 def finish_choice(options: argparse.Namespace, source: Input,
-                  chosen: ChoiceSeen) -> int:
+                  choice: ChoiceSeen) -> int:
     """The exit code, which tells as well if there was none of those asked for."""
     complaint = source.complaint()
-    if not chosen.not_there():
+    if not choice.not_there():
         return finish(source)
-    raise Problem(f"{command_of(options)}: {chosen.not_there()}"
+    raise Problem(f"{command_of(options)}: {choice.not_there()}"
                   + (f"; {complaint}" if complaint else ""),
                   BAD_INPUT if complaint else NOT_SO)
 
@@ -103,9 +103,9 @@ def tell(options: argparse.Namespace, source: Input, view: View,
          as_text: Callable[[int | None], Iterable[str]]) -> int:
     """Feed everything the source has to a view, then print what it says."""
     view.gaps.begin(source.parameters(), *source.parameters_read())
-    chosen = choice_of(options, source)
+    choice = choice_of(options, source)
     for event in joined(source):
-        chosen.see(event)
+        choice.see(event)
         view.feed(event)
     view.gaps.see_sources(source.stats())
     if options.json:
@@ -113,9 +113,9 @@ def tell(options: argparse.Namespace, source: Input, view: View,
             sys.stdout.write(piece)
         print()
     else:
-        print_view([] if chosen.not_there() else as_text(source.end_ns()),
+        print_view([] if choice.not_there() else as_text(source.end_ns()),
                    view.gaps.remarks())
-    return finish_choice(options, source, chosen)
+    return finish_choice(options, source, choice)
 
 
 def wall_offset_asked_ns(options: argparse.Namespace, source: Input) -> int | None:
