@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from renoscope_lib.ring.schema import Field
 from tests import support
 from tests.support import MS, Scene
 
@@ -19,9 +20,15 @@ MOST_FILES = 20
 A_CHUNK = 6
 
 
-def _value(random_: random.Random, unit: str, size: int) -> int:
+# Names of processes: a thread may call itself anything.
+NAMES = (b"curl", b"a name\x1b[31m", b"as long as can be", b"")
+
+
+def _value(random_: random.Random, place: Field) -> int | bytes:
     """Mostly what could be; 0 as often as it is in real records."""
-    words = support.schema().values.get(unit)
+    if place.type == "text":
+        return random_.choice(NAMES)
+    words, size = support.schema().values.get(place.unit), place.size
     if words and random_.random() < 0.95:
         return random_.choice(sorted(words))
     if random_.random() < 0.4:
@@ -35,7 +42,7 @@ def _records(random_: random.Random) -> Iterator[bytes]:
     kinds = [kind for kind in support.schema().kind_meanings if kind != "lost"]
     for step in range(240):
         kind = random_.choice(kinds)
-        details = {field.name: _value(random_, field.unit, field.size)
+        details = {field.name: _value(random_, field)
                    for field in support.schema().fields_of(kind)
                    if field.scope == kind or field.name in (
                        "state", "ca_state", "cwnd", "ssthresh", "srtt_us", "rto_us", "seg_seq",

@@ -26,6 +26,7 @@ PROGRAM = r"""
 typedef uint8_t u8; typedef uint16_t u16;
 typedef uint32_t u32; typedef uint64_t u64;
 typedef struct { u8 bytes[16]; } addr;
+typedef struct { char text[16]; } text;
 #define MEMBER(type, name, unit, meaning) type name;
 #define MEMBERS(FIELDS) struct { FIELDS(MEMBER) };
 struct tcp_event {
