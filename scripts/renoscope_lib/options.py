@@ -14,7 +14,7 @@ from .errors import BAD_INPUT, EXIT_CODES_HELP, Problem
 from .output import progress
 from .place import COMMAND, as_typed
 from .ring.schema import Schema
-from .tcp.wanted import Filter, Network
+from .tcp.wanted import Network
 from .words import harmless
 
 
@@ -199,12 +199,6 @@ def add_limit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--limit", type=limit, metavar="N", default=0,
                          help="connections to show, 0 for all (the default; --json "
                          "has all)")
-
-
-def chosen(options: argparse.Namespace) -> Filter:
-    """Whom --port, --connection, --addr and --netns choose, where a command has them."""
-    return Filter(None, *(getattr(options, name, None)
-                          for name in ("port", "connection", "addr", "netns")))
 
 
 def add_file(command: argparse.ArgumentParser) -> None:

@@ -9,9 +9,10 @@ import sys
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, chosen, limit
+from ..options import add_choice, add_command, add_input, limit
 from ..output.pictures import format_of, of_one
 from ..output.whole_file import check_is_another
+from ..tcp.wanted import chosen
 from ..views import cwnd_figure, cwnd_text
 from ..views.cwnd import Cwnd
 from ..views.palettes import PALETTES

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..explain import explain_text
 from ..explain.explain import Explained
-from ..options import add_absolute, add_choice, add_command, add_input, chosen, complain_if, limit
+from ..options import add_absolute, add_choice, add_command, add_input, complain_if, limit
 from ..place import as_run
+from ..tcp.wanted import chosen
 from ..views.telling import coloured, open_input, tell_dated
 
 

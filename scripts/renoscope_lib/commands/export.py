@@ -19,12 +19,11 @@ from ..export.lines import Lines
 from ..export.perfetto_file import PerfettoFile
 from ..export.rows import RowWriter
 from ..machine.host import set_command
-from ..options import (add_choice, add_command, add_file, check_kinds, chosen, complain,
-                       complain_if, kinds)
+from ..options import add_choice, add_command, add_file, check_kinds, complain, complain_if, kinds
 from ..output.whole_file import check_is_another
 from ..recording.inputs import Input, input_name
 from ..ring.schema import LOST
-from ..tcp.wanted import ChoiceSeen, Filter
+from ..tcp.wanted import ChoiceSeen, Filter, chosen
 from ..views.telling import finish_choice, joined, open_input
 from ..words import clock_moved, plural
 

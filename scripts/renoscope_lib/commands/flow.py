@@ -19,12 +19,12 @@ from ..ladder import ladder_json, ladder_svg, ladder_text, ladder_words
 from ..ladder.conversations import Conversation, Conversations
 from ..ladder.ladder import Ladder, Part
 from ..ladder.replay import Replay
-from ..options import add_choice, add_command, add_input, chosen, limit, seconds_from
+from ..options import add_choice, add_command, add_input, limit, seconds_from
 from ..output.json_pieces import json_pieces
 from ..output.tables import aligned, seconds
 from ..output.whole_file import WholeFile, check_is_another
 from ..place import COMMAND
-from ..tcp.wanted import Filter, which_ports, who_was
+from ..tcp.wanted import Filter, chosen, which_ports, who_was
 from ..views.gaps import begins_time
 from ..views.telling import coloured, finish, print_view
 from ..words import connection, duration, file_word

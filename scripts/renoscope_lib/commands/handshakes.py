@@ -7,8 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import (add_absolute, add_choice, add_command, add_input, chosen, complain_if,
-                       limit)
+from ..options import add_absolute, add_choice, add_command, add_input, complain_if, limit
+from ..tcp.wanted import chosen
 from ..views import handshakes_text
 from ..views.handshakes import Handshakes
 from ..views.handshakes_text import ROWS

@@ -7,8 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import (add_absolute, add_choice, add_command, add_input, add_limit, chosen,
-                       complain_if)
+from ..options import add_absolute, add_choice, add_command, add_input, add_limit, complain_if
+from ..tcp.wanted import chosen
 from ..views import losses_text
 from ..views.losses import Losses
 from ..views.telling import open_input, tell_dated

@@ -7,9 +7,10 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, add_limit, chosen
+from ..options import add_choice, add_command, add_input, add_limit
 from ..output.pictures import format_of, of_one
 from ..output.whole_file import check_is_another
+from ..tcp.wanted import chosen
 from ..views import rounds, rounds_figure
 from ..views.telling import open_input, tell
 

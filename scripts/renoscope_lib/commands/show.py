@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..export.json_lines import JsonWriter
-from ..options import (add_absolute, add_choice, add_command, add_input, check_kinds, chosen,
-                       complain_if, kinds)
+from ..options import (add_absolute, add_choice, add_command, add_input, check_kinds, complain_if,
+                       kinds)
 from ..recording.inputs import Input
+from ..tcp.wanted import chosen
 from ..views.show import Clock, LineWriter
 from ..views.telling import (choice_of, coloured, finish_choice, joined, open_input,
                              wall_offset_asked_ns)

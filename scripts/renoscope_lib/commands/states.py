@@ -7,8 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import (add_absolute, add_choice, add_command, add_input, add_limit, chosen,
-                       complain_if)
+from ..options import add_absolute, add_choice, add_command, add_input, add_limit, complain_if
+from ..tcp.wanted import chosen
 from ..views import states_text
 from ..views.states import States
 from ..views.telling import open_input, tell_dated

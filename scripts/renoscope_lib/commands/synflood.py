@@ -7,7 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice_of_listeners, add_command, add_input, chosen
+from ..options import add_choice_of_listeners, add_command, add_input
+from ..tcp.wanted import chosen
 from ..views import synflood_text
 from ..views.synflood import FloodWatch
 from ..views.telling import open_input, tell

@@ -7,7 +7,8 @@ import argparse
 from typing import Any
 
 from ..errors import BAD_INPUT, Problem
-from ..options import add_choice, add_command, add_input, chosen, limit, seconds_from
+from ..options import add_choice, add_command, add_input, limit, seconds_from
+from ..tcp.wanted import chosen
 from ..top.run import USUAL_INTERVAL_S, Asked, run
 from ..top.table import CONNECTIONS, ORDERS, Choice
 

@@ -7,7 +7,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from ..options import add_choice, add_command, add_input, add_limit, chosen
+from ..options import add_choice, add_command, add_input, add_limit
+from ..tcp.wanted import chosen
 from ..views import windows_text
 from ..views.telling import open_input, tell
 from ..views.windows import Windows

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -245,3 +246,9 @@ def which(every: Sequence[object]) -> str:
         return ", nor was any connection"
     more = f" and {len(every) - FEW} more" if len(every) > FEW else ""
     return f"; these were: {', '.join(map(str, every[:FEW]))}{more}"
+
+
+def chosen(options: argparse.Namespace) -> Filter:
+    """Whom --port, --connection, --addr and --netns choose, where a command has them."""
+    return Filter(None, *(getattr(options, name, None)
+                          for name in ("port", "connection", "addr", "netns")))

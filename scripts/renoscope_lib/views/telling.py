@@ -11,14 +11,13 @@ from typing import Any
 
 from ..errors import BAD_INPUT, NOT_SO, OK, Problem
 from ..machine.host import Host
-from ..options import chosen
 from ..output.json_pieces import json_pieces, with_utc
 from ..output.tables import note
 from ..recording.inputs import Input, LiveInput, RecordingInput
 from ..ring.live_ring import LiveRing
 from ..ring.schema import Event
 from ..tcp.flows import Joiner
-from ..tcp.wanted import ChoiceSeen
+from ..tcp.wanted import ChoiceSeen, chosen
 from ..words import clock_moved
 from .gaps import View
 
