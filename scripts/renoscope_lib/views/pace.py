@@ -41,7 +41,7 @@ from ..tcp.flows import is_restored, scales_windows, uses_ecn
 from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import OUTGOING
-from ..tcp.sequence import ECE, FIN, following, is_after, relative
+from ..tcp.sequence import ECE, FIN, RST, SYN, following, is_after, relative
 from ..tcp.tcp_states import CLOSE_WAIT, FIN_WAIT_2, SYNCHRONIZED
 from .gaps import Gaps
 from .sent_again import SentAgain
@@ -278,7 +278,7 @@ class Pace:
         elif event.kind == "retransmit":
             flow.probes += 1
             flow.unanswered += 1
-        if event.kind == "ack":
+        if event.kind == "ack" and not event["seg_flags"] & (SYN | RST):
             flow.heard_ns = event["time_ns"]
             flow.unanswered = 0
 
