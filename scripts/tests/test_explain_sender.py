@@ -118,6 +118,26 @@ class Losses(Case):
             events.append(life.event(then, timers[-1][0] + 0.1, ca="Loss", seg_flags=ACK))
         return self.found(*life.opens(), *events, end_s=20, **parameters)["timeouts"]
 
+    def test_one_given_up_for_that_blames_nobody_else(self) -> None:
+        """One retransmission that went, and the peer may be silent, too."""
+        for goes in (False, True):
+            self.setUp()
+            life = self.life
+            events = [*life.opens()]
+            for n in range(4):
+                at_s = 1 + 0.2 * 2**n
+                events.append(life.timeout(at_s, 0.2 * 2**n, n, ca="Loss" if n else "Open"))
+                if goes and not n:
+                    events.append(life.again(at_s, "rto", "Loss"))
+            found = self.found(*events, life.change(
+                2.6, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + 9, ca="Loss", retransmits=3),
+                life.event("error", 2.6, "CLOSED", sk_error=errno.ETIMEDOUT))["timed-out"]
+            with self.subTest(goes=goes):
+                self.assertEqual("what was to be sent again never left this host"
+                                 in found.sentence, not goes)
+                self.assertEqual("OUTPUT" in found.next_step, not goes)
+                self.assertEqual("ping" in found.next_step, goes)
+
     def test_what_did_not_leave_this_host_is_told(self) -> None:
         """NF_DROP in OUTPUT: an error, no tracepoint, and the backoff grows."""
         growing = [(1 + 0.2 * 2**n, n) for n in range(5)]

@@ -219,7 +219,7 @@ class Explained:
                  *(self._of_its_sending(life, clock) if whole else ()),
                  *rules_on_ends.findings(
                      self._states, life, self._pace.kept.get(life.key),
-                     list(self._other_ends(own)), clock),
+                     self._losses.kept.get(life.key), list(self._other_ends(own)), clock),
                  *rules_on_opening.kept_out(self._states, life, clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))

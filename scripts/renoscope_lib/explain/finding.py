@@ -31,6 +31,9 @@ MOST_EVIDENCE = 30
 LET_OUT = ("nft list ruleset (or iptables -vnL OUTPUT): which rule drops it? If none: ip "
            "route get ADDRESS, tc -s qdisc")
 
+# The same where what came does not get to TCP.
+LET_IN = "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: "
+
 # Where a listener's queue is full. tcp_max_syn_backlog is read only without cookies
 # (tcp_conn_request()); the backlog limits both queues.
 RAISE_BACKLOG = "raise listen()'s backlog and net.core.somaxconn"

@@ -16,6 +16,7 @@ from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_
 from ..views.endings import (ABORTED, DISCONNECTED, IMPLIED, KILLED, LEFT_BEHIND, NO_LINGER,
                              OUT_OF_MEMORY, RESET_REASONS, TIME_WAIT_ENDINGS, UNREAD,
                              WHY_UNKNOWN, Ending)
+from ..views.losses import Flow
 from ..views.pace import Sender
 from ..views.states import TOLD_LATE_NS, States
 from ..words import connection, often, plural
@@ -77,7 +78,7 @@ def subject_of(life: Life) -> Subject:
                    life.opened_by)
 
 
-def findings(states: States, life: Life, pace: Sender | None,
+def findings(states: States, life: Life, pace: Sender | None, lost: Flow | None,
              others: Sequence[Life | None], clock: Clock) -> Iterator[Finding]:
     """Everything about one connection's end; `others` may be its other one.
 
@@ -93,7 +94,7 @@ def findings(states: States, life: Life, pace: Sender | None,
             if silent is not None:
                 yield _reset_by_neither(life, silent, clock)
             else:
-                yield from _ending(states, life, ending, pace, sent, clock)
+                yield from _ending(states, life, ending, pace, lost, sent, clock)
     yield from _hanging(states, life, pace, subject, clock)
     yield from _fin(states, life, pace, subject, clock)
     if life.no_room:
@@ -115,7 +116,7 @@ def _causes(ending: Ending) -> tuple[str, ...]:
 
 
 def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
-            sent: Sent | None, clock: Clock) -> Iterator[Finding]:
+            lost: Flow | None, sent: Sent | None, clock: Clock) -> Iterator[Finding]:
     subject, reason = subject_of(life), _reason(ending)
     at_ns = life.now.began_ns if life.is_over else None
     if ending.how == "reset":
@@ -123,7 +124,7 @@ def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
     elif ending.reason == KEEPALIVE:
         yield _no_answer_to_keepalives(life, reason, at_ns, clock)
     elif ending.how == "given up":
-        yield _given_up(states, life, pace, reason, subject, clock)
+        yield _given_up(states, life, pace, lost, reason, subject, clock)
     elif ending.how == "failed":
         yield Finding(
             "failed", TROUBLE, subject,
@@ -132,7 +133,7 @@ def _ending(states: States, life: Life, ending: Ending, pace: Sender | None,
             look("show", subject), at_ns)
 
 
-def _given_up(states: States, life: Life, pace: Sender | None,
+def _given_up(states: States, life: Life, pace: Sender | None, lost: Flow | None,
               reason: str, subject: Subject, clock: Clock) -> Finding:
     """An error is reported to nobody if there is no socket any more.
 
@@ -143,7 +144,9 @@ def _given_up(states: States, life: Life, pace: Sender | None,
     if pace is not None and pace.peer_closed and life.error:
         return _given_up_at_zero(life, pace, subject, clock)
     if pace is not None and pace.unsent and life.error:
-        return _given_up_unsent(life, subject, clock)
+        return _given_up_unsent(life, "last", subject, clock)
+    if lost is not None and lost.kept_all_here and life.error:
+        return _given_up_unsent(life, "again", subject, clock)
     is_orphan = (life.closed_from in (FIN_WAIT_1, CLOSING, LAST_ACK)
                  and not life.error and not states.gaps.not_recorded("error"))
     is_heard = (not life.all_was_acknowledged
@@ -189,13 +192,13 @@ def _no_answer_to_keepalives(life: Life, reason: str, at_ns: int | None,
         at_ns)
 
 
-def _given_up_unsent(life: Life, subject: Subject, clock: Clock) -> Finding:
-    """All that was sent was acknowledged: the peer has nothing to do with it."""
+def _given_up_unsent(life: Life, what: str, subject: Subject, clock: Clock) -> Finding:
+    """The peer has nothing to do with it, as far as this host could ask it."""
     return Finding(
         "timed-out", TROUBLE, subject,
         f"the kernel gave it up in {life.ended_in} (ETIMEDOUT): what was to be sent "
-        "last never left this host (net.ipv4.tcp_retries2, or our program's "
-        "TCP_USER_TIMEOUT)", "what was to be sent never left this host",
+        f"{what} never left this host (net.ipv4.tcp_retries2, or our program's "
+        "TCP_USER_TIMEOUT)", f"what was to be sent {what} never left this host",
         _where(life, clock), f"{LET_OUT}\n{look('show', subject)}", life.now.began_ns)
 
 
@@ -298,7 +301,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
     read_on = pace.acked_after_fin if by_peer and pace is not None else 0
     gist = reason = _reason(ending)
     if read_on:
-        gist = "it had shut down its sending only"
+        gist = "the peer had shut down its sending only"
         reason = (f"{gist}, as {plural(read_on, 'byte')} that we sent after its FIN "
                   "were acknowledged")
     if sent is not None:

@@ -18,7 +18,7 @@ from ..views.endings import IMPLIED
 from ..views.losses import PROBE, Episode, Flow, Timeout
 from ..views.pace import Sender
 from ..words import listed, often, plural, share
-from .finding import (FINE, LET_OUT, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject,
+from .finding import (FINE, LET_IN, LET_OUT, NOTEWORTHY, RULES, TROUBLE, Clock, Finding, Subject,
                       brief, capped, look, spelled)
 
 # Waits that a person feels, and a rate that TCP does not shrug off: at 2% Reno's
@@ -302,8 +302,7 @@ def on_arrival(dropped: list[Arrival], subject: Subject,
         capped(f"{clock.at(one.time_ns)} seq={relative(one.seq, one.isn)} next="
                f"{relative((one.seq + one.takes) % MODULUS, one.isn)} passed IP, and "
                "did not reach it" for one in dropped),
-        "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: "
-        "nstat -az TcpExtTCPBacklogDrop (a full backlog), a socket filter, MD5 or AO\n"
+        f"{LET_IN}nstat -az TcpExtTCPBacklogDrop (a full backlog), a socket filter, MD5 or AO\n"
         + look("flow", subject), dropped[0].time_ns)
 
 

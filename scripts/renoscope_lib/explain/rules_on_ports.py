@@ -17,7 +17,7 @@ from ..tcp.sequence import ACK, SYN
 from ..views.arrivals import UnheardSyns
 from ..views.gaps import Gaps
 from ..words import address, local_endpoint, often, plural
-from .finding import NOTEWORTHY, Clock, Finding, Subject
+from .finding import LET_IN, NOTEWORTHY, Clock, Finding, Subject
 
 # Ports of one address that are told one by one, and kept at all.
 FEW_PORTS = 8
@@ -177,5 +177,4 @@ def _unheard(ports: list[Port], has_more: bool, clock: Clock) -> Finding:
         "took them", "dropped here before TCP, most likely by the input firewall",
         (f"{clock.at(first_ns)} the first SYN, {clock.at(last_ns)} the last, {_peers(ports)}",
          "no listener got them, no RST answered them"),
-        "nft list ruleset (or iptables -vnL INPUT): which rule drops them? If none: ipvsadm "
-        "-Ln; a socket filter, MD5 or AO", first_ns)
+        f"{LET_IN}ipvsadm -Ln; a socket filter, MD5 or AO", first_ns)

@@ -165,6 +165,15 @@ class Flow(PartlySeen):
         """Whether there is anything to tell of it."""
         return bool(self.segments or self.episodes_seen or self.timeouts)
 
+    @property
+    def kept_all_here(self) -> bool:
+        """Whether the last timeouts, since an ACK came, sent nothing that left this host."""
+        last = self.episodes[-1] if self.episodes else None
+        if last is None or last.what != LOSS or last.timeouts_left_out:
+            return False
+        tried = [timeout for timeout in last.timeouts if not timeout.gave_up]
+        return bool(tried) and all(timeout.unsent for timeout in tried)
+
     def begin(self, episode: Episode) -> Episode:
         """Remember one more."""
         self.episodes.append(episode)
