@@ -395,7 +395,7 @@
 #define REQUEST_ENDING_WORDS(EVENT_WORD)				\
 	EVENT_WORD(request_ending, none, "not ended")			\
 	EVENT_WORD(request_ending, expired, "its timer gave it up")	\
-	EVENT_WORD(request_ending, reset_by_peer, "the peer sent a RST") \
+	EVENT_WORD(request_ending, reset_by_peer, "a RST came") \
 	EVENT_WORD(request_ending, reset_by_us,				\
 		"we sent a RST: a segment did not fit, or the accept queue was full") \
 	EVENT_WORD(request_ending, listener_gone, "the listener was closed") \

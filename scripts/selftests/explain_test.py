@@ -326,7 +326,7 @@ def test_reset_in_close_wait() -> None:
         findings = _findings()
         for client, server in reset:
             found = _of(findings, client)["reset-by-peer"]
-            assert "reset by the peer in CLOSE-WAIT: it had closed" in (
+            assert "reset by the peer in CLOSE-WAIT: the peer had closed" in (
                 found["sentence"]), found
             assert "data came after we had closed" in (
                 _of(findings, server)["reset-by-us"]["sentence"])

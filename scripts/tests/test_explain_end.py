@@ -34,7 +34,7 @@ class Ends(Case):
             life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
         self.assertEqual(finding.severity, TROUBLE)
         self.assertEqual(finding.sentence, (
-            "reset by the peer in CLOSE-WAIT: it had closed, and more came from "
+            "reset by the peer in CLOSE-WAIT: the peer had closed, and more came from "
             "us (implied)"))
         self.assertEqual(finding.evidence[-2:], (
             "at 1.000 s CLOSE-WAIT for 1 s",
@@ -48,7 +48,7 @@ class Ends(Case):
             life.change(1, "ESTABLISHED", "CLOSE-WAIT"),
             life.reset_received(2, "CLOSE-WAIT", snd_una=life.snd_nxt),
             life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
-        self.assertIn("it had closed, and waited no more (implied)", finding.sentence)
+        self.assertIn("the peer had closed, and waited no more (implied)", finding.sentence)
         self.assertNotIn("wrote", finding.next_step)
 
     def test_a_peer_that_acknowledged_after_its_fin_had_not_closed(self) -> None:
@@ -63,10 +63,10 @@ class Ends(Case):
                 finding = self.of(
                     *events, life.reset_received(2, "CLOSE-WAIT", snd_nxt=life.snd_nxt + 9),
                     life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
-                half = ("it had shut down its sending only, as 300 bytes that we sent "
+                half = ("the peer had shut down its sending only, as 300 bytes that we sent "
                         "after its FIN were acknowledged")
                 self.assertEqual(half in finding.sentence, is_half)
-                self.assertEqual("it had closed" in finding.sentence, not is_half)
+                self.assertEqual("the peer had closed" in finding.sentence, not is_half)
                 self.assertEqual("before writing" in finding.next_step, not is_half)
                 self.assertNotIn("300", finding.gist)
 
@@ -76,7 +76,7 @@ class Ends(Case):
         finding = self.of(before, life.acked(1.04, 300, state="CLOSE-WAIT"),
                           life.reset_received(2, "CLOSE-WAIT"),
                           life.change(2, "CLOSE-WAIT", "CLOSED"))["reset-by-peer"]
-        self.assertIn("it had closed", finding.sentence)
+        self.assertIn("the peer had closed", finding.sentence)
 
     def test_a_close_in_close_wait_is_healthy(self) -> None:
         life = self.life
@@ -217,8 +217,8 @@ class Ends(Case):
              life.change(1.02, "CLOSE-WAIT", "CLOSED")),
             key=lambda event: event["time_ns"]))["reset-by-peer"]
         self.assertEqual(finding.sentence, (
-            "reset by the peer in CLOSE-WAIT: it had closed, and more came from us (implied); "
-            "its other end, sk:9, sent it: data came after it had closed"))
+            "reset by the peer in CLOSE-WAIT: the peer had closed, and more came from us "
+            "(implied); its other end, sk:9, sent it: data came after it had closed"))
         self.assertIn("read the end of file before writing", finding.next_step)
 
     def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
@@ -491,10 +491,12 @@ class Ends(Case):
         self.assertIn("tcp_retries2, or", finding.sentence)
 
     def test_a_peer_that_was_heard_is_not_called_silent(self) -> None:
-        for heard_s, told in ((8, "the peer was still heard"), (3, "no answer any more")):
+        for heard_s, flags, told in ((8, ACK, "the peer was still heard"),
+                                     (8, RST, "no answer any more"),
+                                     (3, ACK, "no answer any more")):
             self.setUp()
             life = self.life
-            heard = life.event("ack", heard_s, seg_flags=ACK, seg_seq=life.rcv_nxt,
+            heard = life.event("ack", heard_s, seg_flags=flags, seg_seq=life.rcv_nxt,
                                seg_ack=life.snd_una, rto_us=4_000_000)
             found = self.of(heard, life.change(9, "ESTABLISHED", "CLOSED",
                                                snd_nxt=life.snd_nxt + 9),

@@ -207,7 +207,7 @@ class Content(Stage):
         made = page(*self.connect(0), self.event("reset_received", 136), frozen)
         row = made.row("Connections, in order of time", "sk:5")
         self.assertEqual(row["lasted"], "136 ms")
-        self.assertIn("ESTABLISHED ?: the peer sent a RST; recording stopped there",
+        self.assertIn("ESTABLISHED ?: a RST came; recording stopped there",
                       row["states"])
 
     def test_a_short_state_can_be_seen_and_the_whole_is_the_whole(self) -> None:

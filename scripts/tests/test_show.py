@@ -567,7 +567,7 @@ class Handshakes(unittest.TestCase):
                             request_ending=number_of("request_ending",
                                                      "expired"))))
         for word, said in (
-                ("reset_by_peer", "request ended: the peer sent a RST"),
+                ("reset_by_peer", "request ended: a RST came"),
                 ("reset_by_us", "made us send a RST"),
                 ("listener_gone", "request ended: the listener was closed"),
                 ("unsent", "its SYN-ACK could not be sent again, for a rule"),

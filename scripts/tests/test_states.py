@@ -365,7 +365,7 @@ class Closing(Stage):
 
     def test_how_time_wait_can_end(self) -> None:
         for why, how, words in (
-                ("reset", "reset", "the peer sent a RST"),
+                ("reset", "reset", "a RST came"),
                 ("new_syn", "closed", "a new SYN took its place"),
                 ("reused", "closed", "a connect() took its port, or ss -K"),
                 ("other", "closed", "the kernel does not say")):
@@ -428,7 +428,7 @@ class Resets(Stage):
         self.assertEqual(self.ending(
             self.event("reset_received", 9, seg_flags=RST), self.closed(9),
             self.event("error", 9, "CLOSED", sk_error=errno.ECONNRESET)),
-            "the peer sent a RST")
+            "a RST came")
 
     def test_received_after_the_peer_closed(self) -> None:
         self.assertEqual(self.ending(
@@ -436,7 +436,7 @@ class Resets(Stage):
             self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST,
                        snd_una=50, snd_nxt=60),
             self.closed(9, "CLOSE-WAIT")),
-            "the peer sent a RST: it had closed, and more came from us (implied)")
+            "a RST came: the peer had closed, and more came from us (implied)")
 
     def test_received_after_the_peer_closed_and_nothing_came(self) -> None:
         """As from a peer whose TCP_LINGER2 is below 0."""
@@ -445,7 +445,7 @@ class Resets(Stage):
             self.event("reset_received", 9, "CLOSE-WAIT", seg_flags=RST,
                        snd_una=60, snd_nxt=60),
             self.closed(9, "CLOSE-WAIT")),
-            "the peer sent a RST: it had closed, and waited no more "
+            "a RST came: the peer had closed, and waited no more "
             "(implied)")
 
     def test_a_reset_answers_the_ack_of_our_fin(self) -> None:
@@ -487,7 +487,7 @@ class Resets(Stage):
             self.event("reset_received", 1, "SYN-SENT", seg_flags=RST | ACK),
             self.closed(1, "SYN-SENT"))
         self.assertEqual(states.ending(next(states.lives())).words(),
-                         "the peer sent a RST: nobody listens there, or a firewall "
+                         "a RST came: nobody listens there, or a firewall "
                          "refuses (implied)")
 
     def test_refused_by_what_may_have_been_a_reset(self) -> None:
@@ -666,6 +666,24 @@ class Resets(Stage):
             self.closed(7000, "SYN-SENT"))
         self.assertEqual(states.ending(next(states.lives())).words(),
                          "no answer to our 3 SYNs (ETIMEDOUT)")
+
+    def test_syns_that_this_host_dropped(self) -> None:
+        """The kernel counts its tries, and tells of those only that went."""
+        told = "state,error,retransmit"
+        kept_here = "SYNs to be sent again did not leave this host (ETIMEDOUT) (implied)"
+        for sent, on, words in (
+                (0, told, f"2 of 2 {kept_here}"), (1, told, f"1 of 2 {kept_here}"),
+                (2, told, "no answer to our 3 SYNs (ETIMEDOUT)"),
+                (0, "state,error", "no answer to our 1 SYN (ETIMEDOUT)")):
+            with self.subTest(sent=sent, on=on):
+                self.setUp()
+                states = States(support.schema())
+                states.gaps.begin({"events": on})
+                feed(states, self.change(0, "CLOSED", "SYN-SENT"),
+                     *[self.event("retransmit", 1000 + n, "SYN-SENT") for n in range(sent)],
+                     self.event("error", 7000, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+                     self.closed(7000, "SYN-SENT", retransmits=2))
+                self.assertEqual(states.ending(next(states.lives())).words(), words)
 
     def test_a_process_that_gave_its_connect_up(self) -> None:
         """The kernel would have reported an error; was that recorded?"""
@@ -925,7 +943,7 @@ class InPart(Stage):
     def test_frozen_right_after_a_reset(self) -> None:
         frozen = number_of("mark_cause", "frozen")
         thawed = number_of("mark_cause", "thawed")
-        for kind, by, said in (("reset_received", "peer", "the peer sent a RST"),
+        for kind, by, said in (("reset_received", "peer", "a RST came"),
                                ("reset_sent", "us", "a RST was sent")):
             events = [
                 *self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),

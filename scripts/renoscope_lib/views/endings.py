@@ -22,7 +22,7 @@ WHY_UNKNOWN = "why was not recorded"
 
 # Why a RST answers a SYN; and why one answers a SYN-ACK.
 NOBODY_OR_FIREWALL = "nobody listens there, or a firewall refuses"
-GAVE_UP_OR_FIREWALL = "it gave up its connect(), or a firewall refuses"
+GAVE_UP_OR_FIREWALL = "the peer gave up its connect(), or a firewall refuses"
 
 REQUEST_ENDINGS = {
     "expired": "given up: no ACK completed it",
@@ -86,7 +86,7 @@ class Ending:
 
     def words(self) -> str:
         """For the table."""
-        who = {US: "we sent a RST", PEER: "the peer sent a RST"}
+        who = {US: "we sent a RST", PEER: "a RST came"}
         text = who[self.by] if self.how == "reset" and self.by else ""
         reason = self.reason + (IMPLIED if self.implied else "")
         return f"{text}: {reason}" if text and reason else text or reason
@@ -94,6 +94,8 @@ class Ending:
 
 def ending_of(life: Life, gaps: Gaps) -> Ending:
     """How one that is over ended."""
+    if life.no_syn and not life.error:
+        return Ending("failed", None, "no SYN was sent", False)
     if life.request_ending:
         return _request_ending(life)
     if life.small is not None:
@@ -151,13 +153,13 @@ def _reset_received(life: Life, received: Reset) -> Ending:
         told = _told(sent)
         return Ending("reset", US, told or RESET_REASONS["TCP_ABORT_ON_DATA"],
                       not told)
-    it_had_closed = ("it had closed, and more came from us"
-                     if received.ours_outstanding
-                     else "it had closed, and waited no more")
+    had_closed = ("the peer had closed, and more came from us"
+                  if received.ours_outstanding
+                  else "the peer had closed, and waited no more")
     reasons = {
         SYN_SENT: NOBODY_OR_FIREWALL,
         SYN_RECEIVED: GAVE_UP_OR_FIREWALL,
-        CLOSE_WAIT: it_had_closed, LAST_ACK: it_had_closed,
+        CLOSE_WAIT: had_closed, LAST_ACK: had_closed,
     }
     reason = reasons.get(life.closed_from or "", "")
     return Ending("reset", PEER, reason, bool(reason))
@@ -273,9 +275,7 @@ def _error(life: Life, gaps: Gaps) -> Ending:
     name = errno_words(life.error)
     if name == "ETIMEDOUT":
         if life.closed_from == SYN_SENT:
-            that_fits = " that fits" if life.reset_sent is not None else ""
-            return Ending("given up", None, f"no answer{that_fits} to our "
-                          f"{1 + life.syns_again} SYNs (ETIMEDOUT)", False)
+            return _no_answer_to_syns(life, gaps)
         if life.asked_alive and life.all_was_acknowledged:
             return Ending("given up", None, RESET_REASONS["TCP_KEEPALIVE_TIMEOUT"], True)
         return Ending("given up", None, "no answer any more (ETIMEDOUT)", False)
@@ -288,6 +288,18 @@ def _error(life: Life, gaps: Gaps) -> Ending:
         return Ending("failed", US,
                       "we gave it up (SO_LINGER 0 or disconnect)", True)
     return Ending("failed", None, f"error {name}", False)
+
+
+def _no_answer_to_syns(life: Life, gaps: Gaps) -> Ending:
+    """A SYN that this host drops is a timeout for the kernel, and no `retransmit`."""
+    unsent = life.retransmits - life.syns_again
+    if unsent <= 0 or gaps.lacks("retransmit"):
+        that_fits = " that fits" if life.reset_sent is not None else ""
+        return Ending("given up", None, f"no answer{that_fits} to our "
+                      f"{plural(1 + life.syns_again, 'SYN')} (ETIMEDOUT)", False)
+    return Ending("given up", None,
+                  f"{unsent} of {plural(life.retransmits, 'SYN')} to be sent again did not "
+                  "leave this host (ETIMEDOUT)", True)
 
 
 def _given_up_by_us(life: Life) -> Ending:

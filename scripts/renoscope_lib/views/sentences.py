@@ -32,7 +32,7 @@ CAUSES = {
 }
 
 REQUEST_ENDINGS = {
-    "reset_by_peer": "the peer sent a RST",
+    "reset_by_peer": "a RST came",
     "reset_by_us": "a segment that does not fit, or tcp_abort_on_overflow, made us send a "
                    "RST",
     "listener_gone": "the listener was closed",

@@ -40,7 +40,8 @@ from .listeners import AcceptQueues, is_last_ack
 from .opening import AT_ONCE_NS
 
 NEEDED_KINDS = ("state", "request", "request_end", "accepted", "time_wait",
-                "time_wait_end", "reset_sent", "reset_received", "error")
+                "time_wait_end", "reset_sent", "reset_received", "error",
+                "retransmit")
 
 # A FIN that is handled within the same segment leaves FIN-WAIT-2 this soon.
 SAME_SEGMENT_NS = 200_000
@@ -602,8 +603,6 @@ class States:
     def ending(self, life: Life) -> Ending | None:
         """How it ended; None if that was not seen."""
         if life.is_over:
-            if life.no_syn and not life.error:
-                return Ending("failed", None, "no SYN was sent", False)
             return ending_of(life, self.gaps)
         side = self.last_reset(life)
         return Ending("reset", side, "", False) if side else None

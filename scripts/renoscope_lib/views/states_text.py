@@ -29,7 +29,7 @@ STANDING = {
 
 # Where recording was frozen before the change to CLOSED that follows a RST.
 RESET_THEN_FROZEN = {
-    PEER: "the peer sent a RST; recording stopped there",
+    PEER: "a RST came; recording stopped there",
     US: "a RST was sent; recording stopped there",
 }
 
