@@ -135,7 +135,7 @@
 
 #define EVENT_STATE_FIELDS(EVENT_FIELD)					\
 	EVENT_FIELD(text, comm, name,					\
-		"name of the thread in whose call it happens, as ps -L has it, none in an interrupt") \
+		"name of the thread in whose call it happens, as in ps -L, none in an interrupt") \
 	EVENT_FIELD(u32, pid, number,					\
 		"its process, 0 if there is none")			\
 	EVENT_FIELD(u8, old_state, state,				\

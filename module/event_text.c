@@ -355,9 +355,11 @@ static void put_error(struct text *text, const struct tcp_event *event)
 
 static void put_totals(struct text *text, const struct tcp_event *event)
 {
-	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u retrans_segs=%u data_segs_out=%u",
+	put(text, " bytes_acked=%llu bytes_received=%llu segs_out=%u segs_in=%u",
 	    event->bytes_acked, event->bytes_received, event->segs_out,
-	    event->segs_in, event->retrans_segs, event->data_segs_out);
+	    event->segs_in);
+	put(text, " retrans_segs=%u data_segs_out=%u", event->retrans_segs,
+	    event->data_segs_out);
 }
 
 /* Each kind has its few of these, and the rest is 0. */

@@ -6,8 +6,8 @@
  * They are made from the lists in event_fields.h, so a kind or a field added
  * there is here too. Each has the fields that all kinds have and then its kind's
  * own, under the names and with the numbers of the record; an address is an array
- * of 16 bytes, a name one of 16 characters. Words (states, causes) stay numbers: a function in the format
- * would be more than perf and trace-cmd can read.
+ * of 16 bytes, a name one of 16 characters. Words (states, causes) stay numbers:
+ * a function in the format would be more than perf and trace-cmd can read.
  *
  * The kernel reads this file again and again, each time with other meanings of
  * TRACE_EVENT_FN, TP_STRUCT__entry and the rest (include/trace/define_trace.h).

@@ -5,6 +5,7 @@ import errno
 from collections.abc import Sequence
 from typing import Any
 
+from renoscope_lib.explain import explain_text
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
@@ -220,6 +221,21 @@ class Ends(Case):
             "reset by the peer in CLOSE-WAIT: the peer had closed, and more came from us "
             "(implied); its other end, sk:9, sent it: data came after it had closed"))
         self.assertIn("read the end of file before writing", finding.next_step)
+
+    def test_who_opened_closed_and_reset_it_is_told(self) -> None:
+        life = self.life
+        events = [life.change(0, "CLOSED", "SYN-SENT", comm=b"curl", pid=9),
+                  *life.opens()[1:]]
+        explained = self.explained(
+            *events, life.change(1, "ESTABLISHED", "FIN-WAIT-1", comm=b"worker", pid=8),
+            life.change(2, "FIN-WAIT-1", "CLOSED", comm=b"ss", pid=7),
+            life.event("reset_sent", 2, "CLOSED"))
+        found = {finding.rule: finding for report in explained.reports()
+                 for finding in report.findings}["reset-by-us"]
+        self.assertIn("opened by us (curl[9])", "\n".join(
+            explain_text.as_text(explained, None)))
+        self.assertTrue(found.evidence[-2].endswith(", by worker[8]"), found.evidence)
+        self.assertIn("RST sent, by ss[7]", found.evidence[-1])
 
     def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
         life = self.life

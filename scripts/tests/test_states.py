@@ -667,6 +667,35 @@ class Resets(Stage):
         self.assertEqual(states.ending(next(states.lives())).words(),
                          "no answer to our 3 SYNs (ETIMEDOUT)")
 
+    def test_who_did_it_is_named(self) -> None:
+        """A process that only happens to be in a call as something comes has not done it."""
+        def by(name: str) -> dict[str, Any]:
+            return {"comm": name.encode(), "pid": 77}
+        states = watch(
+            self.change(0, "CLOSED", "SYN-SENT", **by("curl")),
+            *self.path(1, "SYN-SENT", "ESTABLISHED"),
+            self.change(3, "ESTABLISHED", "CLOSE-WAIT", **by("reader")),
+            self.change(5, "CLOSE-WAIT", "LAST-ACK", **by("closer")),
+            self.change(6, "LAST-ACK", "CLOSED", **by("sleeper")))
+        heading, _, *rows = list(as_text(states, None))[:7]
+        self.assertIn("opened by us (curl[77]), closed first by the peer", heading)
+        self.assertTrue(rows[2].endswith("we closed too: FIN, by closer[77]"), rows)
+        self.assertNotIn("er[77]", rows[0] + rows[1] + rows[3] + rows[4])
+        connection, = as_json(states, None)["connections"]
+        self.assertEqual([row["process"] for row in connection["path"]], [
+            "curl[77]", None, "reader[77]", "closer[77]", "sleeper[77]"])
+
+    def test_who_reset_it_is_named(self) -> None:
+        for mine in (True, False):
+            self.setUp()
+            reset = (self.event("reset_sent", 8, "CLOSED") if mine else
+                     self.event("reset_received", 8, seg_flags=RST))
+            closed = self.closed(8, comm=b"curl", pid=77)
+            states = watch(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
+                           *((closed, reset) if mine else (reset, closed)))
+            life, = states.lives()
+            self.assertEqual(states.caller(life, life.now), "curl[77]" if mine else "")
+
     def test_syns_that_this_host_dropped(self) -> None:
         """The kernel counts its tries, and tells of those only that went."""
         told = "state,error,retransmit"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..output.tables import and_more
 from ..place import INSTALLED
-from ..tcp.life import OPENED
+from ..tcp.life import opened_words
 from ..tcp.wanted import Filter
 from ..views.show import RESET
 from ..words import connection, file_word, plural
@@ -146,7 +146,7 @@ def _next_lines(step: str, typed: Typed) -> Iterator[str]:
 
 
 def _report_lines(report: Report, verbose: bool, typed: Typed) -> Iterator[str]:
-    opened = OPENED.get(report.subject.opened_by or "")
+    opened = opened_words(report.subject.opened_by, report.subject.opener)
     yield f"{report.subject}{f', {opened}' if opened else ''}"
     for finding in report.findings:
         yield from _finding_lines(finding, verbose, typed)

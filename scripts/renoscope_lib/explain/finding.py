@@ -11,7 +11,7 @@ several connections share it, and which kinds of event it cannot do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ..output.tables import moment, seconds
@@ -157,6 +157,7 @@ class Subject:
     remote: str
     opened_by: str | None = None
     is_listener: bool = False
+    opener: str = field(default="", compare=False)  # the process, if it is known
 
     def __str__(self) -> str:
         if self.is_listener and not self.cookie:
@@ -215,7 +216,8 @@ class Finding:
             "rule": self.rule, "severity": self.severity,
             "connection": connection(subject.cookie),
             **{name: value for name, value in asdict(subject).items()
-               if name != "cookie"},
+               if name not in ("cookie", "opener")},
+            "opener": subject.opener or None,
             "sentence": self.sentence, "gist": self.gist or None,
             "evidence": list(self.evidence),
             "next_step": self.next_step or None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..tcp.life import CLOSED_FIRST, PEER, US, Life, Stay
+from ..tcp.life import BY_A_CALL, CLOSED_FIRST, PEER, US, Life, Stay
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..views.endings import (ABORTED, DISCONNECTED, IMPLIED, KILLED, LEFT_BEHIND, NO_LINGER,
@@ -75,7 +75,7 @@ class Sent(NamedTuple):
 def subject_of(life: Life) -> Subject:
     """Whom it is about."""
     return Subject(life.cookie, life.netns, life.local, life.remote,
-                   life.opened_by)
+                   life.opened_by, opener=life.opener)
 
 
 def findings(states: States, life: Life, pace: Sender | None, lost: Flow | None,
@@ -227,6 +227,10 @@ def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
         life.now.began_ns)
 
 
+def _by(stay: Stay) -> str:
+    return f", by {stay.process}" if stay.process else ""
+
+
 def _where(life: Life, clock: Clock) -> tuple[str, ...]:
     """The last states, with the time in each."""
     lines = []
@@ -234,7 +238,8 @@ def _where(life: Life, clock: Clock) -> tuple[str, ...]:
         if stay.state == CLOSED:
             break
         took = "" if stay.took_us is None else f" for {brief(stay.took_us)}"
-        lines.append(f"{clock.at(stay.began_ns)} {stay.state}{took}")
+        caller = _by(stay) if stay.state in BY_A_CALL else ""
+        lines.append(f"{clock.at(stay.began_ns)} {stay.state}{took}{caller}")
     return tuple(lines)
 
 
@@ -320,7 +325,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
         f"reset by {who} in {state}{because}",
         f"in {state}" + (gist and f", {gist}"),
         (*_where(life, clock),
-         f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent'}"
+         f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent' + _by(life.now)}"
          f"{_outstanding(life)}"),
         _next_of_reset(life, ending, state, bool(read_on), sent), at_ns)
 

@@ -219,7 +219,9 @@ class PerfettoFile:
                 began_ns = self.gaps.first_ns or 0
             ended_ns = until_ns if stay.ended_ns is None else stay.ended_ns
             self._slice(process, thread, stay.state, began_ns, ended_ns,
-                        **({"left_by": stay.left_by} if stay.left_by else {}), **unseen)
+                        **{name: told for name, told in (
+                            ("left_by", stay.left_by), ("process", stay.process)) if told},
+                        **unseen)
 
     def summary(self) -> str:
         """What came of it, in one line."""

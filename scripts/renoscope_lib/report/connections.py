@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..tcp.life import OPENED, Life, Stay
+from ..tcp.life import Life, Stay, opened_words
 from ..tcp.tcp_states import (CLOSED, ESTABLISHED, LISTEN, NETSTAT_NAMES, SYN_RECEIVED, SYN_SENT,
                               TIME_WAIT)
 from ..views.endings import Ending
@@ -179,7 +179,7 @@ def _row(told: Told, line: Line) -> tuple[Child | Cell, ...]:
     life = line.life
     sent, received = line.bytes or (None, None)
     began_ns = life.stays[0].began_ns
-    opened = OPENED.get(life.opened_by or "")
+    opened = opened_words(life.opened_by, life.opener)
     return (code(connection(life.cookie)),
             join(ends(life.local, life.remote),
                  join(tag("br"), tag("small", opened)) if opened else None),

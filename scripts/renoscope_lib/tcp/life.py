@@ -15,6 +15,9 @@ OPENED = {US: "opened by us", PEER: "opened by the peer"}
 CLOSED_FIRST = {US: "closed first by us", PEER: "closed first by the peer",
                 BOTH: "closed by both at once"}
 
+# What a process does, and not only what happens to come while it is in a call.
+BY_A_CALL = frozenset((LISTEN, SYN_SENT, FIN_WAIT_1, LAST_ACK))
+
 # What makes a connection leave a state for another, where that is certain.
 LEFT_BY = {
     (CLOSED, SYN_SENT): "connect()",
@@ -36,6 +39,12 @@ LEFT_BY = {
 }
 
 
+def opened_words(by: str | None, opener: str) -> str:
+    """`opened by us (curl[1234])`; nothing if it is not known by whom."""
+    words = OPENED.get(by or "", "")
+    return f"{words} ({opener})" if words and opener else words
+
+
 @dataclass(slots=True)
 class Stay(Lasting):
     """A time in one state; None where beginning or end was not seen."""
@@ -44,6 +53,7 @@ class Stay(Lasting):
     began_ns: int | None
     ended_ns: int | None = None
     left_by: str = ""
+    process: str = ""       # in whose call it began
 
 
 @dataclass(slots=True)
@@ -138,6 +148,12 @@ class Life(PartlySeen):
     def now(self) -> Stay:
         """The state it is in."""
         return self.stays[-1]
+
+    @property
+    def opener(self) -> str:
+        """The process that called connect() or listen(), as far as that was recorded."""
+        first = self.stays[0]
+        return first.process if first.state in (SYN_SENT, LISTEN) else ""
 
     @property
     def is_over(self) -> bool:

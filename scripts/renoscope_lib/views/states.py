@@ -26,7 +26,8 @@ from ..ring.schema import Event, Schema
 from ..tcp.connections import identity_of
 from ..tcp.flows import StateNames, is_fast_open, is_passive, sent_no_syn
 from ..tcp.kept import Kept, remember
-from ..tcp.life import LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
+from ..tcp.life import BY_A_CALL, LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
+from ..tcp.processes import process_of
 from ..tcp.segments import has_segment, is_received
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative
 from ..tcp.tcp_states import (CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
@@ -219,6 +220,14 @@ class States:
             self._move(life, event, new)
             if new == FIN_WAIT_2:
                 life.fin_and_ack = same_segment and life.fin_and_ack
+        self._see_process(event)
+
+    def _see_process(self, event: Event) -> None:
+        """In whose call it has come to where it is now."""
+        process = process_of(event)
+        life = self.kept.get(event.key) if process else None
+        if life is not None and life.now.began_ns == event["time_ns"]:
+            life.now.process = process
 
     def _born(self, event: Event) -> None:
         """A listener's child, whose request came long before it."""
@@ -606,6 +615,14 @@ class States:
             return ending_of(life, self.gaps)
         side = self.last_reset(life)
         return Ending("reset", side, "", False) if side else None
+
+    def caller(self, life: Life, stay: Stay) -> str:
+        """The process whose call brought it into that state, not one that was there by chance."""
+        if stay.state != CLOSED or not stay.process:
+            return stay.process if stay.state in BY_A_CALL else ""
+        ending = self.ending(life)
+        by_us = ending is not None and ending.by == US
+        return stay.process if by_us or life.closed_from == LISTEN else ""
 
     def last_reset(self, life: Life) -> str | None:
         """Who reset it, if recording was frozen right after the RST.

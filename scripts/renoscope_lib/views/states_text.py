@@ -9,7 +9,7 @@ from typing import Any
 
 from ..output.tables import COLUMNS, aligned, and_more, note
 from ..tcp.connections import heading, identity_json
-from ..tcp.life import CLOSED_FIRST, OPENED, PEER, US, Life, SmallSock
+from ..tcp.life import CLOSED_FIRST, PEER, US, Life, SmallSock, opened_words
 from ..tcp.tcp_states import (CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN, NETSTAT_NAMES,
                               SYN_RECEIVED, SYN_SENT)
 from ..tcp.wanted import Filter
@@ -44,7 +44,8 @@ def _path(states: States, life: Life) -> list[dict[str, Any]]:
         if ending is not None and life.is_over and n == len(life.stays) - 2:
             left_by = ending.words()
         rows.append({"state": stay.state, "began_ns": stay.began_ns,
-                     "took_us": states.took_us(life, stay), "left_by": left_by or None})
+                     "took_us": states.took_us(life, stay), "left_by": left_by or None,
+                     "process": stay.process or None})
     return rows
 
 
@@ -102,9 +103,9 @@ def counts_as_json(states: States, end_ns: int | None,
 
 def _heading(life: Life, ending: Ending | None) -> list[str]:
     """Who it is and the gist of it, in one line if there is room."""
-    parts = [OPENED.get(life.opened_by or "", "")]
+    parts = [opened_words(life.opened_by, life.opener)]
     if life.stays[0].state == LISTEN:
-        parts = ["a listener"]
+        parts = ["a listener" + (f" ({life.opener})" if life.opener else "")]
     parts.append(CLOSED_FIRST.get(life.closed_first_by() or "", ""))
     if ending is not None and ending.how != "closed":
         by = {US: " by us", PEER: " by the peer"}.get(ending.by or "", "")
@@ -117,13 +118,14 @@ def _heading(life: Life, ending: Ending | None) -> list[str]:
 
 def _stay_rows(states: States, life: Life,
                end_ns: int) -> Iterator[tuple[str, str, str, str]]:
-    for row, stay in zip(_path(states, life), life.stays):
+    for row, stay, after in zip(_path(states, life), life.stays, [*life.stays[1:], None]):
         at = states.gaps.moment(stay.began_ns)
-        if stay is life.now:
+        if after is None:
             yield (at, stay.state, *last_cells(states, life, end_ns))
             continue
+        caller = states.caller(life, after)
         took = "?" if row["took_us"] is None else duration(row["took_us"])
-        yield at, stay.state, took, row["left_by"] or ""
+        yield at, stay.state, took, (row["left_by"] or "") + (f", by {caller}" if caller else "")
 
 
 def last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
