@@ -54,7 +54,7 @@ MOST_BAD = 1000
 # many SYNs are waited for.
 SYN_KINDS = ("segment", "syn", "reset_sent", "bad_checksum")
 SETTLED_NS = 1_000_000_000
-MOST_SYNS = 100_000
+MOST_SYNS = 20_000
 
 
 @dataclass(slots=True)
