@@ -627,9 +627,11 @@ static void completed_and_accepted_lines(struct kunit *test)
 	expect_in_line(test, &event,
 		       " completed SYN-RECEIVED ca=Open since_first=36.020ms half_open=3 accept_queue=1/128 listener=b una=0 ");
 
-	event = server_event(EVENT_KIND_accepted);
-	expect_in_line(test, &event,
-		       " accepted SYN-RECEIVED ca=Open half_open=3 accept_queue=1/128 listener=b una=0 ");
+	event = client_event(EVENT_KIND_accepted);
+	event.state = TCP_ESTABLISHED;
+	event.pid = 77;
+	strscpy(event.comm.text, "nginx", sizeof(event.comm.text));
+	expect_in_line(test, &event, " accepted ESTABLISHED ca=Open pid=77 comm=nginx una=1 ");
 }
 
 static void request_end_line(struct kunit *test)

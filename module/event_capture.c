@@ -546,8 +546,8 @@ EXPORT_SYMBOL_IF_KUNIT(event_capture_sockless);
 /* ---- the rest --------------------------------------------------------- */
 
 /**
- * event_capture_process - in whose call a socket changes its state
- * @event: a record of kind state
+ * event_capture_process - in whose call a socket changes its state, or is accepted
+ * @event: a record of kind state or accepted
  * @sk: the full socket
  *
  * Nobody's, unless the task at hand has the socket to itself: what a segment does to a

@@ -133,13 +133,13 @@
 	EVENT_FIELD(u64, lost_events, number,				\
 		"how many events in a row, from serial on")
 
-#define EVENT_STATE_FIELDS(EVENT_FIELD)					\
+#define EVENT_PROCESS_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(text, comm, name,					\
 		"name of the thread in whose call it happens, as in ps -L, none in an interrupt") \
 	EVENT_FIELD(u32, pid, number,					\
 		"its process, 0 if there is none")			\
 	EVENT_FIELD(u8, old_state, state,				\
-		"the state being left")
+		"of state: the one being left")
 
 #define EVENT_RETRANSMIT_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u32, total_retrans, segments,			\
@@ -306,7 +306,7 @@
 	EVENT_RECORDED_DETAILS(EVENT_DETAIL)
 
 #define EVENT_RECORDED_DETAILS(EVENT_DETAIL)				\
-	EVENT_DETAIL(state, EVENT_STATE_FIELDS)				\
+	EVENT_DETAIL(state, EVENT_PROCESS_FIELDS)			\
 	EVENT_DETAIL(ack, EVENT_NO_FIELDS)				\
 	EVENT_DETAIL(retransmit, EVENT_RETRANSMIT_FIELDS)		\
 	EVENT_DETAIL(synack_retransmit, EVENT_HANDSHAKE_FIELDS)		\
@@ -319,7 +319,7 @@
 	EVENT_DETAIL(synack, EVENT_HANDSHAKE_FIELDS)			\
 	EVENT_DETAIL(refused, EVENT_HANDSHAKE_FIELDS)			\
 	EVENT_DETAIL(completed, EVENT_HANDSHAKE_FIELDS)			\
-	EVENT_DETAIL(accepted, EVENT_HANDSHAKE_FIELDS)			\
+	EVENT_DETAIL(accepted, EVENT_PROCESS_FIELDS)			\
 	EVENT_DETAIL(request_end, EVENT_HANDSHAKE_FIELDS)		\
 	EVENT_DETAIL(cookie_checked, EVENT_HANDSHAKE_FIELDS)		\
 	EVENT_DETAIL(time_wait, EVENT_TIME_WAIT_FIELDS)			\
@@ -344,7 +344,7 @@
 	EVENT_RECORDED_LAYOUTS(LAYOUT)
 
 #define EVENT_RECORDED_LAYOUTS(LAYOUT)					\
-	LAYOUT(EVENT_STATE_FIELDS)					\
+	LAYOUT(EVENT_PROCESS_FIELDS)					\
 	LAYOUT(EVENT_RETRANSMIT_FIELDS)					\
 	LAYOUT(EVENT_HANDSHAKE_FIELDS)					\
 	LAYOUT(EVENT_CA_STATE_FIELDS)					\

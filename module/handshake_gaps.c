@@ -411,8 +411,10 @@ static int enter_sock_graft(struct kprobe *probe, struct pt_regs *regs)
 	if (!sk_is_tcp(sk))
 		return 0;
 	event = event_begin_captured(EVENT_KIND_accepted, sk);
-	if (event)
+	if (event) {
+		event_capture_process(event, sk);
 		event_end(event);
+	}
 	return 0;
 }
 

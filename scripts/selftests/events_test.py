@@ -140,7 +140,7 @@ def _named(name: str) -> tuple[int, bytes]:
 
 
 def test_processes_are_named() -> None:
-    """Who opens, listens, shuts and kills is named; what a segment does is nobody's"""
+    """Who opens, listens, accepts, shuts and kills is named; what a segment does is nobody's"""
     nobody = (0, b"")
     before = Path("/proc/thread-self/comm").read_text()
     with Recorder() as it, TwoHosts() as hosts:
@@ -163,6 +163,8 @@ def test_processes_are_named() -> None:
         assert (opened["SYN-SENT"], opened["FIN-WAIT-1"]) == (me, me), opened
         accepted = _who(it, server)
         killer = accepted.pop("CLOSED")
+        taken, = it.events("accepted")
+        assert (taken["pid"], taken["comm"].rstrip(b"\0")) == me, taken
         assert killer[0] not in (0, me[0]) and killer[1] == b"ss", killer
         assert accepted == {"ESTABLISHED": nobody, "CLOSE-WAIT": nobody}, accepted
 

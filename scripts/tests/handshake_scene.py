@@ -24,7 +24,7 @@ VALID, INVALID, VALID_REFUSED = 1, 2, 3
 
 
 # They tell of no listener.
-OF_CHILD = ("state", "segment", "error", "reset_sent", "reset_received", "destroy",
+OF_CHILD = ("state", "accepted", "segment", "error", "reset_sent", "reset_received", "destroy",
             "bad_checksum")
 
 
@@ -132,9 +132,7 @@ class ListenerScene:
         """A process takes it."""
         self.accept_queue = max(self.accept_queue - 1, 0)
         return self.event("accepted", at_s, port, **{
-            "cookie": cookie, "listener": 0, "accept_limit": 0,
-            "half_open": 0, "accept_queue": 0, "syn_backlog": 0,
-            "rcv_isn": 7, "snd_isn": 99} | more)
+            "cookie": cookie, "rcv_isn": 7, "snd_isn": 99} | more)
 
     def request_end(self, at_s: float, port: int, cookie: int, why: int,
                     **more: Any) -> Event:

@@ -538,7 +538,7 @@ class Handshakes(unittest.TestCase):
         self.assertIn("last ACK of a handshake refused: accept queue full",
                       line(self.event("refused", seg_flags=ACK, refusal=1)))
 
-    def test_completed_and_accepted_count_who_waits(self) -> None:
+    def test_completed_counts_who_waits(self) -> None:
         self.assertIn(
             "handshake complete: waits in the accept queue (1 of 5), 36.02 ms "
             "after the first SYN-ACK", line(self.event(
@@ -549,15 +549,14 @@ class Handshakes(unittest.TestCase):
                 "sock_flags", "fastopen")))
         self.assertIn("complete by Fast Open, before any last ACK: waits in "
                       "the accept queue (1 of 5)", shown)
-        shown = line(self.event("accepted", accept_queue=3))
-        self.assertIn("accepted by a process, 2 still wait", shown)
 
-    def test_an_accept_without_its_listener_tells_no_queue(self) -> None:
-        shown = line(Scene().event(
-            "accepted", state=ESTABLISHED, snd_isn=ISN_B, rcv_isn=ISN_A,
-            snd_una=ISN_B + 1, snd_nxt=ISN_B + 1, rcv_nxt=ISN_A + 1, cwnd=10))
-        self.assertIn("accepted by a process  | una=1 nxt=1 rcv=1 cwnd=10",
-                      shown)
+    def test_who_accepts_is_named(self) -> None:
+        """A recording from before that was recorded does not tell."""
+        for values, who in (({"comm": b"nginx", "pid": 7}, "nginx[7]"), ({}, "a process")):
+            shown = line(Scene().event(
+                "accepted", state=ESTABLISHED, snd_isn=ISN_B, rcv_isn=ISN_A, cwnd=10,
+                snd_una=ISN_B + 1, snd_nxt=ISN_B + 1, rcv_nxt=ISN_A + 1, **values))
+            self.assertIn(f"accepted by {who}  | una=1 nxt=1 rcv=1 cwnd=10", shown)
 
     def test_each_end_of_a_request_has_its_words(self) -> None:
         self.assertIn(

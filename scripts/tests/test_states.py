@@ -694,7 +694,23 @@ class Resets(Stage):
             states = watch(*self.path(0, "CLOSED", "SYN-SENT", "ESTABLISHED"),
                            *((closed, reset) if mine else (reset, closed)))
             life, = states.lives()
-            self.assertEqual(states.caller(life, life.now), "curl[77]" if mine else "")
+            self.assertEqual(states.ending(life).words(states.by(life, life.now)),
+                             "we sent a RST, by curl[77]: closed with unread data (implied)"
+                             if mine else "a RST came")
+
+    def test_who_accepted_it_and_who_closed_its_listener_is_named(self) -> None:
+        self.ends = {"snd_isn": 0, "rcv_isn": 0}
+        states = watch(
+            self.change(0, "CLOSED", "LISTEN", cookie=LISTENER, comm=b"nginx", pid=1),
+            self.event("accepted", 4, comm=b"worker", pid=2, sock_flags=1 << number_of(
+                "sock_flags", "passive")),
+            self.change(8, "LISTEN", "CLOSED", cookie=LISTENER, comm=b"nginx", pid=1))
+        told = "\n".join(as_text(states, None))
+        self.assertIn("a listener (nginx[1])", told)
+        self.assertIn("the listener was closed, by nginx[1]", told)
+        self.assertIn("opened by the peer (accepted by worker[2])", told)
+        self.assertEqual([one["opener"] for one in as_json(states, None)["connections"]],
+                         ["nginx[1]", "worker[2]"])
 
     def test_syns_that_this_host_dropped(self) -> None:
         """The kernel counts its tries, and tells of those only that went."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..tcp.life import BY_A_CALL, CLOSED_FIRST, PEER, US, Life, Stay
+from ..tcp.life import BY_A_CALL, CLOSED_FIRST, PEER, US, Life, Stay, by_words
 from ..tcp.tcp_states import (CLOSED, CLOSE_WAIT, CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK,
                               SYN_RECEIVED, SYN_SENT, TIME_WAIT)
 from ..views.endings import (ABORTED, DISCONNECTED, IMPLIED, KILLED, LEFT_BEHIND, NO_LINGER,
@@ -227,10 +227,6 @@ def _given_up_at_zero(life: Life, pace: Sender, subject: Subject,
         life.now.began_ns)
 
 
-def _by(stay: Stay) -> str:
-    return f", by {stay.process}" if stay.process else ""
-
-
 def _where(life: Life, clock: Clock) -> tuple[str, ...]:
     """The last states, with the time in each."""
     lines = []
@@ -238,8 +234,8 @@ def _where(life: Life, clock: Clock) -> tuple[str, ...]:
         if stay.state == CLOSED:
             break
         took = "" if stay.took_us is None else f" for {brief(stay.took_us)}"
-        caller = _by(stay) if stay.state in BY_A_CALL else ""
-        lines.append(f"{clock.at(stay.began_ns)} {stay.state}{took}{caller}")
+        by = by_words(stay.process) if stay.state in BY_A_CALL else ""
+        lines.append(f"{clock.at(stay.began_ns)} {stay.state}{took}{by}")
     return tuple(lines)
 
 
@@ -325,7 +321,7 @@ def _reset(life: Life, ending: Ending, pace: Sender | None, sent: Sent | None,
         f"reset by {who} in {state}{because}",
         f"in {state}" + (gist and f", {gist}"),
         (*_where(life, clock),
-         f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent' + _by(life.now)}"
+         f"{clock.at(at_ns)} RST {'received' if by_peer else 'sent' + by_words(life.now.process)}"
          f"{_outstanding(life)}"),
         _next_of_reset(life, ending, state, bool(read_on), sent), at_ns)
 

@@ -126,16 +126,17 @@ def _bar(drawn: list[tuple[str, int, int]]) -> Html:
     return tag("svg", pieces, class_="states", height="10", aria_hidden="true")
 
 
-def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
+def _stay_words(told: Told, line: Line, stay: Stay, after: Stay | None) -> Child:
     life, states = line.life, told.views.states
     if stay is life.now and life.is_over:
-        return tag("li", tag("b", stay.state),
-                   f" {line.ending.words()}" if line.ending
-                   and line.ending.words() else None)
+        words = line.ending.words(states.by(life, stay)) if line.ending else ""
+        return tag("li", tag("b", stay.state), f" {words}" if words else None)
     if stay is life.now:
         took, then = last_cells(states, life, told.end_ns)
     else:
         took, then = span(states.took_us(life, stay)), stay.left_by
+        if after is not None and after.state != CLOSED:     # its ending tells by itself
+            then += states.by(life, after)
     return tag("li", tag("b", stay.state), f" {took}",
                f": {then}" if then else None)
 
@@ -143,7 +144,8 @@ def _stay_words(told: Told, line: Line, stay: Stay) -> Child:
 def _path(told: Told, line: Line) -> Html:
     life = line.life
     drawn = _lengths(told, life)
-    items = [_stay_words(told, line, stay) for stay in life.stays[:MOST_STAYS]]
+    items = [_stay_words(told, line, stay, after) for stay, after in zip(
+        life.stays[:MOST_STAYS], [*life.stays[1:], None])]
     if life.partly:
         items.append(tag("li", "; ".join(life.partly), class_="quiet"))
     states_seen = [join(" → " if n else None, tag("span", stay.state))

@@ -63,7 +63,6 @@ NEEDED_DETAILS = {
     "synack": (*HANDSHAKE_DETAILS, "synack_type"),
     "refused": (*HANDSHAKE_DETAILS, "refusal"),
     "completed": HANDSHAKE_DETAILS,
-    "accepted": HANDSHAKE_DETAILS,
     "request_end": (*HANDSHAKE_DETAILS, "request_ending"),
     "cookie_checked": (*HANDSHAKE_DETAILS, "cookie_verdict"),
     "time_wait": ("time_wait_us", "time_wait_step"),

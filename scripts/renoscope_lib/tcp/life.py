@@ -39,10 +39,16 @@ LEFT_BY = {
 }
 
 
+def by_words(process: str) -> str:
+    """`, by curl[1234]`; nothing if it is nobody."""
+    return f", by {process}" if process else ""
+
+
 def opened_words(by: str | None, opener: str) -> str:
-    """`opened by us (curl[1234])`; nothing if it is not known by whom."""
+    """`opened by the peer (accepted by nginx[1])`; nothing if it is not known by whom."""
     words = OPENED.get(by or "", "")
-    return f"{words} ({opener})" if words and opener else words
+    accepted = "accepted by " if by == PEER else ""
+    return f"{words} ({accepted}{opener})" if words and opener else words
 
 
 @dataclass(slots=True)
@@ -141,6 +147,7 @@ class Life(PartlySeen):
     left_behind: bool = False
     with_listener: bool = False
     accepted: bool = False
+    acceptor: str = ""
     fin_and_ack: bool = False
     last_place: tuple[int, int] = (-1, 0)
 
@@ -151,9 +158,9 @@ class Life(PartlySeen):
 
     @property
     def opener(self) -> str:
-        """The process that called connect() or listen(), as far as that was recorded."""
+        """The process that called connect(), accept() or listen(), as far as that is known."""
         first = self.stays[0]
-        return first.process if first.state in (SYN_SENT, LISTEN) else ""
+        return first.process if first.state in (SYN_SENT, LISTEN) else self.acceptor
 
     @property
     def is_over(self) -> bool:

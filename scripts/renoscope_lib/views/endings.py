@@ -84,12 +84,12 @@ class Ending:
     implied: bool
     causes: tuple[str, ...] = ()
 
-    def words(self) -> str:
-        """For the table."""
+    def words(self, by: str = "") -> str:
+        """For the table; `by` whom, as in `, by curl[1234]`."""
         who = {US: "we sent a RST", PEER: "a RST came"}
-        text = who[self.by] if self.how == "reset" and self.by else ""
-        reason = self.reason + (IMPLIED if self.implied else "")
-        return f"{text}: {reason}" if text and reason else text or reason
+        text = who[self.by] + by if self.how == "reset" and self.by else ""
+        reason = self.reason + ("" if text else by) + (IMPLIED if self.implied else "")
+        return f"{text}: {reason}" if text and self.reason else text or reason
 
 
 def ending_of(life: Life, gaps: Gaps) -> Ending:

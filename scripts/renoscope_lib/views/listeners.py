@@ -217,7 +217,7 @@ class Listeners:
         listener = (self._kept(self._of_child.pop(event["cookie"], None))
                     or self._listener(event))
         self._all.move_to_end(listener.number)
-        if event.values.get("listener", 1):
+        if event.kind != "accepted" and event.values.get("listener", 1):
             self._limits(listener, event)
             self._queues(listener, event)
             listener.seen.add(event["time_ns"])

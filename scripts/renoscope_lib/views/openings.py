@@ -20,6 +20,7 @@ from errno import ETIMEDOUT
 from ..ring.schema import Event, Schema
 from ..tcp.fast_open import is_answered
 from ..tcp.flows import Ends, StateNames, ends_of, is_fast_open, is_of_recording, sent_no_syn
+from ..tcp.processes import process_of
 from ..tcp.segments import is_received
 from ..tcp.sequence import ACK, FIN, MODULUS, RST, SYN
 from ..tcp.synack_waits import SynWait, SynackWaits, Wait, ack_was_deferred
@@ -216,7 +217,7 @@ class Openings:
         opening.accepted_ns = event["time_ns"]
         wait = opening.accept_wait_us
         waited = "" if wait is None else f" after {duration(wait)}"
-        opening.step(event, f"accepted by a process{waited}")
+        opening.step(event, f"accepted by {process_of(event) or 'a process'}{waited}")
 
     def _left_behind(self, event: Event) -> None:
         opening = self._by_cookie.get(event["cookie"])

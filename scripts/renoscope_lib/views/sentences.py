@@ -296,9 +296,7 @@ class Sentences:
         return text + self._since_first_synack(event)
 
     def _accepted(self, event: Event) -> str:
-        waiting = event["accept_queue"] - 1
-        text = "accepted by a process"
-        return f"{text}, {waiting} still wait" if waiting > 0 else text
+        return f"accepted by {process_of(event) or 'a process'}"
 
     def _request_end(self, event: Event) -> str:
         word = self._name(event, "request_ending")

@@ -26,7 +26,7 @@ from ..ring.schema import Event, Schema
 from ..tcp.connections import identity_of
 from ..tcp.flows import StateNames, is_fast_open, is_passive, sent_no_syn
 from ..tcp.kept import Kept, remember
-from ..tcp.life import BY_A_CALL, LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay
+from ..tcp.life import BY_A_CALL, LEFT_BY, PEER, US, Life, Reset, SmallSock, Stay, by_words
 from ..tcp.processes import process_of
 from ..tcp.segments import has_segment, is_received
 from ..tcp.sequence import ACK, FIN, RST, SYN, is_after, relative
@@ -451,6 +451,7 @@ class States:
         life = self.kept.get(event.key)
         if life is not None:
             life.accepted = True
+            life.acceptor = process_of(event)
 
     @staticmethod
     def _first_synack_ns(event: Event) -> int | None:
@@ -616,13 +617,12 @@ class States:
         side = self.last_reset(life)
         return Ending("reset", side, "", False) if side else None
 
-    def caller(self, life: Life, stay: Stay) -> str:
-        """The process whose call brought it into that state, not one that was there by chance."""
-        if stay.state != CLOSED or not stay.process:
-            return stay.process if stay.state in BY_A_CALL else ""
-        ending = self.ending(life)
-        by_us = ending is not None and ending.by == US
-        return stay.process if by_us or life.closed_from == LISTEN else ""
+    def by(self, life: Life, stay: Stay) -> str:
+        """`, by curl[1234]`, whose call brought it there, and who was not there by chance."""
+        ending = self.ending(life) if stay.state == CLOSED else None
+        did_it = stay.state in BY_A_CALL or ending is not None and (
+            ending.by == US or life.closed_from == LISTEN)
+        return by_words(stay.process) if did_it else ""
 
     def last_reset(self, life: Life) -> str | None:
         """Who reset it, if recording was frozen right after the RST.

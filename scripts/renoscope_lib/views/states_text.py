@@ -60,7 +60,7 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
     ending = states.ending(life)
     return {
         **identity_json(life),
-        "opened_by": life.opened_by, "opening_seen": life.opening_seen,
+        "opened_by": life.opened_by, "opener": life.opener or None, "opening_seen": life.opening_seen,
         "closed_first_by": life.closed_first_by(), "state": life.now.state,
         "path": _path(states, life),
         "syns_sent_again": life.syns_again,
@@ -118,14 +118,20 @@ def _heading(life: Life, ending: Ending | None) -> list[str]:
 
 def _stay_rows(states: States, life: Life,
                end_ns: int) -> Iterator[tuple[str, str, str, str]]:
-    for row, stay, after in zip(_path(states, life), life.stays, [*life.stays[1:], None]):
+    for n, (row, stay) in enumerate(zip(_path(states, life), life.stays)):
         at = states.gaps.moment(stay.began_ns)
-        if after is None:
+        if stay is life.now:
             yield (at, stay.state, *last_cells(states, life, end_ns))
             continue
-        caller = states.caller(life, after)
         took = "?" if row["took_us"] is None else duration(row["took_us"])
-        yield at, stay.state, took, (row["left_by"] or "") + (f", by {caller}" if caller else "")
+        yield at, stay.state, took, _then(states, life, n)
+
+
+def _then(states: States, life: Life, n: int) -> str:
+    """What ended its nth state, and who, if that was a process."""
+    by = states.by(life, life.stays[n + 1])
+    ending = states.ending(life) if life.is_over and n == len(life.stays) - 2 else None
+    return life.stays[n].left_by + by if ending is None else ending.words(by)
 
 
 def last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
