@@ -804,6 +804,25 @@ class Listening(Case):
                       found["refused-otherwise"].sentence)
         self.assertNotIn("accept-queue-full", found)
 
+    def test_an_ack_that_another_one_outran_is_no_refusal(self) -> None:
+        """Two segments bring one cookie on two processors: the second finds the connection."""
+        late = {"seg_seq": 8, "seg_flags": ACK, "cookie": 0x102}
+        for acks, told in ((1, False), (2, True)):
+            for ack_s in (0.0499, 0.0501):
+                self.setUp()
+                at = self.at
+                events = [*at.cookie_sent(0, 3000), at.completed(0.05, 3000, 0x101, True),
+                          *(at.refused(ack_s + n, 3000, OTHER, **late) for n in range(acks))]
+                found = self.found(*sorted(events, key=lambda e: e["time_ns"]))
+                with self.subTest(acks=acks, ack_s=ack_s):
+                    self.assertEqual("refused-otherwise" in found, told)
+
+    def test_refusals_of_syns_and_acks_are_each_counted_once(self) -> None:
+        at = self.at
+        found = self.found(at.syn(0, 3000), at.refused(0, 3000, OTHER), *at.queued(1, 3001, 0x101),
+                           at.refused(1.1, 3001, OTHER, seg_seq=8, seg_flags=ACK, cookie=0x101))
+        self.assertIn("1 SYN and 1 last ACK dropped", found["refused-otherwise"].sentence)
+
     def test_a_flood_is_told_once_for_the_listener(self) -> None:
         flood = [e for n in range(60) for e in self.at.queued(
             n / 100, 1024 + n, 0x1000 + n, isn=n + 1,

@@ -6,7 +6,8 @@ from typing import Any
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
 
-from .explain_scene import MSS, Case, without
+from .explain_scene import ISN, MSS, Case, without
+from .handshake_scene import ListenerScene
 from .support import ACK, FIN, RST
 
 
@@ -55,6 +56,21 @@ class Gaps(Receiving):
         self.assertEqual(found.severity, NOTEWORTHY)
         self.assertIn("with 1 gap (1000 bytes)", found.sentence)
         self.assertTrue(found.sentence.endswith("stood still for 250 ms"), found.sentence)
+
+    def test_with_its_sender_recorded_it_is_no_trouble_of_its_own(self) -> None:
+        """That end tells what was lost; here are the ends of one connection."""
+        life, at = self.life, ListenerScene(scene=self.scene)
+        far = [*at.queued(0.02, life.port, 9, ISN), at.completed(0.05, life.port, 9, rcv_isn=ISN)]
+        for sender, severity, advice in ((far, NOTEWORTHY, "its other end, sk:9, tells"),
+                                         ([], TROUBLE, "record at the peer, too")):
+            with self.subTest(severity=severity):
+                life.snd_nxt = life.snd_una = ISN + 1
+                finding = {f.rule: f for report in self.reports(*sorted(
+                    (*life.opens(), *self.hole(1, took_s=2), *sender),
+                    key=lambda event: event["time_ns"])) for f in report.findings
+                    if report.subject.cookie == life.cookie}["came-with-gaps"]
+                self.assertEqual(finding.severity, severity)
+                self.assertIn(advice, finding.next_step)
 
     def test_merged_segments_leave_one_gap(self) -> None:
         """GRO: one event for what came behind it."""

@@ -216,7 +216,7 @@ class Explained:
     def _connection(self, life: Life, own: list[Told], whole: bool,
                     clock: Clock) -> Report:
         found = [*self._of_its_opening(life, own, clock),
-                 *(self._of_its_sending(life, clock) if whole else ()),
+                 *(self._of_its_sending(life, own, clock) if whole else ()),
                  *rules_on_ends.findings(
                      self._states, life, self._pace.kept.get(life.key),
                      self._losses.kept.get(life.key), list(self._other_ends(own)), clock),
@@ -244,7 +244,8 @@ class Explained:
             if not life.is_over and "accepted" not in told.lacking:
                 yield from rules_on_opening.still_waiting(told, clock)
 
-    def _of_its_sending(self, life: Life, clock: Clock) -> Iterator[Finding]:
+    def _of_its_sending(self, life: Life, own: list[Told],
+                        clock: Clock) -> Iterator[Finding]:
         subject = rules_on_ends.subject_of(life)
         lost = self._losses.kept.get(life.key)
         window = self._windows.kept.get(life.key)
@@ -262,7 +263,8 @@ class Explained:
         received = self._receiving.kept.get(life.key)
         if received is not None and not self.gaps.not_recorded("ack"):
             yield from rules_on_receiving.findings(
-                self._receiving, received, self._own_limit.kept.get(life.key), subject, clock)
+                self._receiving, received, self._own_limit.kept.get(life.key),
+                next(filter(None, self._other_ends(own)), None), subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)

@@ -118,9 +118,9 @@ def _half_open(listener: Listener, subject: Subject) -> Iterator[Finding]:
             (f"half-open queue: {listener.half_open.peak} at most, backlog "
              f"{listener.limit}, tcp_max_syn_backlog {listener.syn_backlog}",),
             f"{HALF_OPEN_ROOM}\n{_counter_measures(listener)}")
-    syns, acks = _refused(listener, *(
-        reason for reason in (*listener.refused_syns, *listener.refused_acks)
-        if reason not in (*HALF_OPEN, "accept_queue_full")))
+    syns, acks = _refused(listener, *{*listener.refused_syns, *listener.refused_acks}.difference(
+        (*HALF_OPEN, "accept_queue_full")))
+    acks -= listener.outrun
     if syns + acks:
         yield Finding(
             "refused-otherwise", TROUBLE, subject,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..tcp.life import Life
 from ..tcp.sequence import is_as_large_as_can_be
 from ..views.own_limit import OwnWindow
 from ..views.receiving import Receiver, Receiving
-from ..words import plural, share
+from ..words import connection, plural, share
 from .finding import (NO_SCALING, NOTEWORTHY, SCALE, SCALING_GIST, TROUBLE, Clock, Finding,
                       Subject, brief, capped, look)
 
@@ -34,16 +35,17 @@ MOSTLY = 0.5
 
 
 def findings(receiving: Receiving, flow: Receiver, window: OwnWindow | None,
-             subject: Subject, clock: Clock) -> Iterator[Finding]:
-    """What the peer's data met on its way here, and here."""
-    yield from _gaps(receiving, flow, subject, clock)
+             sender: Life | None, subject: Subject, clock: Clock) -> Iterator[Finding]:
+    """What the peer's data met on its way here, and here; `sender` if it was recorded."""
+    yield from _gaps(receiving, flow, sender, subject, clock)
     yield from _not_taken(flow, subject, clock)
     if window is not None and window.filled_ns >= max(MOSTLY * window.busy_ns, HELD_NS):
         yield _we_limit(window, subject, clock)
 
 
-def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
+def _gaps(receiving: Receiving, flow: Receiver, sender: Life | None, subject: Subject,
           clock: Clock) -> Iterator[Finding]:
+    """Of a sender that was recorded, too, its own findings tell the cause."""
     stood = receiving.stood(flow, clock.end_ns)
     if not flow.gaps or stood.all_ns < WORTH_NS:
         return
@@ -53,7 +55,8 @@ def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
             + (f", the longest time {brief(stood.longest_ns // 1000)}"
                if flow.gaps > 1 else ""))
     yield Finding(
-        "came-with-gaps", TROUBLE if stood.all_ns >= LONG_NS else NOTEWORTHY, subject,
+        "came-with-gaps",
+        TROUBLE if stood.all_ns >= LONG_NS and sender is None else NOTEWORTHY, subject,
         f"what the peer sent came with {about}{plural(flow.gaps, 'gap')} "
         f"({about}{plural(flow.missing, 'byte')}), lost or overtaken before it came here: "
         f"what came behind stood still for {long}"
@@ -61,9 +64,15 @@ def _gaps(receiving: Receiving, flow: Receiver, subject: Subject,
         "lost or overtaken before it came here",
         capped(f"{clock.at(stall.began_ns)} seq={stall.seq} has not come, what is behind it "
                f"stands still for {brief(stall.took_ns // 1000)}" for stall in stood.stalls),
-        "ip -s link, ethtool -S DEV: does this host's card drop? If not, record at the peer, "
-        f"too: was it sent again?\n{look('flow', subject)}",
+        _why_gaps(sender) + f"\n{look('flow', subject)}",
         next((stall.began_ns for stall in stood.stalls), None), stood.all_ns // 1000)
+
+
+def _why_gaps(sender: Life | None) -> str:
+    if sender is not None:
+        return f"its other end, {connection(sender.cookie)}, tells what it sent again, and why"
+    return ("ip -s link, ethtool -S DEV: does this host's card drop? If not, record at the peer, "
+            "too: was it sent again?")
 
 
 def _not_taken(flow: Receiver, subject: Subject, clock: Clock) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ring.schema import Event, Schema
-from ..tcp.flows import StateNames, is_mptcp, is_of_recording
+from ..tcp.flows import Ends, StateNames, ends_of, is_mptcp, is_of_recording
 from ..tcp.kept import remember
 from ..tcp.sequence import ACK
 from ..tcp.tcp_states import CLOSED, LISTEN
@@ -35,6 +35,11 @@ MOST = 10_000
 
 # Completed connections remembered until they are accepted; addresses of listeners.
 REMEMBERED = 200_000
+
+# Handshakes that two segments may complete at once, on two processors, the latest ones;
+# and so soon one after the other they do.
+RACING = 1000
+RACE_NS = 100_000_000
 
 # A listener that is closed ends those in its accept queue one after the other.
 ALONG_WITH_IT_NS = 1_000_000_000
@@ -96,6 +101,7 @@ class Listener:
     endings: Counter[str] = field(default_factory=Counter)
     refused_syns: Counter[str] = field(default_factory=Counter)
     refused_acks: Counter[str] = field(default_factory=Counter)
+    outrun: int = 0     # of these: another segment had completed, or then did
     cookies_sent: int = 0
     cookies: Counter[str] = field(default_factory=Counter)
     half_open: Queue = field(default_factory=Queue)
@@ -205,6 +211,8 @@ class Listeners:
         self._by_cookie: dict[tuple[int, int], int] = {}
         self._by_address: dict[tuple[Any, ...], int] = {}
         self._of_child: dict[int, int] = {}
+        self._completed_ns: dict[Ends, int] = {}
+        self._refused_ns: dict[Ends, int] = {}
         self.left_out = LeftOut(self._most)
 
     def __len__(self) -> int:
@@ -318,10 +326,23 @@ class Listeners:
         counts[reason] += 1
         if reason == "accept_queue_full":
             listener.refusing.add(event["time_ns"])
+        elif counts is listener.refused_acks and reason == "other":
+            self._races(listener, event, self._refused_ns, self._completed_ns)
 
     def _count_completed(self, listener: Listener, event: Event) -> None:
         listener.completed += 1
         remember(self._of_child, event["cookie"], listener.number, REMEMBERED)
+        self._races(listener, event, self._completed_ns, self._refused_ns)
+
+    @staticmethod
+    def _races(listener: Listener, event: Event, own_ns: dict[Ends, int],
+               other_ns: dict[Ends, int]) -> None:
+        """A cookie's ACK that comes second finds the connection there (inet_ehash_nolisten())."""
+        ends, time_ns = ends_of(event), event["time_ns"]
+        met_ns = other_ns.pop(ends, None)
+        if met_ns is not None and time_ns - met_ns < RACE_NS:
+            listener.outrun += 1
+        remember(own_ns, ends, time_ns, RACING)
 
     def _count_accepted(self, listener: Listener, _: Event) -> None:
         listener.accepted += 1

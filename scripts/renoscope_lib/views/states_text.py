@@ -60,7 +60,8 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
     ending = states.ending(life)
     return {
         **identity_json(life),
-        "opened_by": life.opened_by, "opener": life.opener or None, "opening_seen": life.opening_seen,
+        "opened_by": life.opened_by, "opener": life.opener or None,
+        "opening_seen": life.opening_seen,
         "closed_first_by": life.closed_first_by(), "state": life.now.state,
         "path": _path(states, life),
         "syns_sent_again": life.syns_again,
