@@ -137,9 +137,12 @@
 	EVENT_FIELD(text, comm, name,					\
 		"name of the thread in whose call it happens, as in ps -L, none in an interrupt") \
 	EVENT_FIELD(u32, pid, number,					\
-		"its process, 0 if there is none")			\
+		"its process, 0 if there is none")
+
+#define EVENT_STATE_FIELDS(EVENT_FIELD)					\
+	EVENT_PROCESS_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u8, old_state, state,				\
-		"of state: the one being left")
+		"the state being left")
 
 #define EVENT_RETRANSMIT_FIELDS(EVENT_FIELD)				\
 	EVENT_FIELD(u32, total_retrans, segments,			\
@@ -306,7 +309,7 @@
 	EVENT_RECORDED_DETAILS(EVENT_DETAIL)
 
 #define EVENT_RECORDED_DETAILS(EVENT_DETAIL)				\
-	EVENT_DETAIL(state, EVENT_PROCESS_FIELDS)			\
+	EVENT_DETAIL(state, EVENT_STATE_FIELDS)				\
 	EVENT_DETAIL(ack, EVENT_NO_FIELDS)				\
 	EVENT_DETAIL(retransmit, EVENT_RETRANSMIT_FIELDS)		\
 	EVENT_DETAIL(synack_retransmit, EVENT_HANDSHAKE_FIELDS)		\
@@ -338,13 +341,18 @@
 	EVENT_DETAIL(reno_undo, EVENT_RENO_FIELDS)			\
 	EVENT_DETAIL(reno_restart, EVENT_RENO_FIELDS)
 
-/* Each of these details that has fields, once: the members of struct tcp_event's union. */
+/* Those of these details that are no members: without any, or with the first of another. */
+#define EVENT_LESSER_LAYOUTS(LAYOUT)					\
+	LAYOUT(EVENT_NO_FIELDS)						\
+	LAYOUT(EVENT_PROCESS_FIELDS)
+
+/* Each of the others, once: the members of struct tcp_event's union. */
 #define EVENT_DETAIL_LAYOUTS(LAYOUT)					\
 	LAYOUT(EVENT_LOST_FIELDS)					\
 	EVENT_RECORDED_LAYOUTS(LAYOUT)
 
 #define EVENT_RECORDED_LAYOUTS(LAYOUT)					\
-	LAYOUT(EVENT_PROCESS_FIELDS)					\
+	LAYOUT(EVENT_STATE_FIELDS)					\
 	LAYOUT(EVENT_RETRANSMIT_FIELDS)					\
 	LAYOUT(EVENT_HANDSHAKE_FIELDS)					\
 	LAYOUT(EVENT_CA_STATE_FIELDS)					\

@@ -48,7 +48,7 @@ static const struct event_field common_fields[] = {
 
 #define DETAIL_TABLE(FIELDS)	\
 	static const struct event_field rows_of_##FIELDS[] = { FIELDS(FIELD_ROW) };
-DETAIL_TABLE(EVENT_NO_FIELDS)
+EVENT_LESSER_LAYOUTS(DETAIL_TABLE)
 EVENT_DETAIL_LAYOUTS(DETAIL_TABLE)
 
 #define DETAIL_GROUP(kind_, FIELDS) {					\

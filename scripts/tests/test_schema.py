@@ -106,8 +106,8 @@ class Parsing(unittest.TestCase):
                      "cwnd", "u32 of 8 bytes")
 
     def test_a_field_of_no_kind_is_refused(self) -> None:
-        self.refused(self.changed("state state of state: the one being left",
-                                  "state stat of state: the one being left"),
+        self.refused(self.changed("state state the state being left",
+                                  "state stat the state being left"),
                      "old_state", "no kind")
 
     def test_types_that_cannot_be_reckoned_with_are_refused(self) -> None:
