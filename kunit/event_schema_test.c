@@ -142,8 +142,9 @@ static void kinds_own_fields_fill_the_detail_from_its_start(struct kunit *test)
 }
 
 /*
- * Kinds that share a layout share it whole: same rows at the same places. The
- * union has each layout once, so what a kind says of a byte cannot differ.
+ * Kinds that share a layout share it whole: same rows at the same places; but accepted
+ * has only the first part of a state's. The union has each layout once, so what a kind
+ * says of a byte cannot differ.
  */
 static void expect_same_fields(struct kunit *test,
 			       const struct event_field_group *group,
