@@ -232,15 +232,15 @@ def _compare(hosts: TwoHosts, witness: Witness, talks: int) -> None:
     comment(f"bpftrace: {seen}, data {witness.maps['@data']} of {messages}, "
             f"{witness.missed} kept from it; nstat: {sums}")
     assert messages and all(sums[name] for name in seen), (messages, sums)
-    # A SYN has a timer of a second, for which this machine may stand still.
+    states = sum(sums[name] - count for name, count in seen.items())
+    data = messages - witness.maps["@data"]
+    # This machine may stand still for longer than a timer runs. What then goes again is a
+    # SYN, which no count has twice, a FIN, or data, which bpftrace counts twice if it comes.
     again = sums["TcpRetransSegs"] - sums["TcpExtTCPSynRetrans"]
-    assert not again, f"{again} segments with data were sent again: bpftrace counts them, too"
-    missing = sum(sums[name] - count for name, count in seen.items())
-    missing += messages - witness.maps["@data"]
-    if COUNTS_MISSES:
-        assert 0 <= missing <= witness.missed, (missing, witness.missed)
-    else:
-        assert not missing, missing
+    assert again <= messages / 1000, f"{again} segments were sent again: nothing can be told"
+    assert states >= 0 and data >= -again, (states, data, again)
+    missed = witness.missed if COUNTS_MISSES else 0
+    assert states + data <= missed, (states, data, missed)
 
 
 def test_attach_and_detach() -> None:
