@@ -24,23 +24,12 @@ FTRACE_SWITCH = Path("/proc/sys/kernel/ftrace_enabled")
 SWITCHES = (Path("/sys/kernel/debug/kprobes/enabled"), FTRACE_SWITCH)
 
 
-# The taint that every load brings; and an emulated processor that was kept waiting.
-NOT_OURS = ("taint", "hrtimer: interrupt took")
-
-
-def _log_since(before: str) -> str:
-    """What the kernel logged since, of the module."""
-    lines = recorder.kernel_log().removeprefix(before).splitlines()
-    return "\n".join(line for line in lines
-                     if not any(words in line for words in NOT_OURS))
-
-
 def _load_fails(parameter: str) -> str:
     before = recorder.kernel_log()
     try:
         run("insmod", str(MODULE), parameter)
     except RuntimeError:
-        return _log_since(before)
+        return recorder.log_since(before)
     run("rmmod", NAME)
     raise AssertionError(f"loaded with {parameter}")
 
@@ -52,7 +41,7 @@ def test_load_and_unload_many_times() -> None:
         with Recorder():
             assert FOLDER.is_dir()
         assert not FOLDER.exists()
-    log = _log_since(before)
+    log = recorder.log_since(before)
     assert not log, log
 
 

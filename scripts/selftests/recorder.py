@@ -24,6 +24,10 @@ PARAMETERS = Path("/sys/module", NAME, "parameters")
 T = TypeVar("T")
 COMMAND = Path(__file__).resolve().parent.parent / "renoscope"
 
+# In the kernel's log: the taint that every load brings; and an emulated processor that was
+# kept waiting.
+NOT_OURS = ("taint", "hrtimer: interrupt took")
+
 # Emulated machines are slow: long enough that only a defect reaches it.
 PATIENCE_S = 60.0
 
@@ -57,6 +61,13 @@ def is_loaded() -> bool:
 def kernel_log() -> str:
     """What the kernel has logged so far."""
     return run("dmesg")
+
+
+def log_since(before: str) -> str:
+    """What it has logged since, of the module."""
+    lines = kernel_log().removeprefix(before).splitlines()
+    return "\n".join(line for line in lines
+                     if not any(words in line for words in NOT_OURS))
 
 
 def parameter(name: str) -> str:

@@ -143,14 +143,16 @@ def _third_segment_refused(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
     """Two requests for one place: one of their third segments finds it taken."""
     rule = f"tcp dport {PORT} tcp flags & syn == 0"
     hosts.drop(SERVER, rule)
-    before = len(it.events("refused"))
+    refused, again = (len(it.events(kind)) for kind in ("refused", "synack_retransmit"))
     with ExitStack() as stack:
         stack.enter_context(endpoints.listen(SERVER, ipv6, backlog=1))
         for _ in range(3):
             stack.enter_context(_connect_without_waiting(ipv6))
-        wait_until("a SYN-ACK to be sent again", lambda: it.events("synack_retransmit"))
+        wait_until("a SYN-ACK to be sent again",
+                   lambda: len(it.events("synack_retransmit")) > again)
         hosts.stop_dropping(SERVER)
-        wait_until("a refusal", lambda: len(it.events("refused")) > before)
+        wait_until("the refusal of a third segment", lambda: any(
+            not event["seg_flags"] & SYN for event in it.events("refused")[refused:]))
     quiet(hosts)
 
 

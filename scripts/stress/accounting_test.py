@@ -164,6 +164,7 @@ def _take_share(it: Recorder, fd: int, done: threading.Event, account: Account) 
             select.select([fd], [], [], LOOK_MS / 1000)
             continue
         for event in events(it, data):
+            assert event.kind in ("state", "lost"), event.values
             account.count(event["cpu"], event["lost_events"] if event.kind == "lost" else 0)
 
 
@@ -198,7 +199,7 @@ def _seek(fd: int, done: threading.Event) -> None:
 
 
 def test_shared_and_sought() -> None:
-    """Two threads read and seek one open file: each record is whole, and of its CPU"""
+    """Two threads read and seek one open file: each record is whole, and none is missing"""
     done = threading.Event()
     account = Account(Counter(), Counter(), Counter())
     with Recorder(f"ring_records={RING_RECORDS}", "events=state") as it:
