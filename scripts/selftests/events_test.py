@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 import socket
+import threading
 from pathlib import Path
 
 import loopback
@@ -139,6 +140,12 @@ def _named(name: str) -> tuple[int, bytes]:
     return os.getpid(), name.encode()[:15]
 
 
+def _shut_as(sock: socket.socket, name: str) -> None:
+    """A thread has a name of its own, and the number of its process."""
+    _named(name)
+    sock.shutdown(socket.SHUT_WR)
+
+
 def test_processes_are_named() -> None:
     """Who opens, listens, accepts, shuts and kills is named; what a segment does is nobody's"""
     nobody = (0, b"")
@@ -148,7 +155,9 @@ def test_processes_are_named() -> None:
         try:
             with connected(False) as pair:
                 client, server = map(cookie_of, pair)
-                pair.client.shutdown(socket.SHUT_WR)
+                thread = threading.Thread(target=_shut_as, args=(pair.client, "shutter"))
+                thread.start()
+                thread.join()
                 assert not pair.server.recv(1)
                 hosts.run(SERVER, "ss", "-K", "state", "close-wait")
                 wait_until("the killed end", lambda: "CLOSED" in it.path(server))
@@ -160,7 +169,7 @@ def test_processes_are_named() -> None:
         listened = _who(it, listener)
         assert listened == {"LISTEN": me, "SYN-RECEIVED": nobody, "CLOSED": me}, listened
         opened = _who(it, client)
-        assert (opened["SYN-SENT"], opened["FIN-WAIT-1"]) == (me, me), opened
+        assert (opened["SYN-SENT"], opened["FIN-WAIT-1"]) == (me, (me[0], b"shutter")), opened
         accepted = _who(it, server)
         killer = accepted.pop("CLOSED")
         taken, = it.events("accepted")

@@ -206,16 +206,19 @@ def test_m8_ends_of_time_wait() -> None:
 
 
 def test_m8_ends_of_time_wait_without_a_softirq() -> None:
-    """M8: TIME-WAIT ended by a RST and by a new SYN that a process receives through tun, in no softirq"""
+    """M8: a small sock ended by a RST, by a new SYN and by data that a process receives through tun, in no softirq"""
     with Stage() as stage:
         tun = Tun(stage.hosts, SERVER)
         stage.closing(tun)
 
         def check(family: int) -> None:
             with stage.listener(family) as listener:
-                for ending in ("reset", "new_syn"):
+                for ending in ("reset", "new_syn", "other"):
                     ghost = Ghost(tun, listener.getsockname()[:2],
                                   address=far_address(family))
+                    if ending == "other":
+                        _orphan_gets_data(stage, listener, ghost)
+                        continue
                     cookie = _wait_through(stage, listener, ghost)
                     if ending == "reset":
                         ghost.reset()
@@ -226,12 +229,29 @@ def test_m8_ends_of_time_wait_without_a_softirq() -> None:
         for_each_family(check)
 
 
-def _wait_through(stage: Stage, listener: socket.socket, ghost: Ghost) -> int:
-    """A listener's connection, brought into TIME-WAIT; its id."""
+def _orphan_gets_data(stage: Stage, listener: socket.socket, ghost: Ghost) -> None:
+    """It is in FIN-WAIT-2 without a process, and data ends it with a RST."""
+    sock = _closes_first(stage, listener, ghost)
+    cookie = cookie_of(sock)
+    ghost.send(ACK)
+    wait_for_state(stage, cookie, "FIN-WAIT-2")
+    sock.close()
+    stage.story.wait("time_wait", cookie=cookie, state="FIN-WAIT-2")
+    ghost.send(ACK, b"too late")
+    _one_ending(stage, cookie, "other")
+
+
+def _closes_first(stage: Stage, listener: socket.socket, ghost: Ghost) -> socket.socket:
     ghost.open()
     sock = stage.accept(listener)
     sock.shutdown(socket.SHUT_WR)
     ghost.expect(FIN | ACK)
+    return sock
+
+
+def _wait_through(stage: Stage, listener: socket.socket, ghost: Ghost) -> int:
+    """A listener's connection, brought into TIME-WAIT; its id."""
+    sock = _closes_first(stage, listener, ghost)
     ghost.send(FIN | ACK)
     ghost.expect(ACK)
     wait_for_state(stage, cookie_of(sock), "TIME-WAIT")
