@@ -31,6 +31,8 @@ Finding = dict[str, Any]
 DELAY_MS = 20
 BACKLOG = 2
 WALLED_BYTES = 100_000
+LONG_BYTES = 10_000
+QUEUED_BYTES = 400_000
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
 SLOW_NS = 250_000_000         # less than any rule calls slow
@@ -279,29 +281,48 @@ def _check_timeouts(it: Recorder, findings: list[Finding], pair: Pair) -> None:
     assert found["severity"] == "trouble", found
 
 
-def _wall(hosts: TwoHosts, port: int) -> None:
-    """The server's own firewall drops one of ten long segments for a port."""
-    hosts.run(SERVER, "nft", "add table inet wall; add chain inet wall in "
-              "{ type filter hook input priority 0; }; add rule inet wall in "
-              f"tcp dport {port} meta length > 1000 numgen inc mod 10 == 5 counter drop")
+def test_path_for_small_segments_only() -> None:
+    """explain: only full segments are lost, and smaller ones come through: the path's MTU"""
+    with _stage() as (it, hosts):
+        hosts.set_offloads(False)
+        hosts.sysctl(CLIENT, "net.ipv4.tcp_mtu_probing=1")
+        with connected(False) as pair, connected(False, port=PORT + 1) as well:
+            hosts.drop(SERVER, f"tcp dport {PORT} meta length > 1300")
+            for ends in (pair, well):
+                say(*ends, size=LONG_BYTES)
+            size = max(e["seg_len"] for e in records(it, pair.client, "retransmit"))
+            findings = _findings()
+            found = _of(findings, pair.client)["mtu-black-hole"]
+            assert f"of {size} bytes again in vain" in found["sentence"], found
+            assert f"the MSS fell from {size} to " in found["sentence"], found
+            assert "mtu-black-hole" not in _of(findings, well.client)
 
 
-def _dropped_by_wall(hosts: TwoHosts) -> int:
-    found = re.search(r"counter packets (\d+)", hosts.run(SERVER, "nft", "list", "ruleset"))
-    assert found
-    return int(found[1])
+def test_own_queue() -> None:
+    """explain: a queue of this host's own that overflows is blamed, where tc counts its drops"""
+    with _stage() as (it, hosts):
+        hosts.set_offloads(False)
+        with connected(False) as pair:
+            hosts.netem(CLIENT, "delay 5ms rate 20mbit limit 20")
+            say(*pair, size=QUEUED_BYTES)
+            dropped = re.search(r"dropped (\d+)", hosts.run(
+                CLIENT, "tc", "-s", "qdisc", "show", "dev", "wire"))
+            assert dropped and int(dropped[1]), "the queue had room"
+            findings = _findings()
+            assert "local-drops" in _of(findings, pair.client), _of(findings, pair.client)
+            assert "local-drops" not in _of(findings, pair.server)
 
 
 def test_own_firewall() -> None:
     """explain: what the host's own firewall drops on arrival is counted as nft does; no one else's"""
     with Recorder("events=all"), TwoHosts(DELAY_MS) as hosts:
         hosts.set_offloads(False)
-        _wall(hosts, PORT)
+        hosts.wall(SERVER, f"tcp dport {PORT} meta length > 1000 numgen inc mod 10 == 5")
         with connected(False) as pair, connected(False, port=PORT + 1) as well:
             for ends in (pair, well):
                 say(*ends, size=WALLED_BYTES)
             client, server, *others = map(cookie_of, (*pair, *well))
-            dropped = _dropped_by_wall(hosts)
+            dropped = hosts.walled(SERVER)
         endpoints.quiet(hosts)
         assert dropped, "the firewall had nothing to drop"
         # What came last may be on its way to its connection for a while.

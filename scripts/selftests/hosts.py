@@ -14,6 +14,7 @@ Everything is undone on leaving, whatever happened inside.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from types import TracebackType
@@ -161,6 +162,19 @@ class TwoHosts:
     def stop_dropping(self, host: str) -> None:
         """Take back every drop() and on_arrival() on a host."""
         self.run(host, "nft", "delete table inet fault")
+
+    def wall(self, host: str, rule: str) -> None:
+        """The host's own firewall drops what its TCP was to get and matches an nft rule."""
+        self.run(host, "nft", "add table inet wall; add chain inet wall in "
+                 "{ type filter hook input priority 0; }; "
+                 f"add rule inet wall in {rule} counter drop")
+
+    def walled(self, host: str) -> int:
+        """How many segments that was."""
+        found = re.search(r"counter packets (\d+)", self.run(
+            host, "nft", "list", "table", "inet", "wall"))
+        assert found, "there is no wall"
+        return int(found[1])
 
     def put_into_vrf(self, host: str, qdisc: str = "") -> None:
         """The host's wire belongs to the VRF `red`; listeners need not know of it.

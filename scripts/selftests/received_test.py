@@ -8,7 +8,6 @@ that does not have it, and the kernel's own counters, or a firewall's, are the w
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import endpoints
 from endpoints import FAMILIES, PORT, await_records, connected, receive, records, say
 from hosts import CLIENT, SERVER, TwoHosts
 from inside import abort, cookie_of
-from raw_tcp import ACK, PSH, RST, Ghost, Segment, Wire, route_to_ghosts
+from raw_tcp import ACK, FIN, PSH, RST, SYN, Ghost, Segment, Wire, route_to_ghosts
 from recorder import PATIENCE_S, Recorder, told, wait_until
 from renoscope_lib.words import connection
 
@@ -184,19 +183,10 @@ def test_a_reset_in_the_clients_name() -> None:
 
 # ---- SYNs
 
-def _dropped_by(hosts: TwoHosts) -> int:
-    """What the wall has counted."""
-    rules = json.loads(hosts.run(SERVER, "nft", "-j", "list", "table", "inet", "wall"))
-    return next(int(item["counter"]["packets"]) for entry in rules["nftables"]
-                for item in entry.get("rule", {}).get("expr", []) if "counter" in item)
-
-
 def test_syns_behind_a_firewall() -> None:
     """explain: SYNs that the input chain drops are counted as nft does, and no other port's"""
     with _scene() as scene, connected(False, port=PORT + 1) as pair:
-        scene.hosts.run(SERVER, "nft", "add table inet wall; "
-                        "add chain inet wall in { type filter hook input priority 0; }; "
-                        f"add rule inet wall in tcp dport {PORT} counter drop")
+        scene.hosts.wall(SERVER, f"tcp dport {PORT}")
         scene.stack.enter_context(endpoints.listen(SERVER, False))
         opener = scene.stack.enter_context(endpoints.tcp_socket(CLIENT, False))
         opener.setblocking(False)
@@ -207,7 +197,33 @@ def test_syns_behind_a_firewall() -> None:
 
         def are_all_told() -> bool:
             said[:] = [f for f in _findings() if f["rule"] == "syns-unheard"]
-            return any(f["sentence"].startswith(f"{_dropped_by(scene.hosts)} SYNs")
+            return any(f["sentence"].startswith(f"{scene.hosts.walled(SERVER)} SYNs")
                        for f in said)
         wait_until("each SYN that the wall dropped to be told", are_all_told)
         assert [f["local"].rpartition(":")[2] for f in said] == [str(PORT)], said
+
+
+def test_syns_that_time_wait_kept_out() -> None:
+    """explain: a SYN with an ISN of before meets TIME-WAIT and is not taken; a newer one is"""
+    with _scene() as scene, endpoints.listen(SERVER, False) as listener:
+        cookies = {}
+        for step in (-100_000, 100_000):
+            ghost = Ghost(scene.wire, (endpoints.address_of(SERVER, False), PORT))
+            ghost.open()
+            with listener.accept()[0] as sock:
+                cookies[step] = cookie_of(sock)
+                sock.shutdown(socket.SHUT_WR)
+                ghost.expect(FIN | ACK)
+                ghost.send(FIN | ACK)
+                ghost.expect(ACK)
+            again = Ghost(scene.wire, ghost.peer, address=ghost.address,
+                          isn=(ghost.snd_nxt + step) % 2**32)
+            again.knock()
+            again.expect(ACK if step < 0 else SYN | ACK)
+        findings = _findings()
+        rules = {step: {f["rule"]: f for f in findings if f["connection"] == connection(cookie)}
+                 for step, cookie in cookies.items()}
+        kept = rules[-100_000]["time-wait-kept-syn"]
+        assert kept["sentence"].startswith("one SYN of a new connection from"), kept
+        assert "neither the ISN nor a timestamp is newer" in kept["sentence"], kept
+        assert "time-wait-kept-syn" not in rules[100_000], rules
