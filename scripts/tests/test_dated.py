@@ -8,12 +8,13 @@ import re
 import tempfile
 import unittest
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from renoscope_lib.cli import main
+from renoscope_lib.recording.inputs import RecordingInput
 from renoscope_lib.views.states import States
 
 from . import support
@@ -29,15 +30,20 @@ AHEAD_NS = 1_699_999_000 * SECOND
 UTC = r"2023-11-14T22:13:\d\d\.\d{6}Z"
 
 
-def told(command: str, *options: str, recording: bytes) -> str:
-    """What it prints."""
+def said(command: str, *options: str, recording: bytes) -> tuple[str, str]:
+    """What it prints, and what it complains of."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "all.renoscope")
         file.write_bytes(recording)
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main([command, str(file), *options])
-    return said.getvalue()
+    return out.getvalue(), err.getvalue()
+
+
+def told(command: str, *options: str, recording: bytes) -> str:
+    """What it prints."""
+    return said(command, *options, recording=recording)[0]
 
 
 def rows(value: Any) -> Iterator[dict[str, Any]]:
@@ -74,6 +80,14 @@ class Dated(unittest.TestCase):
                 self.assertTrue(seen)
                 self.assertEqual({row["time_utc"] for row in seen}, {None})
 
+    def test_a_wall_clock_that_was_set_meanwhile_is_told_where_times_are_by_it(self) -> None:
+        for command in DATED:
+            for options, is_told in ((["--json"], True), (["--absolute"], True), ([], False)):
+                with self.subTest(command, options=options), mock.patch.object(
+                        RecordingInput, "wall_clock_moved_ns", return_value=5 * SECOND):
+                    _, complaints = said(command, *options, recording=recorded())
+                    self.assertEqual("the wall clock went 5 s forward" in complaints, is_told)
+
     def absolute(self, command: str, *options: str) -> str:
         return told(command, "--absolute", *options, recording=recorded())
 
@@ -103,6 +117,15 @@ class Dated(unittest.TestCase):
             self.assertRegex(text, rf"(?m)^at \(UTC\) +connection .*{table}.*\n{UTC}  sk:")
         self.assertRegex(text, rf"(?m)^    {UTC}  SYN")
         self.assertNotIn("at (UTC)", told("handshakes", "--steps", recording=recorded()))
+
+    def test_a_step_of_a_handshake_has_its_own_time(self) -> None:
+        row, step = next(
+            (row, step) for row in json.loads(told(
+                "handshakes", "--json", recording=recorded()))["handshakes"]
+            for step in row["steps"] if step["after_us"])
+        at = datetime.fromisoformat(row["time_utc"]) + timedelta(microseconds=step["after_us"])
+        self.assertIn(f"\n    {at:%Y-%m-%dT%H:%M:%S.%f}Z  {step['what']}",
+                      self.absolute("handshakes", "--steps"))
 
     def test_marks_among_the_notes(self) -> None:
         """A freeze has its time like anything else."""

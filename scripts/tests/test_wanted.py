@@ -13,8 +13,10 @@ from renoscope_lib.views.synflood import FloodWatch
 
 from . import support
 from .handshake_scene import ListenerScene
-from .support import CLIENT, SERVER, Scene, feed, number_of
+from .support import ANY, CLIENT, SERVER, Scene, feed, number_of
 from .test_cli import run
+from .test_dated import told
+from .test_json_keys import Kept, events
 
 NETNS = 4026531840
 
@@ -112,7 +114,7 @@ class Views(unittest.TestCase):
         self.assertFalse(near("10.0.0.1").includes(At("*:*")), "nothing is known of it")
 
     def test_who_was_not_there_is_told(self) -> None:
-        for wanted, told in (
+        for wanted, words in (
                 (near("10.9.0.0/16"), "address 10.9.0.0/16 was not seen; these were: "
                  "10.77.0.1, 10.77.0.2"),
                 (Filter(netns=9), f"network namespace 9 was not seen; these were: 77, {NETNS}"),
@@ -120,15 +122,102 @@ class Views(unittest.TestCase):
                  f"were: 77, {NETNS}"),
                 (Filter(cookie=9, netns=77), "sk:9 network namespace 77 was not seen; these "
                  "were: sk:5, sk:6"), (Filter(netns=77), "")):
-            with self.subTest(told):
+            with self.subTest(words):
                 seen = ChoiceSeen(wanted, support.schema())
                 for event in self.events:
                     seen.see(event)
-                self.assertEqual(seen.not_there(), told)
+                self.assertEqual(seen.not_there(), words)
         self.assertEqual(near("10.9.0.0/16").none_seen(2), (
             "No connection with an address of 10.9.0.0/16 was seen; 2 others were."))
         self.assertEqual(Filter(netns=9).none_seen(2), (
             "No connection in the network namespace 9 was seen; 2 others were."))
+
+    def not_there(self, wanted: Filter, *others: dict[str, Any]) -> str:
+        scene, seen = Scene(), ChoiceSeen(wanted, support.schema())
+        for other in others:
+            seen.see(scene.event("state", **other))
+        return seen.not_there()
+
+    def test_of_many_that_were_there_a_few_are_named(self) -> None:
+        """The ports of services first; an address that is not set is none."""
+        many = [{"cookie": n + 1, "local_port": 100 + n, "remote_port": 8080,
+                 "local_addr": f"10.77.0.{n}"} for n in range(9)]
+        listener = {"local_port": 8080, "remote_port": 0, "local_addr": ANY, "remote_addr": ANY,
+                    "state": number_of("state", "LISTEN")}
+        self.assertEqual(self.not_there(Filter(cookie=99), *many, listener),
+                         "sk:63 was not seen; 9 other ids were")
+        self.assertEqual(self.not_there(Filter(port=99), *many, listener), (
+            "port 99 was not seen; these were: 8080, 100, 101, 102, 103, 104, 105, 106 and 2 "
+            "more"))
+        self.assertEqual(self.not_there(near("10.9.0.0/16"), *many[:3], listener), (
+            "address 10.9.0.0/16 was not seen; these were: 10.77.0.0, 10.77.0.1, 10.77.0.2"))
+        self.assertEqual(self.not_there(near("10.9.0.0/16"), listener), (
+            "address 10.9.0.0/16 was not seen, nor was any connection"))
+
+
+class Twice(Kept):
+    """All of it happens to two: ids, ports, addresses and namespace are the second one's."""
+
+    def pack(self, kind: str, at_ns: int = 0, cpu: int = 0, **values: Any) -> bytes:
+        record = super().pack(kind, at_ns, cpu, **values)
+        event = support.schema().decode(record)
+        super().pack(kind, at_ns, cpu, **values | {"netns": 77} | {
+            name: event[name] + 0x1000 for name in ("cookie", "listener")
+            if event.values.get(name)} | {
+            name: event[name] + 1 for name in ("local_port", "remote_port")} | {
+            name: event[name][:14] + bytes((1, event[name][15]))
+            for name in ("local_addr", "remote_addr")})
+        return record
+
+
+class Rows(unittest.TestCase):
+    """To people and to programs a command tells of those who were asked for alone."""
+
+    def setUp(self) -> None:
+        scene = Twice()
+        events(scene)
+        self.data = support.recording(b"".join(scene.records))
+
+    def rows(self, command: str, *words: str) -> list[dict[str, Any]]:
+        whole = json.loads(told(command, "--json", *words, recording=self.data))
+        rows: list[dict[str, Any]] = whole[
+            {"handshakes": "handshakes", "synflood": "listeners"}.get(command, "connections")]
+        return rows
+
+    def assert_tells(self, command: str, asked: str, rows: list[dict[str, Any]]) -> None:
+        self.assertTrue(rows)
+        self.assertEqual(self.rows(command, asked), rows)
+        text = told(command, asked, recording=self.data)
+        self.assertIn("10.77.1.", text)
+        self.assertNotIn("10.77.0.", text)
+
+    def test_are_of_those_who_were_asked_for(self) -> None:
+        for command in ("cwnd", "handshakes", "losses", "rounds", "states", "synflood",
+                        "windows"):
+            every = [row for row in self.rows(command) if row["netns"] == 77]
+            for asked in ("--port=5001", "--addr=10.77.1.0/24", "--netns=77"):
+                with self.subTest(command, asked=asked):
+                    self.assert_tells(command, asked, every)
+            if command != "synflood":
+                with self.subTest(command):
+                    self.assert_tells(command, "--connection=1005", [
+                        row for row in every if row["connection"] == "sk:1005"])
+
+    def test_counts_are_of_those_who_were_asked_for(self) -> None:
+        def counts(*words: str) -> dict[str, int]:
+            whole = json.loads(told("states", "--counts", "--json", *words, recording=self.data))
+            found: dict[str, int] = whole["counts"]
+            return found
+
+        whole = counts()
+        self.assertTrue(whole)
+        for asked in ("--port=5001", "--addr=10.77.1.0/24", "--netns=77"):
+            with self.subTest(asked):
+                self.assertEqual({state: 2 * count for state, count in counts(asked).items()},
+                                 whole)
+                text = told("states", "--counts", asked, recording=self.data)
+                self.assertRegex(text, rf"\n +total +{sum(whole.values()) // 2}\n")
+        self.assertEqual(counts("--connection=1005"), {"TIME-WAIT": 1})
 
 
 class Commands(unittest.TestCase):
@@ -156,8 +245,6 @@ class Commands(unittest.TestCase):
                     text = self.ask(command, asked, *more)
                     self.assertIn('"sk:6"', text)
                     self.assertNotIn('"sk:5"', text)
-        for command in ("cwnd", "handshakes", "losses", "rounds"):
-            json.loads(self.ask(command, "--addr=10.77.0.9", "--netns=77", "--json"))
 
     def test_who_is_not_there_is_told_by_the_exit_code(self) -> None:
         for command in ("states", "flow"):
