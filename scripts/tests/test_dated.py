@@ -82,10 +82,10 @@ class Dated(unittest.TestCase):
 
     def test_a_wall_clock_that_was_set_meanwhile_is_told_where_times_are_by_it(self) -> None:
         for command in DATED:
-            for options, is_told in ((["--json"], True), (["--absolute"], True), ([], False)):
-                with self.subTest(command, options=options), mock.patch.object(
+            for option, is_told in (("--json", True), ("--absolute", True), ("", False)):
+                with self.subTest(command, option=option), mock.patch.object(
                         RecordingInput, "wall_clock_moved_ns", return_value=5 * SECOND):
-                    _, complaints = said(command, *options, recording=recorded())
+                    _, complaints = said(command, *filter(None, [option]), recording=recorded())
                     self.assertEqual("the wall clock went 5 s forward" in complaints, is_told)
 
     def absolute(self, command: str, *options: str) -> str:

@@ -8,7 +8,7 @@ from renoscope_lib.ring.schema import Event
 
 from .explain_scene import ISN, MSS, Case, without
 from .handshake_scene import ListenerScene
-from .support import ACK, FIN, RST
+from .support import ACK, FIN, RST, SECOND
 
 
 class Receiving(Case):
@@ -72,6 +72,38 @@ class Gaps(Receiving):
                 self.assertEqual(finding.severity, severity)
                 self.assertIn(advice, finding.next_step)
 
+    def test_it_begins_where_the_first_stands_still(self) -> None:
+        found = self.found(*self.life.opens(), *self.hole(1), *self.hole(2))["came-with-gaps"]
+        self.assertEqual(found.at_ns, self.scene.start_ns + SECOND)
+
+    def test_the_longest_of_several_is_told_whichever_it_is(self) -> None:
+        for took_s in ((0.5, 0.2), (0.2, 0.5)):
+            with self.subTest(took_s):
+                self.setUp()
+                found = self.found(*self.life.opens(), *(
+                    event for at_s, took in enumerate(took_s, 1)
+                    for event in self.hole(at_s, took)))["came-with-gaps"]
+                self.assertIn("for 700 ms, the longest time 500 ms", found.sentence)
+        self.setUp()
+        lasts = self.found(*self.life.opens(), *self.hole(1, 0.5), self.ahead(2), end_s=2.2)
+        self.assertIn("for 700 ms, the longest time 500 ms; not filled when watching ended",
+                      lasts["came-with-gaps"].sentence)
+
+    def test_a_moment_is_counted_and_not_shown(self) -> None:
+        life = self.life
+        events = [*life.opens(), *self.hole(1, 0.003), self.ahead(2), life.gets(2.0004)]
+        life.rcv_nxt += MSS
+        found = self.found(*events, life.gets(2.0005), *self.hole(3))["came-with-gaps"]
+        self.assertIn("3 gaps", found.sentence)
+        self.assertEqual(len(found.evidence), 2)
+
+    def test_half_closed_it_still_reads(self) -> None:
+        for state, reads in (("FIN-WAIT-1", True), ("FIN-WAIT-2", True), ("CLOSE-WAIT", False)):
+            with self.subTest(state):
+                self.setUp()
+                found = self.found(*self.life.opens(), self.ahead(1, state=state), end_s=9)
+                self.assertEqual("came-with-gaps" in found, reads)
+
     def test_merged_segments_leave_one_gap(self) -> None:
         """GRO: one event for what came behind it."""
         found = self.found(*self.life.opens(), self.ahead(1, size=3 * MSS),
@@ -128,18 +160,38 @@ class Gaps(Receiving):
         self.assertIn("about 1 gap (about 1000 bytes)", found.sentence)
         self.assertIn("at least 200 ms", found.sentence)
         self.setUp()
+        lost = self.scene.event("lost", lost_events=9)
+        lasts = self.found(*self.life.opens(), self.ahead(1), self.ahead(1.3, 2), lost, end_s=9)
+        self.assertTrue(lasts["came-with-gaps"].sentence.endswith(
+            "stood still for at least 300 ms"), "nobody knows how long it lasts")
+        self.setUp()
         late = self.found(self.ahead(1), *self.filled(1.3, 1))["came-with-gaps"]
         self.assertIn("about 1 gap", late.sentence, "begun late")
         self.setUp()
         sampled = self.found(*self.life.opens(), *self.hole(1), ack_sample="10")
         self.assertIn("about 1 gap", sampled["came-with-gaps"].sentence)
 
+    def test_what_came_while_nothing_was_recorded_is_no_gap(self) -> None:
+        life = self.life
+        events = [*life.opens(), life.gets(0.5), self.scene.event("lost", lost_events=9)]
+        life.rcv_nxt += 20 * MSS
+        found = self.found(*events, self.ahead(2), *self.filled(2.5, 1))["came-with-gaps"]
+        self.assertIn("about 1 gap (about 1000 bytes)", found.sentence)
+
+    def test_what_is_due_and_not_taken_fills_nothing(self) -> None:
+        life = self.life
+        due = life.event("ack", 1.2, seg_flags=ACK, seg_seq=life.rcv_nxt, seg_len=MSS)
+        bare = life.event("ack", 1.5, seg_flags=ACK, seg_seq=life.rcv_nxt)
+        found = self.found(*life.opens(), self.ahead(1), due, bare, end_s=4)["came-with-gaps"]
+        self.assertIn("stood still for 3 s; not filled when watching ended", found.sentence)
+
     def test_what_is_no_data_of_the_window_leaves_no_gap(self) -> None:
         life = self.life
         for name, event in (
                 ("a bare ACK", self.ahead(1, size=0)),
                 ("a RST", self.ahead(1, seg_flags=ACK | RST)),
-                ("beyond our window", self.ahead(1, rcv_wnd=MSS // 2))):
+                ("beyond our window", self.ahead(1, rcv_wnd=MSS // 2)),
+                ("right behind our window", self.ahead(1, rcv_wnd=MSS))):
             with self.subTest(name):
                 self.assertNotIn("came-with-gaps", self.found(
                     *life.opens(), event, end_s=9))
@@ -178,6 +230,19 @@ class NotTaken(Receiving):
         self.assertIn("one segment with the data", finding.sentence)
         self.assertIn("did not take it", finding.sentence)
 
+    def test_each_is_counted_once(self) -> None:
+        """And until the next segment, whatever that is."""
+        finding = self.refused(self.again(1), *(
+            self.life.event("ack", at_s, seg_flags=ACK, seg_seq=self.life.rcv_nxt)
+            for at_s in (2, 3, 4)))
+        assert finding is not None
+        self.assertTrue(finding.sentence.startswith("one segment with the data"))
+        self.assertIn("nothing went on for 1 s.", finding.sentence)
+        self.assertEqual(finding.evidence,
+                         ("at 1.000 s what is due comes, and rcv_nxt does not move",))
+        self.assertEqual((finding.at_ns, finding.cost_us),
+                         (self.scene.start_ns + SECOND, 1_000_000))
+
     def test_the_last_one_may_have_been_taken(self) -> None:
         """Only a later segment shows; what the ACK itself brings about shows nothing."""
         life = self.life
@@ -190,8 +255,9 @@ class NotTaken(Receiving):
         life = self.life
         earlier = life.event("ack", 1.0005, cpu=1, seg_flags=ACK, seg_seq=life.rcv_nxt)
         self.assertIsNone(self.refused(self.again(1), earlier))
-        later = life.event("ack", 1.5, cpu=1, seg_flags=ACK, seg_seq=life.rcv_nxt)
-        self.assertIsNotNone(self.refused(self.again(1), later))
+        for at_s, cpu in ((1.5, 1), (1.0005, 0)):
+            later = life.event("ack", at_s, cpu=cpu, seg_flags=ACK, seg_seq=life.rcv_nxt)
+            self.assertIsNotNone(self.refused(self.again(1), later))
 
     def test_what_nobody_has_to_take_is_not_called_so(self) -> None:
         for name, values in (
@@ -235,6 +301,48 @@ class OwnLimit(Receiving):
                       finding.sentence)
         self.assertIn("net.ipv4.tcp_rmem", finding.next_step)
         self.assertIn("SO_RCVBUF", finding.next_step)
+        self.assertEqual((finding.at_ns, finding.cost_us),
+                         (self.scene.start_ns + SECOND, 1_960_000))
+
+    def test_every_size_that_was_filled_is_told(self) -> None:
+        found = self.found(*self.life.opens(), *self.rounds(8 * MSS, rounds=25), *(
+            self.life.gets(at_s + n * 0.04 + k / 10_000, rcv_wnd=segments * MSS)
+            for at_s, segments in ((5, 6), (9, 7)) for n in range(25) for k in range(segments)))
+        self.assertIn("6000 to 8000 bytes", found["we-limit-the-peer"].sentence)
+
+    def test_the_share_is_of_the_time_in_which_data_came(self) -> None:
+        found = self.found(*self.life.opens(), *self.rounds(8 * MSS, rounds=30), *(
+            self.life.gets(5 + n * 0.04, rcv_wnd=8 * MSS) for n in range(10)))
+        self.assertIn("(77% of the", found["we-limit-the-peer"].sentence)
+
+    def test_in_whichever_order_it_came_the_window_was_filled(self) -> None:
+        for order in ((0, 1, 2, 3, 4, 5, 7, 6), (1, 2, 3, 4, 5, 6, 7, 0)):
+            with self.subTest(order):
+                self.setUp()
+                life, events = self.life, self.life.opens()
+                for n in range(50):
+                    events += [life.event(
+                        "ack", 1 + n * 0.04 + turn / 10_000, seg_flags=ACK, seg_len=MSS,
+                        seg_seq=life.rcv_nxt + k * MSS, rcv_wnd=8 * MSS)
+                        for turn, k in enumerate(order)]
+                    life.rcv_nxt += 8 * MSS
+                self.assertIn("we-limit-the-peer", self.found(*events))
+
+    def test_what_brings_nothing_new_has_no_share_in_it(self) -> None:
+        for name, back, window, size in (("came twice", MSS, 8 * MSS, MSS),
+                                         ("a probe of our zero window", 0, 0, 1)):
+            with self.subTest(name):
+                self.setUp()
+                filled = self.rounds(8 * MSS, rounds=26)
+                found = self.found(*self.life.opens(), *filled, *(self.life.event(
+                    "ack", 5 + n * 0.04, seg_flags=ACK, seg_seq=self.life.rcv_nxt - back,
+                    rcv_wnd=window, seg_len=size) for n in range(60)))
+                self.assertIn("for 1 s at least (100% of", found["we-limit-the-peer"].sentence)
+
+    def test_half_closed_it_still_has_a_window(self) -> None:
+        for state, reads in (("FIN-WAIT-1", True), ("FIN-WAIT-2", True), ("CLOSE-WAIT", False)):
+            with self.subTest(state):
+                self.assertEqual(self.limits(8 * MSS, state=state) is not None, reads)
 
     def test_what_arrives_evenly_fills_it_as_well(self) -> None:
         """Each ACK lets two segments come, a round trip later."""
@@ -249,6 +357,7 @@ class OwnLimit(Receiving):
         self.assertIsNotNone(self.limits(100 * MSS, segments=88))
         self.assertIsNone(self.limits(100 * MSS, segments=85))
         self.assertIsNone(self.limits(2 * MSS, segments=1), "half of it")
+        self.assertIsNotNone(self.limits(5 * MSS, segments=4), "one segment of room")
 
     def test_most_of_the_round_trips_count_and_some_time(self) -> None:
         self.assertIsNone(self.limits(8 * MSS, rounds=6), "240 ms")
@@ -277,3 +386,4 @@ class OwnLimit(Receiving):
         assert finding is not None
         self.assertIn("window scaling was not agreed", finding.sentence)
         self.assertNotIn("tcp_rmem", finding.next_step)
+        self.assertIn("tcpdump -v 'tcp[13] & 2 != 0'", finding.next_step)
