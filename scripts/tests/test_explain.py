@@ -13,14 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from renoscope_lib.explain import explain, rules_on_losses
+from renoscope_lib.explain import (
+    explain, rules_on_challenges, rules_on_ends, rules_on_losses, rules_on_opening,
+    rules_on_pace, rules_on_receiving, rules_on_windows)
 from renoscope_lib.explain.explain_text import Typed, as_json, as_text, coloured
 from renoscope_lib.explain.finding import FINE, NUMBERS, RULES, Subject, added, brief, spelled
 from renoscope_lib.output.json_pieces import json_pieces
 from renoscope_lib.ring.schema import Event
 from renoscope_lib.ring.stats import parse_stats
 from renoscope_lib.tcp.wanted import Filter
-from renoscope_lib.views import handshakes_text
+from renoscope_lib.views import handshakes_text, outcomes, own_limit, pace
 from renoscope_lib.views.handshakes import Handshakes
 from renoscope_lib.words import share
 
@@ -414,6 +416,65 @@ class Command(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
+def documented_thresholds() -> dict[str, tuple[str, ...]]:
+    """What the table says each rule takes, in its words."""
+    def seconds(us: float) -> str:
+        return f"{us / 1e6:g} s"
+
+    parts = {1 / 10: "10%", 1 / 2: "half of the", 4 / 5: "four fifths",
+             3: "a third", 4: "a quarter", 8: "an eighth"}
+    losses, challenges = rules_on_losses, rules_on_challenges
+    opening, receiving, ends = rules_on_opening, rules_on_receiving, rules_on_ends
+    sender, windows = rules_on_pace, rules_on_windows
+    slow = seconds(outcomes.SLOW_US)
+    very_slow = f"TROUBLE from {seconds(opening.TROUBLE_US)} on"
+    stood = f"TROUBLE from {seconds(windows.LONG_US)} on"
+    hangs = seconds(ends.HANGS_US)
+    known = f"where {seconds(sender.WORTH_NS / 1000)} are known"
+    return {
+        "connect-slow": (slow, very_slow),
+        "connect-waiting": (very_slow,),
+        "accept-slow": (slow, very_slow),
+        "timeouts": (f"TROUBLE from {seconds(losses.LONG_WAIT_US)}",
+                     f"from {NUMBERS[losses.MANY_TIMEOUTS]} timeouts on"),
+        "losses": (f"TROUBLE from {losses.HIGH_RATE:.0%} on, if "
+                   f"{NUMBERS[losses.ENOUGH_LOST]} segments or more were",),
+        "cwnd-collapsed": (f"from {NUMBERS[losses.WAS_A_WINDOW]} segments",
+                           parts[losses.DEEP_FALL]),
+        "dropped-on-arrival": (f"TROUBLE from {NUMBERS[losses.MANY_DROPPED]} on",),
+        "mtu-black-hole": (f"{NUMBERS[losses.MANY_TIMEOUTS]} timeouts or more",),
+        "came-with-gaps": (f"{seconds(receiving.WORTH_NS / 1000)} in all",
+                           f"TROUBLE from {seconds(receiving.LONG_NS / 1000)} on"),
+        "arrived-not-taken": (f"TROUBLE from {NUMBERS[receiving.SEVERAL]} on",),
+        "we-limit-the-peer": (
+            f"{parts[receiving.MOSTLY]} round trips",
+            f"for {seconds(receiving.HELD_NS / 1000)} at least",
+            f"{NUMBERS[own_limit.SEGMENTS_LEFT]} segments", parts[own_limit.PART_LEFT]),
+        "stood-still": (stood,),
+        "made-peer-wait": (stood,),
+        "receiver-limited": (f"{parts[sender.MOSTLY]} time", known,
+                             f"and {seconds(sender.WORTH_NS / 2000)} at least"),
+        "cwnd-limited": (parts[pace.TSO_WAITS_BELOW],
+                         f"from {parts[sender.REPAIRS_WORTH]} of the time on"),
+        "silent": (parts[sender.NEARLY_ALL],
+                   f"{seconds(sender.WORTH_NS / 1000)} at least"),
+        "application-limited": (f"{parts[sender.MOSTLY]} time",
+                                f"{seconds(sender.WORTH_NS / 1000)} at least"),
+        "bufferbloat": (
+            f"srtt {NUMBERS[pace.GROWN_FACTOR]} times", f"{pace.GROWN_US // 1000} ms more",
+            f"{pace.GROWN_SEGMENTS} segments", f"for {seconds(sender.GROWN_FOR_NS / 1000)}",
+            f"TROUBLE from {NUMBERS[sender.MUCH_GROWN_FACTOR]} times on"),
+        "long-path": (f"under {seconds(sender.LONG_RTT_US)}",
+                      f"under {seconds(sender.SYN_TIMEOUT_US)}"),
+        "unsent": (f"TROUBLE from {seconds(sender.LONG_UNSENT_NS / 1000)} on",),
+        "challenged": (f"{NUMBERS[challenges.FEW + 1]} or more",),
+        "close-wait-long": (f"{hangs} in CLOSE-WAIT",
+                            f"after {({60: 'a minute'})[ends.FORGOTTEN_US // 10**6]}"),
+        "fin-wait-2-long": (f"{hangs} in FIN-WAIT-2",),
+        "fin-unanswered": (f"waited {seconds(ends.FIN_WAITS_US)} or longer",),
+    }
+
+
 class Rules(unittest.TestCase):
     def emitted(self) -> set[str]:
         """The first argument of every Finding() of the rules."""
@@ -434,12 +495,14 @@ class Rules(unittest.TestCase):
         page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
         self.assertEqual([name for name in RULES if f"``{name}``" not in page], [])
 
-    def test_what_makes_losses_trouble_is_documented(self) -> None:
+    def test_each_threshold_is_documented(self) -> None:
         page = (SCRIPTS.parent / "Documentation" / "commands.rst").read_text()
-        self.assertIn(
-            f"TROUBLE from {rules_on_losses.HIGH_RATE:.0%} on, if "
-            f"{NUMBERS[rules_on_losses.ENOUGH_LOST]} segments or more were",
-            " ".join(page.split()))
+        rows = dict(re.findall(r"(?m)^``([a-z0-9-]+)`` +((?:.*\n)(?: {4,}.*\n)*)",
+                               page.partition("rule (``--json``)")[2].split("\n====")[1]))
+        for rule, thresholds in documented_thresholds().items():
+            for words in thresholds:
+                with self.subTest(rule, words=words):
+                    self.assertIn(words, " ".join(rows[rule].split()))
 
     def test_each_needs_kinds_that_exist(self) -> None:
         kinds = set(support.schema().kind_meanings)

@@ -832,6 +832,23 @@ class Pace(Case):
         self.assertEqual(["healthy"], list(self.found(
             *life.opens(), *self.bulk(0.4, out=5), life.gets(0.6), life.gets(0.7))))
 
+    def test_what_is_known_of_a_moment_sets_no_pace(self) -> None:
+        """The pace is told of half a second or more, and what set it was so for half of that."""
+        for seconds, is_known in ((0.48, False), (0.56, True)):
+            with self.subTest(seconds):
+                self.setUp()
+                found = self.found(*self.life.opens(), *self.bulk(seconds))
+                self.assertEqual("cwnd-limited" in found, is_known)
+        for seconds, is_enough in ((0.24, False), (0.32, True)):
+            for rule, window, cwnd in (("cwnd-limited", 64_000, 10),
+                                       ("receiver-limited", 10_000, 50)):
+                with self.subTest(rule, seconds=seconds):
+                    self.setUp()
+                    found = self.found(
+                        *self.life.opens(), *self.bulk(seconds, window, cwnd=cwnd),
+                        self.life.acked(9, 0, packets_out=0))
+                    self.assertEqual(rule in found, is_enough)
+
     def test_who_receives_is_not_called_a_slow_sender(self) -> None:
         """Nothing of its own is on its way."""
         life = self.life
