@@ -11,7 +11,7 @@ from renoscope_lib.ring.schema import Event
 
 from .explain_scene import ISN, PEER_ISN, Case, without
 from .handshake_scene import ListenerScene
-from .support import ACK, FIN, RST, SYN, number_of
+from .support import ACK, FIN, RST, SECOND, SYN, number_of
 
 
 class Ends(Case):
@@ -203,6 +203,18 @@ class Ends(Case):
             with self.subTest(where):
                 self.assertNotIn("reset-by-neither", self.in_the_peers_name(**choice))
 
+    def test_for_a_moment_after_the_rst_came_its_own_end_may_tell_of_it(self) -> None:
+        """That long must have been watched, and no RST gone under its name."""
+        for at_s, is_told in ((1.09, False), (1.11, True)):
+            with self.subTest(at_s):
+                self.setUp()
+                nobodys = ListenerScene(scene=self.scene).event(
+                    "reset_sent", at_s, self.life.port, state=0)
+                self.assertEqual("reset-by-neither" in self.in_the_peers_name(nobodys), is_told)
+                self.setUp()
+                self.assertEqual("reset-by-neither" in self.in_the_peers_name(
+                    end_s=at_s, closes_s=0), is_told)
+
     def test_the_other_ends_we_is_our_it(self) -> None:
         life, after = self.life, number_of("state", "FIN-WAIT-2")
         far = self.other_end(2, is_reset=False)[:-1]
@@ -236,6 +248,21 @@ class Ends(Case):
             explain_text.as_text(explained, None)))
         self.assertTrue(found.evidence[-2].endswith(", by worker[8]"), found.evidence)
         self.assertIn("RST sent, by ss[7]", found.evidence[-1])
+
+    def test_who_was_there_by_chance_when_a_segment_came_is_not_named(self) -> None:
+        life = self.life
+        found = self.of(life.change(1, "ESTABLISHED", "CLOSE-WAIT", comm=b"reader", pid=8),
+                        life.change(2, "CLOSE-WAIT", "CLOSED", comm=b"ss", pid=7),
+                        self.reset_sent(2, "CLOSED"))["reset-by-us"]
+        self.assertNotIn("reader", "\n".join(found.evidence))
+
+    def test_the_last_four_states_are_told(self) -> None:
+        life = self.life
+        found = self.of(
+            *life.closes(1)[:2], life.reset_received(3, "FIN-WAIT-2"),
+            life.change(3, "FIN-WAIT-2", "CLOSED"))["reset-by-peer"]
+        self.assertEqual([line.split()[3] for line in found.evidence[:-1]],
+                         ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"])
 
     def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
         life = self.life
@@ -285,6 +312,26 @@ class Ends(Case):
                                  words is not unread)
                 self.assertEqual("read everything" in finding.next_step,
                                  words is not memory)
+
+    def test_what_one_call_takes_and_what_lingers(self) -> None:
+        """Between the two another call of the program did it, and had read nothing."""
+        for took_s, may_lack_memory in ((0.00019, True), (0.00021, False), (0.99, False),
+                                        (1.0, True)):
+            with self.subTest(took_s):
+                self.setUp()
+                self.life.gets(0.5, 300)
+                finding = self.closed_at_once("FIN-WAIT-1", took_s=took_s)
+                self.assertEqual("too many orphans" in finding.sentence, may_lack_memory)
+
+    def test_in_last_ack_one_call_may_have_done_it_as_well(self) -> None:
+        self.life.gets(0.5, 300)
+        self.assertIn("too many orphans", self.closed_at_once("LAST-ACK").sentence)
+
+    def test_where_another_call_may_have_gone_unseen_memory_is_not_ruled_out(self) -> None:
+        self.life.gets(0.5, 300)
+        lost = self.life.event("lost", 1.1, lost_events=1)
+        self.assertIn("too many orphans",
+                      self.closed_at_once("FIN-WAIT-1", lost, took_s=0.3).sentence)
 
     def test_a_timer_that_lacks_memory_was_asked_for_by_nobody(self) -> None:
         for state, sure in (("FIN-WAIT-1", False), ("LAST-ACK", True)):
@@ -433,6 +480,42 @@ class Ends(Case):
             with self.subTest(count=count):
                 found = self.of(*self.came(RST, [5, 6, 7, 0]), *ending)
                 self.assertIn(f"{count} came", found["challenged"].sentence)
+
+    def test_before_it_is_established_nothing_is_challenged(self) -> None:
+        found = self.found(self.life.connects(), *self.came(
+            RST, range(5, 15), at_s=0.5, state="SYN-SENT", rcv_isn=0))
+        self.assertNotIn("challenged", found)
+
+    def test_a_syn_of_an_unknown_isn_may_be_the_peers_own(self) -> None:
+        self.assertNotIn("challenged", self.of(*self.came(SYN, range(5, 15), rcv_isn=0)))
+
+    def test_the_last_rst_before_a_gap_may_have_ended_it(self) -> None:
+        found = self.of(*self.came(RST, [5, 6, 7, 8]), self.scene.event("lost", lost_events=1),
+                        *self.came(RST, [9], at_s=2))
+        self.assertIn("4 RSTs came", found["challenged"].sentence)
+
+    def test_one_kind_is_enough_to_tell_that_a_rst_had_its_effect(self) -> None:
+        """The RST or the state it led to; without both the last one is not counted."""
+        for missing in ((), ("state",), ("reset_received",), ("state", "reset_received")):
+            with self.subTest(missing):
+                self.setUp()
+                life = self.life
+                ending = {"reset_received": life.reset_received(1.04),
+                          "state": life.change(1.04, "ESTABLISHED", "CLOSED")}
+                found = self.found(
+                    *life.opens(), *self.came(RST, [5, 6, 7, 0]),
+                    *(ending[kind] for kind in ending if kind not in missing),
+                    events=without(*missing))
+                self.assertIn("3 RSTs came", found["challenged"].sentence)
+
+    def test_while_one_kind_would_tell_the_last_rst_counts_as_well(self) -> None:
+        found = self.found(*self.life.opens(), *self.came(RST, [5, 6, 7]),
+                           events=without("state"))
+        self.assertIn("3 RSTs came", found["challenged"].sentence)
+
+    def test_they_began_with_the_first_of_either(self) -> None:
+        found = self.of(*self.came(SYN, [70] * 3), *self.came(RST, [7] * 3, at_s=2))
+        self.assertEqual(found["challenged"].at_ns, self.scene.start_ns + SECOND)
 
     def test_where_acks_are_sampled_they_are_the_least_there_were(self) -> None:
         found = self.found(*self.life.opens(), *self.came(RST, range(1, 9)), ack_sample="10")
