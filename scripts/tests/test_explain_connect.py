@@ -297,9 +297,10 @@ class KeptOut(Case):
         super().setUp()
         self.before = [*self.life.opens(), *self.life.closes(1)]
 
-    def syn(self, at_s: float, isn: int = PEER_ISN - 9, **values: Any) -> Event:
+    def syn(self, at_s: float, isn: int = PEER_ISN - 9, state: str = "TIME-WAIT",
+            **values: Any) -> Event:
         return self.life.event(
-            "time_wait", at_s, "TIME-WAIT", **{
+            "time_wait", at_s, state, **{
                 "seg_seq": isn, "seg_flags": SYN, "snd_isn": 0, "rcv_isn": 0,
                 "time_wait_step": number_of("time_wait_step", "segment")} | values)
 
@@ -343,6 +344,20 @@ class KeptOut(Case):
                 ([self.syn(11, seg_flags=SYN | ACK)], {}),
                 ([self.syn(11)], {"events": without("time_wait_end")})):
             self.assertIsNone(self.kept_out(*events, **parameters))
+
+    def test_of_several_that_differ_each_may_have_its_own_reason(self) -> None:
+        finding = self.kept_out(self.syn(11), self.syn(12, PEER_ISN + 9))
+        assert finding is not None
+        self.assertIn("had received, or the timestamp is older", finding.sentence)
+
+    def test_one_that_came_just_now_may_be_taken_yet(self) -> None:
+        self.assertIsNone(self.kept_out(self.syn(11), end_s=11.0001))
+
+    def test_fin_wait_2_keeps_nothing_out(self) -> None:
+        self.before = [*self.before[:-1], self.life.event(
+            "time_wait", 1.05, "FIN-WAIT-2", time_wait_us=60_000_000,
+            time_wait_step=number_of("time_wait_step", "started"))]
+        self.assertIsNone(self.kept_out(self.syn(11, state="FIN-WAIT-2")))
 
 
 class BothEnds(Case):

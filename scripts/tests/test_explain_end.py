@@ -264,6 +264,12 @@ class Ends(Case):
         self.assertEqual([line.split()[3] for line in found.evidence[:-1]],
                          ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"])
 
+    def test_programs_are_told_that_nobody_is_known(self) -> None:
+        for values, opener in (({"comm": b"curl", "pid": 9}, "curl[9]"), ({}, None)):
+            self.setUp()
+            found = self.found(self.life.connects(**values), *self.life.opens()[1:])
+            self.assertEqual(found["healthy"].as_json()["opener"], opener)
+
     def test_a_reset_by_us_for_unread_data_is_trouble(self) -> None:
         life = self.life
         found = self.of(life.change(1, "ESTABLISHED", "CLOSED"),
@@ -588,6 +594,18 @@ class Ends(Case):
         finding = self.at_zero(answered=False)
         self.assertIn("no answer to five probes was seen", finding.sentence)
         self.assertIn("tcp_retries2, or", finding.sentence)
+
+    def test_without_an_error_it_was_an_orphan_at_a_zero_window_as_well(self) -> None:
+        life = self.life
+        found = self.of(
+            life.window(1, "closed"), life.change(2, "ESTABLISHED", "FIN-WAIT-1", snd_wnd=0),
+            *(life.event("probe", at_s, "FIN-WAIT-1", snd_wnd=0, probes_out=n,
+                         probe_cause=number_of("probe_cause", "zero_window"))
+              for n, at_s in enumerate((2.3, 2.8, 3.8))),
+            life.change(10, "FIN-WAIT-1", "CLOSED", snd_wnd=0, snd_nxt=life.snd_nxt + 1))
+        self.assertNotIn("timed-out", found)
+        self.assertIn("given up in FIN-WAIT-1, after our close()",
+                      found["orphan-given-up"].sentence)
 
     def test_a_peer_that_was_heard_is_not_called_silent(self) -> None:
         for heard_s, flags, told in ((8, ACK, "the peer was still heard"),

@@ -997,6 +997,14 @@ class Pace(Case):
         found = self.found(*self.tries(), self.life.acked(3), end, error)
         self.assertIn("was never acknowledged", found["timed-out"].sentence)
 
+    def test_one_given_up_without_an_error_is_an_orphan_whatever_it_could_not_send(self) -> None:
+        life = self.life
+        found = self.found(*self.tries(), life.change(3, "ESTABLISHED", "FIN-WAIT-1"),
+                           life.change(9, "FIN-WAIT-1", "CLOSED", snd_nxt=life.snd_nxt + 1))
+        self.assertIn("unsent", found)
+        self.assertIn("given up in FIN-WAIT-1, after our close()",
+                      found["orphan-given-up"].sentence)
+
     def test_round_trips_that_grow_with_a_queue_are_bufferbloat(self) -> None:
         found = self.found(*self.life.opens(), *self.bulk(srtt_us=320_000))
         self.assertIn("round trips grew from 40 ms to 320 ms while 10 segments "

@@ -712,6 +712,27 @@ class Resets(Stage):
         self.assertEqual([one["opener"] for one in as_json(states, None)["connections"]],
                          ["nginx[1]", "worker[2]"])
 
+    def test_a_listener_is_closed_by_who_closes_it_and_not_by_who_made_it(self) -> None:
+        states = watch(self.change(0, "CLOSED", "LISTEN", comm=b"nginx", pid=7),
+                       self.change(5, "LISTEN", "CLOSED", comm=b"killer", pid=8))
+        life, = states.lives()
+        self.assertEqual([states.by(life, stay) for stay in life.stays],
+                         [", by nginx[7]", ", by killer[8]"])
+
+    def test_nobody_is_named_where_nobody_is_known(self) -> None:
+        states = watch(*self.path(0, *self.UP))
+        self.assertNotIn("()", "\n".join(as_text(states, None)))
+
+    def test_an_answer_that_was_reset_is_none_that_fits(self) -> None:
+        states = watch(
+            self.change(0, "CLOSED", "SYN-SENT"),
+            self.event("reset_sent", 500, "SYN-SENT", seg_flags=ACK),
+            self.event("retransmit", 1000, "SYN-SENT"),
+            self.event("error", 7000, "SYN-SENT", sk_error=errno.ETIMEDOUT),
+            self.closed(7000, "SYN-SENT"))
+        self.assertEqual(states.ending(next(states.lives())).words(),
+                         "no answer that fits to our 2 SYNs (ETIMEDOUT)")
+
     def test_syns_that_this_host_dropped(self) -> None:
         """The kernel counts its tries, and tells of those only that went."""
         told = "state,error,retransmit"
@@ -757,6 +778,12 @@ class Resets(Stage):
         self.assertEqual((ending.how, ending.by, ending.words()),
                          ("failed", None, "no SYN was sent"))
         self.assertEqual(life.remote, "10.77.0.2:5000")
+
+    def test_a_connect_that_sent_no_syn_has_an_error_of_its_own(self) -> None:
+        states = watch(self.change(0, "CLOSED", "SYN-SENT", snd_isn=0),
+                       self.event("error", 1, "SYN-SENT", sk_error=errno.ENETUNREACH),
+                       self.closed(1, "SYN-SENT", snd_isn=0))
+        self.assertIn("ENETUNREACH", states.ending(next(states.lives())).words())
 
     def test_given_up_before_an_answer_by_an_abort(self) -> None:
         """SO_LINGER 0 and close(): ECONNRESET, and no RST came."""
