@@ -240,6 +240,14 @@ class Evidence(Case):
         self.lossy(self.life.event("bad_checksum", 0.2, cookie=0,
                                    **self.header(1, 1000)))
 
+    def test_of_too_many_with_a_wrong_checksum_one_may_be_this(self) -> None:
+        others = self.life.event("bad_checksum", 0.2, cookie=0, local_port=7,
+                                 **self.header(1, 1000))
+        events = [self.passes(100, 1), *self.both(101, 1001), others, *self.both(300, 1)]
+        self.assertIsNotNone(self.dropped(*events))
+        with mock.patch.object(arrivals, "MOST_BAD", 1):
+            self.clean(*events)
+
 
 class Syns(Case):
     """SYNs that pass IP; a listener tells of those that it gets."""
@@ -283,6 +291,11 @@ class Syns(Case):
                 "segment", 0, 3000, **synack, seg_ack=9)):
             self.assertIsNotNone(self.unheard(came, other))
 
+    def test_tcp_may_take_its_time_while_others_come(self) -> None:
+        self.assertIsNone(self.unheard(
+            self.passes(0), self.passes(0.5, 3001, 8), self.at.syn(0.5, 3001, 8),
+            self.at.syn(0.9, 3000)))
+
     def test_each_of_the_same_syn_is_counted(self) -> None:
         came = self.four()
         finding = self.unheard(*came[:2], self.at.syn(1, 3000), *came[2:])
@@ -307,6 +320,8 @@ class Syns(Case):
         finding = self.unheard(*(self.passes(n / 10, local_port=100 + n) for n in range(9)))
         assert finding is not None
         self.assertIn(f"9 SYNs for {SERVER}:* (9 ports) passed IP", finding.sentence)
+        self.assertEqual(len(self.reports(*(
+            self.passes(n / 10, local_port=100 + n) for n in range(8)), end_s=20)), 8)
 
     def test_memory_has_a_bound(self) -> None:
         with mock.patch.object(arrivals, "MOST_SYNS", 3), \

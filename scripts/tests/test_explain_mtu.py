@@ -16,15 +16,16 @@ SMALL = 100
 
 
 class BlackHole(Case):
-    def timers(self, count: int, lowered: int = 0, sent: int = MSS, **values: Any
-               ) -> list[Event]:
-        """Timeouts of one segment; at the last the timer lowers the MSS to so much."""
+    def timers(self, count: int, *lowered: int, sent: int = MSS, **values: Any) -> list[Event]:
+        """Timeouts of one segment; at the last ones the timer lowers the MSS to so much."""
         life, events = self.life, []
         values = {"sock_flags": SACK | TIMESTAMPS, "packets_out": 2, "sacked_out": 1,
                   "snd_nxt": ISN + 1 + MSS + SMALL} | values
-        for n in range(count):
-            at_s, mss = 1 + 0.2 * 2**n, lowered if lowered and n == count - 1 else MSS
-            events += [life.timeout(at_s, 0.2 * 2**n, n, ca="Loss" if n else "Open", **values),
+        sizes = [MSS] * (count - len(lowered)) + list(lowered)
+        for n, (before, mss) in enumerate(zip([MSS, *sizes], sizes)):
+            at_s = 1 + 0.2 * 2**n
+            events += [life.timeout(at_s, 0.2 * 2**n, n, ca="Loss" if n else "Open",
+                                    **values | {"mss": before}),
                        life.again(at_s, "rto", "Loss", seg_len=min(sent, mss),
                                   **values | {"mss": mss})]
         return events
@@ -53,7 +54,7 @@ class BlackHole(Case):
     def test_what_came_through_once_the_mss_fell(self) -> None:
         """tcp_mtu_probing() is called by the timer, before it sends again."""
         life = self.life
-        fallen = self.timers(5, lowered=536, sacked_out=0)
+        fallen = self.timers(5, 536, sacked_out=0)
         ends = life.turn(9, "Loss", "Open", cwnd=5, ssthresh=5, mss=536)
         finding = self.told(*fallen, ends)
         assert finding is not None
@@ -61,18 +62,26 @@ class BlackHole(Case):
                       "to 536 as the timer fired (tcp_mtu_probing, or the route has learnt a "
                       "smaller MTU), and then it came through", finding.sentence)
         self.assertIsNone(self.told(*fallen), "nothing came through yet")
-        finding = self.told(*self.timers(5, lowered=536))
+        finding = self.told(*self.timers(5, 536))
         assert finding is not None
         self.assertIn("were smaller; the MSS fell from 1000 to 536", finding.sentence)
         self.assertNotIn("came through", finding.sentence)
 
+    def test_an_mss_that_fell_twice_fell_to_the_smaller_one(self) -> None:
+        finding = self.told(*self.timers(6, 900, 536))
+        assert finding is not None
+        self.assertIn("four timeouts sent one of 1000 bytes again in vain, and", finding.sentence)
+        self.assertIn("the MSS fell from 1000 to 536 as", finding.sentence)
+
     def test_what_else_may_have_been_lost_is_no_black_hole(self) -> None:
-        last = self.timers(4)
+        last, sacked = self.timers(4), {"packets_out": 3, "sacked_out": 2,
+                                        "snd_nxt": ISN + 1 + 2 * MSS + 9}
         for name, events in (
                 ("too few", self.timers(2)),
                 ("nothing SACKed", self.timers(4, sacked_out=0)),
-                ("more SACKed than were small", self.timers(4, packets_out=3, sacked_out=2,
-                                                            snd_nxt=ISN + 1 + 2 * MSS + 9)),
+                ("more SACKed than were small", self.timers(4, **sacked)),
+                ("more SACKed than were small later", [*last[:4],
+                                                       *self.timers(4, **sacked)[4:]]),
                 ("small ones time out", self.timers(4, sent=MSS - 1)),
                 ("one came through", [*last[:-2], *(
                     self.life.timeout(9, 1, 3, ca="Loss", snd_una=ISN + 1 + MSS),)]),
@@ -108,6 +117,11 @@ class WithoutTimeout(Case):
         self.assertIn("before: the MSS stayed, so a probe for a larger MTU was lost "
                       "(tcp_mtu_probing, implied)", finding.sentence)
         self.assertEqual(finding.gist, "a probe for a larger MTU was lost (implied)")
+
+    def test_of_an_mss_that_grew_no_cause_is_known(self) -> None:
+        finding = self.told(*self.life.opens(), self.life.acked(0.5), mss=1100)
+        self.assertIn("or Fast Open's data was not taken", finding.sentence)
+        self.assertEqual(finding.gist, "")
 
     def test_with_only_the_syn_acknowledged_it_is_fast_opens_data(self) -> None:
         flags = {"sock_flags": FASTOPEN}

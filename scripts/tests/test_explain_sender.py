@@ -161,10 +161,16 @@ class Losses(Case):
         words = "did not leave this host at 2 of 3: a queue of its own had no room (implied)"
         half = (1, 0), (1.502, 0), (2.004, 0)
         self.assertIn(words, self.unsent(*half, then="").sentence)
-        for timers, rto_us in (((*half[:2], (1.702, 0)), 200_000), (half, 500_000)):
+        for timers, rto_us in (((*half[:2], (1.702, 0)), 200_000), (half, 500_000),
+                               ((*half[:2], (2.502, 0)), 200_000)):
             self.setUp()
             self.assertNotIn("(implied)", self.unsent(*timers, then="", rto_us=rto_us).sentence,
                              "a thin stream's backoff does not grow either")
+
+    def test_a_backoff_that_is_kept_may_be_a_full_queues_or_a_thin_streams(self) -> None:
+        finding = self.unsent((1, 0), (1.2, 0), (1.4, 0), then="")
+        self.assertIn("most likely the output firewall dropped it, a queue was full,",
+                      finding.sentence)
 
     def test_nothing_is_said_to_have_stayed_where_it_may_have_gone_unseen(self) -> None:
         for parameters in ({"events": without("retransmit")},
