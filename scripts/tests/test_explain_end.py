@@ -4,10 +4,12 @@
 import errno
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 from renoscope_lib.explain import explain_text
 from renoscope_lib.explain.finding import NOTEWORTHY, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.views import states
 
 from .explain_scene import ISN, PEER_ISN, Case, without
 from .handshake_scene import ListenerScene
@@ -202,6 +204,11 @@ class Ends(Case):
                               ("begun unseen", {"opens": False})):
             with self.subTest(where):
                 self.assertNotIn("reset-by-neither", self.in_the_peers_name(**choice))
+
+    def test_of_too_many_resets_one_may_be_its_own(self) -> None:
+        others = ListenerScene(scene=self.scene).event("reset_sent", 0.99, 7, state=0)
+        with mock.patch.object(states, "MOST_RESETS", 1):
+            self.assertNotIn("reset-by-neither", self.in_the_peers_name(others))
 
     def test_for_a_moment_after_the_rst_came_its_own_end_may_tell_of_it(self) -> None:
         """That long must have been watched, and no RST gone under its name."""

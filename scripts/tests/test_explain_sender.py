@@ -4,9 +4,11 @@
 import errno
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from renoscope_lib.explain.finding import FINE, NOTEWORTHY, RULES, TROUBLE, Finding
 from renoscope_lib.ring.schema import Event
+from renoscope_lib.views import losses
 
 from . import support
 from .explain_scene import ISN, MSS, PEER_ISN, Case, Life, findings, without
@@ -118,25 +120,39 @@ class Losses(Case):
             events.append(life.event(then, timers[-1][0] + 0.1, ca="Loss", seg_flags=ACK))
         return self.found(*life.opens(), *events, end_s=20, **parameters)["timeouts"]
 
+    def given_up(self, *events: Event) -> Finding:
+        life = self.life
+        return self.sender(*events, life.change(
+            2.6, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + 9, ca="Loss", retransmits=3),
+            life.event("error", 2.6, "CLOSED", sk_error=errno.ETIMEDOUT))["timed-out"]
+
+    def none_leaves(self) -> list[Event]:
+        """Four timeouts, and nothing goes."""
+        return [self.life.timeout(1 + 0.2 * 2**n, 0.2 * 2**n, n, ca="Loss" if n else "Open")
+                for n in range(4)]
+
     def test_one_given_up_for_that_blames_nobody_else(self) -> None:
         """One retransmission that went, and the peer may be silent, too."""
         for goes in (False, True):
             self.setUp()
-            life = self.life
-            events = [*life.opens()]
-            for n in range(4):
-                at_s = 1 + 0.2 * 2**n
-                events.append(life.timeout(at_s, 0.2 * 2**n, n, ca="Loss" if n else "Open"))
-                if goes and not n:
-                    events.append(life.again(at_s, "rto", "Loss"))
-            found = self.found(*events, life.change(
-                2.6, "ESTABLISHED", "CLOSED", snd_nxt=life.snd_nxt + 9, ca="Loss", retransmits=3),
-                life.event("error", 2.6, "CLOSED", sk_error=errno.ETIMEDOUT))["timed-out"]
+            events = self.none_leaves()
+            if goes:
+                events.insert(1, self.life.again(1.2, "rto", "Loss"))
+            found = self.given_up(*events)
             with self.subTest(goes=goes):
                 self.assertEqual("what was to be sent again never left this host"
                                  in found.sentence, not goes)
                 self.assertEqual("OUTPUT" in found.next_step, not goes)
                 self.assertEqual("ping" in found.next_step, goes)
+
+    def test_what_is_not_known_of_every_timeout_blames_the_peer_as_well(self) -> None:
+        """Of so many that not all are kept, or of none at all."""
+        never = "what was to be sent again never left this host"
+        with mock.patch.object(losses, "KEPT", 3):
+            self.assertNotIn(never, self.given_up(*self.none_leaves()).sentence)
+        self.setUp()
+        self.assertNotIn(never, self.given_up(
+            self.life.turn(1, "Open", "Loss", cwnd=10)).sentence)
 
     def test_what_did_not_leave_this_host_is_told(self) -> None:
         """NF_DROP in OUTPUT: an error, no tracepoint, and the backoff grows."""

@@ -736,10 +736,13 @@ class WhyConnectFails(unittest.TestCase):
     def test_a_syn_that_does_not_leave_this_host(self) -> None:
         fired = [self.scene.event("rto", at * 1000 * MS, state=SYN_SENT, snd_isn=7)
                  for at in (1, 2, 3)]
-        row, = watch(self.connecting(), *fired, self.error(3000, 110),
-                     self.closed(3000)).openings()
-        self.assertEqual(row.why, "ETIMEDOUT: none of 2 SYNs that were to go again left this "
-                         "host (implied)")
+        none = "none of 2 SYNs that were to go again left this host (implied)"
+        for error, why in (
+                (110, f"ETIMEDOUT: {none}"),
+                (101, f"ENETUNREACH: no route, or a firewall answered with ICMP; {none}")):
+            row, = watch(self.connecting(), *fired, self.error(3000, error),
+                         self.closed(3000)).openings()
+            self.assertEqual(row.why, why)
 
     def test_a_connect_without_a_port_sent_no_syn(self) -> None:
         connecting = self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT, local_port=0)
@@ -751,6 +754,13 @@ class WhyConnectFails(unittest.TestCase):
             self.assertEqual([step["what"] for step in row.steps],
                              ["connect() called", "CLOSED: no SYN was sent"])
             self.assertEqual("EADDRNOTAVAIL (implied)" in row.why, not port)
+
+    def test_an_error_without_any_syn_is_told_as_such(self) -> None:
+        row, = watch(
+            self.scene.event("state", 0, old_state=CLOSED, state=SYN_SENT),
+            self.error(2, 101), self.scene.event(
+                "state", 2 * MS, old_state=SYN_SENT, state=CLOSED)).openings()
+        self.assertEqual((row.outcome, row.why[:11]), ("failed", "ENETUNREACH"))
 
     def test_a_report_without_an_error_is_no_failure(self) -> None:
         """tcp_v4_err() first puts the ICMP message on the error queue: a report of its own."""
