@@ -205,6 +205,12 @@ class Ends(Case):
             with self.subTest(where):
                 self.assertNotIn("reset-by-neither", self.in_the_peers_name(**choice))
 
+    def test_of_two_that_may_be_the_peers_end_each_may_have_sent_it(self) -> None:
+        at, port = ListenerScene(scene=self.scene), self.life.port
+        self.assertNotIn("reset-by-neither", self.in_the_peers_name(
+            at.completed(0.06, port, 10, rcv_isn=ISN),
+            at.change(0.06, port, 10, "SYN-RECEIVED", "ESTABLISHED", rcv_isn=ISN)))
+
     def test_of_too_many_resets_one_may_be_its_own(self) -> None:
         others = ListenerScene(scene=self.scene).event("reset_sent", 0.99, 7, state=0)
         with mock.patch.object(states, "MOST_RESETS", 1):

@@ -83,6 +83,7 @@ class BlackHole(Case):
                 ("more SACKed than were small later", [*last[:4],
                                                        *self.timers(4, **sacked)[4:]]),
                 ("small ones time out", self.timers(4, sent=MSS - 1)),
+                ("a small one times out as well", [*last, *self.timers(5, sent=MSS - 1)[-2:]]),
                 ("one came through", [*last[:-2], *(
                     self.life.timeout(9, 1, 3, ca="Loss", snd_una=ISN + 1 + MSS),)]),
                 ("one was not seen to go", [*last[:3], *last[4:]]),
