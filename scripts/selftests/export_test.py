@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -152,13 +153,11 @@ def test_times_of_day_when_the_clock_is_set() -> None:
     """The clock goes an hour forward meanwhile: times of day stay, and it is said"""
     with Recorder(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clock.renoscope"
-        with demo.Recording(file):
+        with ExitStack() as behind, demo.Recording(file):
             loopback.refuse()
             _move_clock(FORWARD_S)
-            try:
-                loopback.refuse()
-            finally:
-                _move_clock(-FORWARD_S)
+            behind.callback(_move_clock, -FORWARD_S)
+            loopback.refuse()
         done = renoscope("export", "--format", "jsonl", str(file))
         assert done.returncode == 0, done.stderr
         moved = re.search(r"the wall clock went ([\d.]+) s forward meanwhile", done.stderr)

@@ -141,12 +141,16 @@ def _overflow_accept_queue(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
 
 def _third_segment_refused(it: Recorder, hosts: TwoHosts, ipv6: bool) -> None:
     """Two requests for one place: one of their third segments finds it taken."""
-    rule = f"tcp dport {PORT} tcp flags & syn == 0"
-    hosts.drop(SERVER, rule)
-    refused, again = (len(it.events(kind)) for kind in ("refused", "synack_retransmit"))
+    hosts.sysctl(SERVER, "net.ipv4.tcp_synack_retries=5")   # the third segments come late
+    refused, again, completed = (len(it.events(kind)) for kind in (
+        "refused", "synack_retransmit", "completed"))
     with ExitStack() as stack:
         stack.enter_context(endpoints.listen(SERVER, ipv6, backlog=1))
-        for _ in range(3):
+        stack.enter_context(_connect_without_waiting(ipv6))
+        wait_until("one of two places to be taken",
+                   lambda: len(it.events("completed")) > completed)
+        hosts.drop(SERVER, f"tcp dport {PORT} tcp flags & syn == 0")
+        for _ in range(2):
             stack.enter_context(_connect_without_waiting(ipv6))
         wait_until("a SYN-ACK to be sent again",
                    lambda: len(it.events("synack_retransmit")) > again)
