@@ -32,7 +32,7 @@ DELAY_MS = 20
 BACKLOG = 2
 WALLED_BYTES = 100_000
 LONG_BYTES = 10_000
-QUEUED_BYTES = 400_000
+QUEUED_BYTES = 100_000
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 SYN_LINEAR = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts"
 SLOW_NS = 250_000_000         # less than any rule calls slow
@@ -304,7 +304,8 @@ def test_own_queue() -> None:
         hosts.set_offloads(False)
         with connected(False) as pair:
             hosts.netem(CLIENT, "delay 5ms rate 20mbit limit 20")
-            say(*pair, size=QUEUED_BYTES)
+            for _ in range(4):
+                say(*pair, size=QUEUED_BYTES)
             dropped = re.search(r"dropped (\d+)", hosts.run(
                 CLIENT, "tc", "-s", "qdisc", "show", "dev", "wire"))
             assert dropped and int(dropped[1]), "the queue had room"
