@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ COMMAND = Path(__file__).resolve().parent.parent / "renoscope"
 # In the kernel's log: the taint that every load brings; and an emulated processor that was
 # kept waiting.
 NOT_OURS = ("taint", "hrtimer: interrupt took")
+
+MISSED = re.compile(r", missed \d+ calls")
 
 # Emulated machines are slow: long enough that only a defect reaches it.
 PATIENCE_S = 60.0
@@ -129,6 +132,11 @@ def sources() -> dict[str, str]:
     lines = [line.split(maxsplit=3)
              for line in (FOLDER / "stats").read_text().splitlines()]
     return {words[2]: words[3] for words in lines if words[0] == "source"}
+
+
+def statuses() -> dict[str, str]:
+    """The same, but for the calls that the kernel kept from a place meanwhile."""
+    return {place: MISSED.sub("", status) for place, status in sources().items()}
 
 
 class Reader:

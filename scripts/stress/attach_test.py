@@ -28,7 +28,7 @@ from inside import cookie_of
 from ktap_output import comment
 from measure import part
 from programs import need
-from recorder import FOLDER, PARAMETERS, Reader, Recorder, sources, wait_until
+from recorder import FOLDER, PARAMETERS, Reader, Recorder, sources, statuses, wait_until
 from renoscope_lib.ring.schema import Event, Schema
 
 ROUNDS = 1000
@@ -39,7 +39,6 @@ MESSAGES, MESSAGE_BYTES = 4, 100
 EVENTS = PARAMETERS / "events"
 OUTPUT = Path("/tmp/attach.bpftrace")
 COUNTS_MISSES = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 7)
-MISSED = re.compile(r", missed \d+ calls")
 SYN_SENT, SYN_RECV = 2, 3
 
 PATHS = {
@@ -256,20 +255,15 @@ def test_attach_and_detach() -> None:
                             for number in range(part(ROUNDS)))
             endpoints.quiet(hosts)
         assert beside.talks, "no traffic beside"
-        assert _statuses() == there, sources()
+        assert statuses() == there, sources()
         _compare(hosts, witness, talks + beside.talks)
         comment(f"{part(ROUNDS)} rounds, {log.read} events read, none lost")
-
-
-def _statuses() -> dict[str, str]:
-    """Of each source, but for the calls that the kernel kept from it meanwhile."""
-    return {place: MISSED.sub("", status) for place, status in sources().items()}
 
 
 def _there(log: Log) -> tuple[dict[str, str], list[str]]:
     """Each source's status with everything on, and the kinds that they make whole."""
     _set("all")
-    there = sources()
+    there = statuses()
     _set("none")
     comment("; ".join(f"{place}: {status}" for place, status in there.items()
                       if status != "attached") or "all sources attached")

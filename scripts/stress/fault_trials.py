@@ -41,7 +41,7 @@ Fails = FailingAllocations | FailingCalls
 def _sources() -> dict[str, str]:
     """Their status; a function that ftrace cannot call us for is probed instead."""
     return {place.replace("ftrace:", "kprobe:"): status
-            for place, status in recorder.sources().items()}
+            for place, status in recorder.statuses().items()}
 
 
 def all_there() -> set[str]:
@@ -222,7 +222,7 @@ class Attaching:
     def detach(self) -> None:
         """And none is left but what stays while it is loaded."""
         os.pwrite(self.events, b"none", 0)
-        assert "attached" not in recorder.sources().values(), recorder.sources()
+        assert "attached" not in recorder.statuses().values(), recorder.sources()
         assert leftovers.registered() == self.while_off
 
     def fail(self, fails: Fails, n: int) -> bool:
