@@ -215,11 +215,12 @@ class Explained:
 
     def _connection(self, life: Life, own: list[Told], whole: bool,
                     clock: Clock) -> Report:
+        others = list(self._other_ends(own))
         found = [*self._of_its_opening(life, own, clock),
-                 *(self._of_its_sending(life, own, clock) if whole else ()),
+                 *(self._of_its_sending(life, others, clock) if whole else ()),
                  *rules_on_ends.findings(
                      self._states, life, self._pace.kept.get(life.key),
-                     self._losses.kept.get(life.key), list(self._other_ends(own)), clock),
+                     self._losses.kept.get(life.key), others, clock),
                  *rules_on_opening.kept_out(self._states, life, clock)]
         if all(finding.severity == FINE for finding in found):
             found.insert(0, self._healthy(life, own, whole, clock))
@@ -244,7 +245,7 @@ class Explained:
             if not life.is_over and "accepted" not in told.lacking:
                 yield from rules_on_opening.still_waiting(told, clock)
 
-    def _of_its_sending(self, life: Life, own: list[Told],
+    def _of_its_sending(self, life: Life, others: list[Life | None],
                         clock: Clock) -> Iterator[Finding]:
         subject = rules_on_ends.subject_of(life)
         lost = self._losses.kept.get(life.key)
@@ -264,7 +265,7 @@ class Explained:
         if received is not None and not self.gaps.not_recorded("ack"):
             yield from rules_on_receiving.findings(
                 self._receiving, received, self._own_limit.kept.get(life.key),
-                next(filter(None, self._other_ends(own)), None), subject, clock)
+                next(filter(None, others), None), subject, clock)
         if window is not None:
             yield from rules_on_windows.findings(
                 self._windows, window, pace, subject, clock)

@@ -19,6 +19,7 @@ from ..views.states import States
 from ..words import errno_words
 from .finding import (HALF_OPEN_ROOM, LET_OUT, NOTEWORTHY, RAISE_BACKLOG, TROUBLE, Clock, Finding,
                       Subject, added, brief, capped, look, spelled)
+from .rules_on_ends import subject_of as subject_of_life
 from .why_slow import OLDER_GIST, UNSENT_GIST, cause_of, queue_gist, refusals_of, waits_us
 
 # Lost time that nobody overlooks: the first SYN's own timer is of 1 s.
@@ -327,7 +328,7 @@ def kept_out(states: States, life: Life, clock: Clock) -> Iterator[Finding]:
     if small is None or small.syns_kept_ns is None:
         return
     count, (first_ns, last_ns) = small.syns_kept, small.syns_kept_ns
-    subject = Subject(life.cookie, life.netns, life.local, life.remote, life.opened_by)
+    subject = subject_of_life(life)
     left_us = max(0, (small.due_ns or 0) - last_ns) // 1000
     left = f", which had {brief(left_us)} left" if left_us else ""
     yield Finding(

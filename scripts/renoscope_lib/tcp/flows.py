@@ -136,6 +136,11 @@ def uses_ecn(schema: Schema, event: Event) -> bool:
     return "ecn" in schema.bit_names("sock_flags", event["sock_flags"])
 
 
+def is_cwnd_limited(schema: Schema, event: Event) -> bool:
+    """Whether its sender had more to send than cwnd let it, in the last round trip."""
+    return "cwnd_limited" in schema.bit_names("sock_flags", event["sock_flags"])
+
+
 class StateNames:
     """What state events say, in words."""
 

@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 
 from ..ring.schema import Event, Schema
 from ..tcp.ca_states import CWR, LOSS, RECOVERY
-from ..tcp.flows import is_restored, scales_windows, uses_ecn
+from ..tcp.flows import is_cwnd_limited, is_restored, scales_windows, uses_ecn
 from ..tcp.kept import Kept, Packable
 from ..tcp.reno_words import RENO_KINDS
 from ..tcp.segments import OUTGOING
@@ -173,7 +173,6 @@ class Pace:
         self._peer_closed = schema.numbers_of("state", CLOSE_WAIT)
         self._own_closed = schema.numbers_of("state", FIN_WAIT_2)
         self._recovering = frozenset(schema.numbers_of("ca_state", RECOVERY, LOSS))
-        self._cwnd_limited = schema.numbers_of("sock_flags", "cwnd_limited")
         self._cwr = schema.numbers_of("ca_state", CWR)
 
     def feed(self, event: Event) -> None:
@@ -391,8 +390,7 @@ class Pace:
                 flow.roomy_out, flow.roomy_cwnd = on_the_way, event["cwnd"]
 
     def _waits_for_room(self, event: Event, spare: int) -> bool:
-        return spare * TSO_WAITS_BELOW < event["cwnd"] and any(
-            event["sock_flags"] >> bit & 1 for bit in self._cwnd_limited)
+        return spare * TSO_WAITS_BELOW < event["cwnd"] and is_cwnd_limited(self._schema, event)
 
     @staticmethod
     def _grown(flow: Sender, event: Event, passed_ns: int) -> None:

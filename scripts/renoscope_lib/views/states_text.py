@@ -36,17 +36,18 @@ RESET_THEN_FROZEN = {
 
 # ---- for programs
 
-def _path(states: States, life: Life) -> list[dict[str, Any]]:
-    ending = states.ending(life)
-    rows = []
-    for n, stay in enumerate(life.stays):
-        left_by = stay.left_by
-        if ending is not None and life.is_over and n == len(life.stays) - 2:
-            left_by = ending.words()
-        rows.append({"state": stay.state, "began_ns": stay.began_ns,
-                     "took_us": states.took_us(life, stay), "left_by": left_by or None,
-                     "process": stay.process or None})
-    return rows
+def _path(states: States, life: Life, ending: Ending | None) -> list[dict[str, Any]]:
+    return [{"state": stay.state, "began_ns": stay.began_ns,
+             "took_us": states.took_us(life, stay),
+             "left_by": _left_by(life, n, ending) or None,
+             "process": stay.process or None} for n, stay in enumerate(life.stays)]
+
+
+def _left_by(life: Life, n: int, ending: Ending | None, by: str = "") -> str:
+    """What ended its nth state, and who, if that was a process."""
+    if ending is not None and life.is_over and n == len(life.stays) - 2:
+        return ending.words(by)
+    return life.stays[n].left_by + by
 
 
 def _small_json(life: Life) -> dict[str, int] | None:
@@ -63,7 +64,7 @@ def _life_json(states: States, life: Life, end_ns: int) -> dict[str, Any]:
         "opened_by": life.opened_by, "opener": life.opener or None,
         "opening_seen": life.opening_seen,
         "closed_first_by": life.closed_first_by(), "state": life.now.state,
-        "path": _path(states, life),
+        "path": _path(states, life, ending),
         "syns_sent_again": life.syns_again,
         "synacks_sent_again": life.synacks_again,
         "small_sock": _small_json(life),
@@ -117,22 +118,17 @@ def _heading(life: Life, ending: Ending | None) -> list[str]:
     return [whole] if len(whole) <= COLUMNS else [ends, f"  {said}"]
 
 
-def _stay_rows(states: States, life: Life,
+def _stay_rows(states: States, life: Life, ending: Ending | None,
                end_ns: int) -> Iterator[tuple[str, str, str, str]]:
-    for n, (row, stay) in enumerate(zip(_path(states, life), life.stays)):
+    for n, stay in enumerate(life.stays):
         at = states.gaps.moment(stay.began_ns)
         if stay is life.now:
             yield (at, stay.state, *last_cells(states, life, end_ns))
             continue
-        took = "?" if row["took_us"] is None else duration(row["took_us"])
-        yield at, stay.state, took, _then(states, life, n)
-
-
-def _then(states: States, life: Life, n: int) -> str:
-    """What ended its nth state, and who, if that was a process."""
-    by = states.by(life, life.stays[n + 1])
-    ending = states.ending(life) if life.is_over and n == len(life.stays) - 2 else None
-    return life.stays[n].left_by + by if ending is None else ending.words(by)
+        took_us = states.took_us(life, stay)
+        took = "?" if took_us is None else duration(took_us)
+        by = states.by(life, life.stays[n + 1])
+        yield at, stay.state, took, _left_by(life, n, ending, by)
 
 
 def last_cells(states: States, life: Life, end_ns: int) -> tuple[str, str]:
@@ -179,9 +175,10 @@ def _remarks(life: Life) -> list[str]:
 
 
 def _life_text(states: States, life: Life, end_ns: int) -> list[str]:
-    lines = _heading(life, states.ending(life))
+    ending = states.ending(life)
+    lines = _heading(life, ending)
     rows = [(f"at ({states.gaps.moment_unit})", "state", "for", "then"),
-            *_stay_rows(states, life, end_ns)]
+            *_stay_rows(states, life, ending, end_ns)]
     lines += aligned(rows, right=(0,), indent=2)
     remarks = _remarks(life)
     if remarks:
